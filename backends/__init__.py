@@ -1,0 +1,1 @@
+"""The built-in stores, one file each; `rotator` finds them by entry point."""

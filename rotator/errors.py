@@ -1,0 +1,82 @@
+"""Every error that a user can meet, as one tree.
+
+The message of each is one line: what happened, to which token or store, and what to do. No message
+holds a password, a token, or text that came from the API or a store unchecked. `retryable` says
+whether the same call may succeed later without anybody changing anything.
+"""
+
+
+class RotatorError(Exception):
+    """The top of the tree: `rotator.__main__` turns it into one line and an exit status."""
+
+    retryable = False
+
+
+class ConfigError(RotatorError):
+    """The settings are wrong; nothing was looked at and nothing was changed."""
+
+
+class MalformedTokenError(RotatorError):
+    """The text is no service token; `reason` is the machine-readable why (see `rotator.tokens`)."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class VerificationError(RotatorError):
+    """A minted token is not what was asked for, or the server does not accept it."""
+
+
+class StoreError(RotatorError):
+    """A store could not do what it was asked; the store's URL is in the message."""
+
+
+class StoreUnreachableError(StoreError):
+    """The store did not answer, or is broken: nothing is known about the secret."""
+
+    retryable = True
+
+
+class StoreDeniedError(StoreError):
+    """The store answered that we may not; the message names the missing right."""
+
+
+class ConflictError(StoreError):
+    """The secret changed since it was read; the write did not happen."""
+
+    retryable = True
+
+
+class ApiError(RotatorError):
+    """A call to the Nocturna API failed; the message names the call."""
+
+
+class ApiUnreachableError(ApiError):
+    """No answer: the connection failed, was cut off, or timed out."""
+
+    retryable = True
+
+
+class ApiFaultError(ApiError):
+    """An answer of 5xx or 429, or one that is not what the API promises."""
+
+    retryable = True
+
+
+class LoginRefusedError(ApiError):
+    """E-mail or password are wrong; the API does not tell which."""
+
+
+class NotAdminError(ApiError):
+    """The account is not allowed to manage service tokens."""
+
+
+class TokenRefusedError(ApiError):
+    """The server does not accept this service token."""
+
+
+class MintOutcomeUnknownError(ApiError):
+    """A mint was sent and its answer is lost or unusable: a token may exist that nobody holds."""
+
+    retryable = True

@@ -1,0 +1,101 @@
+"""The service token: a JWT, read without its key.
+
+Signatures cannot be verified here, by nature: the API signs with HS256, whose key never leaves the
+server. Claims therefore say what a token pretends to be; only an exchange at the API proves it.
+Claims: `sub`, `type: "service"`, `scope`, `token_id` and, unless eternal, `exp`; there is no `iat`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from rotator.errors import MalformedTokenError
+
+_COMPACT_JWS = re.compile(
+    r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+)  # RFC 7515, section 7.1
+_LONGEST = 8192
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceToken:
+    """A service token and what its claims say; `expires_at` is aware UTC, None when eternal."""
+
+    secret: str = field(repr=False)
+    token_id: str | None
+    scope: str | None
+    expires_at: datetime | None
+
+    @classmethod
+    def parse(cls, text: str) -> "ServiceToken":
+        """Read the claims of `text`, which must be the bare token and nothing around it.
+
+        Raises `MalformedTokenError` whose `reason` is one of `newline`, `quoted`, `spaces`,
+        `garbage`, `access_token`, `wrong_type`, `bad_expiry`.
+        """
+        _refuse_wrapping(text)
+        claims = _claims(text)
+        _refuse_other_types(claims)
+        token_id, scope = claims.get("token_id"), claims.get("scope")
+        return cls(
+            secret=text,
+            token_id=token_id if isinstance(token_id, str) and _ID.fullmatch(token_id) else None,
+            scope=scope if isinstance(scope, str) else None,
+            expires_at=_expiry(claims),
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """The first 12 hex digits of the token's SHA-256: a name that gives nothing away."""
+        return sha256(self.secret.encode()).hexdigest()[:12]
+
+    @property
+    def name(self) -> str:
+        """The token's id, or its fingerprint where the claims carry no usable id."""
+        return self.token_id or f"sha256:{self.fingerprint}"
+
+    def remaining(self, now: datetime) -> timedelta | None:
+        """Return the exact life left: negative when over, None when eternal."""
+        return None if self.expires_at is None else self.expires_at - now
+
+
+def _refuse_wrapping(text: str) -> None:
+    if "\n" in text or "\r" in text:
+        raise MalformedTokenError("newline", "there is a line break in or around the token")
+    if text[:1] in "'\"`" or text[-1:] in "'\"`":
+        raise MalformedTokenError("quoted", "there are quotes around the token")
+    if text != text.strip() or " " in text:
+        raise MalformedTokenError("spaces", "there are spaces in or around the token")
+
+
+def _claims(text: str) -> dict[str, Any]:
+    import jwt  # noqa: PLC0415 - costs 40 ms, and an absent or wrapped token needs none of it
+
+    if len(text) > _LONGEST or not _COMPACT_JWS.fullmatch(text):
+        raise MalformedTokenError("garbage", "the value is not a JWT")
+    try:
+        # Only the claims are wanted: the clock is ours, and the key is the server's.
+        return dict(jwt.decode(text, options={"verify_signature": False}))
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise MalformedTokenError("garbage", "the value is not a JWT") from None
+
+
+def _refuse_other_types(claims: dict[str, Any]) -> None:
+    kind = claims.get("type")
+    if kind == "service":
+        return
+    if kind in (None, "access"):
+        raise MalformedTokenError("access_token", "this is an access token, not a service token")
+    raise MalformedTokenError("wrong_type", "this JWT is not a service token")
+
+
+def _expiry(claims: dict[str, Any]) -> datetime | None:
+    if "exp" not in claims:
+        return None
+    try:
+        return datetime.fromtimestamp(float(claims["exp"]), UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise MalformedTokenError("bad_expiry", "the token's `exp` is not a time") from None
