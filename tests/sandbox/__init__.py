@@ -1,0 +1,1 @@
+"""The embedded API, row by row and quirk by quirk, over real HTTP."""
