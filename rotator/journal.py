@@ -28,9 +28,9 @@ class Journal:
     minted_at: datetime | None = None
 
     def to_text(self) -> str:
-        """Return the one-line text form; an empty journal is an empty string."""
+        """Return the one-line text form, without what is no id; empty for an empty journal."""
         fields = {"token": self.token_id, "previous": self.previous_token_id}
-        words = [f"{key}={value}" for key, value in fields.items() if value]
+        words = [f"{key}={value}" for key, value in fields.items() if _checked_id(value)]
         if self.minted_at:
             words.append(f"minted={self.minted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
         return " ".join([_FORMAT, *words]) if words else ""

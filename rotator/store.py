@@ -45,7 +45,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """The store answered, and there is no such secret in it (yet)."""
+    """The store answered, and there is no such secret in it (yet).
+
+    A missing container – folder, mount, namespace – is no answer: an unmounted volume must not look
+    like a token that has yet to be made.
+    """
 
     version: str
     journal: Journal

@@ -1,0 +1,152 @@
+"""The text of a `.env` file: bytes in, bytes out, and never a byte changed that need not be.
+
+What a line means is python-dotenv's decision, because that is what bots read the file with: its
+parser finds the variable before a change, and has to find the new value, and everything else as it
+was, after it.
+"""
+
+import io
+from dataclasses import dataclass
+
+from dotenv.parser import Binding, parse_stream
+
+from backends._envfile.spans import comment_span, line_start, value_span
+
+_BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_UNSAFE = "the line cannot be changed safely without changing others: write it as NAME=value"
+_NOTE = "# rotator:"
+
+
+class UnsafeEditError(Exception):
+    """The file is written in a way in which this change cannot be made alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """What a file says about one variable; an empty value counts as none."""
+
+    value: str | None
+    journal: str
+
+
+def look_up(content: bytes, name: str) -> Variable:
+    """Return the value that counts (the last one), and the journal directly above it."""
+    return _Parsed(_decoded(content)[1], name).variable
+
+
+def with_value(content: bytes, name: str, wanted: Variable) -> bytes:
+    """Return `content` with only this variable's value and journal line changed.
+
+    Raises `UnsafeEditError` unless python-dotenv reads the result exactly as intended.
+    """
+    bom, text = _decoded(content)
+    before = _Parsed(text, name)
+    changed = before.changed(wanted.value or "", wanted.journal)
+    after = _Parsed(changed, name)
+    if after.variable != wanted or after.others != before.others:
+        raise UnsafeEditError(_UNSAFE)
+    return bom + changed.encode("utf-8", "surrogateescape")
+
+
+class _Parsed:
+    """A text as python-dotenv sees it, and where in it the variable stands."""
+
+    def __init__(self, text: str, name: str) -> None:
+        self.text = text
+        self.name = name
+        self.bindings = list(parse_stream(io.StringIO(text, newline="")))
+        places = [at for at, binding in enumerate(self.bindings) if binding.key == name]
+        self.found = bool(places)
+        self.at = places[-1] if places else self._end()
+        self.first_note = self.at
+        while self.first_note and _is_note(self.bindings[self.first_note - 1]):
+            self.first_note -= 1
+
+    def _end(self) -> int:
+        """Return the place behind the last binding; python-dotenv counts blank lines as one."""
+        last = self.bindings[-1].original.string if self.bindings else "-"
+        return len(self.bindings) - (not last.strip())
+
+    @property
+    def variable(self) -> Variable:
+        if not self.found:
+            return Variable(None, "")
+        journal = ""
+        if self.first_note < self.at:
+            journal = self.bindings[self.at - 1].original.string.strip().removeprefix(_NOTE)
+        return Variable(self.bindings[self.at].value or None, journal.strip())
+
+    @property
+    def others(self) -> list[tuple[str | None, str | None, bool, str]]:
+        """Everything but the variable and its journal; blank lines move between bindings."""
+        return [
+            (binding.key, binding.value, binding.error, binding.original.string.strip())
+            for at, binding in enumerate(self.bindings)
+            if not self.first_note <= at <= self.at and binding.original.string.strip()
+        ]
+
+    def changed(self, value: str, journal: str) -> str:
+        newline = _newline(self.text)
+        note = f"{_NOTE} {journal}" if journal else ""
+        new_note = f"{note}{newline}" if note and self.first_note == self.at else ""
+        if not self.found:
+            return self._appended(new_note + f"{self.name}={value}", note, newline)
+        start = self._offset(self.at)
+        original = self.bindings[self.at].original.string
+        line, (left, right) = line_start(original), value_span(original)
+        equals = "" if "=" in original[:left] else "="
+        return (
+            self._with_note(note, self.text[:start])
+            + f"{original[:line]}{new_note}{original[line:left]}{equals}{value}{original[right:]}"
+            + self.text[start + len(original) :]
+        )
+
+    def _appended(self, lines: str, note: str, newline: str) -> str:
+        head = self._with_note(note, self.text)
+        if head and not head.endswith(newline[-1]):
+            head += newline
+        was_closed = not self.text or self.text.endswith(newline[-1])
+        return head + lines + (newline if was_closed else "")
+
+    def _with_note(self, note: str, head: str) -> str:
+        """Return `head`, the text above the variable, with the note in it brought up to date.
+
+        One note is replaced; when none is wanted, all go, or the one above would take its place.
+        """
+        for at in range(self.at - 1, self.first_note - 1, -1):
+            start = self._offset(at)
+            original = self.bindings[at].original.string
+            if note:
+                left, right = comment_span(original)
+                return f"{head[: start + left]}{note}{head[start + right :]}"
+            head = head[: start + line_start(original)] + head[start + len(original) :]
+        return head
+
+    def _offset(self, at: int) -> int:
+        return sum(len(binding.original.string) for binding in self.bindings[:at])
+
+
+def _is_note(binding: Binding) -> bool:
+    return (
+        binding.key is None
+        and not binding.error
+        and binding.original.string.lstrip().startswith(_NOTE)
+    )
+
+
+def _decoded(content: bytes) -> tuple[bytes, str]:
+    if content.startswith(_UTF_16):
+        raise UnsafeEditError("it is UTF-16, which no reader of .env files takes: save it as UTF-8")
+    bom = _BOM if content.startswith(_BOM) else b""
+    if content.startswith(2 * _BOM):
+        raise UnsafeEditError("it starts with two byte order marks: remove one, or both")
+    return bom, content.removeprefix(bom).decode("utf-8", "surrogateescape")
+
+
+def _newline(text: str) -> str:
+    """Return the newline that the file uses: the commoner one where it mixes them."""
+    lines = text.count("\n")
+    if not lines and "\r" in text:
+        return "\r"
+    return "\r\n" if 2 * text.count("\r\n") > lines else "\n"

@@ -1,0 +1,162 @@
+"""Systems that refuse one thing or another: the next best means, or one line that says why."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import StoreDeniedError, StoreUnreachableError
+from tests.dotenv.helpers import names_in, put, store_at
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux has it, or its types")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / ".env"
+    path.write_text("TOKEN=old\n")
+    return path
+
+
+def failing(code: int, path: Path | None = None) -> Callable[..., int]:
+    def fail(*_: object, **__: object) -> int:
+        raise OSError(code, os.strerror(code), str(path) if path else None)
+
+    return fail
+
+
+def assert_rewritten(file: Path) -> None:
+    inode = file.stat().st_ino
+    store_at(file).preflight()
+    put(file, "new")
+    assert (file.stat().st_ino, file.read_text()) == (inode, "TOKEN=new\n")
+    assert names_in(file.parent) == [".env"]
+
+
+@as_root
+def test_an_owner_that_cannot_be_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.chown(file, 1234, 2345)
+    monkeypatch.setattr(os, "fchown", failing(errno.EPERM))
+    assert_rewritten(file)
+    assert file.stat().st_uid == 1234
+
+
+@on_linux
+def test_an_attribute_that_cannot_be_kept(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.setxattr(file, "user.note", b"x")
+    monkeypatch.setattr(os, "setxattr", failing(errno.EPERM))
+    assert_rewritten(file)
+
+
+def test_a_mount_point_that_only_the_rename_reveals(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def busy(old: Path, new: Path) -> Path:
+        if new == file:
+            failing(errno.EBUSY)()
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "rename", busy)
+    assert_rewritten(file)
+
+
+def test_a_file_system_without_attributes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "listxattr", failing(errno.ENOTSUP), raising=False)
+    put(file, "new")
+    assert file.read_text() == "TOKEN=new\n"
+
+
+def test_a_system_without_attributes(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    store_at(file).preflight()
+    put(file, "new")
+    assert file.read_text() == "TOKEN=new\n"
+
+
+@pytest.mark.parametrize("call", ["listxattr", "fsync", "fchmod"])
+def test_a_disk_that_fails_leaves_the_old_file(
+    call: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, call, failing(errno.EIO), raising=False)
+    with pytest.raises(StoreUnreachableError, match="Input/output error"):
+        put(file, "new")
+    assert file.read_text() == "TOKEN=old\n"
+    assert names_in(file.parent) == [".env"]
+
+
+def test_a_rename_that_fails_leaves_the_old_file(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "rename", failing(errno.EIO))
+    with pytest.raises(StoreUnreachableError, match="Input/output error"):
+        put(file, "new")
+    assert file.read_text() == "TOKEN=old\n"
+    assert names_in(file.parent) == [".env"]
+
+
+@on_linux
+@as_root
+def test_an_immutable_file_is_denied_before_anything_is_minted(file: Path) -> None:
+    chattr = ["/usr/bin/env", "chattr"]
+    ran = subprocess.run([*chattr, "+i", str(file)], capture_output=True, check=False)
+    if ran.returncode:
+        pytest.skip(f"no immutable files here: {ran.stderr.decode().strip()}")
+    try:
+        for action in (store_at(file).preflight, lambda: put(file, "new")):
+            with pytest.raises(StoreDeniedError, match="immutable flag"):
+                action()
+    finally:
+        subprocess.run([*chattr, "-i", str(file)], check=True)
+    assert names_in(file.parent) == [".env"]
+
+
+def test_a_read_only_file_of_ones_own_can_be_replaced(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backends._envfile.change.open_in_place", failing(errno.EACCES))
+    store_at(file).preflight()
+
+
+def test_a_file_system_without_locks_is_unreachable(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
+    with pytest.raises(StoreUnreachableError, match="No locks available"):
+        put(file, "new")
+
+
+def test_a_file_that_is_never_at_rest_is_unreachable(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = iter(range(100_000))
+
+    def restless(_: int) -> bytes:
+        return b"TOKEN=%d\n" % next(numbers)
+
+    monkeypatch.setattr("backends._envfile.files.read_all", restless)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with pytest.raises(StoreUnreachableError, match="keeps changing while it is read"):
+        store_at(file).read()
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_lock_file_that_may_not_be_opened(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, exists: bool
+) -> None:
+    lock = file.with_name(".env.rotator-lock")
+    if exists:
+        lock.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", failing(errno.EACCES, lock))
+        kind = StoreUnreachableError if exists else StoreDeniedError
+        with pytest.raises(kind, match="has been holding" if exists else "may not create files"):
+            store_at(file, lock_timeout=0).hold().__enter__()

@@ -1,0 +1,128 @@
+"""The lock: one at a time, whoever they are, and nothing left of it afterwards."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from backends._envfile.lock import FileLock
+from rotator.errors import StoreUnreachableError
+from tests.dotenv.children import NOBODY, output, start
+from tests.dotenv.helpers import NO_JOURNAL, names_in, put, store_at
+
+HOLD = """
+import signal
+with store_at(path).hold():
+    print("held", flush=True)
+    signal.pause()
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+def test_the_lock_file_is_private_and_gone_afterwards(file: Path, tmp_path: Path) -> None:
+    with store_at(file).hold():
+        assert names_in(tmp_path) == [".env.rotator-lock"]
+        assert (tmp_path / ".env.rotator-lock").stat().st_mode & 0o777 == 0o600
+    assert names_in(tmp_path) == []
+
+
+def test_holding_twice_and_writing_inside_are_one_hold(file: Path, tmp_path: Path) -> None:
+    store = store_at(file)
+    with store.hold(), store.hold():
+        store.write("new", NO_JOURNAL, expected=store.read().version)
+        assert names_in(tmp_path) == [".env", ".env.rotator-lock"]
+    assert names_in(tmp_path) == [".env"]
+
+
+def test_an_error_inside_lets_the_lock_go(file: Path, tmp_path: Path) -> None:
+    store = store_at(file)
+    with pytest.raises(OSError, match="mine"), store.hold():
+        raise OSError("mine")
+    with store.hold():
+        pass
+    assert names_in(tmp_path) == []
+
+
+def test_a_second_store_waits_and_then_says_who_holds_it(file: Path) -> None:
+    with (
+        store_at(file).hold(),
+        pytest.raises(StoreUnreachableError, match=r"another rotator has been holding .*-lock"),
+        store_at(file, lock_timeout=0.1).hold(),
+    ):
+        raise AssertionError
+
+
+def test_a_second_name_of_the_file_is_the_same_lock(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(".env")
+    with (
+        store_at(file).hold(),
+        pytest.raises(StoreUnreachableError),
+        store_at(tmp_path / "link", lock_timeout=0).hold(),
+    ):
+        raise AssertionError
+
+
+def test_threads_take_turns(file: Path) -> None:
+    inside: list[int] = []
+
+    def work() -> None:
+        store = store_at(file)
+        for _ in range(20):
+            with store.hold():
+                inside.append(1)
+                assert len(inside) == 1
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert inside == []
+    assert names_in(file.parent) == []
+
+
+def test_a_killed_holder_leaves_a_file_but_no_lock(file: Path, tmp_path: Path) -> None:
+    child = start(HOLD, file)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "held\n"
+    with pytest.raises(StoreUnreachableError):
+        store_at(file, lock_timeout=0).hold().__enter__()
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert names_in(tmp_path) == [".env.rotator-lock"]
+    put(file, "new")
+    assert names_in(tmp_path) == [".env"]
+
+
+def test_a_lock_on_a_file_that_was_removed_is_none(file: Path, tmp_path: Path) -> None:
+    first, second = FileLock(file), FileLock(file)
+    first.acquire(0)
+    (tmp_path / ".env.rotator-lock").unlink()
+    second.acquire(0)
+    first.release()
+    second.release()
+    assert names_in(tmp_path) == []
+
+
+def test_a_symlink_in_place_of_the_lock_file_is_not_followed(file: Path, tmp_path: Path) -> None:
+    (tmp_path / ".env.rotator-lock").symlink_to("elsewhere")
+    with pytest.raises(StoreUnreachableError):
+        store_at(file).hold().__enter__()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_users_lock_is_waited_for(open_folder: Path) -> None:
+    code = "outcome(store_at(path, lock_timeout=0.1).hold().__enter__)"
+    with store_at(open_folder / ".env").hold():
+        said = output(code, open_folder / ".env", user=NOBODY)
+    assert said.startswith("StoreUnreachableError")
+    assert "another rotator has been holding" in said
+    assert output(code, open_folder / ".env", user=NOBODY) == "fine"

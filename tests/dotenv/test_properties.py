@@ -1,0 +1,154 @@
+"""Whatever stands in the file: one value and its journal line change, and not a byte besides."""
+
+import io
+import re
+
+import dotenv
+from hypothesis import event, example, given, settings
+from hypothesis import strategies as st
+
+from backends._envfile.text import UnsafeEditError, Variable, look_up, with_value
+
+TOKEN = "eyJ0b2tlbi1vbmU.eyJh.c2ln-_"
+OTHER = "eyJ0b2tlbi10d28.eyJi.c2ln_-"
+FIRST = Variable(TOKEN, "v=1 token=one")
+SECOND = Variable(OTHER, "v=1 token=two previous=one")
+OLD_NOTE = rb"(?:# rotator:[^\r\n]*(?:\r\n|\n|\r|\Z))?"
+NEWLINES = (b"", b"\n", b"\r\n", b"\r")
+RELAXED = settings(max_examples=300, deadline=None)
+
+_word = st.text("abcXYZ019_./:-\\$é", min_size=1, max_size=8).map(str.encode)
+_key = st.sampled_from([b"A", b"PATH_X", b"TOKEN_2", b"MY_TOKEN", b"token", b"export", b"A.B"])
+_space = st.sampled_from([b"", b"", b" ", b"\t ", b"\x0b"])
+_fake = st.sampled_from([b"TOKEN=fake", b"# rotator: v=1 token=fake", b"export TOKEN"])
+
+
+def _quoted(quote: bytes) -> st.SearchStrategy[bytes]:
+    parts = st.lists(st.one_of(_word, _fake, st.just(b"\n"), st.just(b"\r\n")), max_size=4)
+    return parts.map(lambda words: quote + b" ".join(words).replace(b"\\", b"/") + quote)
+
+
+_value = st.one_of(_word, st.just(b""), _quoted(b"'"), _quoted(b'"'))
+_comment = st.builds(lambda text: b"#" + text, st.one_of(_word, _fake, st.just(b" rotator: x")))
+_neighbour = st.one_of(
+    st.builds(lambda *parts: b"".join(parts), _space, _key, _space, st.just(b"="), _space, _value),
+    st.builds(lambda key, value: b"export " + key + b"=" + value, _key, _value),
+    st.builds(lambda gap, comment: gap + comment, _space, _comment),
+    st.just(b""),
+    _key,
+)
+_whole = _neighbour.filter(lambda line: not re.match(rb"\s*export\s+(=|$)", line))
+_broken = st.sampled_from([b'A="x', b"A='x", b'A="x"y', b"=x", b"\xff\xfe=1", b"'", b"TOKEN='x"])
+_target = st.builds(
+    lambda *parts: b"".join(parts),
+    st.sampled_from([b"", b"", b"export ", b"  "]),
+    st.just(b"TOKEN"),
+    st.one_of(
+        st.just(b""),
+        st.builds(lambda a, b, c: a + b"=" + b + c, _space, _space, _value),
+    ),
+    st.sampled_from([b"", b"", b" ", b" # comment", b"\t# TOKEN=x"]),
+)
+
+
+def _file(*lines: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
+    return st.builds(
+        lambda bom, lines, newline, end: bom + newline.join(lines) + (newline if end else b""),
+        st.sampled_from([b"", b"", b"\xef\xbb\xbf"]),
+        st.lists(st.one_of(*lines), max_size=8),
+        st.sampled_from([b"\n", b"\n", b"\r\n", b"\r"]),
+        st.booleans(),
+    )
+
+
+def dotenv_sees(content: bytes) -> dict[str, str | None]:
+    text = content.decode("utf-8-sig", "surrogateescape")
+    stream = io.StringIO(text, newline="")
+    return dotenv.dotenv_values(stream=stream, interpolate=False)
+
+
+def assert_only_the_value_changed(before: bytes, after: bytes) -> None:
+    """Compare without a parser: cut token and journal out, and the old file is around them."""
+    head, token, below = after.partition(TOKEN.encode())
+    above, note, between = re.split(rb"(# rotator: v=1 token=one(?:\r\n|\n|\r))", head)
+    assert (token, note.rstrip()) == (TOKEN.encode(), b"# rotator: v=1 token=one")
+    kept = re.escape(above.rstrip(b"\r\n")) + rb"[\r\n]*" + OLD_NOTE + rb"\s*"
+    if between.lstrip() == b"TOKEN=" and below in NEWLINES and re.fullmatch(kept, before):
+        return  # appended
+    assert before.startswith(above)
+    assert before.endswith(below)
+    middle = before[len(above) : len(before) - len(below)]
+    assert re.sub(rb"\A" + OLD_NOTE, b"", middle).startswith(between.removesuffix(b"="))
+
+
+def assert_writes_are_right(before: bytes) -> None:
+    after = with_value(before, "TOKEN", FIRST)
+    assert_only_the_value_changed(before, after)
+    assert look_up(after, "TOKEN") == FIRST
+    assert dotenv_sees(after) == dotenv_sees(before) | {"TOKEN": TOKEN}
+    assert with_value(after, "TOKEN", FIRST) == after
+    again = with_value(after, "TOKEN", SECOND)
+    swapped = after.replace(TOKEN.encode(), OTHER.encode())
+    old, new = (f"# rotator: {variable.journal}".encode() for variable in (FIRST, SECOND))
+    assert again == swapped.replace(old, new)
+
+
+@RELAXED
+@given(_file(_neighbour, _neighbour, _target))
+@example(b"TOKEN=a\n# rotator: x\n\n  TOKEN = 'b' # c")
+@example(b"A=1\n   ")
+@example(b"A=\n# rotator: x\n\n")
+@example(b"")
+def test_an_orderly_file_is_never_refused(before: bytes) -> None:
+    assert_writes_are_right(before)
+
+
+@RELAXED
+@given(_file(_neighbour, _broken, _target))
+def test_a_broken_file_is_changed_rightly_or_not_at_all(before: bytes) -> None:
+    try:
+        with_value(before, "TOKEN", FIRST)
+    except UnsafeEditError:
+        event("refused")
+        return
+    event("changed")
+    assert_writes_are_right(before)
+
+
+@RELAXED
+@given(st.lists(st.one_of(st.binary(max_size=6), st.sampled_from([b"TOKEN", b"=", b"\n"]))))
+def test_arbitrary_bytes_are_changed_rightly_or_not_at_all(parts: list[bytes]) -> None:
+    before = b"".join(parts)
+    try:
+        with_value(before, "TOKEN", FIRST)
+    except UnsafeEditError:
+        event("refused")
+        return
+    event("changed")
+    assert_writes_are_right(before)
+
+
+@RELAXED
+@given(
+    st.lists(_whole, max_size=4),
+    st.sampled_from([b"", b"export ", b" "]),
+    st.sampled_from([b"", b" "]),
+    st.sampled_from([(b"", b""), (b"'", b"'"), (b'"', b'"')]),
+    st.lists(_whole, max_size=4),
+    st.sampled_from([b"\n", b"\r\n"]),
+)
+def test_the_whole_file_is_the_one_expected(  # noqa: PLR0913, PLR0917 - the parts of a file
+    above: list[bytes],
+    export: bytes,
+    gap: bytes,
+    quotes: tuple[bytes, bytes],
+    below: list[bytes],
+    newline: bytes,
+) -> None:
+    def made(note: bytes, value: bytes) -> bytes:
+        line = export + b"TOKEN" + gap + b"=" + gap + quotes[0] + value + quotes[1] + b" # c"
+        lines = [*above, b"A=1", *note.splitlines(), line, *below, b""]
+        return b"\n".join(lines).replace(b"\r\n", b"\n").replace(b"\n", newline)
+
+    after = with_value(made(b"", b"old"), "TOKEN", FIRST)
+    assert after == made(b"# rotator: v=1 token=one", TOKEN.encode())
