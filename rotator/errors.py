@@ -6,6 +6,15 @@ whether the same call may succeed later without anybody changing anything.
 """
 
 
+def internal_error(error: BaseException) -> str:
+    """Return a line about a bug of ours: its kind and place. Its text may hold a secret."""
+    import traceback  # noqa: PLC0415 - only a bug needs it
+
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"internal error: {type(error).__name__}{place}; please report this line"
+
+
 class RotatorError(Exception):
     """The top of the tree: `rotator.__main__` turns it into one line and an exit status."""
 

@@ -1,0 +1,63 @@
+"""What the commands do, once their options are parsed: settings in, exit status out."""
+
+import sys
+from collections.abc import Sequence
+from datetime import timedelta
+
+from rotator import composition, fleet, minting, output, statuses
+from rotator.errors import ConfigError
+from rotator.minting import Wish
+from rotator.report import Report
+from rotator.rotation import FIRST_SCOPE, Order
+from rotator.settings import VALIDITY, Settings
+from rotator.signals import stop_requests
+from rotator.times import rfc3339, utc_now
+
+
+def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: bool) -> int:
+    """Look at the tokens; return the exit status of a monitoring plugin."""
+    rotations = composition.rotations(settings, names, utc_now)
+    reports = fleet.run(rotations, lambda rotation: rotation.check(probe=probe))
+    _show(reports, as_json=as_json)
+    return statuses.of_check(reports)
+
+
+def rotate(
+    settings: Settings, names: Sequence[str], order: Order, *, detailed: bool, as_json: bool
+) -> int:
+    """Renew the tokens that need it."""
+    composition.require_login(settings.api)
+    rotations = composition.rotations(settings, names, utc_now)
+    with stop_requests() as stopped, output.ProgressBar(len(rotations), sys.stderr) as bar:
+        reports = fleet.run(
+            rotations, lambda rotation: rotation.rotate(order), stopped=stopped, advance=bar.advance
+        )
+    _show(reports, as_json=as_json)
+    return statuses.of_rotate(reports, detailed=detailed)
+
+
+def mint(settings: Settings, name: str | None, order: Order) -> int:
+    """Make a token on demand, into the stores of one token."""
+    names = [name] if name else [token.name for token in settings.tokens]
+    if len(names) > 1:
+        raise ConfigError(f"mint: found no NAME, expected one of: {', '.join(names)}")
+    return rotate(settings, names, order, detailed=False, as_json=False)
+
+
+def mint_shown(settings: Settings, order: Order) -> int:
+    """Make a token on demand, and print it."""
+    composition.require_login(settings.api)
+    api = composition.api_opener(settings.api, utc_now)()
+    validity = None if order.eternal else order.validity or VALIDITY
+    wish = Wish(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
+    token = minting.mint(api, wish, utc_now())
+    sys.stdout.write(f"{token.secret}\n")
+    life = f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "never expires"
+    sys.stderr.write(f"rotator: minted token {token.name}, which {life}; no store holds it\n")
+    return statuses.FINE
+
+
+def _show(reports: Sequence[Report], *, as_json: bool) -> None:
+    output.show(reports, sys.stdout, as_json=as_json)
+    sys.stdout.flush()
+    output.show_errors(reports, sys.stderr)

@@ -1,0 +1,125 @@
+"""Settings to wired objects: the one place where everything meets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rotator.config.section import nearest
+from rotator.errors import ConfigError
+from rotator.registry import open_store
+from rotator.rotation import Rotation
+from rotator.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.store import SecretStore
+from rotator.times import Clock
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import ServiceTokens
+
+OpenApi = Callable[[], "ServiceTokens"]
+
+
+def rotations(settings: Settings, names: Sequence[str], clock: Clock) -> list[Rotation]:
+    """Return the named tokens, or all of them, ready to be checked or rotated.
+
+    Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
+    """
+    wanted = _selected(settings.tokens, names)
+    stores = _opened(settings)
+    api = api_opener(settings.api, clock)
+    return [Rotation(token, stores[token.name], api, clock) for token in wanted]
+
+
+def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
+    """Return a function that connects to the API at its first call, and always returns that one."""
+    lock = threading.Lock()
+    opened: list[ServiceTokens] = []
+
+    def open_api() -> ServiceTokens:
+        with lock:
+            if not opened:
+                opened.append(_connected(settings, clock))
+            return opened[0]
+
+    return open_api
+
+
+def require_login(settings: ApiSettings) -> None:
+    """Raise `ConfigError` unless the API's URL and the admin's credentials are there to be read."""
+    _required_url(settings)
+    for read in (_email(settings), _password(settings)):
+        read()
+
+
+def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
+    # HTTP costs 60 ms to import; a look at a store needs none of it.
+    from rotator.nocturna.admin import AdminSession, Credentials  # noqa: PLC0415
+    from rotator.nocturna.http import Http  # noqa: PLC0415
+    from rotator.nocturna.service_tokens import ServiceTokens  # noqa: PLC0415
+
+    http = Http(_required_url(settings), clock)
+    credentials = Credentials(_email(settings), _password(settings))
+    return ServiceTokens(http, AdminSession(http, credentials, time.monotonic))
+
+
+def _required_url(settings: ApiSettings) -> str:
+    if settings.url is None:
+        raise _missing("NOCTURNA_API_URL", "the API's URL, which ends in /api", "url")
+    return settings.url
+
+
+def _email(settings: ApiSettings) -> Callable[[], str]:
+    return _reader(settings.admin_email, "NOCTURNA_ADMIN_EMAIL", "admin_email")
+
+
+def _password(settings: ApiSettings) -> Callable[[], str]:
+    name = "NOCTURNA_ADMIN_PASSWORD_FILE"
+    return _reader(settings.admin_password, name, "admin_password_file")
+
+
+def _reader(secret: Secret | None, variable: str, key: str) -> Callable[[], str]:
+    if secret is None:
+        what = variable.removeprefix("NOCTURNA_").removesuffix("_FILE").replace("_", " ").lower()
+        raise _missing(variable, f"the {what}", key)
+    return secret.get
+
+
+def _missing(variable: str, what: str, key: str) -> ConfigError:
+    return ConfigError(
+        f"environment: {variable}: found nothing, expected {what} (or `{key}` in [api] of a"
+        " config file)"
+    )
+
+
+def _selected(tokens: tuple[TokenSettings, ...], names: Iterable[str]) -> list[TokenSettings]:
+    if not tokens:
+        raise ConfigError(
+            "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
+            " (or a rotator.toml with a [[token]] for each token)"
+        )
+    by_name = {token.name: token for token in tokens}
+    for name in names:
+        if name not in by_name:
+            expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
+            raise ConfigError(f"token {name}: found no such token, expected {expected}")
+    return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
+
+
+def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
+    owners: dict[str, str] = {}
+    opened: dict[str, list[SecretStore]] = {}
+    for token in settings.tokens:
+        try:
+            opened[token.name] = [open_store(text, settings.folder) for text in token.stores]
+        except ConfigError as error:
+            raise ConfigError(f"{token.origin}: {error}") from None
+        for store in opened[token.name]:
+            if store.url in owners:
+                raise ConfigError(
+                    f"{token.origin}: found {store.url} a second time (also in"
+                    f" {owners[store.url]}), expected each store once"
+                )
+            owners[store.url] = token.name
+    return opened

@@ -1,0 +1,83 @@
+"""Settings from environment variables alone: one token needs no file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rotator.config.section import Section, nearest
+from rotator.config.values import read_api, read_token
+from rotator.errors import ConfigError
+from rotator.settings import Settings
+
+ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
+CONFIG = "ROTATOR_CONFIG"
+STORE = "ROTATOR_STORE"
+_API = {
+    "url": "NOCTURNA_API_URL",
+    "admin_email": "NOCTURNA_ADMIN_EMAIL",
+    "admin_email_file": "NOCTURNA_ADMIN_EMAIL_FILE",
+    "admin_password": "NOCTURNA_ADMIN_PASSWORD",
+    "admin_password_file": "NOCTURNA_ADMIN_PASSWORD_FILE",
+}
+_TOKEN = {
+    "renew_before": "ROTATOR_RENEW_BEFORE",
+    "validity": "ROTATOR_VALIDITY",
+    "scope": "ROTATOR_SCOPE",
+    "retire": "ROTATOR_RETIRE",
+}
+_KNOWN = (CONFIG, STORE, *_API.values(), *_TOKEN.values())
+
+
+def load(variables: Mapping[str, str], cwd: Path) -> Settings:
+    """Return the settings of the one token in `$ROTATOR_STORE`, or of none without it."""
+    stores = tuple(variables.get(STORE, "").split())
+    section = _section(_TOKEN, variables)
+    token = read_token(section, ONLY_TOKEN, f"environment: {STORE}", stores)
+    return Settings(read_api(api(variables), cwd), (token,) if stores else (), cwd)
+
+
+def api(variables: Mapping[str, str]) -> Section:
+    """Return the API's settings that the environment holds."""
+    return _section(_API, variables)
+
+
+def named_file(variables: Mapping[str, str]) -> Path | None:
+    """Return the file that `$ROTATOR_CONFIG` names."""
+    return Path(variables[CONFIG]) if variables.get(CONFIG) else None
+
+
+def names_a_store(variables: Mapping[str, str]) -> bool:
+    """Tell whether the environment configures its one token."""
+    return bool(variables.get(STORE))
+
+
+def refuse_token_variables(variables: Mapping[str, str], file: str) -> None:
+    """Raise `ConfigError` where a variable about the one token would go unheard beside a file."""
+    for name in (STORE, *_TOKEN.values()):
+        if variables.get(name):
+            raise ConfigError(
+                f"environment: {name}: found beside the config file {file}, expected only one of"
+                " them to configure tokens"
+            )
+
+
+def refuse_misspelled(variables: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for a variable that looks like a misspelled one of ours.
+
+    Others that begin alike are not ours to judge: Kubernetes adds some for every Service.
+    """
+    for name in sorted(variables):
+        prefix, _, rest = name.partition("_")
+        if prefix not in ("ROTATOR", "NOCTURNA") or name in _KNOWN:
+            continue
+        meant = nearest(
+            rest, [known.partition("_")[2] for known in _KNOWN if known.startswith(prefix)], 0.85
+        )
+        if meant:
+            raise ConfigError(
+                f"environment: {name}: found an unknown variable, expected {prefix}_{meant}"
+            )
+
+
+def _section(names: Mapping[str, str], variables: Mapping[str, str]) -> Section:
+    values = {key: variables[name] for key, name in names.items() if variables.get(name)}
+    return Section(values, lambda key: f"environment: {names.get(key, key)}")

@@ -1,0 +1,108 @@
+"""The meaning of the keys, the same for a file and for the environment."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rotator.config.section import Section
+from rotator.errors import ConfigError
+from rotator.settings import RENEW_BEFORE, VALIDITY, ApiSettings, Secret, TokenSettings
+from rotator.times import in_words
+
+API_KEYS = ("url", "admin_email", "admin_email_file", "admin_password_file", "allow_insecure_http")
+TOKEN_KEYS = ("renew_before", "validity", "scope", "retire", "probe")
+ONE_DAY = timedelta(days=1)
+LONGEST_VALIDITY = timedelta(days=365)  # the API's own limit for a token that ends
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+
+
+def read_api(section: Section, folder: Path) -> ApiSettings:
+    """Return the API's settings; relative files start at `folder`."""
+    return ApiSettings(
+        url=_api_url(section),
+        admin_email=_secret(section, "admin_email", folder),
+        admin_password=_secret(section, "admin_password", folder),
+    )
+
+
+def read_token(section: Section, name: str, origin: str, stores: tuple[str, ...]) -> TokenSettings:
+    """Return one token's settings, checked against each other."""
+    token = TokenSettings(
+        name=name,
+        origin=origin,
+        stores=stores,
+        renew_before=section.duration("renew_before", RENEW_BEFORE),
+        validity=section.duration("validity", VALIDITY),
+        scope=section.text("scope"),
+        probe=section.flag("probe", default=True),
+    )
+    if section.text("retire") not in (None, "never"):
+        raise section.wrong("retire", '"never": the old token is left to expire')
+    if token.validity % ONE_DAY or not ONE_DAY <= token.validity <= LONGEST_VALIDITY:
+        raise section.wrong("validity", "whole days from 1d to 365d")
+    if token.validity <= token.renew_before:  # each new token would be due at once
+        if "validity" in section:
+            raise section.wrong(
+                "validity", f"more than renew_before ({in_words(token.renew_before)})"
+            )
+        raise section.wrong("renew_before", f"less than validity ({in_words(token.validity)})")
+    return token
+
+
+def read_name(section: Section) -> str:
+    """Return the token's name, which messages and hooks use."""
+    name = section.text("name")
+    if name is None or not _NAME.fullmatch(name):
+        expected = "a name of letters, digits and . _ - (64 at most)"
+        if name is None:
+            raise ConfigError(f"{section.place('name')}: found nothing, expected {expected}")
+        raise section.wrong("name", expected)
+    return name
+
+
+def _secret(section: Section, key: str, folder: Path) -> Secret | None:
+    in_file = f"{key}_file"
+    if key in section and in_file in section:
+        raise ConfigError(
+            f"{section.place(key)}: found both this and {section.place(in_file)}, expected one"
+        )
+    if in_file in section:
+        path = section.text(in_file, "the path of a file")
+        return Secret(section.place(in_file), file=folder / (path or ""))
+    if key not in section:
+        return None
+    # Not section.text: its message would show what it found.
+    value = section.raw(key)
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{section.place(key)}: expected a text that is not empty")
+    return Secret(section.place(key), value=value)
+
+
+def _api_url(section: Section) -> str | None:
+    text = section.text("url", "the API's URL")
+    if text is None:
+        return None
+    place = section.place("url")
+    try:
+        url = urlsplit(text)
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+        url = urlsplit("")
+    if "@" in text:
+        raise ConfigError(
+            f"{place}: found a URL with a user or password in it, expected one without;"
+            " the admin's e-mail and password have settings of their own"
+        )
+    if url.scheme not in ("http", "https") or not host or url.query or url.fragment or port == 0:
+        raise section.wrong("url", "a URL such as https://your-api-server.com/api")
+    insecure = section.flag("allow_insecure_http", default=False)
+    if url.scheme == "http" and not insecure and not _LOOPBACK.fullmatch(host):
+        raise section.wrong(
+            "url",
+            "https: http would show the password to the network (allow_insecure_http = true in"
+            " [api] permits it)",
+        )
+    return text.rstrip("/")

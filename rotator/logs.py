@@ -1,0 +1,45 @@
+"""Logs on stderr: text for people, or a JSON object per line."""
+
+import logging
+from typing import TextIO
+
+from rotator.times import rfc3339, utc_now
+
+FORMATS = ("text", "json")
+
+
+def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
+    """Send warnings, and with `verbose` the rotator's own news, to `stream`."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    if verbose:
+        logging.getLogger("rotator").setLevel(logging.INFO)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"rotator: {record.levelname.lower()}: {_message(record)}"
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        import json  # noqa: PLC0415 - text logs need none of it
+
+        line = {
+            "time": rfc3339(utc_now()),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _message(record),
+        }
+        return json.dumps(line)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return one line, and of an exception only its kind: its text may hold a secret."""
+    text = " ".join(record.getMessage().split())
+    if record.exc_info and record.exc_info[0]:
+        text = f"{text} ({record.exc_info[0].__name__})"
+    return text

@@ -1,0 +1,88 @@
+"""Mint a token, prove that it is what was asked for, and never leave an unproven one behind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from rotator.errors import ApiError, MalformedTokenError, RotatorError, VerificationError
+from rotator.times import in_words, minute
+from rotator.tokens import ServiceToken
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import Minted, ServiceTokens
+
+ONE_DAY = timedelta(days=1)
+WRONG_CLOCK = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The token that is wanted; `validity` None is eternal."""
+
+    validity: timedelta | None
+    scope: str
+    renew_before: timedelta
+
+    @property
+    def tolerance(self) -> timedelta:
+        """How far the expiry may be off: clocks differ, tokens do not come a week early."""
+        return ONE_DAY if self.validity is None else min(ONE_DAY, self.validity / 4)
+
+
+def mint(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
+    """Return a new token that the server accepts; one that fails a check is revoked.
+
+    Raises `VerificationError`, or the `ApiError` of the call that failed.
+    """
+    minted = api.mint(wish.validity, wish.scope)
+    try:
+        token = _checked(minted, wish, now, api.clock_skew)
+        api.exchange(token.secret)
+    except RotatorError as error:
+        outcome = give_back(api, minted.token_id)
+        raise VerificationError(
+            f"the new token {minted.token_id} is not usable: {error}; {outcome}"
+        ) from None
+    return token
+
+
+def give_back(api: ServiceTokens, token_id: str) -> str:
+    """Revoke a token that no store holds, and say in a clause how that went."""
+    try:
+        api.revoke(token_id)
+    except ApiError as error:
+        return f"it could not be revoked ({error}): revoke {token_id} at the API by hand"
+    return "it was revoked"
+
+
+def _checked(minted: Minted, wish: Wish, now: datetime, skew: timedelta | None) -> ServiceToken:
+    try:
+        token = ServiceToken.parse(minted.secret)
+    except MalformedTokenError as fault:
+        raise VerificationError(str(fault)) from None
+    if token.token_id != minted.token_id:
+        raise VerificationError("its claims carry another id than the API's answer")
+    if token.scope != wish.scope:
+        raise VerificationError(f"its scope is not {wish.scope!r}")
+    _check_expiry(token, wish, now, skew)
+    return token
+
+
+def _check_expiry(token: ServiceToken, wish: Wish, now: datetime, skew: timedelta | None) -> None:
+    left = token.remaining(now)
+    if wish.validity is None or left is None or token.expires_at is None:
+        if wish.validity is not None or left is not None:
+            raise VerificationError("it is eternal" if left is None else "it is not eternal")
+        return
+    if abs(left - wish.validity) > wish.tolerance or left < wish.renew_before:
+        wanted = f"{in_words(wish.validity)} from now{_clock(skew)}"
+        raise VerificationError(f"it ends {minute(token.expires_at)}, not {wanted}")
+
+
+def _clock(skew: timedelta | None) -> str:
+    if skew is None or abs(skew) < WRONG_CLOCK:
+        return ""
+    side = "ahead of" if skew > timedelta() else "behind"
+    return f" (this machine's clock is {in_words(skew)} {side} the API's: set it right)"

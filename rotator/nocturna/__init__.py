@@ -1,0 +1,1 @@
+"""The Nocturna auth API: admin session (login, refresh, log in again) and service tokens."""

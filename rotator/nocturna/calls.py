@@ -1,0 +1,26 @@
+"""The calls of the auth API, as data. Paths are relative to the base URL, which ends in `/api`."""
+
+from dataclasses import dataclass
+
+KIB = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call; `doing` is how messages name it, `largest` caps its answer (bytes).
+
+    `repeatable` says that sending it twice does no harm, so that a retry is allowed.
+    """
+
+    doing: str
+    method: str
+    path: str
+    repeatable: bool = True
+    largest: int = 64 * KIB
+
+
+LOGIN = Call("log in", "POST", "/auth/login")
+REFRESH = Call("refresh the admin session", "POST", "/auth/refresh")
+EXCHANGE = Call("exchange the service token", "POST", "/auth/service-token/refresh")
+MINT = Call("mint a service token", "POST", "/auth/admin/service-tokens", repeatable=False)
+REVOKE = Call("revoke the service token", "DELETE", "/auth/admin/service-tokens")

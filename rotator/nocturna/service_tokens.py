@@ -1,0 +1,70 @@
+"""Service tokens at the API: mint, exchange, revoke."""
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from rotator.errors import ApiFaultError
+from rotator.nocturna.admin import AccessToken, AdminSession, access_token
+from rotator.nocturna.calls import EXCHANGE, MINT, REVOKE
+from rotator.nocturna.faults import NotFoundError, outcome_unknown
+from rotator.nocturna.http import Http
+
+LONGEST_VALIDITY = timedelta(days=365)
+ONE_DAY = timedelta(days=1)
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A token that the server says it made; its claims are not checked yet."""
+
+    secret: str = field(repr=False)
+    token_id: str
+
+
+class ServiceTokens:
+    """The admin's calls about service tokens, and the exchange that any service token may make."""
+
+    def __init__(self, http: Http, admin: AdminSession) -> None:
+        self._http = http
+        self._admin = admin
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far this machine's clock is ahead of the server's; None before the first answer."""
+        return self._http.clock_skew
+
+    def mint(self, validity: timedelta | None, scope: str) -> Minted:
+        """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
+
+        The server would take other values and make a dead or an eternal token of them. Sent once:
+        `MintOutcomeUnknownError` when the server may have made a token whose text never arrived.
+        """
+        wish: dict[str, object] = {"scope": scope, "eternal": validity is None}
+        if validity is not None:
+            if validity % ONE_DAY or not ONE_DAY <= validity <= LONGEST_VALIDITY:
+                raise ValueError("validity is a whole number of days from 1 to 365")
+            wish["days"] = validity.days
+        answer = self._admin.send(MINT, json=wish)
+        body = answer.body if isinstance(answer.body, dict) else {}
+        secret, token_id = body.get("service_token"), body.get("token_id")
+        if not isinstance(secret, str) or not _ID.fullmatch(str(token_id)):
+            raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
+        return Minted(secret, str(token_id))
+
+    def exchange(self, service_token: str) -> AccessToken:
+        """Get an access token for a service token: the one proof that the server accepts it.
+
+        Raises `TokenRefusedError` when it does not.
+        """
+        return access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
+
+    def revoke(self, token_id: str) -> None:
+        """Revoke a token; one that is unknown or revoked already counts as done.
+
+        This stops exchanges only: as a direct bearer the token works until it expires.
+        """
+        with suppress(NotFoundError):
+            self._admin.send(REVOKE, item=f"/{token_id}")

@@ -1,0 +1,134 @@
+"""Results for people and programs: a table on a terminal, plain lines elsewhere, or JSON."""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TextIO
+
+from rotator.policy import Status
+from rotator.report import Action, Report, StoreState
+from rotator.times import in_words, minute
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+PATIENCE = 1.0  # seconds after which a run shows how far it is
+_COLOURS = {
+    Status.OK: "green",
+    Status.ETERNAL: "green",
+    Status.DUE: "yellow",
+    Status.UNKNOWN: "magenta",
+}
+
+
+def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
+    """Print the reports as one JSON array, as a table on a terminal, or as a line each."""
+    if as_json:
+        out.write(json.dumps([report.to_json() for report in reports], indent=2) + "\n")
+    elif out.isatty():
+        _show_table(reports, out)
+    else:
+        out.writelines(f"{line(report)}\n" for report in reports)
+
+
+def show_errors(reports: Sequence[Report], err: TextIO) -> None:
+    """Print a line for each token with which something went wrong."""
+    err.writelines(f"rotator: {each.name}: {each.error}\n" for each in reports if each.error)
+
+
+def line(report: Report) -> str:
+    """Return one token's result as a line."""
+    stores = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
+    match report.action:
+        case None:
+            what = f"{report.status} – {report.message}"
+        case Action.ROTATED:
+            life = f"valid for {_left(report)}"
+            life += f" (until {minute(report.expires_at)})" if report.expires_at else ""
+            what = f"rotated ({report.reason}) – new token {report.token_id}, {life}, in {stores}"
+        case Action.CONVERGED:
+            what = f"converged – {report.message}; copied to {stores or 'no store'}"
+        case Action.FAILED:
+            what = f"failed ({report.reason}) – {report.message}"
+        case action:
+            what = f"{action} – {report.message}"
+    return f"{report.name}: {what}"
+
+
+def _show_table(reports: Sequence[Report], out: TextIO) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.table import Table  # noqa: PLC0415
+
+    acted = any(report.action for report in reports)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("token", "status", *(["action"] if acted else []), "left", "expires", "store"):
+        table.add_column(title, overflow="fold")
+    for report in reports:
+        colour = _COLOURS.get(report.status, "red")
+        status = f"[{colour}]{report.status}[/]"
+        action = [str(report.action or "")] if acted else []
+        stores = "\n".join(f"{s.store} {_mark(s.status)}".rstrip() for s in report.stores)
+        table.add_row(report.name, status, *action, _left(report), _expires(report), stores)
+    Console(file=out, highlight=False).print(table)
+    if any(report.status is not Status.OK for report in reports):
+        out.writelines(f"{line(report)}\n" for report in reports if report.status is not Status.OK)
+
+
+def _mark(state: StoreState) -> str:
+    return "" if state is StoreState.CURRENT else f"({state})"
+
+
+def _left(report: Report) -> str:
+    if report.seconds_left is None:
+        return "for ever" if report.status is Status.ETERNAL else "–"
+    left = in_words(timedelta(seconds=report.seconds_left))
+    return left if report.seconds_left > 0 else f"over since {left}"
+
+
+def _expires(report: Report) -> str:
+    return minute(report.expires_at) if report.expires_at else "–"
+
+
+class ProgressBar:
+    """A bar on a terminal for a run that takes longer than a second; nothing otherwise."""
+
+    def __init__(self, total: int, err: TextIO) -> None:
+        self._total = total
+        self._err = err
+        self._begun = time.monotonic()
+        self._done = 0
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def advance(self) -> None:
+        """Count one token as done; called from many threads."""
+        self._done += 1
+        if self._bar is None and self._total > 1 and self._err.isatty() and self._late():
+            self._bar = self._drawn()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self._done)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _late(self) -> bool:
+        return time.monotonic() - self._begun > PATIENCE
+
+    def _drawn(self) -> "Progress":
+        from rich.console import Console  # noqa: PLC0415 - only a long run on a terminal needs it
+        from rich.progress import Progress  # noqa: PLC0415
+
+        bar = Progress(console=Console(file=self._err), transient=True)
+        bar.add_task("tokens", total=self._total)
+        bar.start()
+        return bar

@@ -1,0 +1,62 @@
+"""Store URLs, and the backends that serve their schemes.
+
+Backends come in by the entry point group `rotator.backends`: the built-in ones through the same
+door as everybody else's.
+"""
+
+import re
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote
+
+from rotator.errors import ConfigError
+from rotator.store import SecretStore, StoreUrl
+
+GROUP = "rotator.backends"
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
+
+
+def open_store(text: str, folder: Path) -> SecretStore:
+    """Return the store behind a URL, without any I/O beyond the file system.
+
+    Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve.
+    """
+    url = parse_url(text, folder)
+    store: SecretStore = _backend(url.scheme).load()(url)
+    return store
+
+
+def parse_url(text: str, folder: Path) -> StoreUrl:
+    """Take a store URL apart; raises `ConfigError`, without the URL where it holds credentials."""
+    match = _URL.fullmatch(text)
+    if not match:
+        raise ConfigError(f"found {text!r}, expected a store URL such as dotenv:.env")
+    rest, _, fragment = match["rest"].partition("#")
+    location, _, query = rest.partition("?")
+    authority = location[2:].split("/", 1)[0] if location.startswith("//") else ""
+    if "@" in authority:
+        raise ConfigError(
+            "found a store URL with a user or password in it, expected one without: credentials"
+            " come from the store's own variables and files"
+        )
+    return StoreUrl(
+        text=text,
+        scheme=match["scheme"].lower(),
+        location=unquote(location),
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        field=unquote(fragment) or None,
+        folder=folder,
+    )
+
+
+def _backend(scheme: str) -> EntryPoint:
+    found = entry_points(group=GROUP, name=scheme)
+    if len(found) > 1:
+        owners = ", ".join(sorted(point.dist.name for point in found if point.dist))
+        raise ConfigError(
+            f"several packages serve {scheme}: stores ({owners}); uninstall all but one"
+        )
+    for point in found:
+        return point
+    schemes = ", ".join(sorted(entry_points(group=GROUP).names))
+    raise ConfigError(f"found a {scheme}: store, expected one of: {schemes}")

@@ -1,0 +1,42 @@
+"""The daemon as a process: a real scheduler, real signals."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC
+from random import SystemRandom
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from rotator import composition
+from rotator.daemon import Daemon
+from rotator.fleet import WORKERS
+from rotator.rotation import Rotation
+from rotator.settings import Settings
+from rotator.signals import RELOAD, signal_queue
+from rotator.times import Clock
+
+_log = logging.getLogger(__name__)
+
+
+def serve(load: Callable[[], Settings], clock: Clock) -> None:
+    """Keep the fleet alive until SIGTERM or SIGINT; SIGHUP reads the settings again.
+
+    Raises `ConfigError` when the settings are wrong at the start.
+    """
+
+    def fleet() -> list[Rotation]:
+        settings = load()
+        composition.require_login(settings.api)
+        return composition.rotations(settings, (), clock)
+
+    scheduler = BackgroundScheduler(
+        executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC
+    )
+    daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform)
+    with signal_queue() as arrived:
+        daemon.start()
+        while arrived.get() in RELOAD:
+            daemon.reload()
+        _log.info("stopping; a rotation in hand is finished first")
+        daemon.stop()

@@ -1,0 +1,75 @@
+"""The settings: frozen, checked, and the same whether they came from a file or the environment."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from rotator.errors import ConfigError
+
+RENEW_BEFORE = timedelta(days=7)
+VALIDITY = timedelta(days=90)
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A value that is given directly or stands in a file, and never shows in a repr."""
+
+    origin: str
+    value: str | None = field(default=None, repr=False)
+    file: Path | None = None
+
+    def get(self) -> str:
+        """Return the value, reading the file anew at each call; one line break at its end is cut.
+
+        Raises `ConfigError` when the file cannot be read or is empty.
+        """
+        if self.file is None:
+            return self.value or ""
+        try:
+            text = self.file.read_text("utf-8")
+        except OSError as error:
+            why = error.strerror or "it cannot be read"
+            raise ConfigError(f"{self.origin}: cannot read {self.file}: {why}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{self.origin}: {self.file} is not UTF-8 text") from None
+        text = text.removesuffix("\n").removesuffix("\r")
+        if not text:
+            raise ConfigError(f"{self.origin}: {self.file} is empty, expected the value in it")
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """Where the API is and how to log in; what is not configured is None.
+
+    `url` has no slash at its end. A command that needs a missing value says which one.
+    """
+
+    url: str | None = None
+    admin_email: Secret | None = None
+    admin_password: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSettings:
+    """One token: its stores, in order, and when and how it is renewed.
+
+    `scope` None keeps the current token's scope. `origin` names the place that configured it.
+    """
+
+    name: str
+    origin: str
+    stores: tuple[str, ...]
+    renew_before: timedelta = RENEW_BEFORE
+    validity: timedelta = VALIDITY
+    scope: str | None = None
+    probe: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All there is to know for a run; relative store files start at `folder`."""
+
+    api: ApiSettings
+    tokens: tuple[TokenSettings, ...]
+    folder: Path

@@ -1,0 +1,99 @@
+"""The first step of a rotation: read every store of a token and find the current one."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.errors import MalformedTokenError, StoreError
+from rotator.journal import Journal
+from rotator.store import Absent, Entry, SecretStore
+from rotator.tokens import ServiceToken
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a store answered: a secret that is a token, one that has a fault, or none."""
+
+    store: SecretStore
+    found: Entry | Absent
+    token: ServiceToken | None = None
+    fault: MalformedTokenError | None = None
+
+    def holds(self, token: ServiceToken | None) -> bool:
+        """Tell whether this store shows exactly that token."""
+        return token is not None and self.token is not None and self.token.secret == token.secret
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A store that did not answer, or not to us."""
+
+    store: SecretStore
+    error: StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """All the stores of one token at one moment; `current` is the newest live token in them."""
+
+    answers: tuple[Reading | Silence, ...]
+    current: ServiceToken | None
+
+    @property
+    def reachable(self) -> tuple[Reading, ...]:
+        """The stores that answered, in their configured order."""
+        return tuple(answer for answer in self.answers if isinstance(answer, Reading))
+
+    @property
+    def behind(self) -> tuple[Reading, ...]:
+        """The stores that answered and do not hold the current token."""
+        return tuple(reading for reading in self.reachable if not reading.holds(self.current))
+
+    @property
+    def fault(self) -> MalformedTokenError | None:
+        """What is wrong with the text that the first store to hold any shows."""
+        return next((reading.fault for reading in self.reachable if reading.fault), None)
+
+    @property
+    def journal(self) -> Journal:
+        """The record beside the current token, empty where there is none about this token."""
+        for reading in self.reachable:
+            journal = reading.found.journal
+            if self.current and reading.holds(self.current) and journal.token_id:
+                return journal if journal.token_id == self.current.token_id else Journal()
+        return Journal()
+
+
+def survey(stores: Iterable[SecretStore], now: datetime) -> Survey:
+    """Read each store once; an error of one becomes part of the result."""
+    answers = tuple(_read(store) for store in stores)
+    return Survey(answers, _newest([each for each in answers if isinstance(each, Reading)], now))
+
+
+def _read(store: SecretStore) -> Reading | Silence:
+    try:
+        found = store.read()
+    except StoreError as error:
+        return Silence(store, error)
+    if isinstance(found, Absent):
+        return Reading(store, found)
+    try:
+        return Reading(store, found, token=ServiceToken.parse(found.secret))
+    except MalformedTokenError as fault:
+        return Reading(store, found, fault=fault)
+
+
+def _newest(readings: list[Reading], now: datetime) -> ServiceToken | None:
+    # Service tokens carry no date of creation: what a journal calls replaced is older, whatever
+    # its expiry says; beyond that the later expiry is the newer token.
+    replaced = {reading.found.journal.previous_token_id for reading in readings}
+
+    def rank(token: ServiceToken) -> tuple[bool, bool, timedelta]:
+        left = token.remaining(now)
+        return (
+            left is None or left > timedelta(),
+            token.token_id is None or token.token_id not in replaced,
+            timedelta.max if left is None else left,
+        )
+
+    return max((reading.token for reading in readings if reading.token), key=rank, default=None)

@@ -1,0 +1,49 @@
+"""Time as the rotator uses it: aware UTC moments, exact spans, and a clock that is passed in."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([dhm])")
+MINUTE = 60
+_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def utc_now() -> datetime:
+    """Return the wall clock as aware UTC: the `Clock` of a real run."""
+    return datetime.now(UTC)
+
+
+def parse_duration(text: str) -> timedelta:
+    """Read `7d`, `12h` or `90m`; raises ValueError for anything else."""
+    match = _DURATION.fullmatch(text)
+    if not match:
+        raise ValueError("a duration such as 7d, 12h or 90m")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def in_words(span: timedelta) -> str:
+    """Return a span as people say it, to the minute, cut to its largest unit: `83 days`."""
+    seconds = int(abs(span).total_seconds())
+    if seconds >= MINUTE:
+        seconds = round(seconds / MINUTE) * MINUTE
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", MINUTE)):
+        if seconds >= length:
+            return _counted(seconds // length, unit)
+    return _counted(seconds, "second")
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return a moment as RFC 3339 in UTC, in whole seconds: `2026-11-23T09:12:33Z`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def minute(moment: datetime) -> str:
+    """Return a moment for people to read: `2026-11-23 09:12 UTC`."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"

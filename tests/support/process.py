@@ -1,0 +1,148 @@
+"""The installed `rotator`, started as a process; all that it writes goes into the transcript."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rotator.sandbox import Sandbox
+from tests.support.transcript import Transcript
+
+ROTATOR = Path(sys.executable).with_name("rotator")
+
+
+@dataclass(frozen=True)
+class Result:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever the command printed
+        return json.loads(self.out)
+
+
+class Runner:
+    """Runs commands in a folder, with the settings of one token in the environment."""
+
+    def __init__(self, folder: Path, transcript: Transcript) -> None:
+        self.folder = folder
+        self.transcript = transcript
+        self.env: dict[str, str] = {}
+
+    def use(self, api: Sandbox, *stores: str) -> None:
+        """Point the settings at an API, and at stores (a `.env` in the folder by default)."""
+        password = self.folder / "admin-password"
+        password.write_text(f"{api.admin_password}\n")
+        self.env |= {
+            "NOCTURNA_API_URL": api.url,
+            "NOCTURNA_ADMIN_EMAIL": api.admin_email,
+            "NOCTURNA_ADMIN_PASSWORD_FILE": str(password),
+            "ROTATOR_STORE": " ".join(stores or ("dotenv:.env",)),
+        }
+
+    @property
+    def env_file(self) -> Path:
+        return self.folder / ".env"
+
+    def write_env(self, token: str, before: str = "A=1\n", after: str = "B=2\n") -> None:
+        self.env_file.write_text(f"{before}NOCTURNA_SERVICE_TOKEN={token}\n{after}")
+        self.env_file.chmod(0o600)
+
+    @contextmanager
+    def started(self, *arguments: str, **changes: str) -> Iterator["Running"]:
+        """Start a command; it is killed at the end, and what it wrote is kept."""
+        running = Running(self._popen(arguments, changes))
+        try:
+            yield running
+        finally:
+            running.process.kill()
+            self._keep(arguments, running)
+
+    def __call__(self, *arguments: str, **changes: str) -> Result:
+        running = Running(self._popen(arguments, changes))
+        running.process.wait(60)
+        return self._keep(arguments, running)
+
+    def _popen(
+        self, arguments: tuple[str, ...], changes: Mapping[str, str]
+    ) -> "subprocess.Popen[str]":
+        inherited = {
+            k: v for k, v in os.environ.items() if not k.startswith(("NOCTURNA", "ROTATOR"))
+        }
+        return subprocess.Popen(
+            [ROTATOR, *arguments],
+            cwd=self.folder,
+            env={**inherited, **self.env, **changes},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _keep(self, arguments: tuple[str, ...], running: "Running") -> Result:
+        result = running.result()
+        name = f"rotator {' '.join(arguments)}"
+        self.transcript.processes += 1
+        self.transcript.add(f"{name}: stdout", result.out)
+        self.transcript.add(f"{name}: stderr", result.err)
+        self.transcript.add(f"{name}: cmdline", running.cmdline)
+        return result
+
+
+class Running:
+    """A command that runs; its output is read all the time, so that no pipe fills up."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
+        self.cmdline = Path(f"/proc/{process.pid}/cmdline").read_text()
+        self.lines: list[str] = []
+        self._new_line = threading.Condition()
+        self._out: list[str] = []
+        self._readers = [
+            threading.Thread(target=self._read_err, daemon=True),
+            threading.Thread(target=self._read_out, daemon=True),
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def wait_for(self, text: str, timeout: float = 30) -> str:
+        """Wait until a line with this text stands on stderr, and return it."""
+
+        def found() -> str | None:
+            return next((line for line in self.lines if text in line), None)
+
+        with self._new_line:
+            line = self._new_line.wait_for(found, timeout)
+        assert line, f"no {text!r} in {self.lines}"
+        return line
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    def result(self) -> Result:
+        status = self.process.wait(30)
+        for reader in self._readers:
+            reader.join()
+        for stream in (self.process.stdout, self.process.stderr):
+            if stream:
+                stream.close()
+        return Result(status, "".join(self._out), "".join(self.lines))
+
+    def _read_err(self) -> None:
+        for line in self.process.stderr or ():
+            with self._new_line:
+                self.lines.append(line)
+                self._new_line.notify_all()
+
+    def _read_out(self) -> None:
+        self._out.extend(self.process.stdout or ())
