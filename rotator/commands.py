@@ -16,6 +16,8 @@ from rotator.times import rfc3339, utc_now
 
 def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: bool) -> int:
     """Look at the tokens; return the exit status of a monitoring plugin."""
+    if probe:
+        composition.require_url(settings.api)
     rotations = composition.rotations(settings, names, utc_now)
     reports = fleet.run(rotations, lambda rotation: rotation.check(probe=probe))
     _show(reports, as_json=as_json)

@@ -46,9 +46,16 @@ def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
     return open_api
 
 
+def require_url(settings: ApiSettings) -> str:
+    """Return the API's URL; raises `ConfigError` when it is not configured."""
+    if settings.url is None:
+        raise _missing("NOCTURNA_API_URL", "the API's URL, which ends in /api", "url")
+    return settings.url
+
+
 def require_login(settings: ApiSettings) -> None:
     """Raise `ConfigError` unless the API's URL and the admin's credentials are there to be read."""
-    _required_url(settings)
+    require_url(settings)
     for read in (_email(settings), _password(settings)):
         read()
 
@@ -59,15 +66,9 @@ def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     from rotator.nocturna.http import Http  # noqa: PLC0415
     from rotator.nocturna.service_tokens import ServiceTokens  # noqa: PLC0415
 
-    http = Http(_required_url(settings), clock)
+    http = Http(require_url(settings), clock)
     credentials = Credentials(_email(settings), _password(settings))
     return ServiceTokens(http, AdminSession(http, credentials, time.monotonic))
-
-
-def _required_url(settings: ApiSettings) -> str:
-    if settings.url is None:
-        raise _missing("NOCTURNA_API_URL", "the API's URL, which ends in /api", "url")
-    return settings.url
 
 
 def _email(settings: ApiSettings) -> Callable[[], str]:
@@ -80,10 +81,11 @@ def _password(settings: ApiSettings) -> Callable[[], str]:
 
 
 def _reader(secret: Secret | None, variable: str, key: str) -> Callable[[], str]:
-    if secret is None:
+    def missing() -> str:
         what = variable.removeprefix("NOCTURNA_").removesuffix("_FILE").replace("_", " ").lower()
         raise _missing(variable, f"the {what}", key)
-    return secret.get
+
+    return secret.get if secret else missing
 
 
 def _missing(variable: str, what: str, key: str) -> ConfigError:

@@ -45,9 +45,8 @@ def line(report: Report) -> str:
         case None:
             what = f"{report.status} – {report.message}"
         case Action.ROTATED:
-            life = f"valid for {_left(report)}"
-            life += f" (until {minute(report.expires_at)})" if report.expires_at else ""
-            what = f"rotated ({report.reason}) – new token {report.token_id}, {life}, in {stores}"
+            what = f"rotated ({report.reason}) – new token {report.token_id}, {_life(report)}"
+            what += f", in {stores}"
         case Action.CONVERGED:
             what = f"converged – {report.message}; copied to {stores or 'no store'}"
         case Action.FAILED:
@@ -55,6 +54,12 @@ def line(report: Report) -> str:
         case action:
             what = f"{action} – {report.message}"
     return f"{report.name}: {what}"
+
+
+def _life(report: Report) -> str:
+    if report.expires_at is None:
+        return "valid for ever"
+    return f"valid for {_left(report)} (until {minute(report.expires_at)})"
 
 
 def _show_table(reports: Sequence[Report], out: TextIO) -> None:

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
+from rotator.config.section import shown
 from rotator.errors import ConfigError
 from rotator.store import SecretStore, StoreUrl
 
@@ -30,7 +31,7 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
     """Take a store URL apart; raises `ConfigError`, without the URL where it holds credentials."""
     match = _URL.fullmatch(text)
     if not match:
-        raise ConfigError(f"found {text!r}, expected a store URL such as dotenv:.env")
+        raise ConfigError(f"found {shown(text)}, expected a store URL such as dotenv:.env")
     rest, _, fragment = match["rest"].partition("#")
     location, _, query = rest.partition("?")
     authority = location[2:].split("/", 1)[0] if location.startswith("//") else ""

@@ -59,9 +59,14 @@ class Survey:
         """The record beside the current token, empty where there is none about this token."""
         for reading in self.reachable:
             journal = reading.found.journal
-            if self.current and reading.holds(self.current) and journal.token_id:
-                return journal if journal.token_id == self.current.token_id else Journal()
+            if reading.holds(self.current) and _is_about(journal, self.current):
+                return journal
         return Journal()
+
+
+def _is_about(journal: Journal, token: ServiceToken | None) -> bool:
+    # A token that was changed by hand stands beside the journal of the one before.
+    return token is not None and journal.token_id is not None and journal.token_id == token.token_id
 
 
 def survey(stores: Iterable[SecretStore], now: datetime) -> Survey:

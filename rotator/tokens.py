@@ -63,9 +63,11 @@ class ServiceToken:
 
 
 def _refuse_wrapping(text: str) -> None:
+    if not text:
+        raise MalformedTokenError("garbage", "the value is empty")
     if "\n" in text or "\r" in text:
         raise MalformedTokenError("newline", "there is a line break in or around the token")
-    if text[:1] in "'\"`" or text[-1:] in "'\"`":
+    if text[0] in "'\"`" or text[-1] in "'\"`":
         raise MalformedTokenError("quoted", "there are quotes around the token")
     if text != text.strip() or " " in text:
         raise MalformedTokenError("spaces", "there are spaces in or around the token")
@@ -95,7 +97,12 @@ def _refuse_other_types(claims: dict[str, Any]) -> None:
 def _expiry(claims: dict[str, Any]) -> datetime | None:
     if "exp" not in claims:
         return None
+    seconds = claims["exp"]
+    bad = MalformedTokenError("bad_expiry", "the token's `exp` is not a time")
+    # RFC 7519, section 2: a JSON number. Python would also take `true`, for a second of 1970.
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise bad
     try:
-        return datetime.fromtimestamp(float(claims["exp"]), UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        raise MalformedTokenError("bad_expiry", "the token's `exp` is not a time") from None
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise bad from None

@@ -66,3 +66,5 @@ def _parsed(path: Path, cwd: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: found bytes that are not UTF-8, expected TOML") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: found broken TOML: {error}") from None
+    except (ValueError, RecursionError):  # a number of 5,000 digits, a list 1,000 deep
+        raise ConfigError(f"{path}: found TOML that is too large, expected settings") from None

@@ -1,5 +1,6 @@
 """A table of settings that hands out checked values, and names the place of each mistake."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
@@ -7,6 +8,7 @@ from rotator.errors import ConfigError
 from rotator.times import parse_duration
 
 _LONGEST_SHOWN = 60
+_CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
 
 
 class Section:
@@ -102,10 +104,14 @@ class Section:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: short, on one line, as TOML writes it."""
+    """Return a value for a message: short, on one line, as TOML writes it.
+
+    What a URL holds before an `@` is left out: it may be a password.
+    """
     if isinstance(value, bool):
         return str(value).lower()
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    text = _CREDENTIALS.sub("…@", str(value))
+    text = f'"{text}"' if isinstance(value, str) else text
     text = text.encode("unicode_escape").decode()
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 

@@ -77,6 +77,8 @@ def _secret(section: Section, key: str, folder: Path) -> Secret | None:
     value = section.raw(key)
     if not isinstance(value, str) or not value:
         raise ConfigError(f"{section.place(key)}: expected a text that is not empty")
+    if any("\ud800" <= letter <= "\udfff" for letter in value):  # bytes of the environment
+        raise ConfigError(f"{section.place(key)}: found bytes that are not UTF-8, expected text")
     return Secret(section.place(key), value=value)
 
 

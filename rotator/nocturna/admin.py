@@ -16,10 +16,11 @@ from rotator.nocturna.faults import UnauthorizedError
 from rotator.nocturna.http import Answer, Http
 
 DEFAULT_LIFETIME = 900.0
+LONGEST_LIFETIME = 366 * 86400.0
 REFRESH_EARLY = 60.0
 # A refused login is not tried again at once: 1,000 tokens must not mean 1,000 wrong passwords.
 PAUSE_AFTER_REFUSAL = 60.0
-_VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header may carry
+_VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header and a query may carry
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +113,14 @@ def access_token(call: Call, answer: Answer) -> AccessToken:
     """Check and take over the answer of a login, a refresh or an exchange."""
     body = answer.body if isinstance(answer.body, dict) else {}
     secret, refresh = body.get("access_token"), body.get("refresh_token")
-    lifetime = body.get("expires_in", DEFAULT_LIFETIME)
     if not isinstance(secret, str) or not _VISIBLE_ASCII.fullmatch(secret):
         raise ApiFaultError(f"{call.doing}: the API's answer has no access token")
-    if isinstance(lifetime, bool) or not isinstance(lifetime, int | float) or not lifetime > 0:
-        lifetime = DEFAULT_LIFETIME
-    return AccessToken(secret, float(lifetime), refresh if isinstance(refresh, str) else None)
+    if not isinstance(refresh, str) or not _VISIBLE_ASCII.fullmatch(refresh):
+        refresh = None
+    return AccessToken(secret, _lifetime(body.get("expires_in")), refresh)
+
+
+def _lifetime(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return DEFAULT_LIFETIME
+    return float(seconds) if 0 < seconds <= LONGEST_LIFETIME else DEFAULT_LIFETIME

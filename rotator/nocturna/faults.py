@@ -18,6 +18,7 @@ from rotator.errors import (
     LoginRefusedError,
     MintOutcomeUnknownError,
     NotAdminError,
+    RotatorError,
     TokenRefusedError,
 )
 from rotator.nocturna.calls import EXCHANGE, LOGIN, Call
@@ -43,7 +44,7 @@ def refusal(call: Call, status: int) -> ApiError:
     return kind(f"{call.doing}: {text}")
 
 
-def _meaning(  # noqa: PLR0911 - a table: one line per status
+def _meaning(  # noqa: C901, PLR0911 - a table: one line per status
     call: Call, status: int
 ) -> tuple[type[ApiError], str]:
     match status:
@@ -72,8 +73,10 @@ def _meaning(  # noqa: PLR0911 - a table: one line per status
             )
         case 429:
             return NotDoneError, "the API has too much to do (429); try again later"
-        case 500 | 502 | 503 | 504:
+        case _ if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6; proxies have their own
             return ApiFaultError, f"the API is not able to answer now ({status}); try again later"
+        case _ if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
+            return ApiFaultError, f"the API answered {status} instead of 200"
         case _:
             return ApiError, f"the API answered {status}, which it never should"
 
@@ -136,6 +139,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         cause = queue.pop()
         if not isinstance(cause, BaseException) or id(cause) in seen:
             continue
+        if isinstance(cause, RotatorError):
+            continue  # the trouble of an earlier call, in whose handling this one was made
         seen.add(id(cause))
         yield cause
         queue += [*cause.args, cause.__cause__, cause.__context__, getattr(cause, "reason", None)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Self
 
 import requests
 import urllib3
@@ -20,12 +20,23 @@ from rotator.nocturna.calls import EXCHANGE, LOGIN, REFRESH, Call
 from rotator.nocturna.faults import NotDoneError, outcome_unknown, refusal, unreachable
 from rotator.times import Clock
 
-CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 15.0
-RETRIES = 2
-LONGEST_PAUSE = 15
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CONNECTIONS = 32
+_CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how often a call may try; times are in seconds."""
+
+    connect: float = 5.0
+    read: float = 15.0  # for silence, and for the whole of an answer's body
+    retries: int = 2
+    backoff: float = 0.2
+    longest_pause: float = 15.0  # whatever Retry-After asks for
+
+
+_USUAL = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +53,11 @@ class Http:
     call that is not repeatable `MintOutcomeUnknownError`, where the server may have done it.
     """
 
-    def __init__(self, base_url: str, clock: Clock) -> None:
+    def __init__(self, base_url: str, clock: Clock, limits: Limits = _USUAL) -> None:
         self._base_url = base_url
         self._clock = clock
-        self._session = _session(base_url)
+        self._limits = limits
+        self._session = _session(base_url, limits)
         self.clock_skew: timedelta | None = None
 
     def send(  # noqa: PLR0913 - the parts of an HTTP request, by name
@@ -75,7 +87,7 @@ class Http:
             raise outcome_unknown(error) from None
 
     def _exchanged(self, call: Call, request: requests.Request) -> Answer:
-        timeout = (CONNECT_TIMEOUT, READ_TIMEOUT)
+        timeout = (self._limits.connect, self._limits.read)
         try:
             prepared = self._session.prepare_request(request)
             settings = self._session.merge_environment_settings(
@@ -87,10 +99,14 @@ class Http:
                 self._note_time(response.headers.get("Date"))
                 if response.status_code != requests.codes.ok:
                     raise refusal(call, response.status_code)
-                return Answer(_json(call, response.raw))
+                return Answer(_json(call, response.raw, self._limits.read))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             # Without its cause: the text of these errors can hold the URL, and with it a token.
             raise unreachable(call, error) from None
+        except OSError:  # requests raises it for this one reason
+            raise NotDoneError(
+                f"{call.doing}: the file that REQUESTS_CA_BUNDLE names is not there"
+            ) from None
 
     def _note_time(self, date: str | None) -> None:
         try:
@@ -112,54 +128,84 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _session(base_url: str) -> requests.Session:
-    logging.getLogger("urllib3.connectionpool").addFilter(_cut_query)
-    session = requests.Session()
+class _Session(requests.Session):
+    """Follows no redirect; requests would at least read such an answer, however long it is."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
+
+
+class _Retry(Retry):
+    """Trusts no answer that asks for a retry: neither its length nor its `Retry-After`."""
+
+    def increment(self, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401 - passed on as they are
+        if response := kwargs.get("response"):
+            response.close()  # urllib3 would read it to its end, which may never come
+        return super().increment(*args, **kwargs)
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return 0.0
+
+
+def _session(base_url: str, limits: Limits) -> requests.Session:
+    for name in _CHATTY:
+        logging.getLogger(name).addFilter(_tell_less)
+    session = _Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # this API sets none
-    safe_to_repeat = _adapter(methods=("GET", "DELETE", "POST"))
-    session.mount(base_url, _adapter(methods=("GET", "DELETE")))
+    safe_to_repeat = _adapter(limits, methods=("GET", "DELETE", "POST"))
+    session.mount(base_url, _adapter(limits, methods=("GET", "DELETE")))
     for call in (LOGIN, REFRESH, EXCHANGE):
         session.mount(base_url + call.path, safe_to_repeat)
     return session
 
 
-def _adapter(methods: tuple[str, ...]) -> HTTPAdapter:
-    retry = Retry(
-        total=RETRIES,
+def _adapter(limits: Limits, methods: tuple[str, ...]) -> HTTPAdapter:
+    retry = _Retry(
+        total=limits.retries,
         other=0,  # these may come after the request was sent, whatever its method
         allowed_methods=methods,
         status_forcelist=_BUSY,
         raise_on_status=False,
-        backoff_factor=0.2,
-        backoff_jitter=0.3,
-        backoff_max=LONGEST_PAUSE,
+        backoff_factor=limits.backoff,
+        backoff_jitter=limits.backoff,
+        backoff_max=limits.longest_pause,
         respect_retry_after_header=True,
-        retry_after_max=LONGEST_PAUSE,
+        retry_after_max=limits.longest_pause,  # type: ignore[arg-type] # it is only compared
     )
     return HTTPAdapter(max_retries=retry, pool_maxsize=_CONNECTIONS)
 
 
-def _cut_query(record: logging.LogRecord) -> bool:
-    """Keep the refresh token, a query parameter of this API, out of urllib3's log lines."""
+def _tell_less(record: logging.LogRecord) -> bool:
+    """Keep out of urllib3's log lines what may hold a secret.
+
+    These are queries (the refresh token is one) and the texts of errors, which repeat what was
+    received.
+    """
+    args = record.args if isinstance(record.args, tuple) else ()
+    record.args = tuple(type(a).__name__ if isinstance(a, Exception) else a for a in args)
     record.msg, record.args = record.getMessage().split("?", 1)[0], ()
+    record.exc_info = None
     return True
 
 
-def _json(call: Call, raw: urllib3.HTTPResponse) -> Any:  # noqa: ANN401 - JSON from outside
-    body = _bounded(call, raw)
+def _json(call: Call, raw: urllib3.HTTPResponse, seconds: float) -> Any:  # noqa: ANN401 - JSON from outside
+    body = _bounded(call, raw, seconds)
     try:
         return codec.loads(body)
     except (ValueError, RecursionError):
         raise ApiFaultError(f"{call.doing}: the API's answer is not JSON") from None
 
 
-def _bounded(call: Call, raw: urllib3.HTTPResponse) -> bytes:
-    deadline = time.monotonic() + READ_TIMEOUT
+def _bounded(call: Call, raw: urllib3.HTTPResponse, seconds: float) -> bytes:
+    deadline = time.monotonic() + seconds
     body = b""
     while chunk := raw.read1(call.largest, decode_content=True):
         body += chunk
         if len(body) > call.largest:
             raise ApiFaultError(f"{call.doing}: the API's answer is longer than {call.largest} B")
         if time.monotonic() > deadline:
-            raise ApiFaultError(f"{call.doing}: the API's answer took over {READ_TIMEOUT:.0f} s")
+            raise ApiFaultError(f"{call.doing}: the API's answer took over {seconds:g} s")
     return body

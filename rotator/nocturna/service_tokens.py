@@ -50,9 +50,9 @@ class ServiceTokens:
         answer = self._admin.send(MINT, json=wish)
         body = answer.body if isinstance(answer.body, dict) else {}
         secret, token_id = body.get("service_token"), body.get("token_id")
-        if not isinstance(secret, str) or not _ID.fullmatch(str(token_id)):
+        if not (isinstance(secret, str) and isinstance(token_id, str) and _ID.fullmatch(token_id)):
             raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
-        return Minted(secret, str(token_id))
+        return Minted(secret, token_id)
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the one proof that the server accepts it.

@@ -129,6 +129,13 @@ class Running:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    def take_out(self) -> str:
+        """Return what stands on stdout, which then is no output of a kind to search for secrets."""
+        for reader in self._readers:
+            reader.join()
+        taken, self._out[:] = "".join(self._out), []
+        return taken
+
     def result(self) -> Result:
         status = self.process.wait(30)
         for reader in self._readers:

@@ -1,0 +1,66 @@
+"""`rotator daemon` as a process with real signals; time itself is in tests/daemon."""
+
+import json
+import signal
+
+import pytest
+
+from rotator.sandbox import Fault, Sandbox
+from tests.support.process import Runner
+from tests.support.world import LOGIN
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_rotates_at_the_start_and_ends_with_0(
+    rotator: Runner, api: Sandbox, number: signal.Signals
+) -> None:
+    rotator.write_env(api.issue(days=3))
+    with rotator.started("daemon") as running:
+        running.wait_for("default: rotated (expiring)")
+        assert running.stop(number) == 0
+    assert len(api.live_tokens()) == 2
+
+
+def test_a_signal_finishes_the_rotation_in_hand(rotator: Runner, api: Sandbox) -> None:
+    old = api.issue(days=3)
+    rotator.write_env(old)
+    api.misbehave(Fault.delay(1.0), "POST /auth/admin/service-tokens")
+    with rotator.started("daemon") as running:
+        while LOGIN not in api.calls:
+            pass
+        assert running.stop() == 0
+    assert old not in rotator.env_file.read_text()
+    assert any("rotated" in line and "no further look" in line for line in running.lines)
+
+
+def test_a_hangup_reads_the_settings_again(rotator: Runner, api: Sandbox) -> None:
+    config = rotator.folder / "rotator.toml"
+    config.write_text('[[token]]\nname="old"\nstores=["dotenv:old.env"]\n')
+    del rotator.env["ROTATOR_STORE"]
+    with rotator.started("daemon") as running:
+        running.wait_for("old: rotated (missing)")
+        config.write_text('[[token]]\nname="old"\nstore=["dotenv:old.env"]\n')
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("store: found an unknown key, expected stores; the settings in force")
+        config.write_text('[[token]]\nname="new"\nstores=["dotenv:new.env"]\n')
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("new: rotated (missing)")
+        assert running.stop() == 0
+    assert len(api.live_tokens()) == 2
+
+
+def test_wrong_settings_at_the_start_are_exit_status_2(rotator: Runner) -> None:
+    result = rotator("daemon", NOCTURNA_ADMIN_EMAIL="")
+    assert result.status == 2
+    assert result.err.count("\n") == 1
+
+
+def test_a_failed_run_is_told_with_the_time_of_the_next(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=3))
+    api.misbehave(Fault.status(403), "POST /auth/admin/service-tokens", times=None)
+    with rotator.started("daemon", "--log-format", "json") as running:
+        line = json.loads(running.wait_for("not an admin"))
+        assert running.stop() == 0
+    assert line["level"] == "error"
+    assert line["message"].startswith("default: ")
+    assert "next look at 2" in line["message"]

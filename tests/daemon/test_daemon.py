@@ -1,0 +1,152 @@
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.daemon import Daemon
+from rotator.errors import ConfigError, StoreUnreachableError
+from rotator.rotation import Rotation
+from rotator.sandbox import Fault, Sandbox
+from tests.support.clock import FakeClock
+from tests.support.scheduler import SteppedScheduler
+from tests.support.stores import Failing, MeddledStore
+from tests.support.world import EXCHANGE, World
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+NO_ADMIN = (Fault.status(403), "POST /auth/admin/service-tokens", None)
+
+
+class Watch:
+    """A daemon, its world, and the time that passes for both."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.scheduler = SteppedScheduler(world.clock)
+        self.fleet: Sequence[Rotation] | ConfigError = [world.rotation()]
+        self.daemon = Daemon(self.scheduler, self._load, world.clock, lambda low, _high: low)
+
+    def _load(self) -> Sequence[Rotation]:
+        if isinstance(self.fleet, ConfigError):
+            raise self.fleet
+        return self.fleet
+
+    def start(self) -> None:
+        self.daemon.start()
+        self.scheduler.step(timedelta())
+
+
+@pytest.fixture
+def watch(tmp_path: Path, timed_api: Sandbox, clock: FakeClock) -> Watch:
+    return Watch(World(tmp_path, timed_api, clock))
+
+
+def test_a_due_token_is_rotated_at_the_start(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(days=3))
+    watch.start()
+    assert watch.world.mints() == 1
+
+
+def test_a_token_is_rotated_when_it_becomes_due_and_not_before(watch: Watch) -> None:
+    old = watch.world.api.issue(days=8)
+    watch.world.put(old)
+    watch.start()
+    watch.scheduler.step(DAY)
+    assert watch.world.secret() == old
+    watch.scheduler.step(timedelta(seconds=2))
+    assert watch.world.secret() != old
+
+
+def test_it_rotates_every_83_days(watch: Watch) -> None:
+    watch.fleet = [watch.world.rotation(probe=False)]
+    watch.world.put(watch.world.api.issue(days=3))
+    watch.start()
+    for _ in range(2):
+        watch.scheduler.step(83 * DAY)
+        before = watch.world.secret()
+        watch.scheduler.step(timedelta(seconds=1))
+        assert watch.world.secret() != before
+    assert watch.world.mints() == 3
+
+
+def test_it_looks_at_least_once_an_hour(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(days=60))
+    watch.start()
+    probes = watch.world.api.calls.count(("POST", EXCHANGE, 200))
+    watch.scheduler.step(DAY)
+    assert watch.world.api.calls.count(("POST", EXCHANGE, 200)) >= probes + 24
+
+
+def test_a_token_revoked_in_between_is_replaced_within_the_hour(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(days=60))
+    watch.start()
+    watch.world.api.revoke(str(watch.world.token().token_id))
+    watch.scheduler.step(HOUR)
+    assert watch.world.api.accepts(watch.world.secret())
+
+
+def test_failed_runs_are_repeated_with_growing_pauses(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(days=3))
+    watch.world.api.misbehave(*NO_ADMIN)
+    pauses = []
+    watch.start()
+    for _ in range(9):
+        moment = watch.scheduler.next_run()
+        assert moment
+        pauses.append(moment - watch.world.clock())
+        watch.scheduler.step(pauses[-1])
+    assert pauses == sorted(pauses)
+    assert pauses[0] == timedelta(seconds=15)
+    assert pauses[-1] == timedelta(minutes=30)
+    watch.world.api.behave()
+    watch.scheduler.step(HOUR)
+    assert watch.world.mints() == 1
+
+
+def test_a_failing_token_is_tried_until_its_last_minute(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(expires_at=watch.world.clock() + timedelta(minutes=20)))
+    watch.world.api.misbehave(*NO_ADMIN)
+    watch.start()
+    watch.scheduler.step(timedelta(minutes=15))
+    watch.world.api.behave()
+    watch.scheduler.step(timedelta(minutes=4))
+    assert watch.world.mints() == 1
+    assert watch.world.api.accepts(watch.world.secret())
+
+
+def test_a_run_that_comes_too_late_is_not_dropped(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(days=8))
+    watch.start()
+    watch.world.clock.advance(3 * DAY)  # the machine slept
+    watch.scheduler.step(timedelta())
+    assert watch.world.mints() == 1
+
+
+def test_a_store_that_was_down_catches_up_without_a_mint(watch: Watch) -> None:
+    down = StoreUnreachableError("the store is down")
+    world = watch.world
+    second = MeddledStore(world.store("b.env"), before_read=Failing(down, 1, 2))
+    watch.fleet = [world.rotation(world.store(), second)]
+    world.put(world.api.issue(days=3))
+    watch.start()
+    assert not (world.folder / "b.env").exists()
+    watch.scheduler.step(HOUR)
+    assert world.secret("b.env") == world.secret()
+    assert world.mints() == 1
+
+
+def test_every_decision_is_logged_in_a_line(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    watch.world.put(watch.world.api.issue(days=3))
+    with caplog.at_level(logging.INFO, "rotator"):
+        watch.start()
+    assert "watching luna-bot" in caplog.text
+    assert "luna-bot: rotated (expiring) – new token " in caplog.text
+    assert "next look at 2026-11-23T12:54:00Z" in caplog.text
+
+
+def test_a_start_with_wrong_settings_fails(watch: Watch) -> None:
+    watch.fleet = ConfigError("rotator.toml: …")
+    with pytest.raises(ConfigError):
+        watch.daemon.start()

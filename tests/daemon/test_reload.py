@@ -1,0 +1,64 @@
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import ConfigError
+from rotator.sandbox import Sandbox
+from tests.daemon.test_daemon import Watch
+from tests.support.clock import FakeClock
+from tests.support.world import World
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def watch(tmp_path: Path, timed_api: Sandbox, clock: FakeClock) -> Watch:
+    watch = Watch(World(tmp_path, timed_api, clock))
+    watch.world.put(watch.world.api.issue(days=60))
+    watch.start()
+    return watch
+
+
+def test_a_reload_serves_the_new_tokens_and_forgets_the_old(watch: Watch) -> None:
+    world = watch.world
+    kept = world.secret()
+    watch.fleet = [world.rotation(world.store("new.env"), name="new-bot")]
+    watch.daemon.reload()
+    watch.scheduler.step(timedelta())
+    assert world.api.accepts(world.secret("new.env"))
+    world.api.revoke(str(world.token().token_id))
+    watch.scheduler.step(5 * HOUR)
+    assert world.secret() == kept
+
+
+def test_a_reload_of_wrong_settings_keeps_the_old_ones(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watch.fleet = ConfigError('rotator.toml: [defaults] validity: found "x", expected …')
+    watch.daemon.reload()
+    assert "validity" in caplog.text
+    assert "stay as they were" in caplog.text
+    assert [record.levelno for record in caplog.records][-1] == logging.ERROR
+    watch.world.api.revoke(str(watch.world.token().token_id))
+    watch.scheduler.step(HOUR)
+    assert watch.world.api.accepts(watch.world.secret())
+
+
+def test_a_run_that_outlives_a_reload_plans_nothing(watch: Watch) -> None:
+    world = watch.world
+    old = watch.fleet
+    assert isinstance(old, list)
+    watch.fleet = [world.rotation(world.store("new.env"), name="new-bot")]
+    watch.daemon.reload()
+    watch.daemon._look(old[0], 0)  # noqa: SLF001 - the scheduler calls it, in a thread of its own
+    assert [job.id for job in watch.scheduler.get_jobs()] == ["new-bot"]
+
+
+def test_after_a_stop_nothing_is_begun(watch: Watch) -> None:
+    watch.daemon.stop()
+    calls = len(watch.world.api.calls)
+    rotation = watch.world.rotation()
+    watch.daemon._look(rotation, 0)  # noqa: SLF001 - a job that waited in the queue at the stop
+    assert len(watch.world.api.calls) == calls

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+import pytest
+
+from rotator.sandbox import Sandbox
+from tests.support.clock import FakeClock
+from tests.support.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, timed_api: Sandbox, clock: FakeClock) -> World:
+    return World(tmp_path, timed_api, clock)

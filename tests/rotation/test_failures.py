@@ -1,0 +1,152 @@
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
+from rotator.policy import Status
+from rotator.report import Action, Report
+from rotator.rotation import Order
+from rotator.sandbox import Fault
+from rotator.store import SecretStore
+from rotator.tokens import ServiceToken
+from tests.support.stores import Failing, MeddledStore
+from tests.support.world import MINT, World
+
+FULL = StoreError("the disk is full")
+DENIED = StoreDeniedError("may not write: grant it")
+CALL_MINT = "POST /auth/admin/service-tokens"
+CALL_EXCHANGE = "POST /auth/service-token/refresh"
+CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
+
+
+@pytest.fixture
+def old(world: World) -> str:
+    secret = world.api.issue(days=3)
+    world.put(secret)
+    return secret
+
+
+def failed(world: World, *stores: SecretStore) -> Report:
+    report = world.rotation(*stores).rotate(Order())
+    assert report.action is Action.FAILED
+    return report
+
+
+def assert_only_the_old_one_lives(world: World, old: str) -> None:
+    assert world.secret() == old
+    assert [row.secret for row in world.api.live_tokens()] == [old]
+
+
+def test_a_store_that_cannot_be_written_stops_everything_before_any_call(
+    world: World, old: str
+) -> None:
+    store = MeddledStore(world.store(), before_preflight=Failing(DENIED))
+    report = failed(world, store)
+    assert report.error == "may not write: grant it"
+    assert world.api.calls == []
+    assert world.secret() == old
+
+
+def test_a_second_store_that_cannot_be_written_stops_everything_too(world: World, old: str) -> None:
+    second = MeddledStore(world.store("b.env"), before_preflight=Failing(DENIED))
+    failed(world, world.store(), second)
+    assert world.api.calls == []
+    assert world.secret() == old
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.reset_before(), Fault.reset_after(), Fault.server_error(), Fault.truncated()],
+    ids=["reset", "reset-after", "500-with-token", "truncated"],
+)
+def test_a_mint_without_a_usable_answer_keeps_the_old_token_and_is_not_repeated(
+    world: World, old: str, fault: Fault
+) -> None:
+    world.api.misbehave(fault, CALL_MINT)
+    report = failed(world)
+    assert "a token may have been made all the same" in str(report.error)
+    assert world.secret() == old
+    assert sum(call[:2] == MINT[:2] for call in world.api.calls) == 1
+
+
+def test_a_new_token_that_the_server_does_not_accept_is_revoked(world: World, old: str) -> None:
+    world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
+    report = failed(world)
+    assert "is not usable" in str(report.error)
+    assert "it was revoked" in str(report.error)
+    assert_only_the_old_one_lives(world, old)
+
+
+def test_a_new_token_that_cannot_be_tried_is_revoked(world: World, old: str) -> None:
+    world.api.misbehave(Fault.server_error(), CALL_EXCHANGE, times=None)
+    failed(world)
+    assert_only_the_old_one_lives(world, old)
+
+
+def test_a_wrong_clock_is_noticed_before_anything_is_written(world: World, old: str) -> None:
+    ahead = world.clock.now + timedelta(days=30)
+    report = world.rotation(clock=lambda: ahead).rotate(Order())
+    assert report.action is Action.FAILED
+    assert "not 90 days from now" in str(report.error)
+    assert_only_the_old_one_lives(world, old)
+
+
+def test_a_full_disk_gives_the_new_token_back(world: World, old: str) -> None:
+    report = failed(world, MeddledStore(world.store(), before_write=Failing(FULL)))
+    assert str(report.error).startswith("the disk is full; the new token ")
+    assert str(report.error).endswith("it was revoked")
+    assert_only_the_old_one_lives(world, old)
+
+
+def test_a_write_that_failed_and_arrived_all_the_same_counts(world: World, old: str) -> None:
+    store = MeddledStore(world.store(), after_write=Failing(FULL))
+    report = world.rotation(store).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.secret() != old
+    assert world.api.accepts(world.secret())
+
+
+def test_a_token_that_may_have_been_stored_is_not_revoked(world: World, old: str) -> None:
+    lost = StoreUnreachableError("the connection is gone")
+    # Read twice (before and under the lock), written, and then not read again.
+    store = MeddledStore(world.store(), after_write=Failing(lost), before_read=Failing(lost, 3))
+    report = failed(world, store)
+    assert "does not tell whether it took the new token" in str(report.error)
+    assert world.secret() != old
+    assert world.api.accepts(world.secret())
+
+
+def test_a_new_token_that_cannot_be_given_back_is_named(world: World, old: str) -> None:
+    world.api.misbehave(Fault.status(403), CALL_REVOKE)
+    report = failed(world, MeddledStore(world.store(), before_write=Failing(FULL)))
+    left_over = next(row for row in world.api.live_tokens() if row.secret != old)
+    assert f"revoke {left_over.id} at the API by hand" in str(report.error)
+
+
+def test_the_loser_of_a_race_revokes_its_own_token_and_takes_the_winners(
+    world: World, old: str
+) -> None:
+    theirs = world.api.issue(days=90)
+    store = MeddledStore(world.store(), before_write=lambda: world.put(theirs))
+    report = world.rotation(store).rotate(Order())
+    assert (report.action, report.status) == (Action.SKIPPED, Status.OK)
+    assert report.message.startswith("another rotator was faster")
+    assert report.token_id == ServiceToken.parse(theirs).token_id
+    assert {row.secret for row in world.api.live_tokens()} == {old, theirs}
+
+
+def test_a_conflict_with_somebody_who_wrote_nonsense_fails(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    store = MeddledStore(world.store(), before_write=lambda: world.put("nonsense"))
+    report = failed(world, store)
+    assert world.secret() == "nonsense"
+    assert str(report.error).endswith("it was revoked")
+    assert len(world.api.live_tokens()) == 1
+
+
+def test_a_conflict_in_a_second_store_leaves_it_behind(world: World, old: str) -> None:
+    error = ConflictError("b.env: somebody else changed it")
+    second = MeddledStore(world.store("b.env"), before_write=Failing(error))
+    report = world.rotation(world.store(), second).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, "b.env: somebody else changed it")
+    assert world.secret() != old

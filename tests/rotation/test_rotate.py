@@ -1,0 +1,149 @@
+from datetime import timedelta
+
+import pytest
+
+from rotator.journal import Journal
+from rotator.policy import Status
+from rotator.report import Action
+from rotator.rotation import Order
+from rotator.store import Entry
+from rotator.tokens import ServiceToken
+from tests.support.world import LOGIN, World
+
+
+def test_a_due_token_is_replaced_and_the_old_one_stays_valid(world: World) -> None:
+    old = world.api.issue(days=3)
+    path = world.put(old)
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.status, report.reason) == (Action.ROTATED, Status.OK, "expiring")
+    assert world.secret() != old
+    assert world.api.accepts(world.secret())
+    assert world.api.accepts(old)
+    assert path.read_text().startswith("A=1\n")
+    assert path.read_text().endswith("\nB=2\n")
+    assert world.token().remaining(world.clock()) == timedelta(days=90)
+
+
+def test_the_journal_names_the_new_token_the_old_one_and_the_time(world: World) -> None:
+    old = world.api.issue(days=3)
+    world.put(old)
+    report = world.rotation().rotate(Order())
+    found = world.store().read()
+    old_id = ServiceToken.parse(old).token_id
+    assert isinstance(found, Entry)
+    assert found.journal == Journal(world.token().token_id, old_id, world.clock())
+    assert (report.token_id, report.previous_token_id) == (world.token().token_id, old_id)
+
+
+def test_a_token_with_time_left_is_kept_and_nobody_logs_in(world: World) -> None:
+    old = world.api.issue(days=30)
+    world.put(old)
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.status) == (Action.KEPT, Status.OK)
+    assert world.secret() == old
+    assert LOGIN not in world.api.calls
+
+
+def test_force_replaces_a_token_with_time_left(world: World) -> None:
+    old = world.api.issue(days=30)
+    world.put(old)
+    report = world.rotation().rotate(Order(force=True))
+    assert (report.action, report.reason) == (Action.ROTATED, "forced")
+    assert world.secret() != old
+
+
+def test_the_first_token_of_an_empty_store_gets_the_usual_scope(world: World) -> None:
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.reason) == (Action.ROTATED, "missing")
+    assert world.token().scope == "calculations"
+    assert report.previous_token_id is None
+
+
+def test_a_rotation_keeps_the_scope_of_the_token(world: World) -> None:
+    world.put(world.api.issue(days=3, scope="charts"))
+    world.rotation().rotate(Order())
+    assert world.token().scope == "charts"
+
+
+def test_a_configured_scope_that_differs_makes_the_token_due(world: World) -> None:
+    world.put(world.api.issue(days=60, scope="charts"))
+    report = world.rotation(scope="calculations").rotate(Order())
+    assert (report.action, report.reason) == (Action.ROTATED, "scope")
+    assert world.token().scope == "calculations"
+
+
+def test_the_validity_is_the_configured_one(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    world.rotation(validity=timedelta(days=30)).rotate(Order())
+    assert world.token().remaining(world.clock()) == timedelta(days=30)
+
+
+def test_a_token_that_the_server_refuses_is_replaced(world: World) -> None:
+    old = world.api.issue(days=60)
+    world.put(old)
+    world.api.revoke(str(ServiceToken.parse(old).token_id))
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.reason) == (Action.ROTATED, "refused")
+    assert world.api.accepts(world.secret())
+
+
+def test_without_probe_the_server_is_not_asked(world: World) -> None:
+    world.put(world.api.issue(days=60))
+    report = world.rotation(probe=False).rotate(Order())
+    assert report.action is Action.KEPT
+    assert world.api.calls == []
+
+
+def test_a_server_that_does_not_answer_is_no_reason_to_rotate(world: World) -> None:
+    world.put(world.api.issue(days=60))
+    world.api.break_database()
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.error) == (Action.KEPT, None)
+    assert "the server was not asked" in report.message
+
+
+def test_an_eternal_token_is_kept(world: World) -> None:
+    old = world.api.issue(eternal=True)
+    world.put(old)
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.status, report.seconds_left) == (
+        Action.KEPT,
+        Status.ETERNAL,
+        None,
+    )
+    assert world.secret() == old
+
+
+def test_an_eternal_token_can_be_made_on_demand(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    report = world.rotation().rotate(Order(force=True, eternal=True))
+    assert (report.action, report.status) == (Action.ROTATED, Status.ETERNAL)
+    assert world.token().expires_at is None
+
+
+def test_a_token_minted_within_the_hour_is_left_alone_even_when_refused(world: World) -> None:
+    world.rotation().rotate(Order())
+    minted = world.secret()
+    world.clock.advance(timedelta(minutes=59))
+    world.api.revoke(str(world.token().token_id))
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.status) == (Action.SKIPPED, Status.REFUSED)
+    assert world.secret() == minted
+    world.clock.advance(timedelta(minutes=1))
+    assert world.rotation().rotate(Order()).action is Action.ROTATED
+
+
+@pytest.mark.parametrize("days", [3, -1], ids=["due", "expired"])
+def test_a_dry_run_says_what_would_happen_and_changes_nothing(world: World, days: int) -> None:
+    path = world.put(world.api.issue(days=days))
+    before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
+    report = world.rotation().rotate(Order(dry_run=True))
+    assert report.action is Action.WOULD_ROTATE
+    assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) == before
+    assert [child.name for child in world.folder.iterdir()] == [".env"]
+    assert world.api.calls == []
+
+
+def test_a_dry_run_over_a_fine_token_keeps_it(world: World) -> None:
+    world.put(world.api.issue(days=60))
+    assert world.rotation().rotate(Order(dry_run=True)).action is Action.KEPT

@@ -1,0 +1,100 @@
+from rotator.errors import StoreUnreachableError
+from rotator.policy import Status
+from rotator.report import Action, StoreState
+from rotator.rotation import Order
+from rotator.tokens import ServiceToken
+from tests.support.stores import Failing, MeddledStore
+from tests.support.world import World
+
+DOWN = StoreUnreachableError("the store is down")
+
+
+def test_every_store_gets_the_same_new_token(world: World) -> None:
+    world.put(world.api.issue(days=3), "a.env")
+    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    assert report.action is Action.ROTATED
+    assert world.secret("a.env") == world.secret("b.env")
+    assert [store.status for store in report.stores] == [StoreState.WRITTEN, StoreState.WRITTEN]
+    assert world.mints() == 1
+
+
+def test_a_store_behind_gets_the_current_token_without_a_mint(world: World) -> None:
+    current = world.api.issue(days=60)
+    world.put(current, "a.env")
+    world.put(world.api.issue(days=20), "b.env")
+    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    assert (report.action, report.status, report.error) == (Action.CONVERGED, Status.OK, None)
+    assert world.secret("a.env") == world.secret("b.env") == current
+    assert world.mints() == 0
+
+
+def test_the_first_store_learns_from_a_newer_token_in_another(world: World) -> None:
+    newer = world.api.issue(days=80)
+    world.put(world.api.issue(days=5), "a.env")
+    world.put(newer, "b.env")
+    world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    assert world.secret("a.env") == newer
+    assert world.mints() == 0
+
+
+def test_a_replaced_eternal_token_left_in_one_store_does_not_come_back(world: World) -> None:
+    world.put(world.api.issue(eternal=True), "a.env")
+    world.put(world.secret("a.env"), "b.env")
+    first, second = world.store("a.env"), world.store("b.env")
+    cut_off = MeddledStore(second, before_write=Failing(DOWN))
+    report = world.rotation(first, cut_off).rotate(Order(force=True))
+    assert (report.action, report.error) == (Action.ROTATED, "the store is down")
+    new = world.secret("a.env")
+    assert world.rotation(first, second).rotate(Order()).action is Action.CONVERGED
+    assert world.secret("a.env") == world.secret("b.env") == new
+
+
+def test_one_unreachable_store_is_reported_and_the_others_go_on(world: World) -> None:
+    world.put(world.api.issue(days=3), "b.env")
+    down = MeddledStore(world.store("a.env"), before_read=Failing(DOWN))
+    report = world.rotation(down, world.store("b.env")).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, "the store is down")
+    assert [s.status for s in report.stores] == [StoreState.UNREACHABLE, StoreState.WRITTEN]
+    again = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    assert again.action is Action.CONVERGED
+    assert world.secret("a.env") == world.secret("b.env")
+    assert world.mints() == 1
+
+
+def test_nothing_is_minted_when_no_store_answers(world: World) -> None:
+    down = MeddledStore(world.store(), before_read=Failing(DOWN))
+    for order in (Order(), Order(force=True), Order(dry_run=True)):
+        report = world.rotation(down).rotate(order)
+        assert (report.action, report.status) == (Action.FAILED, Status.UNKNOWN)
+        assert report.error == "the store is down"
+    assert world.api.calls == []
+
+
+def test_check_counts_the_stores_behind(world: World) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    report = world.rotation(world.store("a.env"), world.store("b.env")).check(probe=False)
+    assert (report.status, report.reason) == (Status.DUE, "behind")
+    assert [s.status for s in report.stores] == [StoreState.CURRENT, StoreState.ABSENT]
+
+
+def test_a_dry_run_says_that_a_copy_would_be_enough(world: World) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    stores = (world.store("a.env"), world.store("b.env"))
+    assert world.rotation(*stores).rotate(Order(dry_run=True)).action is Action.WOULD_CONVERGE
+    assert not (world.folder / "b.env").exists()
+
+
+def test_a_store_that_cannot_take_the_copy_stays_behind(world: World) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    broken = MeddledStore(world.store("b.env"), before_write=Failing(DOWN))
+    report = world.rotation(world.store("a.env"), broken).rotate(Order())
+    assert report.error == "the store is down"
+    assert [s.status for s in report.stores] == [StoreState.CURRENT, StoreState.BEHIND]
+
+
+def test_a_broken_value_in_one_store_is_mended_from_the_other(world: World) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    world.put("changeme", "b.env")
+    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    assert report.action is Action.CONVERGED
+    assert ServiceToken.parse(world.secret("b.env")) == world.token("a.env")

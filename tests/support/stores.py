@@ -1,0 +1,66 @@
+"""Real stores with something in their way."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from rotator.errors import StoreError
+from rotator.journal import Journal
+from rotator.store import Absent, Entry, SecretStore
+
+
+def nothing() -> None:
+    """Do nothing."""
+
+
+class MeddledStore:
+    """A real store; what somebody else does at the same moment, or what breaks, is passed in."""
+
+    def __init__(
+        self,
+        store: SecretStore,
+        *,
+        before_read: Callable[[], object] = nothing,
+        before_preflight: Callable[[], object] = nothing,
+        before_write: Callable[[], object] = nothing,
+        after_write: Callable[[], object] = nothing,
+    ) -> None:
+        self._store = store
+        self._before_read = before_read
+        self._before_preflight = before_preflight
+        self._before_write = before_write
+        self._after_write = after_write
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    def read(self) -> Entry | Absent:
+        self._before_read()
+        return self._store.read()
+
+    def preflight(self) -> None:
+        self._before_preflight()
+        self._store.preflight()
+
+    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+        self._before_write()
+        version = self._store.write(secret, journal, expected=expected)
+        self._after_write()
+        return version
+
+    def hold(self) -> AbstractContextManager[None]:
+        return self._store.hold()
+
+
+class Failing:
+    """An obstacle that raises this error, each time or only the given times (counted from 1)."""
+
+    def __init__(self, error: StoreError, *times: int) -> None:
+        self._error = error
+        self._times = times
+        self._calls = 0
+
+    def __call__(self) -> None:
+        self._calls += 1
+        if not self._times or self._calls in self._times:
+            raise self._error
