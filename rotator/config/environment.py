@@ -24,7 +24,7 @@ _TOKEN = {
     "scope": "ROTATOR_SCOPE",
     "retire": "ROTATOR_RETIRE",
 }
-_KNOWN = (CONFIG, STORE, *_API.values(), *_TOKEN.values())
+KNOWN = (CONFIG, STORE, *_API.values(), *_TOKEN.values())
 
 
 def load(variables: Mapping[str, str], cwd: Path) -> Settings:
@@ -67,10 +67,10 @@ def refuse_misspelled(variables: Mapping[str, str]) -> None:
     """
     for name in sorted(variables):
         prefix, _, rest = name.partition("_")
-        if prefix not in ("ROTATOR", "NOCTURNA") or name in _KNOWN:
+        if prefix not in ("ROTATOR", "NOCTURNA") or name in KNOWN:
             continue
         meant = nearest(
-            rest, [known.partition("_")[2] for known in _KNOWN if known.startswith(prefix)], 0.85
+            rest, [known.partition("_")[2] for known in KNOWN if known.startswith(prefix)], 0.85
         )
         if meant:
             raise ConfigError(

@@ -1,0 +1,135 @@
+"""The documentation is true: its commands are run, its links followed, its tables compared."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rotator import config
+from rotator.config import environment, values
+from rotator.policy import CHAIN, Status
+from rotator.report import Action, Report, StoreState
+from rotator.sandbox import Sandbox
+from tests.support.process import Runner
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+VARYING = [
+    (r"/\S*nocturna-demo-\w+", "FOLDER"),
+    (r"127\.0\.0\.1:\d+", "ADDRESS"),
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}", "ID"),
+    (r"<token [0-9a-f]{8}…", "<token ID…"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "TIME"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME"),
+]
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def blocks(name: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text(name), re.MULTILINE | re.DOTALL)
+
+
+def same(story: str) -> str:
+    for pattern, name in VARYING:
+        story = re.sub(pattern, name, story)
+    return story.strip()
+
+
+def test_the_demo_in_the_readme_is_what_it_prints(rotator: Runner) -> None:
+    shown = blocks("README.md", "console")[0].removeprefix("$ make demo\n")
+    result = rotator("demo", TMPDIR=str(rotator.folder))
+    assert same(shown) == same(result.out)
+
+
+def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: Sandbox) -> None:
+    block = blocks("README.md", "sh")[0]
+    exports = dict(re.findall(r"^export (\w+)=(.*)$", block, re.MULTILINE))
+    assert set(exports) == set(rotator.env)
+    assert exports["ROTATOR_STORE"] == rotator.env["ROTATOR_STORE"]
+    rotator.write_env(api.issue(days=3))
+    commands = re.findall(r"^rotator ([\w -]+?) *(?:#.*)?$", block, re.MULTILINE)
+    *once, last = [command.split() for command in commands]
+    assert [rotator(*command).status for command in once] == [1, 0, 0, 0]
+    with rotator.started(*last) as running:
+        running.wait_for("next look at")
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize("command", ["check", "rotate", "mint", "daemon", "demo", "completion"])
+def test_the_help_in_the_docs_is_the_real_one(rotator: Runner, command: str) -> None:
+    (shown,) = re.findall(
+        rf"^## rotator {command}\n\n```\n(.*?)\n```",
+        text("docs/commands.md"),
+        re.MULTILINE | re.DOTALL,
+    )
+    assert rotator(command, "--help", COLUMNS="100").out.rstrip() == shown
+
+
+def test_every_variable_is_documented() -> None:
+    shown = set(re.findall(r"`((?:NOCTURNA|ROTATOR)_\w+)`", text("docs/configuration.md")))
+    assert shown == set(environment.KNOWN)
+
+
+def test_the_example_config_is_right_and_shows_every_key(tmp_path: Path) -> None:
+    (example,) = blocks("docs/configuration.md", "toml")
+    (tmp_path / "rotator.toml").write_text(example)
+    settings = config.load(None, {}, tmp_path)
+    assert [token.name for token in settings.tokens] == ["luna-bot", "sol-bot"]
+    assert settings.api.url == "https://your-api-server.com/api"
+    page = text("docs/configuration.md")
+    missing = [key for key in (*values.API_KEYS, *values.TOKEN_KEYS) if key not in page]
+    assert missing == []
+
+
+def test_every_json_key_and_value_is_documented() -> None:
+    page = text("docs/commands.md").partition("## JSON")[2]
+    keys = Report("x", Status.OK, "ok", "fine").to_json()
+    words = [*keys, *Status, *Action, *StoreState]
+    assert [word for word in words if f"`{word}`" not in page] == []
+
+
+def test_every_reason_is_documented() -> None:
+    page = text("docs/rotation.md")
+    names = {check.__name__.removeprefix("_") for check in CHAIN}
+    names -= {"malformed", "other_scope", "fine"}  # these have reasons of other names
+    names |= {"quoted", "spaces", "newline", "garbage", "access_token", "wrong_type", "scope", "ok"}
+    assert [name for name in names if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in link]
+    for link in links:
+        target, _, anchor = link.partition("#")
+        found = page.parent / target if target else page
+        assert found.exists(), link
+        if anchor:
+            titles = re.findall(r"^#+ (.*)$", found.read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", t).lower().replace(" ", "-") for t in titles]
+
+
+def test_the_store_page_shows_a_journal_as_it_is_written(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=3))
+    rotator("rotate")
+    line = next(ln for ln in rotator.env_file.read_text().splitlines() if ln.startswith("# rot"))
+    shown = re.search(r"^# rotator: .*$", text("docs/stores.md"), re.MULTILINE)
+    assert shown
+    assert re.sub(r"=\S+", "=", shown[0]) == re.sub(r"=\S+", "=", line)
+
+
+def test_make_has_the_commands_that_the_docs_name() -> None:
+    named = set(re.findall(r"`make ([\w-]+)`", "".join(page.read_text() for page in PAGES)))
+    for target in named | {"demo", "test"}:
+        result = subprocess.run(
+            ["make", "--dry-run", target],  # noqa: S607 - whichever make there is
+            cwd=ROOT,
+            env={**os.environ, "MAKEFLAGS": ""},
+            capture_output=True,
+            check=False,
+        )
+        assert result.returncode == 0, target

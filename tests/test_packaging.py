@@ -1,0 +1,42 @@
+"""What is installed: both packages, the types, the command, and the door for stores."""
+
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[zipfile.ZipFile]:
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", folder],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as opened:
+        yield opened
+
+
+def test_both_packages_and_their_types_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    names = wheel.namelist()
+    for name in ("rotator/py.typed", "backends/py.typed", "rotator/sandbox/server.py"):
+        assert name in names
+
+
+def test_every_module_is_in_the_wheel_and_nothing_else(wheel: zipfile.ZipFile) -> None:
+    modules = {str(p.relative_to(ROOT)) for p in ROOT.glob("rotator/**/*.py")}
+    modules |= {str(p.relative_to(ROOT)) for p in ROOT.glob("backends/**/*.py")}
+    packed = {name for name in wheel.namelist() if name.endswith(".py")}
+    assert packed == modules
+
+
+def test_built_in_stores_come_through_the_door_of_everybody() -> None:
+    assert "dotenv" in entry_points(group="rotator.backends").names
