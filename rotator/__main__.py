@@ -1,5 +1,6 @@
 """The entry point: errors become one line and an exit status here, and nowhere else."""
 
+import gc
 import os
 import sys
 
@@ -12,9 +13,14 @@ from rotator.errors import ConfigError, RotatorError, internal_error
 INTERRUPTED = 130
 
 
-def main(arguments: list[str] | None = None) -> int:  # noqa: PLR0911 - a table: one per error
+def main() -> int:
     """Run a command and return its exit status."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    status = _run(sys.argv[1:])
+    gc.freeze()  # the process ends: searching it for garbage first takes 12 ms of a 100 ms check
+    return status
+
+
+def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
     # `check` is a monitoring plugin, where 2 is a finding and 3 means that there is none.
     checking = arguments[:1] == ["check"]
     try:

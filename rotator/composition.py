@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rotator.config.section import nearest
 from rotator.errors import ConfigError
-from rotator.registry import open_store
+from rotator.registry import Backends
 from rotator.rotation import Rotation
 from rotator.settings import ApiSettings, Secret, Settings, TokenSettings
 from rotator.store import SecretStore
@@ -112,9 +112,10 @@ def _selected(tokens: tuple[TokenSettings, ...], names: Iterable[str]) -> list[T
 def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
     owners: dict[str, str] = {}
     opened: dict[str, list[SecretStore]] = {}
+    backends = Backends()
     for token in settings.tokens:
         try:
-            opened[token.name] = [open_store(text, settings.folder) for text in token.stores]
+            opened[token.name] = [backends.open(text, settings.folder) for text in token.stores]
         except ConfigError as error:
             raise ConfigError(f"{token.origin}: {error}") from None
         for store in opened[token.name]:

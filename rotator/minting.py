@@ -19,11 +19,15 @@ WRONG_CLOCK = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The token that is wanted; `validity` None is eternal."""
+    """The token that is wanted; `validity` None is eternal.
+
+    `in_use` are the ids of tokens that the stores know: a new token is none of them.
+    """
 
     validity: timedelta | None
     scope: str
     renew_before: timedelta
+    in_use: frozenset[str] = frozenset()
 
     @property
     def tolerance(self) -> timedelta:
@@ -37,6 +41,10 @@ def mint(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
     Raises `VerificationError`, or the `ApiError` of the call that failed.
     """
     minted = api.mint(wish.validity, wish.scope)
+    if minted.token_id in wish.in_use:  # a cache in between, say: revoking it would cut a bot off
+        raise VerificationError(
+            f"the API answered with the token {minted.token_id}, which is in use"
+        )
     try:
         token = _checked(minted, wish, now, api.clock_skew)
         api.exchange(token.secret)
@@ -63,7 +71,7 @@ def _checked(minted: Minted, wish: Wish, now: datetime, skew: timedelta | None) 
     except MalformedTokenError as fault:
         raise VerificationError(str(fault)) from None
     if token.token_id != minted.token_id:
-        raise VerificationError("its claims carry another id than the API's answer")
+        raise VerificationError(f"its claims carry another id ({token.name})")
     if token.scope != wish.scope:
         raise VerificationError(f"its scope is not {wish.scope!r}")
     _check_expiry(token, wish, now, skew)

@@ -5,6 +5,7 @@ door as everybody else's.
 """
 
 import re
+from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
@@ -14,17 +15,25 @@ from rotator.errors import ConfigError
 from rotator.store import SecretStore, StoreUrl
 
 GROUP = "rotator.backends"
+OpenStore = Callable[[StoreUrl], SecretStore]
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
 
 
-def open_store(text: str, folder: Path) -> SecretStore:
-    """Return the store behind a URL, without any I/O beyond the file system.
+class Backends:
+    """The stores that are installed; each backend is looked up once, however many URLs use it."""
 
-    Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve.
-    """
-    url = parse_url(text, folder)
-    store: SecretStore = _backend(url.scheme).load()(url)
-    return store
+    def __init__(self) -> None:
+        self._loaded: dict[str, OpenStore] = {}
+
+    def open(self, text: str, folder: Path) -> SecretStore:
+        """Return the store behind a URL, without any I/O beyond the file system.
+
+        Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve.
+        """
+        url = parse_url(text, folder)
+        if url.scheme not in self._loaded:
+            self._loaded[url.scheme] = _loaded(_backend(url.scheme))
+        return self._loaded[url.scheme](url)
 
 
 def parse_url(text: str, folder: Path) -> StoreUrl:
@@ -48,6 +57,18 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
         field=unquote(fragment) or None,
         folder=folder,
     )
+
+
+def _loaded(point: EntryPoint) -> OpenStore:
+    try:
+        backend: OpenStore = point.load()
+    except Exception as error:  # noqa: BLE001 - another package may raise anything
+        owner = point.dist.name if point.dist else point.value
+        raise ConfigError(
+            f"the package {owner} serves {point.name}: stores and cannot be loaded"
+            f" ({type(error).__name__}: {error}); repair or uninstall it"
+        ) from None
+    return backend
 
 
 def _backend(scheme: str) -> EntryPoint:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Unpack
 
-from rotator.errors import ApiError, RotatorError, TokenRefusedError
+from rotator.errors import RotatorError, TokenRefusedError
 from rotator.journal import Journal
 from rotator.minting import Wish, give_back, mint
 from rotator.policy import Inputs, Need, Status, Verdict, decide
@@ -125,7 +125,7 @@ class Rotation:
             self._api().exchange(inputs.token.secret if inputs.token else "")
         except TokenRefusedError:
             return decide(replace(inputs, refused=True)), None
-        except ApiError as error:
+        except RotatorError as error:
             return decide(inputs), str(error)
         return decide(inputs), None
 
@@ -190,7 +190,7 @@ class Rotation:
         validity = None if order.eternal else order.validity or self._settings.validity
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if order.validity else self._settings.renew_before
-        return Wish(validity, scope, margin)
+        return Wish(validity, scope, margin, seen.known_ids)
 
     def _settled(self, seen: Survey, token: ServiceToken) -> Verdict:
         inputs = self._inputs(seen, Order())

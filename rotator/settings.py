@@ -26,7 +26,7 @@ class Secret:
         if self.file is None:
             return self.value or ""
         try:
-            text = self.file.read_text("utf-8")
+            text = self.file.read_text("utf-8-sig")
         except OSError as error:
             why = error.strerror or "it cannot be read"
             raise ConfigError(f"{self.origin}: cannot read {self.file}: {why}") from None

@@ -55,6 +55,16 @@ class Survey:
         return next((reading.fault for reading in self.reachable if reading.fault), None)
 
     @property
+    def known_ids(self) -> frozenset[str]:
+        """The ids of all tokens that the stores hold, or remember to have held."""
+        ids: set[str | None] = set()
+        for reading in self.reachable:
+            journal = reading.found.journal
+            ids |= {journal.token_id, journal.previous_token_id}
+            ids |= {reading.token.token_id} if reading.token else set()
+        return frozenset(token_id for token_id in ids if token_id)
+
+    @property
     def journal(self) -> Journal:
         """The record beside the current token, empty where there is none about this token."""
         for reading in self.reachable:

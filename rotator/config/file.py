@@ -1,6 +1,5 @@
 """Settings from a TOML file, for one token or many."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,6 +57,8 @@ def _refuse_twins(tokens: tuple[TokenSettings, ...]) -> None:
 
 
 def _parsed(path: Path, cwd: Path) -> dict[str, object]:
+    import tomllib  # noqa: PLC0415 - one token needs no file
+
     try:
         return tomllib.loads((cwd / path).read_text("utf-8"))
     except OSError as error:

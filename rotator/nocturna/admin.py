@@ -18,8 +18,10 @@ from rotator.nocturna.http import Answer, Http
 DEFAULT_LIFETIME = 900.0
 LONGEST_LIFETIME = 366 * 86400.0
 REFRESH_EARLY = 60.0
-# A refused login is not tried again at once: 1,000 tokens must not mean 1,000 wrong passwords.
+# A failed login is not tried again at once: 1,000 tokens must not mean 1,000 wrong passwords, nor
+# wait 1,000 times for a server that is down.
 PAUSE_AFTER_REFUSAL = 60.0
+PAUSE_AFTER_FAULT = 10.0
 _VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header and a query may carry
 
 
@@ -52,8 +54,8 @@ class AdminSession:
         self._lock = threading.Lock()
         self._token: AccessToken | None = None
         self._ends = 0.0
-        self._refusal: LoginRefusedError | None = None
-        self._refused_until = 0.0
+        self._failure: ApiError | None = None
+        self._paused_until = 0.0
 
     def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Answer:
         """Send a call with the admin's bearer, once more with a new one after a 401.
@@ -70,17 +72,30 @@ class AdminSession:
     def _fresh(self) -> AccessToken:
         with self._lock:
             if self._token is None:
-                return self._log_in()
+                return self._renewed(None)
             early = min(REFRESH_EARLY, self._token.lifetime / 3)
             if self._monotonic() < self._ends - early:
                 return self._token
-            return self._refresh(self._token)
+            return self._renewed(self._token)
 
     def _replaced(self, refused: AccessToken) -> AccessToken:
         with self._lock:
             if self._token and self._token is not refused:
                 return self._token  # another thread was faster
-            return self._refresh(refused)
+            return self._renewed(refused)
+
+    def _renewed(self, token: AccessToken | None) -> AccessToken:
+        if self._failure and self._monotonic() < self._paused_until:
+            raise type(self._failure)(str(self._failure))
+        try:
+            return self._refresh(token) if token else self._log_in()
+        except ApiError as error:
+            refused = isinstance(error, LoginRefusedError)
+            self._failure = error
+            self._paused_until = self._monotonic() + (
+                PAUSE_AFTER_REFUSAL if refused else PAUSE_AFTER_FAULT
+            )
+            raise
 
     def _refresh(self, token: AccessToken) -> AccessToken:
         if not token.refresh_token:
@@ -94,14 +109,8 @@ class AdminSession:
         return self._adopt(REFRESH, answer)
 
     def _log_in(self) -> AccessToken:
-        if self._refusal and self._monotonic() < self._refused_until:
-            raise LoginRefusedError(str(self._refusal))
         form = {"username": self._credentials.email(), "password": self._credentials.password()}
-        try:
-            return self._adopt(LOGIN, self._http.send(LOGIN, form=form))
-        except LoginRefusedError as error:
-            self._refusal, self._refused_until = error, self._monotonic() + PAUSE_AFTER_REFUSAL
-            raise
+        return self._adopt(LOGIN, self._http.send(LOGIN, form=form))
 
     def _adopt(self, call: Call, answer: Answer) -> AccessToken:
         self._token = access_token(call, answer)

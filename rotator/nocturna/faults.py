@@ -21,7 +21,7 @@ from rotator.errors import (
     RotatorError,
     TokenRefusedError,
 )
-from rotator.nocturna.calls import EXCHANGE, LOGIN, Call
+from rotator.nocturna.calls import EXCHANGE, LOGIN, REVOKE, Call
 
 UNAUTHORIZED = 401
 
@@ -31,7 +31,7 @@ class UnauthorizedError(ApiError):
 
 
 class NotFoundError(ApiError):
-    """There is no such thing at the API, or no such path (404)."""
+    """There is no such token at the API (404)."""
 
 
 class NotDoneError(ApiUnreachableError):
@@ -59,9 +59,11 @@ def _meaning(  # noqa: C901, PLR0911 - a table: one line per status
             return UnauthorizedError, "the API does not accept the admin session (401)"
         case 403:
             return NotAdminError, "the account is not an admin (403); use an admin's e-mail"
+        case 404 if call is REVOKE:
+            return NotFoundError, "there is no such token (404)"
         case 404:
             return (
-                NotFoundError,
+                ApiError,
                 "no such address (404); is `/api` missing at the end of the API's URL?",
             )
         case 422:

@@ -3,7 +3,8 @@
 import json as codec
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parsedate_to_datetime
@@ -16,12 +17,13 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from rotator.errors import ApiError, ApiFaultError
-from rotator.nocturna.calls import EXCHANGE, LOGIN, REFRESH, Call
+from rotator.nocturna.calls import Call
 from rotator.nocturna.faults import NotDoneError, outcome_unknown, refusal, unreachable
 from rotator.times import Clock
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CONNECTIONS = 32
+_NONE_OF_OURS = ("TRACE",)  # to urllib3 an empty list means: every method
 _CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
@@ -57,7 +59,7 @@ class Http:
         self._base_url = base_url
         self._clock = clock
         self._limits = limits
-        self._session = _session(base_url, limits)
+        self._session = _session(limits, retried=("GET", "DELETE", "POST"))
         self.clock_skew: timedelta | None = None
 
     def send(  # noqa: PLR0913 - the parts of an HTTP request, by name
@@ -93,9 +95,12 @@ class Http:
             settings = self._session.merge_environment_settings(
                 prepared.url, {}, stream=True, verify=None, cert=None
             )
-            with self._session.send(
-                prepared, timeout=timeout, allow_redirects=False, **settings
-            ) as response:
+            with (
+                self._connected(call) as session,
+                session.send(
+                    prepared, timeout=timeout, allow_redirects=False, **settings
+                ) as response,
+            ):
                 self._note_time(response.headers.get("Date"))
                 if response.status_code != requests.codes.ok:
                     raise refusal(call, response.status_code)
@@ -107,6 +112,16 @@ class Http:
             raise NotDoneError(
                 f"{call.doing}: the file that REQUESTS_CA_BUNDLE names is not there"
             ) from None
+
+    @contextmanager
+    def _connected(self, call: Call) -> Iterator[requests.Session]:
+        if call.repeatable:
+            yield self._session
+            return
+        # A connection that is used again can be dropped by the server at that very moment, and
+        # nobody could tell whether it did the call: this one gets a connection of its own.
+        with _session(self._limits, retried=_NONE_OF_OURS) as session:
+            yield session
 
     def _note_time(self, date: str | None) -> None:
         try:
@@ -150,23 +165,22 @@ class _Retry(Retry):
             return 0.0
 
 
-def _session(base_url: str, limits: Limits) -> requests.Session:
+def _session(limits: Limits, retried: tuple[str, ...]) -> requests.Session:
     for name in _CHATTY:
         logging.getLogger(name).addFilter(_tell_less)
     session = _Session()
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # this API sets none
-    safe_to_repeat = _adapter(limits, methods=("GET", "DELETE", "POST"))
-    session.mount(base_url, _adapter(limits, methods=("GET", "DELETE")))
-    for call in (LOGIN, REFRESH, EXCHANGE):
-        session.mount(base_url + call.path, safe_to_repeat)
+    adapter = _adapter(limits, retried)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
     return session
 
 
-def _adapter(limits: Limits, methods: tuple[str, ...]) -> HTTPAdapter:
+def _adapter(limits: Limits, retried: tuple[str, ...]) -> HTTPAdapter:
     retry = _Retry(
         total=limits.retries,
         other=0,  # these may come after the request was sent, whatever its method
-        allowed_methods=methods,
+        allowed_methods=retried,
         status_forcelist=_BUSY,
         raise_on_status=False,
         backoff_factor=limits.backoff,

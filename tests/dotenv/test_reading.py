@@ -94,10 +94,9 @@ def test_a_secret_has_at_most_8192_characters(file: Path) -> None:
         put(file, "x" * 8193)
 
 
-def test_a_journal_of_more_than_one_line_is_not_written(file: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be changed safely"):
-        put(file, "a", Journal(token_id="x\nTOKEN=evil"))
-    assert not file.exists()
+def test_an_id_with_a_line_break_does_not_reach_the_file(file: Path) -> None:
+    put(file, "a", Journal(token_id="x\nTOKEN=evil", previous_token_id="b"))
+    assert file.read_text() == "# rotator: v=1 previous=b\nTOKEN=a\n"
 
 
 @pytest.mark.parametrize("text", ["A=1\nTOKEN=a\n", "A=1"])

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from rotator import composition
-from rotator.registry import open_store
+from rotator.registry import Backends
 from rotator.rotation import Rotation
 from rotator.sandbox import Sandbox
 from rotator.settings import ApiSettings, Secret, TokenSettings
@@ -33,7 +33,7 @@ class World:
         return path
 
     def store(self, file: str = ".env") -> SecretStore:
-        return open_store(f"dotenv:{file}", self.folder)
+        return Backends().open(f"dotenv:{file}", self.folder)
 
     def secret(self, file: str = ".env") -> str:
         found = VARIABLE.search((self.folder / file).read_text())

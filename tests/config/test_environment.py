@@ -1,0 +1,197 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator import composition
+from rotator.errors import ConfigError
+from tests.config.support import load, mistake
+
+DAY = timedelta(days=1)
+API = {
+    "NOCTURNA_API_URL": "https://nocturna.example/api/",
+    "NOCTURNA_ADMIN_EMAIL": "admin@example.com",
+    "NOCTURNA_ADMIN_PASSWORD": " secret word ",
+}
+
+
+def test_the_environment_alone_is_enough_for_one_token(tmp_path: Path) -> None:
+    settings = load(tmp_path, variables={**API, "ROTATOR_STORE": "dotenv:.env  dotenv:b.env\n"})
+    [token] = settings.tokens
+    assert token.name == "default"
+    assert token.stores == ("dotenv:.env", "dotenv:b.env")
+    assert (token.renew_before, token.validity) == (7 * DAY, 90 * DAY)
+    assert (token.scope, token.probe) == (None, True)
+    assert settings.folder == tmp_path
+    assert settings.api.url == "https://nocturna.example/api"
+    assert settings.api.admin_email
+    assert settings.api.admin_email.get() == "admin@example.com"
+
+
+def test_the_environment_sets_how_the_token_is_renewed(tmp_path: Path) -> None:
+    variables = {
+        "ROTATOR_STORE": "dotenv:.env",
+        "ROTATOR_RENEW_BEFORE": "12h",
+        "ROTATOR_VALIDITY": "30d",
+        "ROTATOR_SCOPE": "charts",
+        "ROTATOR_RETIRE": "never",
+    }
+    [token] = load(tmp_path, variables=variables).tokens
+    assert (token.renew_before, token.validity, token.scope) == (DAY / 2, 30 * DAY, "charts")
+
+
+def test_empty_variables_count_as_not_set(tmp_path: Path) -> None:
+    names = ["ROTATOR_STORE", "ROTATOR_CONFIG", "ROTATOR_SCOPE", "NOCTURNA_API_URL"]
+    settings = load(tmp_path, variables=dict.fromkeys(names, ""))
+    assert settings.tokens == ()
+    assert settings.api.url is None
+
+
+def test_a_password_keeps_its_spaces_and_hides(tmp_path: Path) -> None:
+    password = load(tmp_path, variables=API).api.admin_password
+    assert password
+    assert password.get() == " secret word "
+    assert "secret word" not in repr(password)
+
+
+@pytest.mark.parametrize(
+    ("content", "value"),
+    [
+        (b"secret word\n", "secret word"),
+        (b"secret word\r\n", "secret word"),
+        (b" secret word ", " secret word "),
+        (b"secret\n\n", "secret\n"),
+        ("sëcret".encode(), "sëcret"),
+    ],
+    ids=["newline", "CRLF", "spaces", "two newlines", "not ASCII"],
+)
+def test_a_file_holds_the_password_up_to_one_line_break(
+    tmp_path: Path, content: bytes, value: str
+) -> None:
+    (tmp_path / "password").write_bytes(content)
+    variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": "password"}
+    password = load(tmp_path, variables=variables).api.admin_password
+    assert password
+    assert password.get() == value
+
+
+def test_a_password_file_is_read_anew_at_each_login(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("old")
+    variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": str(tmp_path / "password")}
+    password = load(tmp_path, variables=variables).api.admin_password
+    assert password
+    assert password.get() == "old"
+    (tmp_path / "password").write_text("new")
+    assert password.get() == "new"
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (None, "cannot read {}: No such file or directory"),
+        ("folder", "cannot read {}: Is a directory"),
+        (b"", "{} is empty, expected the value in it"),
+        (b"\n", "{} is empty, expected the value in it"),
+        (b"\xff\xfe", "{} is not UTF-8 text"),
+    ],
+    ids=["missing", "a folder", "empty", "a line break", "not UTF-8"],
+)
+@pytest.mark.parametrize("name", ["NOCTURNA_ADMIN_PASSWORD_FILE", "NOCTURNA_ADMIN_EMAIL_FILE"])
+def test_a_secret_that_cannot_be_read_is_one_line(
+    tmp_path: Path, name: str, content: bytes | str | None, text: str
+) -> None:
+    path = tmp_path / "secret"
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    other = "NOCTURNA_ADMIN_EMAIL" if "PASSWORD" in name else "NOCTURNA_ADMIN_PASSWORD"
+    variables = {"NOCTURNA_API_URL": API["NOCTURNA_API_URL"], other: API[other], name: str(path)}
+    with pytest.raises(ConfigError) as caught:
+        composition.require_login(load(tmp_path, variables=variables).api)
+    assert str(caught.value) == f"environment: {name}: {text.format(path)}"
+
+
+@pytest.mark.parametrize(
+    ("missing", "text"),
+    [
+        ("NOCTURNA_API_URL", "NOCTURNA_API_URL: found nothing, expected the API's URL"),
+        ("NOCTURNA_ADMIN_EMAIL", "NOCTURNA_ADMIN_EMAIL: found nothing, expected the admin email"),
+        (
+            "NOCTURNA_ADMIN_PASSWORD",
+            "NOCTURNA_ADMIN_PASSWORD_FILE: found nothing, expected the admin password (or `admin",
+        ),
+    ],
+)
+def test_what_a_login_needs_and_is_not_there_is_named(
+    tmp_path: Path, missing: str, text: str
+) -> None:
+    variables = {name: value for name, value in API.items() if name != missing}
+    with pytest.raises(ConfigError) as caught:
+        composition.require_login(load(tmp_path, variables=variables).api)
+    assert str(caught.value).startswith(f"environment: {text}")
+
+
+def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
+    message = mistake(tmp_path, variables={**API, "NOCTURNA_ADMIN_PASSWORD_FILE": "password"})
+    assert message == (
+        "environment: NOCTURNA_ADMIN_PASSWORD: found both this and environment:"
+        " NOCTURNA_ADMIN_PASSWORD_FILE, expected one"
+    )
+
+
+def test_a_password_of_bytes_that_are_no_text_is_not_shown(tmp_path: Path) -> None:
+    message = mistake(tmp_path, variables={"NOCTURNA_ADMIN_PASSWORD": "secret\udcff"})
+    assert message == (
+        "environment: NOCTURNA_ADMIN_PASSWORD: found bytes that are not UTF-8, expected text"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("ROTATOR_STORES", "ROTATOR_STORE"),
+        ("ROTATOR_RENEW_BEFOR", "ROTATOR_RENEW_BEFORE"),
+        ("ROTATOR_VALIDTY", "ROTATOR_VALIDITY"),
+        ("NOCTURNA_ADMIN_PASSWRD", "NOCTURNA_ADMIN_PASSWORD"),
+        ("NOCTURNA_ADMIN_PASSWORT_FILE", "NOCTURNA_ADMIN_PASSWORD_FILE"),
+        ("NOCTURNA_API_URI", "NOCTURNA_API_URL"),
+    ],
+)
+def test_a_misspelled_variable_is_a_mistake(tmp_path: Path, found: str, expected: str) -> None:
+    message = mistake(tmp_path, variables={found: "a value that may be secret"})
+    assert message == f"environment: {found}: found an unknown variable, expected {expected}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ROTATOR_PORT",
+        "ROTATOR_SERVICE_HOST",
+        "NOCTURNA_API_PORT",
+        "NOCTURNA_SERVICE_TOKEN",
+        "STORE",
+    ],
+)
+def test_a_variable_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    assert load(tmp_path, variables={name: "tcp://10.0.0.1:80"}).tokens == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("ROTATOR_RENEW_BEFORE", "7", "a duration such as 7d, 12h or 90m"),
+        ("ROTATOR_VALIDITY", "90 days", "a duration such as 7d, 12h or 90m"),
+        ("ROTATOR_VALIDITY", "366d", "whole days from 1d to 365d"),
+        ("ROTATOR_VALIDITY", "12h", "whole days from 1d to 365d"),
+        ("ROTATOR_VALIDITY", "7d", "more than renew_before (7 days)"),
+        ("ROTATOR_RENEW_BEFORE", "90d", "less than validity (90 days)"),
+        ("ROTATOR_SCOPE", " ", "a text"),
+        ("ROTATOR_RETIRE", "now", '"never": the old token is left to expire'),
+    ],
+)
+def test_a_wrong_value_names_the_variable_and_what_was_expected(
+    tmp_path: Path, name: str, value: str, expected: str
+) -> None:
+    message = mistake(tmp_path, variables={"ROTATOR_STORE": "dotenv:.env", name: value})
+    assert message == f'environment: {name}: found "{value}", expected {expected}'

@@ -1,0 +1,156 @@
+from pathlib import Path
+
+import pytest
+
+from rotator import composition
+from rotator.errors import ConfigError
+from tests.config.support import load, mistake
+from tests.support.clock import FakeClock
+
+TOKEN = '[[token]]\nname = "luna"\nstores = ["dotenv:.env"]\n'
+API = '[api]\nadmin_email = "a@example.com"\n'
+IN_API = "rotator.toml: [api] "
+IN_TOKEN = 'rotator.toml: [[token]] "luna" '
+NAME = "expected a name of letters, digits and . _ - (64 at most)"
+STORES = 'expected a list of store URLs such as ["dotenv:.env"]'
+DURATION = "expected a duration such as 7d, 12h or 90m"
+
+
+MISTAKES = [
+    ("tokens = 1", "rotator.toml: tokens: found an unknown key, expected token"),
+    ("x = 1", "rotator.toml: x: found an unknown key, expected one of: api, defaults, token"),
+    ("[api]\nurll = 1", f"{IN_API}urll: found an unknown key, expected url"),
+    (
+        '[api]\nadmin_password = "secret"',
+        f"{IN_API}admin_password: found an unknown key, expected admin_password_file",
+    ),
+    (
+        "[defaults]\nrenew_befor = 1",
+        "rotator.toml: [defaults] renew_befor: found an unknown key, expected renew_before",
+    ),
+    (f"{TOKEN}store = 1", f"{IN_TOKEN}store: found an unknown key, expected stores"),
+    ("token = 5", "rotator.toml: token: found 5, expected a list of tables: [[token]]"),
+    ("token = [5]", "rotator.toml: token: found [5], expected a list of tables: [[token]]"),
+    ("[token]\n", "rotator.toml: token: found {}, expected a list of tables: [[token]]"),
+    ("api = true", "rotator.toml: api: found true, expected a table: [api]"),
+    ('defaults = "x"', 'rotator.toml: defaults: found "x", expected a table: [defaults]'),
+    ("[[token]]\nstores = []", f"rotator.toml: [[token]] 1 stores: found [], {STORES}"),
+    ('[[token]]\nstores = ["a:b"]', f"rotator.toml: [[token]] 1 name: found nothing, {NAME}"),
+    ('[[token]]\nname = "luna"', f"{IN_TOKEN}stores: found nothing, {STORES}"),
+    (
+        '[[token]]\nname = "luna"\nstores = "dotenv:.env"',
+        f'{IN_TOKEN}stores: found "dotenv:.env", {STORES}',
+    ),
+    ('[[token]]\nname = "luna"\nstores = [1]', f"{IN_TOKEN}stores: found [1], {STORES}"),
+    (
+        '[[token]]\nname = "a/b"\nstores = ["a:b"]',
+        f'rotator.toml: [[token]] "a/b" name: found "a/b", {NAME}',
+    ),
+    (
+        '[[token]]\nname = 5\nstores = ["a:b"]',
+        "rotator.toml: [[token]] 1 name: found 5, expected a text",
+    ),
+    (f"{TOKEN}renew_before = 7", f"{IN_TOKEN}renew_before: found 7, {DURATION}"),
+    (f'{TOKEN}validity = "1y"', f'{IN_TOKEN}validity: found "1y", {DURATION}'),
+    (f'{TOKEN}probe = "no"', f'{IN_TOKEN}probe: found "no", expected true or false'),
+    (f"{TOKEN}scope = 5", f"{IN_TOKEN}scope: found 5, expected a text"),
+    (f'{TOKEN}scope = ""', f'{IN_TOKEN}scope: found "", expected a text'),
+    (f'{TOKEN}scope = "a\\nb"', f'{IN_TOKEN}scope: found "a\\nb", expected a text'),
+    (
+        f'{TOKEN}retire = "now"',
+        f'{IN_TOKEN}retire: found "now", expected "never": the old token is left to expire',
+    ),
+    *(
+        (
+            f'{TOKEN}renew_before = "1m"\nvalidity = "{validity}"',
+            f'{IN_TOKEN}validity: found "{validity}", expected whole days from 1d to 365d',
+        )
+        for validity in ("366d", "12h", "36h", "1439m")
+    ),
+    (
+        f'{TOKEN}renew_before = "30d"\nvalidity = "30d"',
+        f'{IN_TOKEN}validity: found "30d", expected more than renew_before (30 days)',
+    ),
+    (
+        f'{TOKEN}renew_before = "90d"',
+        f'{IN_TOKEN}renew_before: found "90d", expected less than validity (90 days)',
+    ),
+    (
+        f'[defaults]\nvalidity = "0d"\n{TOKEN}',
+        f'rotator.toml: [defaults] validity: found "0d", {DURATION}',
+    ),
+    (
+        f'{TOKEN}[[token]]\nname = "luna"\nstores = ["dotenv:b"]',
+        f"{IN_TOKEN}name: found a second token of this name, expected another name",
+    ),
+    (
+        f'{API}admin_email_file = "x"',
+        f"{IN_API}admin_email: found both this and {IN_API}admin_email_file, expected one",
+    ),
+    ("[api]\nadmin_email = 5", f"{IN_API}admin_email: expected a text that is not empty"),
+    (
+        "[api]\nadmin_password_file = 5",
+        f"{IN_API}admin_password_file: found 5, expected the path of a file",
+    ),
+    (
+        f'{TOKEN}retire = "{"x" * 90}"',
+        f'{IN_TOKEN}retire: found "{"x" * 59}…, expected "never": the old token is left to expire',
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("toml", "message"),
+    MISTAKES,
+    ids=[message.removeprefix("rotator.toml: ") for _, message in MISTAKES],
+)
+def test_a_mistake_is_one_line_with_place_found_and_expected(
+    tmp_path: Path, toml: str, message: str
+) -> None:
+    assert mistake(tmp_path, toml) == message
+
+
+def test_both_ends_of_the_validity_are_allowed(tmp_path: Path) -> None:
+    for validity in ("1d", "24h", "365d"):
+        toml = f'{TOKEN}renew_before = "1h"\nvalidity = "{validity}"'
+        assert load(tmp_path, toml).tokens[0].validity.seconds == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "dotenv:.env",
+        "dotenv:./.env",
+        "DOTENV:.env",
+        "dotenv:sub/../.env",
+        "dotenv:%2Eenv",
+        "dotenv:.env#NOCTURNA_SERVICE_TOKEN",
+        "dotenv:link.env",
+        "dotenv://{folder}/.env",
+    ],
+)
+def test_the_same_store_twice_is_a_mistake_however_it_is_written(
+    tmp_path: Path, clock: FakeClock, other: str
+) -> None:
+    (tmp_path / "link.env").symlink_to(".env")
+    other = other.format(folder=tmp_path)
+    settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["{other}"]')
+    with pytest.raises(ConfigError) as caught:
+        composition.rotations(settings, [], clock)
+    assert str(caught.value) == (
+        f'rotator.toml: [[token]] "sol" stores: found dotenv://{tmp_path}/.env'
+        "#NOCTURNA_SERVICE_TOKEN a second time (also in luna), expected each store once"
+    )
+
+
+def test_another_variable_of_the_same_file_is_another_store(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["dotenv:.env#SOL"]')
+    assert [each.name for each in composition.rotations(settings, [], clock)] == ["luna", "sol"]
+
+
+def test_a_broken_store_url_is_told_with_its_token(tmp_path: Path, clock: FakeClock) -> None:
+    settings = load(tmp_path, TOKEN.replace("dotenv:.env", "floppy:a"))
+    with pytest.raises(ConfigError, match=r'"luna" stores: found a floppy: store, expected one of'):
+        composition.rotations(settings, [], clock)

@@ -1,0 +1,106 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import ConfigError
+from rotator.registry import Backends, parse_url
+from rotator.store import StoreUrl
+
+HERE = Path("/srv/bot")
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "location", "query", "field"),
+    [
+        ("dotenv:.env", "dotenv", ".env", {}, None),
+        ("dotenv:.env#", "dotenv", ".env", {}, None),
+        ("dotenv:.env#TOKEN", "dotenv", ".env", {}, "TOKEN"),
+        ("dotenv:///srv/bot/.env#T", "dotenv", "///srv/bot/.env", {}, "T"),
+        ("DotEnv:a%20b%23c%3F.env", "dotenv", "a b#c?.env", {}, None),
+        ("dotenv:a@b/.env", "dotenv", "a@b/.env", {}, None),
+        ("vault://secret/bots/luna#F", "vault", "//secret/bots/luna", {}, "F"),
+        (
+            "aws-secretsmanager://bots/luna?region=eu-west-1&a=&b=x%26y#k%23",
+            "aws-secretsmanager",
+            "//bots/luna",
+            {"region": "eu-west-1", "a": "", "b": "x&y"},
+            "k#",
+        ),
+        ("x+y.z-1:a?b#c?d#e", "x+y.z-1", "a", {"b": ""}, "c?d#e"),
+    ],
+)
+def test_a_store_url_is_taken_apart(
+    text: str, scheme: str, location: str, query: dict[str, str], field: str | None
+) -> None:
+    assert parse_url(text, HERE) == StoreUrl(text, scheme, location, query, field, HERE)
+
+
+@pytest.mark.parametrize("text", ["", ".env", "dotenv:", ":x", "1a:x", "dotenv:a b", "dotenv:a\0b"])
+def test_what_is_no_store_url_is_shown_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r'found ".*", expected a store URL such as dotenv:\.env'):
+        parse_url(text, HERE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "vault://admin:hunter2@vault.example/bots",
+        "vault://hunter2@vault.example",
+        "vault://admin:hunter2@vault.example/a b",
+        "vault: //admin:hunter2@vault.example",
+        "//admin:hunter2@vault.example/bots",
+    ],
+)
+def test_credentials_in_a_store_url_are_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Backends().open(text, HERE)
+    assert "hunter2" not in str(caught.value)
+    assert "expected" in str(caught.value)
+
+
+def test_an_unknown_scheme_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"found a floppy: store, expected one of: .*\bdotenv\b"):
+        Backends().open("floppy:a", HERE)
+
+
+def test_a_store_of_the_built_in_backend_comes_in_by_its_scheme(tmp_path: Path) -> None:
+    store = Backends().open("dotenv:a%20b/.env#T", tmp_path)
+    assert store.url == f"dotenv://{tmp_path}/a%20b/.env#T"
+
+
+BACKEND = """
+class Shelf:
+    def __init__(self, url):
+        self.url = f"shelf of {url.location} in {url.query} as {url.field}"
+"""
+
+
+def install(place: Path, package: str, scheme: str) -> None:
+    """Put a package with a backend where Python finds it."""
+    info = place / f"{package}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        f"[rotator.backends]\n{scheme} = {package}_backend:Shelf\n"
+    )
+    (place / f"{package}_backend.py").write_text(BACKEND)
+
+
+def test_a_package_of_somebody_else_brings_a_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "shelf", "shelf")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert Backends().open("shelf:a?b=c#d", tmp_path).url == "shelf of a in {'b': 'c'} as d"
+
+
+def test_two_packages_with_one_scheme_are_a_mistake_that_names_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "one", "twice")
+    install(tmp_path, "two", "twice")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "several packages serve twice: stores (one, two); uninstall all but one"
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        Backends().open("twice:a", tmp_path)

@@ -1,0 +1,129 @@
+import socket
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import (
+    ApiError,
+    ApiUnreachableError,
+    MintOutcomeUnknownError,
+    NotAdminError,
+)
+from rotator.nocturna.faults import NotDoneError
+from rotator.nocturna.http import Limits
+from rotator.sandbox import Fault, Sandbox
+from tests.nocturna.support import HASTY, MINT, Client, client_of, paths
+
+DAY = timedelta(days=1)
+UNKNOWN = MintOutcomeUnknownError
+
+# Whether the work was done is not for the client to know: both kinds end alike.
+FAULTS = [
+    pytest.param(Fault.reset_before(), UNKNOWN, 0, id="reset before the work"),
+    pytest.param(Fault.reset_after(), UNKNOWN, 1, id="reset after the work"),
+    pytest.param(Fault.server_error(), UNKNOWN, 1, id="500 with a live token in it"),
+    pytest.param(Fault.server_error(work=False), UNKNOWN, 0, id="500 and nothing done"),
+    pytest.param(Fault.html(502), UNKNOWN, 0, id="502 of a proxy"),
+    pytest.param(Fault.html(504, work=True), UNKNOWN, 1, id="504 of a proxy"),
+    pytest.param(Fault.html(524, work=True), UNKNOWN, 1, id="524 of a proxy that lost patience"),
+    pytest.param(Fault.html(200, work=True), UNKNOWN, 1, id="200 and a web page"),
+    pytest.param(Fault.status(201, b"{}", work=True), UNKNOWN, 1, id="201 instead of 200"),
+    pytest.param(Fault.status(204, work=True), UNKNOWN, 1, id="204 and nothing"),
+    pytest.param(Fault.unavailable(), UNKNOWN, 0, id="503"),
+    pytest.param(Fault.unavailable(retry_after=0), UNKNOWN, 0, id="503 with Retry-After"),
+    pytest.param(Fault.truncated(), UNKNOWN, 1, id="truncated"),
+    pytest.param(Fault.empty_body(), UNKNOWN, 1, id="empty"),
+    pytest.param(Fault.huge(), UNKNOWN, 1, id="64 MB"),
+    pytest.param(Fault.huge(None), UNKNOWN, 1, id="endless"),
+    pytest.param(Fault.drip(0.02), UNKNOWN, 1, id="a byte at a time"),
+    pytest.param(Fault.delay(30), UNKNOWN, 1, id="no answer in time"),
+    pytest.param(Fault.too_many(), NotDoneError, 0, id="429"),
+    pytest.param(Fault.too_many(retry_after=0), NotDoneError, 0, id="429 with Retry-After"),
+    pytest.param(Fault.status(403), NotAdminError, 0, id="403"),
+    pytest.param(Fault.status(404), ApiError, 0, id="404"),
+    pytest.param(Fault.status(422), ApiError, 0, id="422"),
+    pytest.param(Fault.redirect("/elsewhere"), ApiError, 0, id="redirect"),
+]
+
+
+@pytest.mark.parametrize(("fault", "kind", "made"), FAULTS)
+def test_a_mint_is_sent_once_and_the_error_says_whether_a_token_may_exist(
+    api: Sandbox, fault: Fault, kind: type[ApiError], made: int
+) -> None:
+    patience = 0.2 if fault.wait or fault.gap else 15
+    client = client_of(api, Limits(read=patience, backoff=0.0, longest_pause=0.0))
+    client.tokens.revoke("gone")  # logs in, and leaves a connection to be reused
+    api.misbehave(fault, call=MINT, times=None)
+    with pytest.raises(ApiError) as caught:
+        client.tokens.mint(DAY, "charts")
+    assert type(caught.value) is kind
+    assert ("a token may have been made" in str(caught.value)) == (kind is UNKNOWN)
+    assert len(api.live_tokens()) == made
+    # A call that is still kept waiting is not on the server's list yet.
+    assert paths(api).count(MINT) == (0 if fault.wait else 1)
+
+
+def test_an_unknown_outcome_may_be_tried_again_by_the_next_run() -> None:
+    assert UNKNOWN.retryable
+
+
+def test_a_mint_that_never_reached_the_server_is_a_plain_retryable_error() -> None:
+    with Sandbox() as api:
+        client = client_of(api)
+        client.tokens.revoke("gone")
+    with pytest.raises(ApiUnreachableError, match="nothing listens") as caught:
+        client.tokens.mint(DAY, "charts")
+    assert type(caught.value) is NotDoneError
+    assert caught.value.retryable
+    assert api.tokens == []
+
+
+def test_a_mint_whose_connection_is_never_accepted_is_a_plain_retryable_error(
+    api: Sandbox,
+) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.settimeout(0)
+            one.connect_ex(server.getsockname())  # fills the queue
+        port = server.getsockname()[1]
+        client = client_of(api, Limits(connect=0.05, retries=1, backoff=0.0))
+        deaf = Client(f"http://127.0.0.1:{port}/api", client.credentials, client.limits)
+        with pytest.raises(NotDoneError, match="log in: the API did not answer in time"):
+            deaf.tokens.mint(DAY, "charts")
+        for one in waiting:
+            one.close()
+
+
+def test_a_mint_after_a_401_is_sent_again_since_nothing_was_made(
+    api: Sandbox, client: Client
+) -> None:
+    api.misbehave(Fault.status(401), call=MINT)
+    minted = client.tokens.mint(DAY, "charts")
+    assert paths(api).count(MINT) == 2
+    assert [row.id for row in api.live_tokens()] == [minted.token_id]
+
+
+def test_a_connection_that_the_server_dropped_in_between_does_no_harm(
+    api: Sandbox, client: Client
+) -> None:
+    for _ in range(3):
+        api.misbehave(Fault.drop_idle(), times=1)
+        client.tokens.mint(DAY, "charts")
+    assert len(api.live_tokens()) == 3
+    assert paths(api).count(MINT) == 3
+
+
+def test_a_mint_without_an_answer_in_time_has_one_line(api: Sandbox) -> None:
+    client = client_of(api, HASTY)
+    client.tokens.revoke("gone")
+    api.misbehave(Fault.delay(30), call=MINT)
+    with pytest.raises(MintOutcomeUnknownError) as caught:
+        client.tokens.mint(DAY, "charts")
+    assert str(caught.value) == (
+        "mint a service token: the API did not answer in time; try again later; a token may have"
+        " been made all the same: look for an unused one in the API's list of service tokens and"
+        " revoke it"
+    )

@@ -1,0 +1,113 @@
+import pytest
+
+from rotator.errors import ApiError, ApiFaultError, LoginRefusedError, NotAdminError
+from rotator.nocturna.calls import EXCHANGE, LOGIN, REVOKE, Call
+from rotator.nocturna.faults import NotDoneError, NotFoundError, UnauthorizedError, refusal
+from rotator.sandbox import Fault, Sandbox
+from tests.nocturna.support import MADE_UP, Client, client_of, credentials
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "kind", "advice"),
+    [
+        (LOGIN, 401, LoginRefusedError, "check both – the e-mail's upper and lower case count"),
+        (REVOKE, 401, UnauthorizedError, "does not accept the admin session"),
+        (REVOKE, 403, NotAdminError, "use an admin's e-mail"),
+        (LOGIN, 404, ApiError, "is `/api` missing at the end of the API's URL?"),
+        (REVOKE, 404, NotFoundError, "there is no such token"),
+        (REVOKE, 422, ApiError, "is a value empty or wrong?"),
+        (LOGIN, 301, ApiError, "use its final URL (https, no slash at the end)"),
+        (LOGIN, 308, ApiError, "redirects (308), which is never followed with credentials"),
+        (EXCHANGE, 429, NotDoneError, "try again later"),
+        (REVOKE, 500, ApiFaultError, "not able to answer now (500); try again later"),
+        (REVOKE, 599, ApiFaultError, "not able to answer now (599); try again later"),
+        (REVOKE, 204, ApiFaultError, "answered 204 instead of 200"),
+        (LOGIN, 418, ApiError, "answered 418, which it never should"),
+    ],
+)
+def test_a_refusal_names_the_call_the_status_and_what_to_do(
+    call: Call, status: int, kind: type[ApiError], advice: str
+) -> None:
+    error = refusal(call, status)
+    assert type(error) is kind
+    assert str(error).startswith(f"{call.doing}: ")
+    assert str(status) in str(error)
+    assert advice in str(error)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 520, 200 + 4])
+def test_what_may_pass_by_itself_is_retryable(status: int) -> None:
+    assert refusal(REVOKE, status).retryable
+
+
+@pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 405, 422])
+def test_what_somebody_has_to_change_is_not_retryable(status: int) -> None:
+    assert not refusal(REVOKE, status).retryable
+
+
+def test_a_wrong_password_is_told_from_a_wrong_rank(api: Sandbox) -> None:
+    api.add_user("user@example.com", "hunter22")
+    with pytest.raises(LoginRefusedError):
+        Client(api.url, credentials("wrong")).tokens.revoke("gone")
+    with pytest.raises(
+        NotAdminError, match="revoke the service token: the account is not an admin"
+    ):
+        Client(api.url, credentials("hunter22", "user@example.com")).tokens.revoke("gone")
+
+
+def test_the_case_of_the_email_counts(api: Sandbox) -> None:
+    with pytest.raises(LoginRefusedError):
+        Client(api.url, credentials(api.admin_password, "Admin@example.com")).tokens.revoke("gone")
+
+
+def test_an_empty_password_is_an_invalid_request(api: Sandbox) -> None:
+    with pytest.raises(ApiError, match=r"log in: .*\(422\); is a value empty"):
+        Client(api.url, credentials("")).tokens.revoke("gone")
+
+
+def test_a_url_without_api_is_advised(api: Sandbox) -> None:
+    client = Client(api.url.removesuffix("/api"), credentials(api.admin_password))
+    with pytest.raises(ApiError, match="is `/api` missing"):
+        client.tokens.revoke("gone")
+
+
+def test_a_url_with_a_slash_too_many_is_an_error_even_for_a_revoke(api: Sandbox) -> None:
+    with pytest.raises(ApiError, match="404"):
+        Client(f"{api.url}/", credentials(api.admin_password)).tokens.revoke("gone")
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://127.0.0.1:1/api", "nothing listens at the API's address; check its URL"),
+        ("http://nocturna.invalid/api", "the API's host name is not known; check its URL"),
+        ("http://a..b/api", "the connection to the API broke"),
+        ("http://☃..b/api", "the connection to the API broke"),
+    ],
+)
+def test_a_server_that_is_not_there_is_told_by_its_cause(url: str, text: str) -> None:
+    with pytest.raises(ApiError, match=text) as caught:
+        Client(url, MADE_UP).tokens.revoke("gone")
+    assert str(caught.value).startswith("log in: ")
+    assert caught.value.retryable
+
+
+def test_a_server_that_speaks_no_tls_is_told(api: Sandbox) -> None:
+    client = Client(api.url.replace("http:", "https:"), MADE_UP)
+    with pytest.raises(ApiError, match="TLS connection to the API failed; is its port a TLS port"):
+        client.tokens.revoke("gone")
+
+
+def test_the_cause_of_an_earlier_failure_is_not_taken_for_that_of_a_later_one(
+    api: Sandbox,
+) -> None:
+    client = client_of(api)
+    elsewhere = Client("http://127.0.0.1:1/api", MADE_UP)
+    api.misbehave(Fault.reset_before(), times=None)
+    with pytest.raises(ApiError, match="nothing listens"):
+        elsewhere.tokens.exchange("a.b.c")
+    try:
+        elsewhere.tokens.exchange("a.b.c")
+    except ApiError:
+        with pytest.raises(ApiError, match="the connection to the API broke"):
+            client.tokens.exchange("a.b.c")

@@ -1,0 +1,181 @@
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import MintOutcomeUnknownError, VerificationError
+from rotator.minting import Wish, give_back, mint
+from rotator.sandbox import Fault, Sandbox
+from rotator.tokens import ServiceToken
+from tests.nocturna.support import EXCHANGE, LOGIN, MINT, REVOKE, client_of, paths
+from tests.support.clock import NOON, FakeClock
+from tests.unit.jwts import encoded
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+WISH = Wish(90 * DAY, "calculations", 7 * DAY)
+ETERNAL = Wish(None, "calculations", 7 * DAY)
+
+
+def minted(api: Sandbox, wish: Wish = WISH) -> ServiceToken:
+    return mint(client_of(api).tokens, wish, NOON)
+
+
+def failure(api: Sandbox, wish: Wish = WISH) -> str:
+    with pytest.raises(VerificationError) as caught:
+        minted(api, wish)
+    return str(caught.value)
+
+
+def answered(api: Sandbox, claims: dict[str, object], text: str | None = None) -> str:
+    """Let the next mint answer with a live token, or the same with other claims; return its id."""
+    api.issue(days=90)
+    row = api.tokens[-1]
+    usual = {"type": "service", "scope": "calculations", "token_id": row.id}
+    secret = api.sign({**usual, "exp": int((NOON + 90 * DAY).timestamp()), **claims})
+    body = {"service_token": text or secret, "token_id": row.id}
+    api.misbehave(Fault.json_of(body, work=False), call=MINT)
+    return row.id
+
+
+def test_a_new_token_is_proven_by_an_exchange(timed_api: Sandbox) -> None:
+    token = minted(timed_api)
+    [row] = timed_api.live_tokens()
+    assert (token.secret, token.token_id) == (row.secret, row.id)
+    assert token.expires_at == NOON + 90 * DAY
+    assert row.last_used_at == NOON
+    assert paths(timed_api) == [LOGIN, MINT, EXCHANGE]
+
+
+def test_an_eternal_token_is_proven_too(timed_api: Sandbox) -> None:
+    assert minted(timed_api, ETERNAL).expires_at is None
+    assert paths(timed_api) == [LOGIN, MINT, EXCHANGE]
+
+
+EXP = int(NOON.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("wish", "claims", "why"),
+    [
+        pytest.param(WISH, {"token_id": "other"}, "carry another id", id="another id"),
+        pytest.param(WISH, {"token_id": None}, "carry another id", id="no id"),
+        pytest.param(WISH, {"scope": "charts"}, "scope is not 'calculations'", id="another scope"),
+        pytest.param(WISH, {"scope": None}, "scope is not 'calculations'", id="no scope"),
+        pytest.param(WISH, {"type": "access"}, "this is an access token", id="access token"),
+        pytest.param(WISH, {"type": "x"}, "is not a service token", id="another type"),
+        pytest.param(WISH, {"exp": "soon"}, "`exp` is not a time", id="no time"),
+        pytest.param(WISH, {"exp": EXP - 86400}, "it ends 2026-11-22 12:00 UTC, not", id="dead"),
+        pytest.param(WISH, {"exp": EXP + 6 * 86400}, "it ends 2026-11-29", id="due at once"),
+        pytest.param(WISH, {"exp": EXP + 88 * 86400}, "not 90 days from now", id="too early"),
+        pytest.param(WISH, {"exp": EXP + 92 * 86400}, "not 90 days from now", id="too late"),
+        pytest.param(
+            Wish(DAY, "calculations", timedelta()),
+            {"exp": EXP + 17 * 3600},
+            "not 1 day from now",
+            id="a quarter of a day early",
+        ),
+        pytest.param(
+            Wish(8 * DAY, "calculations", 7 * DAY + 20 * HOUR),
+            {"exp": EXP + 7 * 86400 + 19 * 3600},
+            "not 8 days from now",
+            id="near enough, but due at once",
+        ),
+        pytest.param(ETERNAL, {}, "it is not eternal", id="not eternal"),
+    ],
+)
+def test_a_token_that_is_not_what_was_asked_for_is_revoked(
+    timed_api: Sandbox, wish: Wish, claims: dict[str, object], why: str
+) -> None:
+    token_id = answered(timed_api, claims)
+    message = failure(timed_api, wish)
+    assert message.startswith(f"the new token {token_id} is not usable: ")
+    assert why in message
+    assert message.endswith("; it was revoked")
+    assert paths(timed_api) == [LOGIN, MINT, REVOKE.replace("{id}", token_id)]
+    assert timed_api.live_tokens() == []
+
+
+def test_an_eternal_token_instead_of_one_that_ends_is_revoked(timed_api: Sandbox) -> None:
+    timed_api.issue(eternal=True)
+    row = timed_api.tokens[0]
+    body = {"service_token": row.secret, "token_id": row.id}
+    timed_api.misbehave(Fault.json_of(body, work=False), call=MINT)
+    assert "it is eternal; it was revoked" in failure(timed_api)
+    assert timed_api.live_tokens() == []
+
+
+@pytest.mark.parametrize("text", ["changeme", encoded("{}"), "'quoted'", "a b"])
+def test_what_is_no_token_at_all_is_revoked_by_its_id(timed_api: Sandbox, text: str) -> None:
+    answered(timed_api, {}, text)
+    message = failure(timed_api)
+    assert text not in message
+    assert message.endswith("it was revoked")
+    assert timed_api.live_tokens() == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        (Fault.status(401), "the API does not accept it (401)"),
+        (Fault.html(200), "the API's answer is not JSON"),
+        (Fault.json_of({}), "the API's answer has no access token"),
+        (Fault.server_error(), "not able to answer now (500)"),
+        (Fault.reset_after(), "the connection to the API broke"),
+    ],
+    ids=["401", "web page", "empty", "500", "reset"],
+)
+def test_a_token_that_cannot_be_exchanged_is_revoked(
+    timed_api: Sandbox, fault: Fault, why: str
+) -> None:
+    timed_api.misbehave(fault, call=EXCHANGE, times=None)
+    assert why in failure(timed_api)
+    assert paths(timed_api)[-1].startswith("DELETE ")
+    assert timed_api.live_tokens() == []
+
+
+def test_a_token_that_cannot_be_revoked_either_is_named(timed_api: Sandbox) -> None:
+    token_id = answered(timed_api, {"scope": "charts"})
+    timed_api.misbehave(Fault.reset_before(), call=REVOKE, times=None)
+    message = failure(timed_api)
+    assert "it could not be revoked (revoke the service token: the connection to the" in message
+    assert message.endswith(f"revoke {token_id} at the API by hand")
+    assert [row.id for row in timed_api.live_tokens()] == [token_id]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "says"),
+    [
+        (3 * DAY, "this machine's clock is 3 days ahead of the API's: set it right"),
+        (-3 * DAY, "this machine's clock is 3 days behind the API's: set it right"),
+        (timedelta(), None),
+    ],
+    ids=["ahead", "behind", "right"],
+)
+def test_a_wrong_clock_is_told_where_it_explains_a_wrong_expiry(
+    timed_api: Sandbox, clock: FakeClock, ahead: timedelta, says: str | None
+) -> None:
+    client = client_of(timed_api, clock=lambda: clock() + ahead)
+    if says is None:
+        answered(timed_api, {"exp": EXP})
+    with pytest.raises(VerificationError) as caught:
+        mint(client.tokens, WISH, clock() + ahead)
+    assert ("this machine's clock" in str(caught.value)) == bool(says)
+    assert (says or "") in str(caught.value)
+    assert timed_api.live_tokens() == []
+
+
+def test_a_mint_that_fails_is_passed_on_as_it_is(timed_api: Sandbox) -> None:
+    timed_api.misbehave(Fault.reset_after(), call=MINT)
+    with pytest.raises(MintOutcomeUnknownError):
+        minted(timed_api)
+    assert paths(timed_api) == [LOGIN, MINT]
+
+
+def test_giving_back_a_token_that_is_gone_already_is_done(timed_api: Sandbox) -> None:
+    assert give_back(client_of(timed_api).tokens, "gone") == "it was revoked"
+
+
+def test_no_message_holds_the_token(timed_api: Sandbox) -> None:
+    answered(timed_api, {"scope": "charts"})
+    message = failure(timed_api)
+    assert not any(secret in message for secret in timed_api.secrets)

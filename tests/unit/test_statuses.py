@@ -1,0 +1,73 @@
+import pytest
+
+from rotator import statuses
+from rotator.policy import Status
+from rotator.report import Action, Report
+
+
+def report(status: Status, action: Action | None = None, error: str | None = None) -> Report:
+    return Report("luna-bot", status, "reason", "message", action, error=error)
+
+
+@pytest.mark.parametrize(
+    ("status", "exit_status"),
+    [
+        (Status.OK, 0),
+        (Status.ETERNAL, 0),
+        (Status.DUE, 1),
+        (Status.EXPIRED, 2),
+        (Status.MISSING, 2),
+        (Status.INVALID, 2),
+        (Status.REFUSED, 2),
+        (Status.UNKNOWN, 3),
+    ],
+)
+def test_a_check_exits_as_a_monitoring_plugin(status: Status, exit_status: int) -> None:
+    assert statuses.of_check([report(status)]) == exit_status
+
+
+def test_every_status_has_an_exit_status() -> None:
+    assert {statuses.of_check([report(status)]) for status in Status} == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("reports", "exit_status"),
+    [
+        ([], 0),
+        ([report(Status.OK), report(Status.DUE)], 1),
+        ([report(Status.DUE), report(Status.UNKNOWN)], 3),
+        ([report(Status.UNKNOWN), report(Status.EXPIRED), report(Status.DUE)], 2),
+        ([report(Status.OK, error="one store did not answer")], 3),
+        ([report(Status.EXPIRED, error="one store did not answer")], 2),
+    ],
+    ids=["none", "one due", "one unknown", "one expired", "ok but", "expired and"],
+)
+def test_a_check_of_many_exits_with_the_worst(reports: list[Report], exit_status: int) -> None:
+    assert statuses.of_check(reports) == exit_status
+
+
+ROTATED = report(Status.OK, Action.ROTATED)
+
+
+@pytest.mark.parametrize(
+    ("reports", "plain", "detailed"),
+    [
+        pytest.param([], 0, 0, id="nothing to do"),
+        pytest.param([report(Status.OK, Action.KEPT)], 0, 0, id="kept"),
+        pytest.param([ROTATED], 0, 3, id="rotated"),
+        pytest.param([report(Status.OK, Action.CONVERGED)], 0, 3, id="converged"),
+        pytest.param([report(Status.DUE, Action.WOULD_ROTATE)], 0, 3, id="would rotate"),
+        pytest.param([report(Status.DUE, Action.WOULD_CONVERGE)], 0, 3, id="would converge"),
+        pytest.param([report(Status.DUE, Action.SKIPPED)], 0, 0, id="skipped, and it works"),
+        pytest.param([report(Status.REFUSED, Action.SKIPPED)], 1, 1, id="skipped, and is refused"),
+        pytest.param([report(Status.EXPIRED, Action.SKIPPED)], 1, 1, id="skipped, and is over"),
+        pytest.param([report(Status.DUE, Action.FAILED)], 1, 1, id="failed"),
+        pytest.param([report(Status.OK, Action.ROTATED, "b://: denied")], 1, 1, id="one behind"),
+        pytest.param([ROTATED, report(Status.UNKNOWN, Action.FAILED)], 1, 1, id="one of two"),
+    ],
+)
+def test_a_rotation_exits_with_1_only_for_a_failure(
+    reports: list[Report], plain: int, detailed: int
+) -> None:
+    assert statuses.of_rotate(reports, detailed=False) == plain
+    assert statuses.of_rotate(reports, detailed=True) == detailed
