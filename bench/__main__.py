@@ -1,0 +1,61 @@
+"""`python -m bench [a] [b] [c]`: run the parts, print one table, exit 1 if a target is missed."""
+
+import argparse
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import fleet, one_rotation, start_up
+from bench.processes import FailedRunError, isolate
+from bench.table import Row, shown
+
+Part = Callable[[Path], list[Row]]
+
+_PARTS: dict[str, Part] = {"a": start_up.measure, "b": one_rotation.measure, "c": fleet.measure}
+_METHOD = f"""
+Whole processes, from their start until they are reaped, in turns (ours, theirs, ours, …) after one
+turn that is not measured; bytecode is cached, as pip leaves it. Times are medians, the ratio is
+that of the medians, and "quartiles" are those of the turns' own ratios: far apart, they tell of a
+noisy machine.
+
+(a) {start_up.METHOD}
+(b) {one_rotation.METHOD}
+(c) {fleet.METHOD}
+"""
+
+
+def main() -> int:
+    """Return 0 if every target of the chosen parts is met, 1 if one is missed, 2 if one broke."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="a|b|c", help="[default: all]")
+    wanted = parser.parse_args().parts or list(_PARTS)
+    if unknown := set(wanted) - set(_PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    began = time.monotonic()
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.platform()}")
+    print(f"load average before: {_load()}")
+    rows: list[Row] = []
+    try:
+        with tempfile.TemporaryDirectory(prefix="rotator-bench-") as folder:
+            isolate(Path(folder, "bytecode"))
+            for name in sorted(set(wanted)):
+                rows += _PARTS[name](Path(folder, name))
+    except FailedRunError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    print(f"load average after:  {_load()}, {time.monotonic() - began:.0f} s later\n")
+    print(shown(rows))
+    print(_METHOD, end="")
+    return 1 if any(row.met is False for row in rows) else 0
+
+
+def _load() -> str:
+    return " ".join(f"{load:.2f}" for load in os.getloadavg())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
