@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from io import TextIOWrapper
 
 import click
 
@@ -15,7 +16,13 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run a command and return its exit status."""
+    if sys.stderr is None:  # somebody closed it, which is no reason to fail
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without dashes is no reason either
     status = _run(sys.argv[1:])
+    _let_go_of_stdout()
     gc.freeze()  # the process ends: searching it for garbage first takes 12 ms of a 100 ms check
     return status
 
@@ -23,30 +30,45 @@ def main() -> int:
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
     # `check` is a monitoring plugin, where 2 is a finding and 3 means that there is none.
     checking = arguments[:1] == ["check"]
+    wrong_call = statuses.CANNOT_TELL if checking else statuses.USAGE
+    failed = statuses.CANNOT_TELL if checking else statuses.FAILED
     try:
         return cli.main(arguments, prog_name="rotator", standalone_mode=False) or statuses.FINE
     except click.Abort:
         return INTERRUPTED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show(sys.stderr)
-        return statuses.CANNOT_TELL if checking else statuses.USAGE
+        return wrong_call
+    except click.ClickException as error:
+        return _told(_usage(error), wrong_call)
     except ConfigError as error:
-        _say(error)
-        return statuses.CANNOT_TELL if checking else statuses.USAGE
+        return _told(error, wrong_call)
     except RotatorError as error:
-        _say(error)
-        return statuses.FAILED
-    except BrokenPipeError:
-        # Whoever read our output has left; keep Python from complaining about it at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return statuses.FAILED
+        return _told(error, failed)
+    except OSError as error:  # all others are translated where they happen: this is our output
+        return _told(f"the output could not be written ({error.strerror})", failed)
     except Exception as error:  # noqa: BLE001 - a traceback could show a secret
-        _say(internal_error(error))
-        return statuses.CANNOT_TELL if checking else statuses.FAILED
+        return _told(internal_error(error), failed)
 
 
-def _say(error: object) -> None:
+def _usage(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    help_of = f"; see {context.command_path} --help" if context else ""
+    return " ".join(error.format_message().rstrip(".").split()) + help_of
+
+
+def _told(error: object, status: int) -> int:
     sys.stderr.write(f"rotator: {error}\n")
+    return status
+
+
+def _let_go_of_stdout() -> None:
+    """Write the rest; where that is impossible, keep Python from complaining a second time."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

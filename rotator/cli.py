@@ -15,10 +15,10 @@ from rotator.settings import Settings
 from rotator.times import utc_now
 
 
-def _begun_names(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+def _begun_names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
     """Complete a token's name; a config that is wrong completes nothing."""
     try:
-        tokens = config.load(None, os.environ, Path.cwd()).tokens
+        tokens = _settings(context.params.get("config")).tokens
     except Exception:  # noqa: BLE001 - a shell that completes is no place for an error
         return []
     return [token.name for token in tokens if token.name.startswith(begun)]
@@ -81,7 +81,7 @@ def check(
 @cli.command()
 @_names
 @click.option("--force", is_flag=True, help="Make a new token even where the old one is fine.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen; log in, but change nothing.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 when something was changed.")
 @_json
 @_configured

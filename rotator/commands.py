@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from rotator import composition, fleet, minting, output, statuses
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, OutputError
 from rotator.minting import Wish
 from rotator.report import Report
 from rotator.rotation import FIRST_SCOPE, Order
@@ -48,18 +48,36 @@ def mint(settings: Settings, name: str | None, order: Order) -> int:
 
 def mint_shown(settings: Settings, order: Order) -> int:
     """Make a token on demand, and print it."""
+    if sys.stdout is None:
+        raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
     composition.require_login(settings.api)
     api = composition.api_opener(settings.api, utc_now)()
     validity = None if order.eternal else order.validity or VALIDITY
     wish = Wish(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
     token = minting.mint(api, wish, utc_now())
-    sys.stdout.write(f"{token.secret}\n")
+    try:
+        sys.stdout.write(f"{token.secret}\n")
+        sys.stdout.flush()
+    except OSError as error:
+        outcome = minting.give_back(api, token.name)
+        raise OutputError(
+            f"the new token {token.name} reached nobody ({error.strerror}); {outcome}"
+        ) from None
     life = f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "never expires"
     sys.stderr.write(f"rotator: minted token {token.name}, which {life}; no store holds it\n")
     return statuses.FINE
 
 
 def _show(reports: Sequence[Report], *, as_json: bool) -> None:
-    output.show(reports, sys.stdout, as_json=as_json)
-    sys.stdout.flush()
     output.show_errors(reports, sys.stderr)
+    if sys.stdout is None:  # somebody closed it, so nobody wants the results
+        return
+    try:
+        output.show(reports, sys.stdout, as_json=as_json)
+    except BrokenPipeError:
+        return  # the reader has seen enough: the exit status still tells how things stand
+    except OSError as error:
+        raise OutputError(
+            f"the results could not be written ({error.strerror}); what was done is done: see"
+            " rotator check"
+        ) from None

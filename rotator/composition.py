@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rotator.config.section import nearest
+from rotator.config.section import nearest, shown
 from rotator.errors import ConfigError
 from rotator.registry import Backends
 from rotator.rotation import Rotation
@@ -26,7 +26,7 @@ def rotations(settings: Settings, names: Sequence[str], clock: Clock) -> list[Ro
 
     Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
     """
-    wanted = _selected(settings.tokens, names)
+    wanted = _selected(settings, names)
     stores = _opened(settings)
     api = api_opener(settings.api, clock)
     return [Rotation(token, stores[token.name], api, clock) for token in wanted]
@@ -49,7 +49,7 @@ def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
 def require_url(settings: ApiSettings) -> str:
     """Return the API's URL; raises `ConfigError` when it is not configured."""
     if settings.url is None:
-        raise _missing("NOCTURNA_API_URL", "the API's URL, which ends in /api", "url")
+        raise _missing(settings, "url")
     return settings.url
 
 
@@ -72,30 +72,42 @@ def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
 
 
 def _email(settings: ApiSettings) -> Callable[[], str]:
-    return _reader(settings.admin_email, "NOCTURNA_ADMIN_EMAIL", "admin_email")
+    return _reader(settings, settings.admin_email, "admin_email")
 
 
 def _password(settings: ApiSettings) -> Callable[[], str]:
-    name = "NOCTURNA_ADMIN_PASSWORD_FILE"
-    return _reader(settings.admin_password, name, "admin_password_file")
+    return _reader(settings, settings.admin_password, "admin_password_file")
 
 
-def _reader(secret: Secret | None, variable: str, key: str) -> Callable[[], str]:
+def _reader(settings: ApiSettings, secret: Secret | None, key: str) -> Callable[[], str]:
     def missing() -> str:
-        what = variable.removeprefix("NOCTURNA_").removesuffix("_FILE").replace("_", " ").lower()
-        raise _missing(variable, f"the {what}", key)
+        raise _missing(settings, key)
 
     return secret.get if secret else missing
 
 
-def _missing(variable: str, what: str, key: str) -> ConfigError:
-    return ConfigError(
-        f"environment: {variable}: found nothing, expected {what} (or `{key}` in [api] of a"
-        " config file)"
-    )
+_WANTED = {
+    "url": ("NOCTURNA_API_URL", "the API's URL, which ends in /api"),
+    "admin_email": ("NOCTURNA_ADMIN_EMAIL", "the e-mail of an admin"),
+    "admin_password_file": (
+        "NOCTURNA_ADMIN_PASSWORD_FILE or NOCTURNA_ADMIN_PASSWORD",
+        "the admin's password",
+    ),
+}
 
 
-def _selected(tokens: tuple[TokenSettings, ...], names: Iterable[str]) -> list[TokenSettings]:
+def _missing(settings: ApiSettings, key: str) -> ConfigError:
+    variable, what = _WANTED[key]
+    if settings.file is None:
+        return ConfigError(f"environment: {variable}: found nothing, expected {what}")
+    place = f"{settings.file}: [api] {key}"
+    return ConfigError(f"{place}: found nothing, expected {what} (or the variable {variable})")
+
+
+def _selected(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
+    tokens = settings.tokens
+    if not tokens and settings.api.file:
+        raise ConfigError(f"{settings.api.file}: found no [[token]], expected one for each token")
     if not tokens:
         raise ConfigError(
             "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
@@ -105,7 +117,7 @@ def _selected(tokens: tuple[TokenSettings, ...], names: Iterable[str]) -> list[T
     for name in names:
         if name not in by_name:
             expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
-            raise ConfigError(f"token {name}: found no such token, expected {expected}")
+            raise ConfigError(f"there is no token {shown(name)}, expected {expected}")
     return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
 
 

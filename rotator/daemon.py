@@ -13,9 +13,10 @@ from typing import Any
 from rotator.errors import ConfigError
 from rotator.fleet import guarded
 from rotator.output import line
-from rotator.report import Action, Report
+from rotator.report import Report
 from rotator.rotation import Order, Rotation
 from rotator.schedule import Draw, pause
+from rotator.statuses import UNUSABLE
 from rotator.times import Clock, rfc3339
 
 _log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Daemon:
     def start(self) -> None:
         """Look at every token at once; raises `ConfigError` when the config is wrong."""
         self._adopt(self._load())
+        _log.info("watching %s", ", ".join(self._fleet))
         self._scheduler.start()
 
     def reload(self) -> None:
@@ -52,6 +54,7 @@ class Daemon:
             return
         self._scheduler.remove_all_jobs()
         self._adopt(fleet)
+        _log.info("read the settings again; watching %s", ", ".join(self._fleet))
 
     def stop(self) -> None:
         """Finish the rotations in hand and begin no other."""
@@ -60,7 +63,6 @@ class Daemon:
 
     def _adopt(self, fleet: Sequence[Rotation]) -> None:
         self._fleet = {rotation.name: rotation for rotation in fleet}
-        _log.info("watching %s", ", ".join(self._fleet))
         for rotation in fleet:
             self._plan(rotation, self._clock(), 0)
 
@@ -94,5 +96,5 @@ def _tell(report: Report, outlook: str) -> None:
     if report.error:
         _log.error("%s: %s; %s", report.name, report.error, outlook)
     else:
-        level = logging.INFO if report.action is not Action.SKIPPED else logging.WARNING
+        level = logging.WARNING if report.status in UNUSABLE else logging.INFO
         _log.log(level, "%s; %s", line(report), outlook)

@@ -25,6 +25,10 @@ class ConfigError(RotatorError):
     """The settings are wrong; nothing was looked at and nothing was changed."""
 
 
+class OutputError(RotatorError):
+    """The results could not be written to stdout, though the work was done."""
+
+
 class MalformedTokenError(RotatorError):
     """The text is no service token; `reason` is the machine-readable why (see `rotator.tokens`)."""
 

@@ -15,6 +15,7 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it retries is told when it fails
     if verbose:
         logging.getLogger("rotator").setLevel(logging.INFO)
 

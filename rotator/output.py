@@ -1,14 +1,17 @@
 """Results for people and programs: a table on a terminal, plain lines elsewhere, or JSON."""
 
 import json
+import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rotator.policy import Status
-from rotator.report import Action, Report, StoreState
+from rotator.report import Action, Report, StoreReport, StoreState
+from rotator.store import DEFAULT_FIELD
 from rotator.times import in_words, minute
 
 if TYPE_CHECKING:
@@ -24,13 +27,17 @@ _COLOURS = {
 
 
 def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
-    """Print the reports as one JSON array, as a table on a terminal, or as a line each."""
+    """Print the reports as one JSON array, as a table on a terminal, or as a line each.
+
+    Failures are told by `show_errors`, so they have no line here.
+    """
     if as_json:
         out.write(json.dumps([report.to_json() for report in reports], indent=2) + "\n")
     elif out.isatty():
         _show_table(reports, out)
     else:
-        out.writelines(f"{line(report)}\n" for report in reports)
+        _show_lines([report for report in reports if report.action is not Action.FAILED], out)
+    out.flush()
 
 
 def show_errors(reports: Sequence[Report], err: TextIO) -> None:
@@ -43,17 +50,29 @@ def line(report: Report) -> str:
     stores = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
     match report.action:
         case None:
-            what = f"{report.status} – {report.message}"
+            what = f"{report.status} – {report.message}{_place(report)}"
         case Action.ROTATED:
             what = f"rotated ({report.reason}) – new token {report.token_id}, {_life(report)}"
             what += f", in {stores}"
         case Action.CONVERGED:
             what = f"converged – {report.message}; copied to {stores or 'no store'}"
-        case Action.FAILED:
-            what = f"failed ({report.reason}) – {report.message}"
+        case Action.WOULD_ROTATE | Action.WOULD_CONVERGE:
+            stores = ", ".join(store.store for store in report.stores)
+            what = f"{report.action} – {report.message}; stores: {stores}"
         case action:
             what = f"{action} – {report.message}"
     return f"{report.name}: {what}"
+
+
+def _place(report: Report) -> str:
+    """Name the places where a token was looked for in vain."""
+    if report.status not in (Status.MISSING, Status.INVALID):
+        return ""
+    return f": {', '.join(store.store for store in report.stores)}"
+
+
+def _show_lines(reports: Sequence[Report], out: TextIO) -> None:
+    out.writelines(f"{line(report)}\n" for report in reports)
 
 
 def _life(report: Report) -> str:
@@ -74,15 +93,19 @@ def _show_table(reports: Sequence[Report], out: TextIO) -> None:
         colour = _COLOURS.get(report.status, "red")
         status = f"[{colour}]{report.status}[/]"
         action = [str(report.action or "")] if acted else []
-        stores = "\n".join(f"{s.store} {_mark(s.status)}".rstrip() for s in report.stores)
+        stores = "\n".join(_short(store) for store in report.stores)
         table.add_row(report.name, status, *action, _left(report), _expires(report), stores)
     Console(file=out, highlight=False).print(table)
-    if any(report.status is not Status.OK for report in reports):
-        out.writelines(f"{line(report)}\n" for report in reports if report.status is not Status.OK)
+    if len(reports) > 1:
+        counts = Counter(str(report.action or report.status) for report in reports)
+        out.write(", ".join(f"{count} {word}" for word, count in counts.items()) + "\n")
+    told = [r for r in reports if r.status is not Status.OK and r.action is not Action.FAILED]
+    _show_lines(told, out)
 
 
-def _mark(state: StoreState) -> str:
-    return "" if state is StoreState.CURRENT else f"({state})"
+def _short(store: StoreReport) -> str:
+    url = store.store.removesuffix(f"#{DEFAULT_FIELD}")
+    return url if store.status is StoreState.CURRENT else f"{url} ({store.status})"
 
 
 def _left(report: Report) -> str:
@@ -105,17 +128,19 @@ class ProgressBar:
         self._begun = time.monotonic()
         self._done = 0
         self._bar: Progress | None = None
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
 
     def advance(self) -> None:
         """Count one token as done; called from many threads."""
-        self._done += 1
-        if self._bar is None and self._total > 1 and self._err.isatty() and self._late():
-            self._bar = self._drawn()
-        if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=self._done)
+        with self._lock:
+            self._done += 1
+            if self._bar is None and self._total > 1 and self._err.isatty() and self._late():
+                self._bar = self._drawn()
+            if self._bar is not None:
+                self._bar.update(self._bar.task_ids[0], completed=self._done)
 
     def __exit__(
         self,

@@ -74,7 +74,7 @@ def decide(inputs: Inputs) -> Verdict:
     verdict = next(found for check in CHAIN if (found := check(inputs)))
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
     if verdict.need is Need.MINT and young and not inputs.forced:
-        message = f"{verdict.message}, but it was minted less than an hour ago: use --force to mint"
+        message = f"{verdict.message}; left alone, since it was minted less than an hour ago"
         return replace(verdict, need=Need.PATIENCE, message=message)
     return verdict
 
@@ -82,7 +82,7 @@ def decide(inputs: Inputs) -> Verdict:
 def _missing(inputs: Inputs) -> Verdict | None:
     if inputs.token or inputs.fault:
         return None
-    return Verdict(Status.MISSING, "missing", "there is no token in the store", Need.MINT)
+    return Verdict(Status.MISSING, "missing", "there is no token", Need.MINT)
 
 
 def _malformed(inputs: Inputs) -> Verdict | None:

@@ -81,4 +81,4 @@ def _backend(scheme: str) -> EntryPoint:
     for point in found:
         return point
     schemes = ", ".join(sorted(entry_points(group=GROUP).names))
-    raise ConfigError(f"found a {scheme}: store, expected one of: {schemes}")
+    raise ConfigError(f"no installed package serves {scheme}: stores; installed are: {schemes}")

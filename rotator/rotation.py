@@ -7,12 +7,12 @@ nothing is written before the server has accepted the new token, and the old one
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Unpack
 
-from rotator.errors import RotatorError, TokenRefusedError
+from rotator.errors import RotatorError, StoreError, TokenRefusedError
 from rotator.journal import Journal
 from rotator.minting import Wish, give_back, mint
 from rotator.policy import Inputs, Need, Status, Verdict, decide
@@ -89,6 +89,7 @@ class Rotation:
                 return self._changed(seen, verdict, order)
         except RotatorError as error:
             return self._report(seen, verdict, action=Action.FAILED, error=str(error))
+        _tidy(seen.reachable)
         return self._report(seen, verdict, action=_idle_action(verdict))
 
     def _inputs(self, seen: Survey, order: Order) -> Inputs:
@@ -118,7 +119,10 @@ class Rotation:
         if error is None:
             return verdict
         # No reason to rotate, and no failure: it is asked again by the next run.
-        return replace(verdict, message=f"{verdict.message}; the server was not asked: {error}")
+        return replace(
+            verdict,
+            message=f"{verdict.message}; the API does not say whether it accepts it: {error}",
+        )
 
     def _probed(self, inputs: Inputs) -> tuple[Verdict, str | None]:
         try:
@@ -132,6 +136,7 @@ class Rotation:
     def _rehearsed(self, seen: Survey, verdict: Verdict) -> Report:
         if verdict.need is Need.MINT:
             _preflight(seen.reachable)
+            self._api().prove_rights()
             return self._report(seen, verdict, action=Action.WOULD_ROTATE)
         if verdict.need is Need.COPY:
             _preflight(seen.behind)
@@ -205,6 +210,13 @@ class Rotation:
 def _preflight(readings: Iterable[Reading]) -> None:
     for reading in readings:
         reading.store.preflight()
+
+
+def _tidy(readings: Iterable[Reading]) -> None:
+    """Put right what a killed rotator left; where we may not, there is nothing to be done now."""
+    for reading in readings:
+        with suppress(StoreError), reading.store.hold():
+            pass
 
 
 def _idle_action(verdict: Verdict) -> Action:

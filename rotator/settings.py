@@ -19,7 +19,7 @@ class Secret:
     file: Path | None = None
 
     def get(self) -> str:
-        """Return the value, reading the file anew at each call; one line break at its end is cut.
+        """Return the value, reading the file anew at each call; line breaks at its end are cut.
 
         Raises `ConfigError` when the file cannot be read or is empty.
         """
@@ -32,7 +32,7 @@ class Secret:
             raise ConfigError(f"{self.origin}: cannot read {self.file}: {why}") from None
         except UnicodeDecodeError:
             raise ConfigError(f"{self.origin}: {self.file} is not UTF-8 text") from None
-        text = text.removesuffix("\n").removesuffix("\r")
+        text = text.rstrip("\r\n")
         if not text:
             raise ConfigError(f"{self.origin}: {self.file} is empty, expected the value in it")
         return text
@@ -42,12 +42,14 @@ class Secret:
 class ApiSettings:
     """Where the API is and how to log in; what is not configured is None.
 
-    `url` has no slash at its end. A command that needs a missing value says which one.
+    `url` has no slash at its end. A command that needs a missing value says which one, and in which
+    `file`, None for the environment, it could stand.
     """
 
     url: str | None = None
     admin_email: Secret | None = None
     admin_password: Secret | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

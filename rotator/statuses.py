@@ -23,7 +23,7 @@ _CHECKED = {
 FAILED = 1
 USAGE = 2
 ROTATED = 3
-_UNUSABLE = (Status.EXPIRED, Status.MISSING, Status.INVALID, Status.REFUSED, Status.UNKNOWN)
+UNUSABLE = (Status.EXPIRED, Status.MISSING, Status.INVALID, Status.REFUSED, Status.UNKNOWN)
 _CHANGED = (Action.ROTATED, Action.CONVERGED, Action.WOULD_ROTATE, Action.WOULD_CONVERGE)
 
 
@@ -44,5 +44,5 @@ def of_rotate(reports: Iterable[Report], *, detailed: bool) -> int:
 
 
 def _failed(report: Report) -> bool:
-    left_unusable = report.status in _UNUSABLE and report.action is Action.SKIPPED
+    left_unusable = report.status in UNUSABLE and report.action is Action.SKIPPED
     return bool(report.error) or report.action is Action.FAILED or left_unusable

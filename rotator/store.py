@@ -84,8 +84,9 @@ class SecretStore(Protocol):
         ...
 
     def hold(self) -> AbstractContextManager[None]:
-        """Keep the other rotators of this host out; free at once when the process dies.
+        """Keep the other rotators of this host out, and put right what a killed one left behind.
 
+        Free at once when the process dies.
         A store that is shared between hosts relies on `expected` and may do nothing here.
         """
         ...

@@ -20,7 +20,7 @@ def parse_duration(text: str) -> timedelta:
     """Read `7d`, `12h` or `90m`; raises ValueError for anything else."""
     match = _DURATION.fullmatch(text)
     if not match:
-        raise ValueError("a duration such as 7d, 12h or 90m")
+        raise ValueError("a duration above zero, such as 7d, 12h or 90m")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -57,6 +57,11 @@ def _path(url: StoreUrl) -> Path:
             f"a dotenv: store needs the path of a file, found {path!r}:"
             " write dotenv:.env or dotenv:///srv/bot/.env"
         )
+    if path[0] in "~$'\"":
+        raise ConfigError(
+            f"a dotenv: store needs a plain path, found {path!r}: ~, $ and quotes are not expanded"
+            " here; write the path itself"
+        )
     return Path(url.folder, path).absolute()
 
 

@@ -6,6 +6,7 @@ was, after it.
 """
 
 import io
+import re
 from dataclasses import dataclass
 
 from dotenv.parser import Binding, parse_stream
@@ -31,8 +32,15 @@ class Variable:
 
 
 def look_up(content: bytes, name: str) -> Variable:
-    """Return the value that counts (the last one), and the journal directly above it."""
-    return _Parsed(_decoded(content)[1], name).variable
+    """Return the value that counts (the last one), and the journal directly above it.
+
+    Raises `UnsafeEditError` when the only line with that name cannot be parsed: were it called
+    absent, a second line would come below the broken one.
+    """
+    parsed = _Parsed(_decoded(content)[1], name)
+    if not parsed.found:
+        parsed.refuse_broken_line()
+    return parsed.variable
 
 
 def with_value(content: bytes, name: str, wanted: Variable) -> bytes:
@@ -67,6 +75,14 @@ class _Parsed:
         """Return the place behind the last binding; python-dotenv counts blank lines as one."""
         last = self.bindings[-1].original.string if self.bindings else "-"
         return len(self.bindings) - (not last.strip())
+
+    def refuse_broken_line(self) -> None:
+        ours = re.compile(rf"\s*(export\s+)?{re.escape(self.name)}\s*=")
+        for binding in self.bindings:
+            if binding.error and ours.match(binding.original.string):
+                raise UnsafeEditError(
+                    f"line {binding.original.line} cannot be parsed: close its quotes"
+                )
 
     @property
     def variable(self) -> Variable:

@@ -1,5 +1,6 @@
 """Settings from environment variables alone: one token needs no file."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from rotator.config.values import read_api, read_token
 from rotator.errors import ConfigError
 from rotator.settings import Settings
 
+_LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
 ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
 CONFIG = "ROTATOR_CONFIG"
 STORE = "ROTATOR_STORE"
@@ -30,6 +32,10 @@ KNOWN = (CONFIG, STORE, *_API.values(), *_TOKEN.values())
 def load(variables: Mapping[str, str], cwd: Path) -> Settings:
     """Return the settings of the one token in `$ROTATOR_STORE`, or of none without it."""
     stores = tuple(variables.get(STORE, "").split())
+    if _LIST.search(variables.get(STORE, "")):
+        raise ConfigError(
+            f"environment: {STORE}: found a comma, expected spaces between store URLs"
+        )
     section = _section(_TOKEN, variables)
     token = read_token(section, ONLY_TOKEN, f"environment: {STORE}", stores)
     return Settings(read_api(api(variables), cwd), (token,) if stores else (), cwd)

@@ -26,7 +26,7 @@ def load(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
         _token(str(path), table, number, defaults) for number, table in enumerate(tables, 1)
     )
     _refuse_twins(tokens)
-    return Settings(read_api(_overridden(api, variables), folder), tokens, folder)
+    return Settings(read_api(_overridden(api, variables), folder, path), tokens, folder)
 
 
 def _overridden(api: Section, variables: Mapping[str, str]) -> Section:
@@ -60,9 +60,9 @@ def _parsed(path: Path, cwd: Path) -> dict[str, object]:
     import tomllib  # noqa: PLC0415 - one token needs no file
 
     try:
-        return tomllib.loads((cwd / path).read_text("utf-8"))
+        return tomllib.loads((cwd / path).read_text("utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read it: {error.strerror}; check --config") from None
+        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: found bytes that are not UTF-8, expected TOML") from None
     except tomllib.TOMLDecodeError as error:

@@ -18,12 +18,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
-def read_api(section: Section, folder: Path) -> ApiSettings:
-    """Return the API's settings; relative files start at `folder`."""
+def read_api(section: Section, folder: Path, file: Path | None = None) -> ApiSettings:
+    """Return the API's settings, from `file` if there is one; relative files start at `folder`."""
     return ApiSettings(
         url=_api_url(section),
         admin_email=_secret(section, "admin_email", folder),
         admin_password=_secret(section, "admin_password", folder),
+        file=file,
     )
 
 

@@ -123,7 +123,10 @@ _BROKEN: tuple[tuple[type[BaseException], str], ...] = (
         ssl.SSLCertVerificationError,
         "the API's TLS certificate is not trusted; for a private CA set REQUESTS_CA_BUNDLE",
     ),
-    (ssl.SSLError, "the TLS connection to the API failed; is its port a TLS port?"),
+    (
+        ssl.SSLError,
+        "the TLS connection to the API failed; check its port, and what REQUESTS_CA_BUNDLE names",
+    ),
     (requests.exceptions.ProxyError, "the proxy did not connect; check HTTPS_PROXY and NO_PROXY"),
     (urllib3.exceptions.NameResolutionError, "the API's host name is not known; check its URL"),
     (socket.gaierror, "the API's host name is not known; check its URL"),

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rotator.errors import ApiFaultError
 from rotator.nocturna.admin import AccessToken, AdminSession, access_token
-from rotator.nocturna.calls import EXCHANGE, MINT, REVOKE
+from rotator.nocturna.calls import EXCHANGE, MINT, REVOKE, VERIFY
 from rotator.nocturna.faults import NotFoundError, outcome_unknown
 from rotator.nocturna.http import Http
 
@@ -53,6 +53,13 @@ class ServiceTokens:
         if not (isinstance(secret, str) and isinstance(token_id, str) and _ID.fullmatch(token_id)):
             raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
         return Minted(secret, token_id)
+
+    def prove_rights(self) -> None:
+        """Prove that a mint would be allowed, and change nothing.
+
+        Raises `LoginRefusedError` or `NotAdminError` when it would not.
+        """
+        self._admin.send(VERIFY)
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the one proof that the server accepts it.

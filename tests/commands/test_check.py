@@ -71,7 +71,15 @@ def test_each_verdict_has_its_status_and_exit_status(
 def test_a_missing_file_is_a_missing_token(rotator: Runner) -> None:
     result = rotator("check")
     assert (result.status, result.err) == (2, "")
-    assert result.out == "default: missing – there is no token in the store\n"
+    url = f"dotenv://{rotator.env_file.resolve()}#NOCTURNA_SERVICE_TOKEN"
+    assert result.out == f"default: missing – there is no token: {url}\n"
+
+
+def test_a_line_that_cannot_be_parsed_is_not_a_missing_token(rotator: Runner) -> None:
+    rotator.env_file.write_text('A=1\nNOCTURNA_SERVICE_TOKEN="abc\n')
+    result = rotator("check")
+    assert result.status == 3
+    assert "line 2 cannot be parsed: close its quotes" in result.err
 
 
 def test_a_scope_that_differs_is_due(rotator: Runner, api: Sandbox) -> None:

@@ -1,12 +1,14 @@
 import os
 import pty
 import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from rotator import __version__
-from rotator.sandbox import Sandbox
+from rotator.sandbox import Fault, Sandbox
 from tests.support.process import ROTATOR, Runner
 
 COMMANDS = ["check", "rotate", "mint", "daemon", "demo", "completion"]
@@ -78,16 +80,81 @@ def test_a_reader_that_leaves_is_no_traceback(rotator: Runner, api: Sandbox) -> 
         check=False,
     )
     os.close(write)
-    assert (result.returncode, result.stderr) == (1, b"")
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
-def on_a_terminal(rotator: Runner, folder: Path, *arguments: str) -> str:
+@pytest.mark.parametrize(
+    ("redirection", "status", "said"),
+    [
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+        (">/dev/full", 1, "rotator: the results could not be written (No space left on device)"),
+    ],
+)
+def test_output_that_nobody_takes_does_not_hide_what_happened(
+    rotator: Runner, api: Sandbox, redirection: str, status: int, said: str
+) -> None:
+    old = api.issue(days=3)
+    rotator.write_env(old)
+    result = subprocess.run(
+        ["sh", "-c", f"{ROTATOR} rotate {redirection}"],  # noqa: S607 - any sh
+        cwd=rotator.folder,
+        env={**os.environ, **rotator.env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr.partition(";")[0].strip()) == (status, said)
+    assert old not in rotator.env_file.read_text()
+
+
+def test_a_terminal_that_knows_only_ascii_is_no_failure(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=60))
+    result = rotator("check", PYTHONIOENCODING="ascii")
+    assert (result.status, result.err) == (0, "")
+
+
+def test_a_wrong_call_is_one_line(rotator: Runner) -> None:
+    result = rotator("rotate", "--jsn")
+    assert result.status == 2
+    assert result.err.count("\n") == 1
+    assert result.err.endswith("see rotator rotate --help\n")
+
+
+def test_no_command_is_answered_with_help(rotator: Runner) -> None:
+    result = rotator()
+    assert result.status == 2
+    assert "Commands:" in result.err
+
+
+def test_a_long_run_on_a_terminal_shows_one_bar_and_takes_it_away(
+    rotator: Runner, api: Sandbox, tmp_path: Path
+) -> None:
+    tables = [f'[[token]]\nname="t{n}"\nstores=["dotenv:{n}.env"]\n' for n in range(40)]
+    (rotator.folder / "rotator.toml").write_text("".join(tables))
+    del rotator.env["ROTATOR_STORE"]
+    api.misbehave(Fault.delay(0.5), "POST /auth/admin/service-tokens", times=None)
+    screen = on_a_terminal(rotator, tmp_path, "rotate", errors_too=True)
+    assert "40 rotated" in screen
+    assert screen.count("\x1b[?25l") == screen.count("\x1b[?25h") == 1
+
+
+def on_a_terminal(rotator: Runner, folder: Path, *arguments: str, errors_too: bool = False) -> str:
     mine, theirs = pty.openpty()
     env = {**os.environ, **rotator.env, "TERM": "xterm", "COLUMNS": "120"}
-    with subprocess.Popen([ROTATOR, *arguments], cwd=folder, env=env, stdout=theirs) as process:
+    err = theirs if errors_too else None
+    with subprocess.Popen(
+        [ROTATOR, *arguments], cwd=folder, env=env, stdout=theirs, stderr=err
+    ) as process:
+        os.close(theirs)
+        screen = "".join(_read(mine))
         process.wait(30)
-    os.close(theirs)
-    screen = os.read(mine, 65536).decode()
     os.close(mine)
     rotator.transcript.add("a terminal", screen)
     return screen
+
+
+def _read(terminal: int) -> Iterator[str]:
+    with suppress(OSError):  # Linux says EIO when the other side is gone
+        while chunk := os.read(terminal, 65536):
+            yield chunk.decode(errors="replace")

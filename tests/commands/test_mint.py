@@ -1,10 +1,13 @@
+import os
+import subprocess
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from dotenv import dotenv_values
 
 from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
-from tests.support.process import Runner
+from tests.support.process import ROTATOR, Runner
 
 
 def token(rotator: Runner) -> ServiceToken:
@@ -69,6 +72,23 @@ def test_contradictions_are_refused(rotator: Runner, api: Sandbox) -> None:
     assert rotator("mint", "--days", "5", "--eternal").status == 2
     assert rotator("mint", "default", "--show").status == 2
     assert api.calls == []
+
+
+@pytest.mark.parametrize("redirection", [">&-", ">/dev/full"])
+def test_a_shown_token_that_reaches_nobody_does_not_stay(
+    rotator: Runner, api: Sandbox, redirection: str
+) -> None:
+    result = subprocess.run(
+        ["sh", "-c", f"{ROTATOR} mint --show {redirection}"],  # noqa: S607 - any sh
+        cwd=rotator.folder,
+        env={**os.environ, **rotator.env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode in (1, 2)
+    assert result.stderr.count("\n") == 1
+    assert api.live_tokens() == []
 
 
 def test_a_failed_mint_is_one_line(rotator: Runner, api: Sandbox) -> None:

@@ -69,8 +69,26 @@ def test_a_dry_run_changes_nothing(rotator: Runner, api: Sandbox) -> None:
     result = rotator("rotate", "--dry-run")
     assert result.status == 0
     assert result.out.startswith("default: would-rotate – expires in 3 days")
+    assert str(rotator.env_file) in result.out
     assert rotator.env_file.read_bytes() == before
-    assert api.calls == []
+    assert len(api.live_tokens()) == 1
+
+
+def test_a_dry_run_tries_the_password(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=3))
+    (rotator.folder / "admin-password").write_text("wrong")
+    result = rotator("rotate", "--dry-run")
+    assert (result.status, result.out) == (1, "")
+    assert "refuses this e-mail and password" in result.err
+
+
+def test_a_plain_run_removes_what_a_killed_one_left(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=60))
+    leftovers = [f".env.{16 * 'a'}.rotator-tmp", ".env.rotator-lock"]
+    for name in leftovers:
+        (rotator.folder / name).write_text("x")
+    assert rotator("rotate").status == 0
+    assert not [name for name in leftovers if (rotator.folder / name).exists()]
 
 
 def test_force_rotates_a_fine_token(rotator: Runner, api: Sandbox) -> None:

@@ -60,12 +60,12 @@ def test_a_password_keeps_its_spaces_and_hides(tmp_path: Path) -> None:
         (b"secret word\n", "secret word"),
         (b"secret word\r\n", "secret word"),
         (b" secret word ", " secret word "),
-        (b"secret\n\n", "secret\n"),
+        (b"secret\n\n", "secret"),
         ("sëcret".encode(), "sëcret"),
     ],
     ids=["newline", "CRLF", "spaces", "two newlines", "not ASCII"],
 )
-def test_a_file_holds_the_password_up_to_one_line_break(
+def test_a_file_holds_the_password_up_to_its_line_breaks(
     tmp_path: Path, content: bytes, value: str
 ) -> None:
     (tmp_path / "password").write_bytes(content)
@@ -116,10 +116,13 @@ def test_a_secret_that_cannot_be_read_is_one_line(
     ("missing", "text"),
     [
         ("NOCTURNA_API_URL", "NOCTURNA_API_URL: found nothing, expected the API's URL"),
-        ("NOCTURNA_ADMIN_EMAIL", "NOCTURNA_ADMIN_EMAIL: found nothing, expected the admin email"),
+        (
+            "NOCTURNA_ADMIN_EMAIL",
+            "NOCTURNA_ADMIN_EMAIL: found nothing, expected the e-mail of an admin",
+        ),
         (
             "NOCTURNA_ADMIN_PASSWORD",
-            "NOCTURNA_ADMIN_PASSWORD_FILE: found nothing, expected the admin password (or `admin",
+            "NOCTURNA_ADMIN_PASSWORD_FILE or NOCTURNA_ADMIN_PASSWORD: found nothing, expected the",
         ),
     ],
 )
@@ -180,8 +183,8 @@ def test_a_variable_of_somebody_else_is_left_alone(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("ROTATOR_RENEW_BEFORE", "7", "a duration such as 7d, 12h or 90m"),
-        ("ROTATOR_VALIDITY", "90 days", "a duration such as 7d, 12h or 90m"),
+        ("ROTATOR_RENEW_BEFORE", "7", "a duration above zero, such as 7d, 12h or 90m"),
+        ("ROTATOR_VALIDITY", "90 days", "a duration above zero, such as 7d, 12h or 90m"),
         ("ROTATOR_VALIDITY", "366d", "whole days from 1d to 365d"),
         ("ROTATOR_VALIDITY", "12h", "whole days from 1d to 365d"),
         ("ROTATOR_VALIDITY", "7d", "more than renew_before (7 days)"),

@@ -132,4 +132,4 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path, toml: bytes, text: s
 )
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, named: str, why: str) -> None:
     message = mistake(tmp_path, named=named)
-    assert message == f"{named}: cannot read it: {why}; check --config"
+    assert message == f"{named}: cannot read it: {why}"

@@ -13,7 +13,7 @@ IN_API = "rotator.toml: [api] "
 IN_TOKEN = 'rotator.toml: [[token]] "luna" '
 NAME = "expected a name of letters, digits and . _ - (64 at most)"
 STORES = 'expected a list of store URLs such as ["dotenv:.env"]'
-DURATION = "expected a duration such as 7d, 12h or 90m"
+DURATION = "expected a duration above zero, such as 7d, 12h or 90m"
 
 
 MISTAKES = [
@@ -152,5 +152,7 @@ def test_another_variable_of_the_same_file_is_another_store(
 
 def test_a_broken_store_url_is_told_with_its_token(tmp_path: Path, clock: FakeClock) -> None:
     settings = load(tmp_path, TOKEN.replace("dotenv:.env", "floppy:a"))
-    with pytest.raises(ConfigError, match=r'"luna" stores: found a floppy: store, expected one of'):
+    with pytest.raises(
+        ConfigError, match=r'"luna" stores: no installed package serves floppy: stores'
+    ):
         composition.rotations(settings, [], clock)

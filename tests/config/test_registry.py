@@ -60,7 +60,10 @@ def test_credentials_in_a_store_url_are_refused_and_not_shown(text: str) -> None
 
 
 def test_an_unknown_scheme_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"found a floppy: store, expected one of: .*\bdotenv\b"):
+    with pytest.raises(
+        ConfigError,
+        match=r"no installed package serves floppy: stores; installed are: .*\bdotenv\b",
+    ):
         Backends().open("floppy:a", HERE)
 
 

@@ -53,7 +53,7 @@ FOR_DOTENV_ONLY = {
     "a byte order mark": (b"\xef\xbb\xbfTOKEN=old\n", b"\xef\xbb\xbfTOKEN=new\n"),
     "a mark and nothing else": (b"\xef\xbb\xbf", b"\xef\xbb\xbfTOKEN=new\n"),
     "a broken line above": (b"A='x\nTOKEN=old\n", b"A='x\nTOKEN=new\n"),
-    "a broken line of its own": (b'TOKEN="x"y\n', b'TOKEN="x"y\nTOKEN=new\n'),
+    "a broken line before a good one": (b'TOKEN="x"y\nTOKEN=\n', b'TOKEN="x"y\nTOKEN=new\n'),
 }
 ALL = ALSO_FOR_SH | FOR_DOTENV_ONLY
 

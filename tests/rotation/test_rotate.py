@@ -6,6 +6,7 @@ from rotator.journal import Journal
 from rotator.policy import Status
 from rotator.report import Action
 from rotator.rotation import Order
+from rotator.sandbox import Fault
 from rotator.store import Entry
 from rotator.tokens import ServiceToken
 from tests.support.world import LOGIN, World
@@ -99,7 +100,7 @@ def test_a_server_that_does_not_answer_is_no_reason_to_rotate(world: World) -> N
     world.api.break_database()
     report = world.rotation().rotate(Order())
     assert (report.action, report.error) == (Action.KEPT, None)
-    assert "the server was not asked" in report.message
+    assert "does not say whether it accepts it" in report.message
 
 
 def test_an_eternal_token_is_kept(world: World) -> None:
@@ -141,7 +142,15 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(world: World, days
     assert report.action is Action.WOULD_ROTATE
     assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) == before
     assert [child.name for child in world.folder.iterdir()] == [".env"]
-    assert world.api.calls == []
+    assert world.api.calls == [LOGIN, ("GET", "/auth/admin/verify", 200)]
+
+
+def test_a_dry_run_notices_that_a_mint_would_not_be_allowed(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    world.api.misbehave(Fault.status(403), "GET /auth/admin/verify")
+    report = world.rotation().rotate(Order(dry_run=True))
+    assert report.action is Action.FAILED
+    assert "the account is not an admin" in str(report.error)
 
 
 def test_a_dry_run_over_a_fine_token_keeps_it(world: World) -> None:

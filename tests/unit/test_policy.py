@@ -137,7 +137,7 @@ def test_a_token_minted_less_than_an_hour_ago_is_not_replaced_unless_forced(
 ) -> None:
     verdict = decide(inputs)
     assert verdict.need is need
-    assert ("--force" in verdict.message) == (need is Need.PATIENCE)
+    assert ("left alone" in verdict.message) == (need is Need.PATIENCE)
     assert verdict.reason == decide(replace(inputs, minted_at=None)).reason
 
 
