@@ -42,7 +42,9 @@ def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
 
 def show_errors(reports: Sequence[Report], err: TextIO) -> None:
     """Print a line for each token with which something went wrong."""
-    err.writelines(f"rotator: {each.name}: {each.error}\n" for each in reports if each.error)
+    for report in reports:
+        if report.error:
+            err.write(f"rotator: {report.name}: {' '.join(report.error.split())}\n")
 
 
 def line(report: Report) -> str:
@@ -83,6 +85,7 @@ def _life(report: Report) -> str:
 
 def _show_table(reports: Sequence[Report], out: TextIO) -> None:
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.markup import escape  # noqa: PLC0415 - only a terminal needs it
     from rich.table import Table  # noqa: PLC0415
 
     acted = any(report.action for report in reports)
@@ -93,7 +96,7 @@ def _show_table(reports: Sequence[Report], out: TextIO) -> None:
         colour = _COLOURS.get(report.status, "red")
         status = f"[{colour}]{report.status}[/]"
         action = [str(report.action or "")] if acted else []
-        stores = "\n".join(_short(store) for store in report.stores)
+        stores = "\n".join(escape(_short(store)) for store in report.stores)
         table.add_row(report.name, status, *action, _left(report), _expires(report), stores)
     Console(file=out, highlight=False).print(table)
     if len(reports) > 1:

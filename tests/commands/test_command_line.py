@@ -42,6 +42,14 @@ def test_names_of_tokens_are_completed(rotator: Runner) -> None:
     assert rotator(ROTATOR_STORE="", **asked).out == "plain,luna-bot\n"
 
 
+def test_names_of_tokens_are_completed_from_the_config_that_is_named(rotator: Runner) -> None:
+    text = '[[token]]\nname="luna-bot"\nstores=["dotenv:a.env"]\n'
+    (rotator.folder / "other.toml").write_text(text)
+    words = "rotator check --config other.toml lu"
+    asked = {"_ROTATOR_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    assert rotator(ROTATOR_STORE="", **asked).out == "plain,luna-bot\n"
+
+
 def test_wrong_settings_complete_nothing(rotator: Runner) -> None:
     asked = {
         "_ROTATOR_COMPLETE": "bash_complete",

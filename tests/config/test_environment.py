@@ -135,6 +135,13 @@ def test_what_a_login_needs_and_is_not_there_is_named(
     assert str(caught.value).startswith(f"environment: {text}")
 
 
+def test_stores_separated_by_commas_are_not_taken_for_one_file(tmp_path: Path) -> None:
+    message = mistake(tmp_path, variables={"ROTATOR_STORE": "dotenv:.env,dotenv:b.env"})
+    assert message == (
+        "environment: ROTATOR_STORE: found a comma, expected spaces between store URLs"
+    )
+
+
 def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
     message = mistake(tmp_path, variables={**API, "NOCTURNA_ADMIN_PASSWORD_FILE": "password"})
     assert message == (

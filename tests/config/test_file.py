@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator import composition
+from rotator.errors import ConfigError
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -133,3 +134,16 @@ def test_a_file_that_is_no_toml_is_one_line(tmp_path: Path, toml: bytes, text: s
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, named: str, why: str) -> None:
     message = mistake(tmp_path, named=named)
     assert message == f"{named}: cannot read it: {why}"
+
+
+def test_what_is_missing_is_looked_for_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
+    settings = load(tmp_path, "[defaults]\n")
+    with pytest.raises(ConfigError, match=r"rotator.toml: found no \[\[token\]\]"):
+        composition.rotations(settings, [], clock)
+    with pytest.raises(ConfigError, match=r"rotator.toml: \[api\] url: found nothing"):
+        composition.require_url(settings.api)
+
+
+def test_a_byte_order_mark_is_no_broken_toml(tmp_path: Path) -> None:
+    (tmp_path / "bom.toml").write_text(f"\ufeff{TWO}", "utf-8")
+    assert len(load(tmp_path, named="bom.toml").tokens) == 2

@@ -98,6 +98,17 @@ def test_a_package_of_somebody_else_brings_a_store(
     assert Backends().open("shelf:a?b=c#d", tmp_path).url == "shelf of a in {'b': 'c'} as d"
 
 
+def test_a_package_that_cannot_be_loaded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, "broken", "broken")
+    (tmp_path / "broken_backend.py").write_text("import no_such_sdk\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "the package broken serves broken: stores and cannot be loaded (ModuleNotFoundError: "
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        Backends().open("broken:a", tmp_path)
+
+
 def test_two_packages_with_one_scheme_are_a_mistake_that_names_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,12 @@ def test_a_path_that_names_no_file_is_refused(location: str, tmp_path: Path) -> 
         opened(location, tmp_path)
 
 
+@pytest.mark.parametrize("location", ["~/.env", "$HOME/.env", '".env"', "'.env'"])
+def test_what_a_shell_would_expand_is_refused(location: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="are not expanded here"):
+        opened(location, tmp_path)
+
+
 def test_a_host_is_refused_without_repeating_it(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no host") as caught:
         opened("//user:hunter2@host/.env", tmp_path)
