@@ -68,7 +68,7 @@ def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
 
     http = Http(require_url(settings), clock)
     credentials = Credentials(_email(settings), _password(settings))
-    return ServiceTokens(http, AdminSession(http, credentials, time.monotonic))
+    return ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
 
 
 def _email(settings: ApiSettings) -> Callable[[], str]:

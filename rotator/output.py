@@ -115,7 +115,7 @@ def _left(report: Report) -> str:
     if report.seconds_left is None:
         return "for ever" if report.status is Status.ETERNAL else "–"
     left = in_words(timedelta(seconds=report.seconds_left))
-    return left if report.seconds_left > 0 else f"over since {left}"
+    return left if report.seconds_left > 0 else f"over for {left}"
 
 
 def _expires(report: Report) -> str:

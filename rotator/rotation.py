@@ -126,7 +126,7 @@ class Rotation:
 
     def _probed(self, inputs: Inputs) -> tuple[Verdict, str | None]:
         try:
-            self._api().exchange(inputs.token.secret if inputs.token else "")
+            self._api().probe(inputs.token.secret if inputs.token else "")
         except TokenRefusedError:
             return decide(replace(inputs, refused=True)), None
         except RotatorError as error:

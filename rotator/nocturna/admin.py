@@ -14,6 +14,7 @@ from rotator.errors import ApiError, ApiFaultError, LoginRefusedError
 from rotator.nocturna.calls import LOGIN, REFRESH, Call
 from rotator.nocturna.faults import UnauthorizedError
 from rotator.nocturna.http import Answer, Http
+from rotator.nocturna.recent import RecentFailure
 
 DEFAULT_LIFETIME = 900.0
 LONGEST_LIFETIME = 366 * 86400.0
@@ -54,8 +55,7 @@ class AdminSession:
         self._lock = threading.Lock()
         self._token: AccessToken | None = None
         self._ends = 0.0
-        self._failure: ApiError | None = None
-        self._paused_until = 0.0
+        self._failure = RecentFailure(monotonic)
 
     def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Answer:
         """Send a call with the admin's bearer, once more with a new one after a 401.
@@ -85,16 +85,12 @@ class AdminSession:
             return self._renewed(refused)
 
     def _renewed(self, token: AccessToken | None) -> AccessToken:
-        if self._failure and self._monotonic() < self._paused_until:
-            raise type(self._failure)(str(self._failure))
+        self._failure.raise_again()
         try:
             return self._refresh(token) if token else self._log_in()
         except ApiError as error:
             refused = isinstance(error, LoginRefusedError)
-            self._failure = error
-            self._paused_until = self._monotonic() + (
-                PAUSE_AFTER_REFUSAL if refused else PAUSE_AFTER_FAULT
-            )
+            self._failure.remember(error, PAUSE_AFTER_REFUSAL if refused else PAUSE_AFTER_FAULT)
             raise
 
     def _refresh(self, token: AccessToken) -> AccessToken:

@@ -1,18 +1,21 @@
 """Service tokens at the API: mint, exchange, revoke."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from rotator.errors import ApiFaultError
+from rotator.errors import ApiFaultError, ApiUnreachableError
 from rotator.nocturna.admin import AccessToken, AdminSession, access_token
 from rotator.nocturna.calls import EXCHANGE, MINT, REVOKE, VERIFY
 from rotator.nocturna.faults import NotFoundError, outcome_unknown
 from rotator.nocturna.http import Http
+from rotator.nocturna.recent import RecentFailure
 
 LONGEST_VALIDITY = timedelta(days=365)
 ONE_DAY = timedelta(days=1)
+PAUSE_AFTER_SILENCE = 10.0  # seconds
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -27,9 +30,10 @@ class Minted:
 class ServiceTokens:
     """The admin's calls about service tokens, and the exchange that any service token may make."""
 
-    def __init__(self, http: Http, admin: AdminSession) -> None:
+    def __init__(self, http: Http, admin: AdminSession, monotonic: Callable[[], float]) -> None:
         self._http = http
         self._admin = admin
+        self._silence = RecentFailure(monotonic)
 
     @property
     def clock_skew(self) -> timedelta | None:
@@ -67,6 +71,18 @@ class ServiceTokens:
         Raises `TokenRefusedError` when it does not.
         """
         return access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
+
+    def probe(self, service_token: str) -> None:
+        """Ask whether the server accepts a token in use; raises `TokenRefusedError` if not.
+
+        A server that does not answer one of a fleet is not asked for the others for a while.
+        """
+        self._silence.raise_again()
+        try:
+            self.exchange(service_token)
+        except ApiUnreachableError as error:
+            self._silence.remember(error, PAUSE_AFTER_SILENCE)
+            raise
 
     def revoke(self, token_id: str) -> None:
         """Revoke a token; one that is unknown or revoked already counts as done.

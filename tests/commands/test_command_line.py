@@ -104,15 +104,8 @@ def test_output_that_nobody_takes_does_not_hide_what_happened(
 ) -> None:
     old = api.issue(days=3)
     rotator.write_env(old)
-    result = subprocess.run(
-        ["sh", "-c", f"{ROTATOR} rotate {redirection}"],  # noqa: S607 - any sh
-        cwd=rotator.folder,
-        env={**os.environ, **rotator.env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stderr.partition(";")[0].strip()) == (status, said)
+    result = rotator.in_shell(f"rotator rotate {redirection}")
+    assert (result.status, result.err.partition(";")[0].strip()) == (status, said)
     assert old not in rotator.env_file.read_text()
 
 

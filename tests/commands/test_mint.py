@@ -1,5 +1,3 @@
-import os
-import subprocess
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,7 +5,7 @@ from dotenv import dotenv_values
 
 from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
-from tests.support.process import ROTATOR, Runner
+from tests.support.process import Runner
 
 
 def token(rotator: Runner) -> ServiceToken:
@@ -78,16 +76,9 @@ def test_contradictions_are_refused(rotator: Runner, api: Sandbox) -> None:
 def test_a_shown_token_that_reaches_nobody_does_not_stay(
     rotator: Runner, api: Sandbox, redirection: str
 ) -> None:
-    result = subprocess.run(
-        ["sh", "-c", f"{ROTATOR} mint --show {redirection}"],  # noqa: S607 - any sh
-        cwd=rotator.folder,
-        env={**os.environ, **rotator.env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode in (1, 2)
-    assert result.stderr.count("\n") == 1
+    result = rotator.in_shell(f"rotator mint --show {redirection}")
+    assert result.status in (1, 2)
+    assert result.err.count("\n") == 1
     assert api.live_tokens() == []
 
 

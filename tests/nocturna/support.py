@@ -58,7 +58,7 @@ class Client:
         self.stopwatch = Stopwatch()
         self.http = Http(url, clock, limits)
         self.admin = AdminSession(self.http, credentials, self.stopwatch)
-        self.tokens = ServiceTokens(self.http, self.admin)
+        self.tokens = ServiceTokens(self.http, self.admin, self.stopwatch)
 
 
 def client_of(api: Sandbox, limits: Limits = QUICK, clock: Clock = utc_now) -> Client:

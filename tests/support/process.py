@@ -71,6 +71,20 @@ class Runner:
         running.process.wait(60)
         return self._keep(arguments, running)
 
+    def in_shell(self, line: str) -> Result:
+        """Run a line of `sh` in which `rotator` is the command under test."""
+        path = f"{ROTATOR.parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["sh", "-c", line],  # noqa: S607 - any sh
+            cwd=self.folder,
+            env={**os.environ, **self.env, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.transcript.add(line, done.stdout + done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
+
     def _popen(
         self, arguments: tuple[str, ...], changes: Mapping[str, str]
     ) -> "subprocess.Popen[str]":
