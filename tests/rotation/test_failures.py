@@ -54,6 +54,21 @@ def test_a_second_store_that_cannot_be_written_stops_everything_too(world: World
     assert world.secret() == old
 
 
+def test_a_dry_run_notices_a_store_that_cannot_be_written(world: World, old: str) -> None:
+    store = MeddledStore(world.store(), before_preflight=Failing(DENIED))
+    report = world.rotation(store).rotate(Order(dry_run=True))
+    assert (report.action, report.error) == (Action.FAILED, "may not write: grant it")
+    assert world.api.calls == []
+    assert world.secret() == old
+
+
+def test_a_dry_run_notices_a_store_that_cannot_take_a_copy(world: World) -> None:
+    world.put(world.api.issue(days=60))
+    second = MeddledStore(world.store("b.env"), before_preflight=Failing(DENIED))
+    report = world.rotation(world.store(), second).rotate(Order(dry_run=True))
+    assert (report.action, report.error) == (Action.FAILED, "may not write: grant it")
+
+
 @pytest.mark.parametrize(
     "fault",
     [Fault.reset_before(), Fault.reset_after(), Fault.server_error(), Fault.truncated()],

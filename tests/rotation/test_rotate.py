@@ -41,6 +41,7 @@ def test_a_token_with_time_left_is_kept_and_nobody_logs_in(world: World) -> None
     world.put(old)
     report = world.rotation().rotate(Order())
     assert (report.action, report.status) == (Action.KEPT, Status.OK)
+    assert report.message == "expires in 30 days (2026-12-23 12:00 UTC); renewed below 7 days"
     assert world.secret() == old
     assert LOGIN not in world.api.calls
 
