@@ -62,7 +62,7 @@ class DotenvStore:
         with translated(self._url, path, writing=False):
             seen = load_settled(path)
             variable = look_up(seen.content, self._address.variable)
-        self._warn_if_open(path, seen)
+        self._warn_if_open(seen)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
             return Absent(version, journal)
@@ -131,11 +131,11 @@ class DotenvStore:
                 return
         raise ChangedError
 
-    def _warn_if_open(self, path: Path, seen: Seen) -> None:
+    def _warn_if_open(self, seen: Seen) -> None:
         if self._warned or seen.status is None or not seen.status.st_mode & stat.S_IROTH:
             return
         self._warned = True
-        _log.warning("%s is readable by every user of this machine: chmod 600 %s", self._url, path)
+        _log.warning("%s is readable by every user of this machine: chmod 600 it", self._url)
 
 
 def _version(variable: Variable) -> str:

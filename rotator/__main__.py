@@ -3,6 +3,7 @@
 import gc
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 
 import click
@@ -58,7 +59,8 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _told(error: object, status: int) -> int:
-    sys.stderr.write(f"rotator: {error}\n")
+    with suppress(OSError):  # the status tells it, too
+        sys.stderr.write(f"rotator: {error}\n")
     return status
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
-from rotator import __version__, commands, config
+from rotator import __version__, commands
+from rotator import config as settings
+from rotator.errors import ConfigError
 from rotator.logs import FORMATS, configure
 from rotator.rotation import Order
 from rotator.settings import Settings
@@ -104,15 +106,17 @@ def rotate(  # noqa: PLR0913 - one per option
     --detailed-exitcode 3 says that all is well and something was changed, or would be (--dry-run).
     """
     order = Order(force=force, dry_run=dry_run)
-    settings = _begin(config, log_format)
-    return commands.rotate(settings, names, order, detailed=detailed_exitcode, as_json=as_json)
+    found = _begin(config, log_format)
+    return commands.rotate(found, names, order, detailed=detailed_exitcode, as_json=as_json)
 
 
 @cli.command()
 @click.argument("name", required=False, shell_complete=_begun_names)
-@click.option("--days", type=click.IntRange(1, 365), help="Its life [default: as configured, 90].")
+@click.option(
+    "--days", type=click.IntRange(1, 365), help="Its life [default: as configured; 90 with --show]."
+)
 @click.option("--eternal", is_flag=True, help="Make one that never expires.")
-@click.option("--scope", help="Its scope [default: as configured, or as the current one's].")
+@click.option("--scope", help="Its scope [default: as configured, or the current one's].")
 @click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
 @_configured
 def mint(  # noqa: PLR0913 - one per option
@@ -136,10 +140,10 @@ def mint(  # noqa: PLR0913 - one per option
         raise click.UsageError("--show stores the token nowhere, so it takes no NAME.")
     validity = timedelta(days=days) if days else None
     order = Order(force=True, eternal=eternal, validity=validity, scope=scope)
-    settings = _begin(config, log_format)
+    found = _begin(config, log_format)
     if show:
-        return commands.mint_shown(settings, order)
-    return commands.mint(settings, name, order)
+        return commands.mint_shown(found, order)
+    return commands.mint(found, name, order)
 
 
 @cli.command()
@@ -153,7 +157,8 @@ def daemon(config: Path | None, log_format: str) -> int:
     from rotator.serving import serve  # noqa: PLC0415 - APScheduler costs every other command 80 ms
 
     configure(log_format, sys.stderr, verbose=True)
-    serve(lambda: _settings(config), utc_now)
+    cwd = _current_folder()
+    serve(lambda: settings.load(config, os.environ, cwd), utc_now)
     return 0
 
 
@@ -191,4 +196,11 @@ def _begin(path: Path | None, log_format: str) -> Settings:
 
 
 def _settings(path: Path | None) -> Settings:
-    return config.load(path, os.environ, Path.cwd())
+    return settings.load(path, os.environ, _current_folder())
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise ConfigError("the current folder is gone: change to another one") from None

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from rotator import composition, fleet, minting, output, statuses
@@ -59,7 +60,7 @@ def mint_shown(settings: Settings, order: Order) -> int:
         sys.stdout.write(f"{token.secret}\n")
         sys.stdout.flush()
     except OSError as error:
-        outcome = minting.give_back(api, token.name)
+        outcome = minting.give_back(api, token.name, token.secret)
         raise OutputError(
             f"the new token {token.name} reached nobody ({error.strerror}); {outcome}"
         ) from None
@@ -69,15 +70,16 @@ def mint_shown(settings: Settings, order: Order) -> int:
 
 
 def _show(reports: Sequence[Report], *, as_json: bool) -> None:
-    output.show_errors(reports, sys.stderr)
-    if sys.stdout is None:  # somebody closed it, so nobody wants the results
-        return
     try:
-        output.show(reports, sys.stdout, as_json=as_json)
+        if sys.stdout is not None:  # else somebody closed it, so nobody wants the results
+            output.show(reports, sys.stdout, as_json=as_json)
     except BrokenPipeError:
-        return  # the reader has seen enough: the exit status still tells how things stand
+        pass  # the reader has seen enough: the exit status still tells how things stand
     except OSError as error:
         raise OutputError(
             f"the results could not be written ({error.strerror}); what was done is done: see"
             " rotator check"
         ) from None
+    finally:
+        with suppress(OSError):  # nobody can be told that nobody can be told
+            output.show_errors(reports, sys.stderr)

@@ -8,14 +8,15 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
 from rotator.output import line
 from rotator.report import Report
 from rotator.rotation import Order, Rotation
-from rotator.schedule import Draw, pause
+from rotator.schedule import LONGEST_PAUSE, Draw, pause
 from rotator.statuses import UNUSABLE
 from rotator.times import Clock, rfc3339
 
@@ -35,7 +36,9 @@ class Daemon:
         self._load = load
         self._clock = clock
         self._draw = draw
-        self._stopping = threading.Event()
+        self._plans = threading.Lock()  # what is in force, and its jobs, change together
+        self._stopping = False
+        self._reloads = 0
         self._fleet: dict[str, Rotation] = {}
         self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
@@ -52,44 +55,67 @@ class Daemon:
         except ConfigError as error:
             _log.error("%s; the settings in force stay as they were", error)
             return
-        self._scheduler.remove_all_jobs()
+        except Exception as error:  # noqa: BLE001 - no reload may end the watch
+            _log.error("%s; the settings in force stay as they were", internal_error(error))
+            return
         self._adopt(fleet)
         _log.info("read the settings again; watching %s", ", ".join(self._fleet))
 
+    def tick(self) -> None:
+        """Notice a clock that was set; to be called every minute or so.
+
+        Jobs wait for a time of the wall clock: set back by ten days, it would bring them ten days
+        late; set forward, the scheduler sleeps on all the same until it is woken.
+        """
+        for job in self._scheduler.get_jobs():
+            if job.next_run_time - self._clock() > LONGEST_PAUSE:
+                self._scheduler.reschedule_job(job.id, trigger="date", run_date=self._clock())
+        self._scheduler.wakeup()
+
     def stop(self) -> None:
         """Finish the rotations in hand and begin no other."""
-        self._stopping.set()
+        with self._plans:
+            self._stopping = True
+        self._scheduler.pause()
+        self._scheduler.get_jobs()  # waits until jobs that are being handed out just now are gone
         self._scheduler.shutdown(wait=True)
 
     def _adopt(self, fleet: Sequence[Rotation]) -> None:
-        self._fleet = {rotation.name: rotation for rotation in fleet}
-        for rotation in fleet:
-            self._plan(rotation, self._clock(), 0)
+        with self._plans:
+            self._reloads += 1
+            self._fleet = {rotation.name: rotation for rotation in fleet}
+            self._scheduler.remove_all_jobs()
+            for rotation in fleet:
+                self._plan(rotation, self._clock(), 0)
 
-    def _plan(self, rotation: Rotation, moment: Any, failures: int) -> None:  # noqa: ANN401 - passed on as it is
+    def _plan(self, rotation: Rotation, moment: datetime, failures: int) -> None:
         self._scheduler.add_job(
             self._look,
             "date",
             run_date=moment,
             args=(rotation, failures),
-            id=rotation.name,
-            replace_existing=True,
+            # APScheduler drops a job while another one of its id runs: after a reload, the look
+            # that is still in hand has the old number.
+            id=f"{self._reloads}/{rotation.name}",
             misfire_grace_time=None,  # the default drops a job that is a second late
             coalesce=True,
         )
 
     def _look(self, rotation: Rotation, failures: int) -> None:
-        if self._stopping.is_set():
-            return
         with self._busy[rotation.name]:
+            if not self._in_force(rotation):
+                return
             report = guarded(rotation, lambda token: token.rotate(Order()))
-        if self._stopping.is_set() or self._fleet.get(rotation.name) is not rotation:
-            _tell(report, "no further look")
-            return
         failures = failures + 1 if report.error else 0
         moment = self._clock() + pause(report, rotation.renew_before, failures, self._draw)
-        _tell(report, f"next look at {rfc3339(moment)}")
-        self._plan(rotation, moment, failures)
+        with self._plans:
+            watched = self._in_force(rotation)
+            if watched:
+                self._plan(rotation, moment, failures)
+        _tell(report, f"next look at {rfc3339(moment)}" if watched else "no further look")
+
+    def _in_force(self, rotation: Rotation) -> bool:
+        return not self._stopping and self._fleet.get(rotation.name) is rotation
 
 
 def _tell(report: Report, outlook: str) -> None:

@@ -85,6 +85,10 @@ class NotAdminError(ApiError):
     """The account is not allowed to manage service tokens."""
 
 
+class NotFoundError(ApiError):
+    """The API knows no token of this id (404)."""
+
+
 class TokenRefusedError(ApiError):
     """The server does not accept this service token."""
 

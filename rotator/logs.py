@@ -20,6 +20,12 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
         logging.getLogger("rotator").setLevel(logging.INFO)
 
 
+def one_line(text: str) -> str:
+    """Return a text without line breaks and without what would steer a terminal."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         return f"rotator: {record.levelname.lower()}: {_message(record)}"
@@ -40,7 +46,7 @@ class _JsonFormatter(logging.Formatter):
 
 def _message(record: logging.LogRecord) -> str:
     """Return one line, and of an exception only its kind: its text may hold a secret."""
-    text = " ".join(record.getMessage().split())
+    text = one_line(record.getMessage())
     if record.exc_info and record.exc_info[0]:
         text = f"{text} ({record.exc_info[0].__name__})"
     return text

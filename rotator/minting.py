@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rotator.errors import ApiError, MalformedTokenError, RotatorError, VerificationError
+from rotator.errors import (
+    MalformedTokenError,
+    NotFoundError,
+    RotatorError,
+    TokenRefusedError,
+    VerificationError,
+)
 from rotator.times import in_words, minute
 from rotator.tokens import ServiceToken
 
@@ -49,20 +56,30 @@ def mint(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
         token = _checked(minted, wish, now, api.clock_skew)
         api.exchange(token.secret)
     except RotatorError as error:
-        outcome = give_back(api, minted.token_id)
+        outcome = give_back(api, minted.token_id, minted.secret)
         raise VerificationError(
             f"the new token {minted.token_id} is not usable: {error}; {outcome}"
         ) from None
     return token
 
 
-def give_back(api: ServiceTokens, token_id: str) -> str:
+def give_back(api: ServiceTokens, token_id: str, secret: str) -> str:
     """Revoke a token that no store holds, and say in a clause how that went."""
     try:
-        api.revoke(token_id)
-    except ApiError as error:
+        _revoke(api, token_id, secret)
+    except RotatorError as error:
         return f"it could not be revoked ({error}): revoke {token_id} at the API by hand"
     return "it was revoked"
+
+
+def _revoke(api: ServiceTokens, token_id: str, secret: str) -> None:
+    try:
+        api.revoke(token_id)
+    except NotFoundError:
+        # It may be gone, or a proxy may not know the path: only the exchange tells.
+        with suppress(TokenRefusedError):
+            api.exchange(secret)
+            raise
 
 
 def _checked(minted: Minted, wish: Wish, now: datetime, skew: timedelta | None) -> ServiceToken:
@@ -73,7 +90,7 @@ def _checked(minted: Minted, wish: Wish, now: datetime, skew: timedelta | None) 
     if token.token_id != minted.token_id:
         raise VerificationError(f"its claims carry another id ({token.name})")
     if token.scope != wish.scope:
-        raise VerificationError(f"its scope is not {wish.scope!r}")
+        raise VerificationError("its scope is not the one that was asked for")
     _check_expiry(token, wish, now, skew)
     return token
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from rotator.logs import one_line
 from rotator.policy import Status
 from rotator.report import Action, Report, StoreReport, StoreState
 from rotator.store import DEFAULT_FIELD
@@ -44,7 +45,8 @@ def show_errors(reports: Sequence[Report], err: TextIO) -> None:
     """Print a line for each token with which something went wrong."""
     for report in reports:
         if report.error:
-            err.write(f"rotator: {report.name}: {' '.join(report.error.split())}\n")
+            err.write(f"rotator: {report.name}: {one_line(report.error)}\n")
+    err.flush()
 
 
 def line(report: Report) -> str:
@@ -74,7 +76,7 @@ def _place(report: Report) -> str:
 
 
 def _show_lines(reports: Sequence[Report], out: TextIO) -> None:
-    out.writelines(f"{line(report)}\n" for report in reports)
+    out.writelines(f"{one_line(line(report))}\n" for report in reports)
 
 
 def _life(report: Report) -> str:

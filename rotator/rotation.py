@@ -149,9 +149,13 @@ class Rotation:
             for reading in sorted(seen.reachable, key=lambda reading: reading.store.url):
                 held.enter_context(reading.store.hold())
             again = survey(self._stores, self._clock())
+            if not again.reachable:
+                return self._report(again, self._decide(again, order), action=Action.FAILED)
             if again.current != seen.current:
                 # Another rotator was faster while this one waited: its token is the new one.
                 verdict = self._decided(again, replace(order, force=False))
+            elif again.behind != seen.behind:
+                verdict = self._decided(again, order)
             if verdict.need is Need.MINT:
                 _preflight(again.reachable)
                 return self._rotated(again, verdict, order)
@@ -165,8 +169,9 @@ class Rotation:
         try:
             promote(first, token, journal)
         except NotStoredError as error:
-            outcome = f"the new token {token.name} is not in use: {give_back(api, token.name)}"
-            return self._not_stored(verdict, f"{error}; {outcome}", conflict=error.conflict)
+            outcome = give_back(api, token.name, token.secret)
+            told = f"{error}; the new token {token.name} is not in use: {outcome}"
+            return self._not_stored(verdict, told, conflict=error.conflict)
         promoted = StoreReport(first.store.url, StoreState.WRITTEN)
         written = (promoted, *spread(others, token, journal))
         settled = replace(self._settled(seen, token), reason=verdict.reason)
@@ -184,6 +189,8 @@ class Rotation:
         if verdict.need is not Need.COPY or seen.current is None:
             message = f"another rotator was faster; {verdict.message}"
             return self._report(seen, replace(verdict, message=message), action=Action.SKIPPED)
+        # With or without a probe before: a token that is refused must not replace one that works.
+        self._api().exchange(seen.current.secret)
         journal = replace(seen.journal, token_id=seen.current.token_id)
         written = spread(seen.behind, seen.current, journal)
         settled = replace(self._settled(seen, seen.current), reason=verdict.reason)

@@ -1,6 +1,7 @@
 """The daemon as a process: a real scheduler, real signals."""
 
 import logging
+import queue
 from collections.abc import Callable
 from datetime import UTC
 from random import SystemRandom
@@ -13,9 +14,10 @@ from rotator.daemon import Daemon
 from rotator.fleet import WORKERS
 from rotator.rotation import Rotation
 from rotator.settings import Settings
-from rotator.signals import RELOAD, signal_queue
+from rotator.signals import RELOAD, STOP, signal_queue
 from rotator.times import Clock
 
+TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -36,7 +38,16 @@ def serve(load: Callable[[], Settings], clock: Clock) -> None:
     daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform)
     with signal_queue() as arrived:
         daemon.start()
-        while arrived.get() in RELOAD:
-            daemon.reload()
+        while (number := _next(arrived)) not in STOP:
+            if number in RELOAD:
+                daemon.reload()
+            daemon.tick()
         _log.info("stopping; a rotation in hand is finished first")
         daemon.stop()
+
+
+def _next(arrived: "queue.SimpleQueue[int]") -> int | None:
+    try:
+        return arrived.get(timeout=TICK)
+    except queue.Empty:
+        return None

@@ -99,16 +99,45 @@ def _read(store: SecretStore) -> Reading | Silence:
 
 
 def _newest(readings: list[Reading], now: datetime) -> ServiceToken | None:
-    # Service tokens carry no date of creation: what a journal calls replaced is older, whatever
-    # its expiry says; beyond that the later expiry is the newer token.
     replaced = {reading.found.journal.previous_token_id for reading in readings}
+    newest: Reading | None = None
+    for reading in readings:
+        if reading.token and (newest is None or _is_newer(reading, newest, replaced, now)):
+            newest = reading
+    return newest.token if newest else None
 
-    def rank(token: ServiceToken) -> tuple[bool, bool, timedelta]:
-        left = token.remaining(now)
-        return (
-            left is None or left > timedelta(),
-            token.token_id is None or token.token_id not in replaced,
-            timedelta.max if left is None else left,
-        )
 
-    return max((reading.token for reading in readings if reading.token), key=rank, default=None)
+def _is_newer(one: Reading, other: Reading, replaced: set[str | None], now: datetime) -> bool:
+    """Compare two tokens, which carry no date of creation.
+
+    What lives is newer than what does not, and what a journal calls replaced is older. Of two that
+    rotators made, the journals tell; beyond that the later expiry is the newer token.
+    """
+    pairs = [
+        (_lives(reading, now), _id(reading) is None or _id(reading) not in replaced)
+        for reading in (one, other)
+    ]
+    if pairs[0] != pairs[1]:
+        return pairs[0] > pairs[1]
+    minted = [_minted_at(reading) for reading in (one, other)]
+    if minted[0] and minted[1]:
+        return minted[0] > minted[1]
+    return _left(one, now) > _left(other, now)
+
+
+def _id(reading: Reading) -> str | None:
+    return reading.token.token_id if reading.token else None
+
+
+def _left(reading: Reading, now: datetime) -> timedelta:
+    left = reading.token.remaining(now) if reading.token else None
+    return timedelta.max if left is None else left
+
+
+def _lives(reading: Reading, now: datetime) -> bool:
+    return _left(reading, now) > timedelta()
+
+
+def _minted_at(reading: Reading) -> datetime | None:
+    journal = reading.found.journal
+    return journal.minted_at if journal.token_id and journal.token_id == _id(reading) else None

@@ -37,7 +37,7 @@ def in_words(span: timedelta) -> str:
 
 def rfc3339(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC, in whole seconds: `2026-11-23T09:12:33Z`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def minute(moment: datetime) -> str:

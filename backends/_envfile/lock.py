@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,33 +10,65 @@ from pathlib import Path
 from backends._envfile.files import SIDECAR
 
 _PAUSE = 0.02
+_LONGEST_QUEUE = 3600.0  # seconds; each thread before us is bounded by its own time-outs
 
 
 class LockTimeoutError(Exception):
     """Somebody held the lock for all the time that there was."""
 
 
+class _Door:
+    """Where the threads of this process queue up for one file; the kernel knows processes only."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.inside = 0
+        self.fd = -1
+
+
+# One for each file, and for the whole process: that is what it is about.
+_DOORS: dict[str, _Door] = {}
+
+
 class FileLock:
-    """An flock on a file beside `path`; the file is gone again when nobody holds it."""
+    """An flock on a file beside `path`; the file is gone again when nobody holds it.
+
+    Within one process the threads queue up before it, for an hour at most. The one that is
+    inside may enter once more: a token may be kept in two variables of one file.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = path.with_name(f"{path.name}{SIDECAR}lock")
-        self._fd = -1
+        self._door = _DOORS.setdefault(str(path), _Door())
 
     def acquire(self, timeout: float) -> None:
-        """Wait for the lock, at most `timeout` seconds."""
+        """Wait for the lock, at most `timeout` seconds for other processes."""
+        if not self._door.lock.acquire(timeout=_LONGEST_QUEUE):
+            raise LockTimeoutError
+        try:
+            if self._door.inside == 0:
+                self._wait(timeout)
+            self._door.inside += 1
+        except BaseException:
+            self._door.lock.release()
+            raise
+
+    def release(self) -> None:
+        """Let the next one in; a lock file that cannot be removed is no lock, only litter."""
+        self._door.inside -= 1
+        if self._door.inside == 0:
+            with suppress(OSError):
+                self._file.unlink()
+            os.close(self._door.fd)
+        self._door.lock.release()
+
+    def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self._try():
             if time.monotonic() >= deadline:
                 raise LockTimeoutError
             time.sleep(_PAUSE)
-
-    def release(self) -> None:
-        """Let the next one in; a lock file that cannot be removed is no lock, only litter."""
-        with suppress(OSError):
-            self._file.unlink()
-        os.close(self._fd)
 
     def _try(self) -> bool:
         fd = self._open()
@@ -51,7 +84,7 @@ class FileLock:
             os.close(fd)
             raise
         if ours:
-            self._fd = fd
+            self._door.fd = fd
         else:
             os.close(fd)
         return ours

@@ -17,6 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _UNSAFE = "the line cannot be changed safely without changing others: write it as NAME=value"
 _NOTE = "# rotator:"
+_MARK = f"{_NOTE} v="  # without a version it is somebody's own comment
 
 
 class UnsafeEditError(Exception):
@@ -147,7 +148,7 @@ def _is_note(binding: Binding) -> bool:
     return (
         binding.key is None
         and not binding.error
-        and binding.original.string.lstrip().startswith(_NOTE)
+        and binding.original.string.lstrip().startswith(_MARK)
     )
 
 

@@ -18,6 +18,7 @@ from rotator.errors import (
     LoginRefusedError,
     MintOutcomeUnknownError,
     NotAdminError,
+    NotFoundError,
     RotatorError,
     TokenRefusedError,
 )
@@ -28,10 +29,6 @@ UNAUTHORIZED = 401
 
 class UnauthorizedError(ApiError):
     """A bearer was not accepted (401): it is over, revoked, or of another server."""
-
-
-class NotFoundError(ApiError):
-    """There is no such token at the API (404)."""
 
 
 class NotDoneError(ApiUnreachableError):

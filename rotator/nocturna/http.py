@@ -127,7 +127,7 @@ class Http:
         try:
             server = parsedate_to_datetime(date or "")
             self.clock_skew = self._clock() - server
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             return
 
 

@@ -2,20 +2,20 @@
 
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from rotator.errors import ApiFaultError, ApiUnreachableError
+from rotator.errors import ApiFaultError, ApiUnreachableError, TokenRefusedError
 from rotator.nocturna.admin import AccessToken, AdminSession, access_token
 from rotator.nocturna.calls import EXCHANGE, MINT, REVOKE, VERIFY
-from rotator.nocturna.faults import NotFoundError, outcome_unknown
+from rotator.nocturna.faults import outcome_unknown
 from rotator.nocturna.http import Http
 from rotator.nocturna.recent import RecentFailure
 
 LONGEST_VALIDITY = timedelta(days=365)
 ONE_DAY = timedelta(days=1)
 PAUSE_AFTER_SILENCE = 10.0  # seconds
+_VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header may carry
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -70,6 +70,8 @@ class ServiceTokens:
 
         Raises `TokenRefusedError` when it does not.
         """
+        if not _VISIBLE_ASCII.fullmatch(service_token):
+            raise TokenRefusedError(f"{EXCHANGE.doing}: it is no token")
         return access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
 
     def probe(self, service_token: str) -> None:
@@ -85,9 +87,10 @@ class ServiceTokens:
             raise
 
     def revoke(self, token_id: str) -> None:
-        """Revoke a token; one that is unknown or revoked already counts as done.
+        """Revoke a token; raises `NotFoundError` when it is unknown or revoked already.
 
         This stops exchanges only: as a direct bearer the token works until it expires.
         """
-        with suppress(NotFoundError):
-            self._admin.send(REVOKE, item=f"/{token_id}")
+        body = self._admin.send(REVOKE, item=f"/{token_id}").body
+        if not isinstance(body, dict) or body.get("success") is not True:
+            raise ApiFaultError(f"{REVOKE.doing}: the API does not say that it did")

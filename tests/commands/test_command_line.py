@@ -109,6 +109,30 @@ def test_output_that_nobody_takes_does_not_hide_what_happened(
     assert old not in rotator.env_file.read_text()
 
 
+def test_stderr_that_nobody_takes_does_not_hide_the_results(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=3))
+    rotator.env["ROTATOR_STORE"] = "dotenv:.env dotenv:nowhere/.env"
+    result = rotator.in_shell("rotator rotate --json 2>/dev/full")
+    assert (result.status, result.json[0]["action"]) == (1, "rotated")
+
+
+def test_a_folder_that_is_gone_is_told_in_a_line(rotator: Runner) -> None:
+    result = rotator.in_shell("mkdir gone && cd gone && rmdir ../gone && rotator check")
+    assert result.status == 3
+    assert result.err == "rotator: the current folder is gone: change to another one\n"
+
+
+def test_a_name_cannot_steer_the_terminal(rotator: Runner, api: Sandbox) -> None:
+    target = rotator.folder / "\x1b[31m\u202eevil"
+    target.write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(3)}\n")
+    target.chmod(0o604)
+    rotator.env_file.symlink_to(target)
+    result = rotator("rotate")
+    assert result.status == 0
+    assert "readable by every user" in result.err
+    assert not {"\x1b", "\u202e"} & set(result.out + result.err)
+
+
 def test_a_terminal_that_knows_only_ascii_is_no_failure(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=60))
     result = rotator("check", PYTHONIOENCODING="ascii")

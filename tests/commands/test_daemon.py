@@ -2,12 +2,13 @@
 
 import json
 import signal
+import time
 
 import pytest
 
 from rotator.sandbox import Fault, Sandbox
 from tests.support.process import Runner
-from tests.support.world import LOGIN
+from tests.support.world import EXCHANGE, LOGIN
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -47,6 +48,19 @@ def test_a_hangup_reads_the_settings_again(rotator: Runner, api: Sandbox) -> Non
         running.wait_for("new: rotated (missing)")
         assert running.stop() == 0
     assert len(api.live_tokens()) == 2
+
+
+def test_a_hangup_during_a_look_does_not_end_the_watch(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=60))
+    api.misbehave(Fault.delay(1.0), f"POST {EXCHANGE}")
+    with rotator.started("daemon") as running:
+        running.wait_for("watching default")
+        while not api.calls:
+            running.process.send_signal(signal.SIGHUP)
+            time.sleep(0.2)
+        running.wait_for("no further look")
+        running.wait_for("next look at")
+        assert running.stop() == 0
 
 
 def test_wrong_settings_at_the_start_are_exit_status_2(rotator: Runner) -> None:

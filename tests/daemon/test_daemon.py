@@ -25,11 +25,11 @@ class Watch:
     def __init__(self, world: World) -> None:
         self.world = world
         self.scheduler = SteppedScheduler(world.clock)
-        self.fleet: Sequence[Rotation] | ConfigError = [world.rotation()]
+        self.fleet: Sequence[Rotation] | Exception = [world.rotation()]
         self.daemon = Daemon(self.scheduler, self._load, world.clock, lambda low, _high: low)
 
     def _load(self) -> Sequence[Rotation]:
-        if isinstance(self.fleet, ConfigError):
+        if isinstance(self.fleet, Exception):
             raise self.fleet
         return self.fleet
 
@@ -122,6 +122,24 @@ def test_a_run_that_comes_too_late_is_not_dropped(watch: Watch) -> None:
     watch.world.clock.advance(3 * DAY)  # the machine slept
     watch.scheduler.step(timedelta())
     assert watch.world.mints() == 1
+
+
+@pytest.mark.parametrize("days", [-10, -1, 400])
+def test_a_clock_that_was_set_does_not_put_it_to_sleep(watch: Watch, days: int) -> None:
+    watch.world.put(watch.world.api.issue(days=500))
+    watch.start()
+    watch.world.clock.advance(days * DAY)
+    watch.daemon.tick()
+    watch.scheduler.step(timedelta())
+    assert watch.world.api.calls.count(("POST", EXCHANGE, 200)) == 2
+
+
+def test_a_tick_on_a_clock_that_runs_well_changes_nothing(watch: Watch) -> None:
+    watch.world.put(watch.world.api.issue(days=60))
+    watch.start()
+    before = watch.scheduler.next_run()
+    watch.daemon.tick()
+    assert watch.scheduler.next_run() == before
 
 
 def test_a_store_that_was_down_catches_up_without_a_mint(watch: Watch) -> None:

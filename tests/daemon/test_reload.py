@@ -53,7 +53,7 @@ def test_a_run_that_outlives_a_reload_plans_nothing(watch: Watch) -> None:
     watch.fleet = [world.rotation(world.store("new.env"), name="new-bot")]
     watch.daemon.reload()
     watch.daemon._look(old[0], 0)  # noqa: SLF001 - the scheduler calls it, in a thread of its own
-    assert [job.id for job in watch.scheduler.get_jobs()] == ["new-bot"]
+    assert [job.id for job in watch.scheduler.get_jobs()] == ["2/new-bot"]
 
 
 def test_after_a_stop_nothing_is_begun(watch: Watch) -> None:
@@ -62,3 +62,21 @@ def test_after_a_stop_nothing_is_begun(watch: Watch) -> None:
     rotation = watch.world.rotation()
     watch.daemon._look(rotation, 0)  # noqa: SLF001 - a job that waited in the queue at the stop
     assert len(watch.world.api.calls) == calls
+
+
+def test_a_look_that_waited_through_a_reload_is_not_made(watch: Watch) -> None:
+    old = watch.fleet
+    assert isinstance(old, list)
+    watch.fleet = [watch.world.rotation()]
+    watch.daemon.reload()
+    calls = len(watch.world.api.calls)
+    watch.daemon._look(old[0], 0)  # noqa: SLF001 - a job of before that waited in the queue
+    assert len(watch.world.api.calls) == calls
+
+
+def test_no_reload_ends_the_watch(watch: Watch, caplog: pytest.LogCaptureFixture) -> None:
+    watch.fleet = FileNotFoundError("hunter2")
+    watch.daemon.reload()
+    assert "internal error: FileNotFoundError" in caplog.text
+    assert "hunter2" not in caplog.text
+    assert len(watch.scheduler.get_jobs()) == 1

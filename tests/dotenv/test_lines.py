@@ -133,3 +133,9 @@ def test_the_journal_of_another_variable_stays(file: Path) -> None:
     put(file, "two", Journal(token_id="id-2"), name="B")
     put(file, "three", NOTE, name="A")
     assert file.read_bytes() == LINE + b"\nA=three\n# rotator: v=1 token=id-2\nB=two\n"
+
+
+def test_a_comment_of_a_person_who_writes_like_us_is_kept(file: Path) -> None:
+    file.write_bytes(b"# rotator: ask bob\nTOKEN=old\n")
+    put(file, "new", NOTE)
+    assert file.read_bytes() == b"# rotator: ask bob\n" + LINE + b"\nTOKEN=new\n"

@@ -3,6 +3,8 @@
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -49,9 +51,19 @@ def test_an_error_inside_lets_the_lock_go(file: Path, tmp_path: Path) -> None:
     assert names_in(tmp_path) == []
 
 
-def test_a_second_store_waits_and_then_says_who_holds_it(file: Path) -> None:
+@contextmanager
+def held_elsewhere(file: Path) -> Iterator[None]:
+    """Let another process hold the lock meanwhile."""
+    with start(HOLD, file) as child:
+        assert child.stdout
+        assert child.stdout.readline() == "held\n"
+        yield
+        child.kill()
+
+
+def test_another_process_waits_and_then_says_who_holds_it(file: Path) -> None:
     with (
-        store_at(file).hold(),
+        held_elsewhere(file),
         pytest.raises(StoreUnreachableError, match=r"another rotator has been holding .*-lock"),
         store_at(file, lock_timeout=0.1).hold(),
     ):
@@ -61,11 +73,37 @@ def test_a_second_store_waits_and_then_says_who_holds_it(file: Path) -> None:
 def test_a_second_name_of_the_file_is_the_same_lock(file: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(".env")
     with (
-        store_at(file).hold(),
+        held_elsewhere(file),
         pytest.raises(StoreUnreachableError),
         store_at(tmp_path / "link", lock_timeout=0).hold(),
     ):
         raise AssertionError
+
+
+def test_two_variables_of_one_file_are_held_together(file: Path, tmp_path: Path) -> None:
+    with store_at(file).hold(), store_at(file).hold():
+        put(file, "new")
+        assert names_in(tmp_path) == [".env", ".env.rotator-lock"]
+    assert names_in(tmp_path) == [".env"]
+
+
+def test_threads_of_one_process_wait_longer_than_for_another(file: Path) -> None:
+    began = threading.Event()
+    done: list[int] = []
+
+    def wait() -> None:
+        began.set()
+        with store_at(file, lock_timeout=0).hold():
+            done.append(1)
+
+    with store_at(file).hold():
+        thread = threading.Thread(target=wait)
+        thread.start()
+        began.wait()
+        thread.join(0.1)
+        assert done == []
+    thread.join()
+    assert done == [1]
 
 
 def test_threads_take_turns(file: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_file_that_everybody_can_read_is_worth_one_warning(
     store.read()
     store.read()
     assert [record.getMessage() for record in caplog.records] == [
-        f"{store.url} is readable by every user of this machine: chmod 600 {file}"
+        f"{store.url} is readable by every user of this machine: chmod 600 it"
     ]
 
 

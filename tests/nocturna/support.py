@@ -2,13 +2,14 @@
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.parser import BytesParser
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
+from rotator.errors import NotFoundError
 from rotator.nocturna.admin import AdminSession, Credentials
 from rotator.nocturna.http import Http, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
@@ -60,6 +61,11 @@ class Client:
         self.admin = AdminSession(self.http, credentials, self.stopwatch)
         self.tokens = ServiceTokens(self.http, self.admin, self.stopwatch)
 
+    def call(self) -> None:
+        """Make some call as the admin: it revokes a token that is not there."""
+        with suppress(NotFoundError):
+            self.tokens.revoke("gone")
+
 
 def client_of(api: Sandbox, limits: Limits = QUICK, clock: Clock = utc_now) -> Client:
     return Client(api.url, credentials(api.admin_password), limits, clock)
@@ -92,7 +98,7 @@ class Recorder:
         self.url = ""
 
 
-def answer(status: int = 200, body: str = "{}", *headers: str) -> bytes:
+def answer(status: int = 200, body: str = '{"success": true}', *headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close", *headers]
     return ("\r\n".join(lines) + f"\r\n\r\n{body}").encode()
 

@@ -52,7 +52,7 @@ def test_a_mint_is_sent_once_and_the_error_says_whether_a_token_may_exist(
 ) -> None:
     patience = 0.2 if fault.wait or fault.gap else 15
     client = client_of(api, Limits(read=patience, backoff=0.0, longest_pause=0.0))
-    client.tokens.revoke("gone")  # logs in, and leaves a connection to be reused
+    client.call()  # logs in, and leaves a connection to be reused
     api.misbehave(fault, call=MINT, times=None)
     with pytest.raises(ApiError) as caught:
         client.tokens.mint(DAY, "charts")
@@ -70,7 +70,7 @@ def test_an_unknown_outcome_may_be_tried_again_by_the_next_run() -> None:
 def test_a_mint_that_never_reached_the_server_is_a_plain_retryable_error() -> None:
     with Sandbox() as api:
         client = client_of(api)
-        client.tokens.revoke("gone")
+        client.call()
     with pytest.raises(ApiUnreachableError, match="nothing listens") as caught:
         client.tokens.mint(DAY, "charts")
     assert type(caught.value) is NotDoneError
@@ -118,7 +118,7 @@ def test_a_connection_that_the_server_dropped_in_between_does_no_harm(
 
 def test_a_mint_without_an_answer_in_time_has_one_line(api: Sandbox) -> None:
     client = client_of(api, HASTY)
-    client.tokens.revoke("gone")
+    client.call()
     api.misbehave(Fault.delay(30), call=MINT)
     with pytest.raises(MintOutcomeUnknownError) as caught:
         client.tokens.mint(DAY, "charts")

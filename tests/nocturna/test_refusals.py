@@ -1,8 +1,8 @@
 import pytest
 
-from rotator.errors import ApiError, ApiFaultError, LoginRefusedError, NotAdminError
+from rotator.errors import ApiError, ApiFaultError, LoginRefusedError, NotAdminError, NotFoundError
 from rotator.nocturna.calls import EXCHANGE, LOGIN, REVOKE, Call
-from rotator.nocturna.faults import NotDoneError, NotFoundError, UnauthorizedError, refusal
+from rotator.nocturna.faults import NotDoneError, UnauthorizedError, refusal
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import MADE_UP, Client, client_of, credentials
 
@@ -48,32 +48,32 @@ def test_what_somebody_has_to_change_is_not_retryable(status: int) -> None:
 def test_a_wrong_password_is_told_from_a_wrong_rank(api: Sandbox) -> None:
     api.add_user("user@example.com", "hunter22")
     with pytest.raises(LoginRefusedError):
-        Client(api.url, credentials("wrong")).tokens.revoke("gone")
+        Client(api.url, credentials("wrong")).call()
     with pytest.raises(
         NotAdminError, match="revoke the service token: the account is not an admin"
     ):
-        Client(api.url, credentials("hunter22", "user@example.com")).tokens.revoke("gone")
+        Client(api.url, credentials("hunter22", "user@example.com")).call()
 
 
 def test_the_case_of_the_email_counts(api: Sandbox) -> None:
     with pytest.raises(LoginRefusedError):
-        Client(api.url, credentials(api.admin_password, "Admin@example.com")).tokens.revoke("gone")
+        Client(api.url, credentials(api.admin_password, "Admin@example.com")).call()
 
 
 def test_an_empty_password_is_an_invalid_request(api: Sandbox) -> None:
     with pytest.raises(ApiError, match=r"log in: .*\(422\); is a value empty"):
-        Client(api.url, credentials("")).tokens.revoke("gone")
+        Client(api.url, credentials("")).call()
 
 
 def test_a_url_without_api_is_advised(api: Sandbox) -> None:
     client = Client(api.url.removesuffix("/api"), credentials(api.admin_password))
     with pytest.raises(ApiError, match="is `/api` missing"):
-        client.tokens.revoke("gone")
+        client.call()
 
 
 def test_a_url_with_a_slash_too_many_is_an_error_even_for_a_revoke(api: Sandbox) -> None:
     with pytest.raises(ApiError, match="404"):
-        Client(f"{api.url}/", credentials(api.admin_password)).tokens.revoke("gone")
+        Client(f"{api.url}/", credentials(api.admin_password)).call()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_url_with_a_slash_too_many_is_an_error_even_for_a_revoke(api: Sandbox)
 )
 def test_a_server_that_is_not_there_is_told_by_its_cause(url: str, text: str) -> None:
     with pytest.raises(ApiError, match=text) as caught:
-        Client(url, MADE_UP).tokens.revoke("gone")
+        Client(url, MADE_UP).call()
     assert str(caught.value).startswith("log in: ")
     assert caught.value.retryable
 
@@ -95,7 +95,7 @@ def test_a_server_that_is_not_there_is_told_by_its_cause(url: str, text: str) ->
 def test_a_server_that_speaks_no_tls_is_told(api: Sandbox) -> None:
     client = Client(api.url.replace("http:", "https:"), MADE_UP)
     with pytest.raises(ApiError, match="TLS connection to the API failed; check its port"):
-        client.tokens.revoke("gone")
+        client.call()
 
 
 def test_the_cause_of_an_earlier_failure_is_not_taken_for_that_of_a_later_one(

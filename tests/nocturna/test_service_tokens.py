@@ -2,7 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.errors import ApiFaultError, MintOutcomeUnknownError, TokenRefusedError
+from rotator.errors import (
+    ApiFaultError,
+    MintOutcomeUnknownError,
+    NotFoundError,
+    TokenRefusedError,
+)
 from rotator.sandbox import Fault, Sandbox
 from rotator.times import utc_now
 from rotator.tokens import ServiceToken
@@ -106,20 +111,20 @@ def test_a_revoked_token_is_gone(api: Sandbox, client: Client) -> None:
     assert api.live_tokens() == []
 
 
-def test_revoking_what_is_unknown_or_revoked_already_counts_as_done(
-    api: Sandbox, client: Client
-) -> None:
+def test_revoking_what_is_unknown_or_revoked_already_is_told(api: Sandbox, client: Client) -> None:
     api.issue()
-    client.tokens.revoke("unknown")
     client.tokens.revoke(api.tokens[0].id)
-    client.tokens.revoke(api.tokens[0].id)
-    assert [status for _, _, status in api.calls] == [200, 404, 200, 404]
+    for token_id in ("unknown", api.tokens[0].id):
+        with pytest.raises(NotFoundError):
+            client.tokens.revoke(token_id)
+    assert [status for _, _, status in api.calls] == [200, 200, 404, 404]
 
 
 def test_a_revoke_whose_answer_was_lost_is_repeated(api: Sandbox, client: Client) -> None:
     api.issue()
     api.misbehave(Fault.reset_after(), call=REVOKE)
-    client.tokens.revoke(api.tokens[0].id)
+    with pytest.raises(NotFoundError):
+        client.tokens.revoke(api.tokens[0].id)
     assert [status for _, _, status in api.calls] == [200, None, 404]
 
 
@@ -128,7 +133,7 @@ def test_the_difference_between_the_clocks_is_known_after_the_first_answer(
 ) -> None:
     client = client_of(timed_api)
     assert client.tokens.clock_skew is None
-    client.tokens.revoke("gone")
+    client.call()
     assert client.tokens.clock_skew is not None
     assert abs(client.tokens.clock_skew - (utc_now() - NOON)) < timedelta(minutes=1)
 

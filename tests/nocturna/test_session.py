@@ -22,7 +22,7 @@ from tests.nocturna.support import (
 
 def test_one_login_serves_many_calls(api: Sandbox, client: Client) -> None:
     for _ in range(3):
-        client.tokens.revoke("gone")
+        client.call()
     assert paths(api) == [LOGIN, GONE, GONE, GONE]
 
 
@@ -31,7 +31,7 @@ def test_one_login_serves_fifty_threads(api: Sandbox, client: Client) -> None:
 
     def revoke(_: int) -> None:
         together.wait(10)
-        client.tokens.revoke("gone")
+        client.call()
 
     with ThreadPoolExecutor(50) as pool:
         list(pool.map(revoke, range(50)))
@@ -61,36 +61,36 @@ def test_a_session_is_refreshed_near_its_end(
 ) -> None:
     api.misbehave(session(access_token=api.access_token(), expires_in=lifetime), call=LOGIN)
     api.misbehave(session(access_token=api.access_token()), call=REFRESH)
-    client.tokens.revoke("gone")
+    client.call()
     client.stopwatch.seconds += seconds
-    client.tokens.revoke("gone")
+    client.call()
     assert paths(api) == [LOGIN, GONE, *calls]
 
 
 def test_a_session_is_refreshed_after_a_401_and_the_call_repeated(
     api: Sandbox, client: Client
 ) -> None:
-    client.tokens.revoke("gone")
+    client.call()
     api.misbehave(Fault.status(401), call=REVOKE)
-    client.tokens.revoke("gone")
+    client.call()
     assert paths(api) == [LOGIN, GONE, GONE, REFRESH, GONE]
 
 
 def test_a_second_401_in_a_row_is_an_error(api: Sandbox, client: Client) -> None:
     api.misbehave(Fault.status(401), call=REVOKE, times=2)
     with pytest.raises(UnauthorizedError, match="does not accept the admin session"):
-        client.tokens.revoke("gone")
+        client.call()
     assert paths(api) == [LOGIN, GONE, REFRESH, GONE]
 
 
 def test_threads_that_meet_a_401_together_refresh_once(api: Sandbox, client: Client) -> None:
-    client.tokens.revoke("gone")
+    client.call()
     api.rotate_signing_key()
     together = Barrier(8)
 
     def revoke(_: int) -> None:
         together.wait(10)
-        client.tokens.revoke("gone")
+        client.call()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(revoke, range(8)))
@@ -99,10 +99,10 @@ def test_threads_that_meet_a_401_together_refresh_once(api: Sandbox, client: Cli
 
 
 def test_a_refused_refresh_token_leads_to_a_new_login(api: Sandbox, client: Client) -> None:
-    client.tokens.revoke("gone")
+    client.call()
     client.stopwatch.seconds += 1800
     api.misbehave(Fault.status(401), call=REFRESH)
-    client.tokens.revoke("gone")
+    client.call()
     assert paths(api) == [LOGIN, GONE, REFRESH, LOGIN, GONE]
 
 
@@ -112,20 +112,20 @@ def test_without_a_usable_refresh_token_a_new_login_follows(
 ) -> None:
     sound = api.access_token()
     api.misbehave(session(access_token=sound, refresh_token=refresh_token), call=LOGIN)
-    client.tokens.revoke("gone")
+    client.call()
     client.stopwatch.seconds += 1800
-    client.tokens.revoke("gone")
+    client.call()
     assert paths(api) == [LOGIN, GONE, LOGIN, GONE]
 
 
 def test_a_refresh_that_the_server_cannot_serve_is_no_reason_for_a_login(
     api: Sandbox, client: Client
 ) -> None:
-    client.tokens.revoke("gone")
+    client.call()
     client.stopwatch.seconds += 1800
     api.misbehave(Fault.html(502), call=REFRESH, times=None)
     with pytest.raises(ApiFaultError, match=r"refresh the admin session: .*\(502\)"):
-        client.tokens.revoke("gone")
+        client.call()
     assert LOGIN not in paths(api)[2:]
 
 
@@ -136,7 +136,7 @@ def test_a_new_refresh_token_is_adopted() -> None:
     with recorder(tokens(1), answer(200), tokens(2), answer(200), tokens(3), answer()) as server:
         client = Client(server.url, MADE_UP)
         for _ in range(3):
-            client.tokens.revoke("gone")
+            client.call()
             client.stopwatch.seconds += 900
     sent = [(each.line.split()[1], each.headers.get("authorization")) for each in server.requests]
     assert [each for each in sent if "refresh" in each[0]] == [

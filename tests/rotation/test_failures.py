@@ -2,11 +2,13 @@ from datetime import timedelta
 
 import pytest
 
+from rotator import composition
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.policy import Status
 from rotator.report import Action, Report
 from rotator.rotation import Order
 from rotator.sandbox import Fault
+from rotator.settings import ApiSettings, Secret
 from rotator.store import SecretStore
 from rotator.tokens import ServiceToken
 from tests.support.stores import Failing, MeddledStore
@@ -134,6 +136,62 @@ def test_a_token_that_may_have_been_stored_is_not_revoked(world: World, old: str
 def test_a_new_token_that_cannot_be_given_back_is_named(world: World, old: str) -> None:
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
     report = failed(world, MeddledStore(world.store(), before_write=Failing(FULL)))
+    left_over = next(row for row in world.api.live_tokens() if row.secret != old)
+    assert f"revoke {left_over.id} at the API by hand" in str(report.error)
+
+
+def test_a_store_that_is_lost_while_waiting_stops_before_a_mint(world: World) -> None:
+    lost = StoreUnreachableError("the connection is gone")
+    report = failed(world, MeddledStore(world.store(), before_read=Failing(lost, 2)))
+    assert (report.status, report.error) == (Status.UNKNOWN, "the connection is gone")
+    assert world.api.calls == []
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.html(404),
+        Fault.json_of({"success": False}, work=False),
+        Fault.json_of(None, work=False),
+    ],
+    ids=["404 of a proxy", "no success", "null"],
+)
+def test_a_revocation_is_claimed_only_when_it_happened(
+    world: World, old: str, fault: Fault
+) -> None:
+    world.put(old)
+    world.api.misbehave(fault, CALL_REVOKE)
+    report = failed(world, MeddledStore(world.store(), before_write=Failing(FULL)))
+    assert len(world.api.live_tokens()) == 2
+    assert "it could not be revoked" in str(report.error)
+    assert "at the API by hand" in str(report.error)
+
+
+def test_a_token_that_is_gone_already_counts_as_revoked(world: World, old: str) -> None:
+    def vanish() -> None:
+        world.api.revoke(world.api.tokens[-1].id)
+        raise FULL
+
+    report = failed(world, MeddledStore(world.store(), before_write=vanish))
+    assert str(report.error).endswith("it was revoked")
+    assert_only_the_old_one_lives(world, old)
+
+
+def test_a_lost_password_does_not_hide_the_token_that_is_left(world: World, old: str) -> None:
+    password = world.folder / "password"
+    password.write_text(world.api.admin_password)
+    email = Secret("test", value=world.api.admin_email)
+    settings = ApiSettings(world.api.url, email, Secret("test", file=password))
+
+    def lose_session() -> None:
+        password.unlink()
+        world.api.misbehave(Fault.status(401), CALL_REVOKE)
+        world.api.misbehave(Fault.status(401), "POST /auth/refresh")
+        raise FULL
+
+    store = MeddledStore(world.store(), before_write=lose_session)
+    api = composition.api_opener(settings, world.clock)
+    report = world.rotation(store, api=api).rotate(Order())
     left_over = next(row for row in world.api.live_tokens() if row.secret != old)
     assert f"revoke {left_over.id} at the API by hand" in str(report.error)
 

@@ -1,10 +1,17 @@
+from datetime import timedelta
+
+import pytest
+from dotenv import dotenv_values
+
 from rotator.errors import StoreUnreachableError
 from rotator.policy import Status
+from rotator.registry import Backends
 from rotator.report import Action, StoreState
 from rotator.rotation import Order
+from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.stores import Failing, MeddledStore
-from tests.support.world import World
+from tests.support.world import EXCHANGE, World
 
 DOWN = StoreUnreachableError("the store is down")
 
@@ -26,6 +33,47 @@ def test_a_store_behind_gets_the_current_token_without_a_mint(world: World) -> N
     assert (report.action, report.status, report.error) == (Action.CONVERGED, Status.OK, None)
     assert world.secret("a.env") == world.secret("b.env") == current
     assert world.mints() == 0
+
+
+@pytest.mark.parametrize("probe", [True, False])
+@pytest.mark.parametrize("fault", [Fault.status(503), Fault.status(401)], ids=["503", "401"])
+def test_a_token_that_is_not_proven_does_not_replace_one_that_works(
+    world: World, fault: Fault, *, probe: bool
+) -> None:
+    working = world.api.issue(days=20)
+    world.put(world.api.issue(days=60), "a.env")
+    world.put(working, "b.env")
+    world.api.revoke(str(world.token("a.env").token_id))
+    world.api.misbehave(fault, f"POST {EXCHANGE}", times=None)
+    world.api.misbehave(Fault.status(403), "POST /auth/login", times=None)
+    stores = (world.store("a.env"), world.store("b.env"))
+    report = world.rotation(*stores, probe=probe).rotate(Order())
+    assert report.action is Action.FAILED
+    assert world.secret("b.env") == working
+
+
+def test_two_variables_of_one_file_hold_one_token(world: World) -> None:
+    backends = Backends()
+    stores = [backends.open(f"dotenv:.env#{name}", world.folder) for name in "AB"]
+    report = world.rotation(*stores).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    values = dotenv_values(world.folder / ".env")
+    assert values["A"] == values["B"]
+    assert world.mints() == 1
+
+
+def test_a_store_that_was_away_for_two_rotations_does_not_bring_an_old_token_back(
+    world: World,
+) -> None:
+    first, second = world.store("a.env"), world.store("b.env")
+    world.rotation(first, second, validity=timedelta(days=365)).rotate(Order())
+    away = MeddledStore(second, before_read=Failing(DOWN))
+    for _ in range(2):
+        world.clock.advance(timedelta(days=1))
+        world.rotation(first, away).rotate(Order(force=True))
+    newest = world.secret("a.env")
+    world.rotation(first, second).rotate(Order())
+    assert world.secret("a.env") == world.secret("b.env") == newest
 
 
 def test_the_first_store_learns_from_a_newer_token_in_another(world: World) -> None:

@@ -59,8 +59,13 @@ EXP = int(NOON.timestamp())
     [
         pytest.param(WISH, {"token_id": "other"}, "carry another id", id="another id"),
         pytest.param(WISH, {"token_id": None}, "carry another id", id="no id"),
-        pytest.param(WISH, {"scope": "charts"}, "scope is not 'calculations'", id="another scope"),
-        pytest.param(WISH, {"scope": None}, "scope is not 'calculations'", id="no scope"),
+        pytest.param(
+            WISH,
+            {"scope": "charts"},
+            "its scope is not the one that was asked for",
+            id="another scope",
+        ),
+        pytest.param(WISH, {"scope": None}, "its scope is not the one", id="no scope"),
         pytest.param(WISH, {"type": "access"}, "this is an access token", id="access token"),
         pytest.param(WISH, {"type": "x"}, "is not a service token", id="another type"),
         pytest.param(WISH, {"exp": "soon"}, "`exp` is not a time", id="no time"),
@@ -172,7 +177,7 @@ def test_a_mint_that_fails_is_passed_on_as_it_is(timed_api: Sandbox) -> None:
 
 
 def test_giving_back_a_token_that_is_gone_already_is_done(timed_api: Sandbox) -> None:
-    assert give_back(client_of(timed_api).tokens, "gone") == "it was revoked"
+    assert give_back(client_of(timed_api).tokens, "gone", "secret") == "it was revoked"
 
 
 def test_no_message_holds_the_token(timed_api: Sandbox) -> None:
