@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import (
     MalformedTokenError,
@@ -24,8 +23,7 @@ ONE_DAY = timedelta(days=1)
 WRONG_CLOCK = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """The token that is wanted; `validity` None is eternal.
 
     `in_use` are the ids of tokens that the stores know: a new token is none of them.

@@ -1,9 +1,8 @@
 """What a command says about a token: the object behind each line, table row and JSON object."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from rotator.policy import Status, Verdict
 from rotator.store import Entry
@@ -34,8 +33,7 @@ class StoreState(StrEnum):
     WRITTEN = "written"
 
 
-@dataclass(frozen=True, slots=True)
-class StoreReport:
+class StoreReport(NamedTuple):
     """One store of a token; `message` is what went wrong there, if anything."""
 
     store: str
@@ -43,8 +41,7 @@ class StoreReport:
     message: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """One token; `action` is None where nothing was to be done (`check`).
 
     `expires_at` is aware UTC and None when eternal or unknown, like `seconds_left`.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from rotator.errors import ConfigError
 
@@ -38,8 +39,7 @@ class Secret:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class ApiSettings:
+class ApiSettings(NamedTuple):
     """Where the API is and how to log in; what is not configured is None.
 
     `url` has no slash at its end. A command that needs a missing value says which one, and in which
@@ -52,8 +52,7 @@ class ApiSettings:
     file: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TokenSettings:
+class TokenSettings(NamedTuple):
     """One token: its stores, in order, and when and how it is renewed.
 
     `scope` None keeps the current token's scope. `origin` names the place that configured it.
@@ -68,8 +67,7 @@ class TokenSettings:
     probe: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """All there is to know for a run; relative store files start at `folder`."""
 
     api: ApiSettings

@@ -8,15 +8,14 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from rotator.journal import Journal
 
 DEFAULT_FIELD = "NOCTURNA_SERVICE_TOKEN"
 
 
-@dataclass(frozen=True, slots=True)
-class StoreUrl:
+class StoreUrl(NamedTuple):
     """A store's address, taken apart: `scheme:location?query#field`.
 
     `location` is percent-decoded and starts with `//` where the URL has an authority; relative

@@ -1,8 +1,8 @@
 """The first step of a rotation: read every store of a token and find the current one."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from rotator.errors import MalformedTokenError, StoreError
 from rotator.journal import Journal
@@ -10,8 +10,7 @@ from rotator.store import Absent, Entry, SecretStore
 from rotator.tokens import ServiceToken
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What a store answered: a secret that is a token, one that has a fault, or none."""
 
     store: SecretStore
@@ -24,16 +23,14 @@ class Reading:
         return token is not None and self.token is not None and self.token.secret == token.secret
 
 
-@dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(NamedTuple):
     """A store that did not answer, or not to us."""
 
     store: SecretStore
     error: StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """All the stores of one token at one moment; `current` is the newest live token in them."""
 
     answers: tuple[Reading | Silence, ...]
