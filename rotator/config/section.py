@@ -8,6 +8,7 @@ from rotator.errors import ConfigError
 from rotator.times import parse_duration
 
 _LONGEST_SHOWN = 60
+_TOKEN = re.compile(r"eyJ[\w.-]+")  # how every JWT begins: base64 of `{"`
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
 
 
@@ -106,11 +107,12 @@ class Section:
 def shown(value: object) -> str:
     """Return a value for a message: short, on one line, as TOML writes it.
 
-    What a URL holds before an `@` is left out: it may be a password.
+    What a URL holds before an `@` is left out, since it may be a password, and so is a token that
+    was pasted into the wrong place.
     """
     if isinstance(value, bool):
         return str(value).lower()
-    text = _CREDENTIALS.sub("…@", str(value))
+    text = _TOKEN.sub("<token>", _CREDENTIALS.sub("…@", str(value)))
     text = f'"{text}"' if isinstance(value, str) else text
     text = text.encode("unicode_escape").decode()
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"

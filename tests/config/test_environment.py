@@ -5,7 +5,9 @@ import pytest
 
 from rotator import composition
 from rotator.errors import ConfigError
+from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
+from tests.support.clock import FakeClock
 
 DAY = timedelta(days=1)
 API = {
@@ -140,6 +142,16 @@ def test_stores_separated_by_commas_are_not_taken_for_one_file(tmp_path: Path) -
     assert message == (
         "environment: ROTATOR_STORE: found a comma, expected spaces between store URLs"
     )
+
+
+@pytest.mark.parametrize("name", ["ROTATOR_STORE", "NOCTURNA_API_URL", "ROTATOR_VALIDITY"])
+def test_a_token_in_the_wrong_variable_is_not_shown(
+    tmp_path: Path, api: Sandbox, clock: FakeClock, name: str
+) -> None:
+    secret = api.issue()
+    with pytest.raises(ConfigError, match="<token>") as caught:
+        composition.rotations(load(tmp_path, variables={name: secret}), [], clock)
+    assert secret[:20] not in str(caught.value)
 
 
 def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
