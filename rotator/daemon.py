@@ -17,7 +17,6 @@ from rotator.output import line
 from rotator.report import Report
 from rotator.rotation import Order, Rotation
 from rotator.schedule import LONGEST_PAUSE, Draw, pause
-from rotator.statuses import UNUSABLE
 from rotator.times import Clock, rfc3339
 
 _log = logging.getLogger(__name__)
@@ -122,5 +121,4 @@ def _tell(report: Report, outlook: str) -> None:
     if report.error:
         _log.error("%s: %s; %s", report.name, report.error, outlook)
     else:
-        level = logging.WARNING if report.status in UNUSABLE else logging.INFO
-        _log.log(level, "%s; %s", line(report), outlook)
+        _log.info("%s; %s", line(report), outlook)

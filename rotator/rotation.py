@@ -90,7 +90,7 @@ class Rotation:
         except RotatorError as error:
             return self._report(seen, verdict, action=Action.FAILED, error=str(error))
         _tidy(seen.reachable)
-        return self._report(seen, verdict, action=_idle_action(verdict))
+        return self._idle(seen, verdict)
 
     def _inputs(self, seen: Survey, order: Order) -> Inputs:
         return Inputs(
@@ -141,7 +141,16 @@ class Rotation:
         if verdict.need is Need.COPY:
             _preflight(seen.behind)
             return self._report(seen, verdict, action=Action.WOULD_CONVERGE)
-        return self._report(seen, verdict, action=_idle_action(verdict))
+        return self._idle(seen, verdict)
+
+    def _idle(self, seen: Survey, verdict: Verdict) -> Report:
+        if verdict.status is Status.UNKNOWN:
+            return self._report(seen, verdict, action=Action.FAILED)
+        if verdict.need is not Need.PATIENCE:
+            return self._report(seen, verdict, action=Action.KEPT)
+        # Patience with a token that is due is a plan; with one that is useless, a failure.
+        error = None if verdict.status is Status.DUE else verdict.message
+        return self._report(seen, verdict, action=Action.SKIPPED, error=error)
 
     def _changed(self, seen: Survey, verdict: Verdict, order: Order) -> Report:
         with ExitStack() as held:
@@ -224,9 +233,3 @@ def _tidy(readings: Iterable[Reading]) -> None:
     for reading in readings:
         with suppress(StoreError), reading.store.hold():
             pass
-
-
-def _idle_action(verdict: Verdict) -> Action:
-    if verdict.status is Status.UNKNOWN:
-        return Action.FAILED
-    return Action.SKIPPED if verdict.need is Need.PATIENCE else Action.KEPT

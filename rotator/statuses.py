@@ -23,7 +23,6 @@ _CHECKED = {
 FAILED = 1
 USAGE = 2
 ROTATED = 3
-UNUSABLE = (Status.EXPIRED, Status.MISSING, Status.INVALID, Status.REFUSED, Status.UNKNOWN)
 _CHANGED = (Action.ROTATED, Action.CONVERGED, Action.WOULD_ROTATE, Action.WOULD_CONVERGE)
 
 
@@ -44,5 +43,4 @@ def of_rotate(reports: Iterable[Report], *, detailed: bool) -> int:
 
 
 def _failed(report: Report) -> bool:
-    left_unusable = report.status in UNUSABLE and report.action is Action.SKIPPED
-    return bool(report.error) or report.action is Action.FAILED or left_unusable
+    return bool(report.error) or report.action is Action.FAILED

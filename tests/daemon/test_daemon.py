@@ -164,14 +164,16 @@ def test_every_decision_is_logged_in_a_line(watch: Watch, caplog: pytest.LogCapt
     assert "next look at 2026-11-23T12:54:00Z" in caplog.text
 
 
-def test_a_token_that_is_left_alone_though_unusable_is_worth_a_warning(
+def test_a_token_that_is_left_alone_though_unusable_is_told_and_looked_at_again_soon(
     watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch.start()
     watch.world.api.revoke(str(watch.world.token().token_id))
     watch.scheduler.step(timedelta(minutes=54))
-    warnings = [r.message for r in caplog.records if r.levelno == logging.WARNING]
-    assert len([message for message in warnings if "left alone" in message]) == 1
+    errors = [r.message for r in caplog.records if r.levelno == logging.ERROR]
+    assert "left alone" in errors[0]
+    watch.scheduler.step(timedelta(minutes=15))
+    assert watch.world.api.accepts(watch.world.secret())
 
 
 def test_a_start_with_wrong_settings_fails(watch: Watch) -> None:
