@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from rotator import composition, fleet, minting, output, statuses
 from rotator.errors import ConfigError, OutputError
@@ -13,6 +14,10 @@ from rotator.rotation import FIRST_SCOPE, Order
 from rotator.settings import VALIDITY, Settings
 from rotator.signals import stop_requests
 from rotator.times import rfc3339, utc_now
+from rotator.tokens import ServiceToken
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import ServiceTokens
 
 
 def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: bool) -> int:
@@ -55,12 +60,16 @@ def mint_shown(settings: Settings, order: Order) -> int:
     api = composition.api_opener(settings.api, utc_now)()
     validity = None if order.eternal else order.validity or VALIDITY
     wish = Wish(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
-    token = minting.mint(api, wish, utc_now())
+    with stop_requests():  # from here on the token is printed or given back, whatever comes
+        return _shown(api, minting.mint(api, wish, utc_now()))
+
+
+def _shown(api: "ServiceTokens", token: ServiceToken) -> int:
     try:
         sys.stdout.write(f"{token.secret}\n")
         sys.stdout.flush()
     except OSError as error:
-        outcome = minting.give_back(api, token.name, token.secret)
+        outcome = minting.give_back(api, token.name, token.secret).told
         raise OutputError(
             f"the new token {token.name} reached nobody ({error.strerror}); {outcome}"
         ) from None

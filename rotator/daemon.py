@@ -8,8 +8,11 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
+
+from apscheduler.jobstores.base import JobLookupError
 
 from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
@@ -68,7 +71,8 @@ class Daemon:
         """
         for job in self._scheduler.get_jobs():
             if job.next_run_time - self._clock() > LONGEST_PAUSE:
-                self._scheduler.reschedule_job(job.id, trigger="date", run_date=self._clock())
+                with suppress(JobLookupError):  # the clock was set once more, and the job ran
+                    self._scheduler.reschedule_job(job.id, trigger="date", run_date=self._clock())
         self._scheduler.wakeup()
 
     def stop(self) -> None:

@@ -54,20 +54,28 @@ def mint(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
         token = _checked(minted, wish, now, api.clock_skew)
         api.exchange(token.secret)
     except RotatorError as error:
-        outcome = give_back(api, minted.token_id, minted.secret)
+        outcome = give_back(api, minted.token_id, minted.secret).told
         raise VerificationError(
             f"the new token {minted.token_id} is not usable: {error}; {outcome}"
         ) from None
     return token
 
 
-def give_back(api: ServiceTokens, token_id: str, secret: str) -> str:
-    """Revoke a token that no store holds, and say in a clause how that went."""
+class GivenBack(NamedTuple):
+    """Whether a token that no store holds was revoked, and a clause that tells it."""
+
+    done: bool
+    told: str
+
+
+def give_back(api: ServiceTokens, token_id: str, secret: str) -> GivenBack:
+    """Revoke a token that no store holds; a failure to do so names it."""
     try:
         _revoke(api, token_id, secret)
     except RotatorError as error:
-        return f"it could not be revoked ({error}): revoke {token_id} at the API by hand"
-    return "it was revoked"
+        told = f"it could not be revoked ({error}): revoke {token_id} at the API by hand"
+        return GivenBack(done=False, told=told)
+    return GivenBack(done=True, told="it was revoked")
 
 
 def _revoke(api: ServiceTokens, token_id: str, secret: str) -> None:

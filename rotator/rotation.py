@@ -178,18 +178,19 @@ class Rotation:
         try:
             promote(first, token, journal)
         except NotStoredError as error:
-            outcome = give_back(api, token.name, token.secret)
-            told = f"{error}; the new token {token.name} is not in use: {outcome}"
-            return self._not_stored(verdict, told, conflict=error.conflict)
+            returned = give_back(api, token.name, token.secret)
+            told = f"{error}; the new token {token.name} is not in use: {returned.told}"
+            # Theirs is taken in silence only where nothing of ours is left to be told.
+            return self._not_stored(verdict, told, take_theirs=error.conflict and returned.done)
         promoted = StoreReport(first.store.url, StoreState.WRITTEN)
         written = (promoted, *spread(others, token, journal))
         settled = replace(self._settled(seen, token), reason=verdict.reason)
         return self._report(seen, settled, action=Action.ROTATED, token=token, written=written)
 
-    def _not_stored(self, verdict: Verdict, error: str, *, conflict: bool) -> Report:
+    def _not_stored(self, verdict: Verdict, error: str, *, take_theirs: bool) -> Report:
         seen = survey(self._stores, self._clock())
         theirs = self._decided(seen, Order())
-        if conflict and theirs.need is not Need.MINT:
+        if take_theirs and theirs.need is not Need.MINT:
             return self._taken(seen, theirs)
         return self._report(seen, verdict, action=Action.FAILED, error=error)
 

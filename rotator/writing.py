@@ -21,14 +21,13 @@ class NotStoredError(StoreError):
 def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
     """Write to the first store, and make sure of it.
 
-    A failed write may have arrived all the same, so the store is read again. Raises
+    A failed write may have arrived all the same – even a conflict can be with ourselves, where an
+    answer got lost and the write was repeated – so the store is read again. Raises
     `NotStoredError` when it shows another secret; when it does not answer either, a `StoreError`
     that says so, since a bot may already have the new token, which must then stay valid.
     """
     try:
         _write(reading, token, journal)
-    except ConflictError as error:
-        raise NotStoredError(error) from None
     except StoreError as error:
         if not _shows(reading.store, token, error):
             raise NotStoredError(error) from None

@@ -1,11 +1,13 @@
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from dotenv import dotenv_values
 
-from rotator.sandbox import Sandbox
+from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.support.process import Runner
+from tests.support.world import LOGIN
 
 
 def token(rotator: Runner) -> ServiceToken:
@@ -80,6 +82,15 @@ def test_a_shown_token_that_reaches_nobody_does_not_stay(
     assert result.status in (1, 2)
     assert result.err.count("\n") == 1
     assert api.live_tokens() == []
+
+
+def test_a_signal_lets_a_token_in_hand_be_shown(rotator: Runner, api: Sandbox) -> None:
+    api.misbehave(Fault.delay(1.0), "POST /auth/admin/service-tokens")
+    with rotator.started("mint", "--show") as running:
+        while LOGIN not in api.calls:
+            pass
+        assert running.stop(signal.SIGINT) == 0
+        assert api.accepts(running.take_out().strip())
 
 
 def test_a_failed_mint_is_one_line(rotator: Runner, api: Sandbox) -> None:

@@ -208,6 +208,28 @@ def test_the_loser_of_a_race_revokes_its_own_token_and_takes_the_winners(
     assert {row.secret for row in world.api.live_tokens()} == {old, theirs}
 
 
+def test_a_loser_that_cannot_revoke_its_own_token_names_it(world: World, old: str) -> None:
+    theirs = world.api.issue(days=90)
+    world.api.misbehave(Fault.status(403), CALL_REVOKE)
+    store = MeddledStore(world.store(), before_write=lambda: world.put(theirs))
+    report = failed(world, store)
+    (ours,) = [r for r in world.api.live_tokens() if r.secret not in (old, theirs)]
+    assert f"revoke {ours.id} at the API by hand" in str(report.error)
+    assert world.secret() == theirs
+
+
+def test_a_conflict_with_our_own_write_does_not_revoke_the_token_in_use(
+    world: World, old: str
+) -> None:
+    repeated = ConflictError("the first answer was lost, and the write repeated")
+    report = world.rotation(MeddledStore(world.store(), after_write=Failing(repeated))).rotate(
+        Order()
+    )
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.secret() != old
+    assert world.api.accepts(world.secret())
+
+
 def test_a_conflict_with_somebody_who_wrote_nonsense_fails(world: World) -> None:
     world.put(world.api.issue(days=3))
     store = MeddledStore(world.store(), before_write=lambda: world.put("nonsense"))

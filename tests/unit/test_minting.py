@@ -177,7 +177,7 @@ def test_a_mint_that_fails_is_passed_on_as_it_is(timed_api: Sandbox) -> None:
 
 
 def test_giving_back_a_token_that_is_gone_already_is_done(timed_api: Sandbox) -> None:
-    assert give_back(client_of(timed_api).tokens, "gone", "secret") == "it was revoked"
+    assert give_back(client_of(timed_api).tokens, "gone", "secret").told == "it was revoked"
 
 
 def test_no_message_holds_the_token(timed_api: Sandbox) -> None:
