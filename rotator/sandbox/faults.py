@@ -1,6 +1,7 @@
 """What can go wrong between a client and the API, as data, and the queue of what will."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
@@ -12,6 +13,10 @@ Sending = Literal["whole", "dropped", "reset", "truncated", "padded", "dripped"]
 _BUSY = b"<html><head><title>503 Service Temporarily Unavailable</title></head></html>"
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One way to go wrong; `work` says whether the call still does what it was asked to do."""
@@ -21,6 +26,8 @@ class Fault:
     error: Literal["plain", "token"] | None = None  # crash, with or without a token in the message
     hold: float = 0.0  # seconds between the request and the work
     wait: float = 0.0  # seconds between the work and the answer
+    before: Callable[[], object] = _nothing  # what happens elsewhere before the work
+    after: Callable[[], object] = _nothing  # what happens elsewhere between work and answer
     send: Sending = "whole"
     gap: float = 0.0  # seconds between two bytes
     size: int | None = None  # bytes of padding, None for endless
@@ -34,6 +41,16 @@ class Fault:
     def late(cls, seconds: float) -> "Fault":
         """Start the work only after that many seconds, whether or not the client still waits."""
         return cls(hold=seconds)
+
+    @classmethod
+    def meanwhile(cls, action: Callable[[], object], moment: Literal["before", "after"]) -> "Fault":
+        """Do something else at this very moment of the call, which otherwise goes well.
+
+        `before`: the whole request is received, and nothing done; `after`: all is done, and no
+        answer sent. The action may take long, make calls itself, or kill the client; other calls
+        are served meanwhile. When it raises, the connection ends without an answer.
+        """
+        return cls(before=action) if moment == "before" else cls(after=action)
 
     @classmethod
     def reset_before(cls) -> "Fault":

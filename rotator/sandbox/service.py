@@ -34,9 +34,11 @@ class Service:
         fault = self.faults.take(f"{request.method} {name}", f"{request.method} {template}")
         if fault.hold:
             self.stopping.wait(fault.hold)
+        fault.before()
         with self.state.lock:
             answer = self._work(request, template) if fault.work else _NOT_DONE
             answer = self._distort(answer, fault)
+        fault.after()
         if fault.wait:
             self.stopping.wait(fault.wait)
         self.calls.append((request.method, name, None if fault.send == "reset" else answer.status))
