@@ -71,14 +71,17 @@ class DotenvStore:
         return Entry(secret, version, journal)
 
     def preflight(self) -> None:
-        """Prove that `write` would succeed: the rights, the space, and a line that can be changed.
+        """Prove that `write` and `note` would succeed: rights, space, a line that can be changed.
 
         A file of zeros is created beside the target and removed again; nothing else happens.
         """
         path = self._address.target
         with translated(self._url, path, writing=True):
             seen = load_settled(path)
-            with_value(seen.content, self._address.variable, _SAMPLE)
+            name = self._address.variable
+            noted = Variable(look_up(seen.content, name).value, _SAMPLE.journal)
+            for wanted in (_SAMPLE, noted):
+                with_value(seen.content, name, wanted)
             prove_changeable(path, seen)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
@@ -88,12 +91,11 @@ class DotenvStore:
                 f"{self._url}: this secret is not written: a .env file takes up to 8192 characters"
                 " out of letters, digits and _.~+/=- (no ~ in front); tokens are made of these"
             )
-        wanted = Variable(secret, journal.to_text())
-        with self.hold():
-            path = self._address.target
-            with translated(self._url, path, writing=True):
-                self._write(path, wanted, expected)
-        return _version(wanted)
+        return self._change(secret, journal, expected)
+
+    def note(self, journal: Journal, *, expected: str) -> str:
+        """Replace the journal line alone; above an empty `NAME=` where there is no variable."""
+        return self._change(None, journal, expected)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -114,21 +116,36 @@ class DotenvStore:
             self._held = None
             lock.release()
 
-    def _write(self, path: Path, wanted: Variable, expected: str) -> None:
+    def held_elsewhere(self) -> bool:
+        """Tell whether another process of this machine is inside `hold`, by its lock file."""
+        path = self._address.target
+        with translated(self._url, path, writing=False):
+            return FileLock(path).held_elsewhere()
+
+    def _change(self, secret: str | None, journal: Journal, expected: str) -> str:
+        """Write a journal and a secret, or leave the secret alone where it is None."""
+        with self.hold():
+            path = self._address.target
+            with translated(self._url, path, writing=True):
+                return self._write(path, secret, journal.to_text(), expected)
+
+    def _write(self, path: Path, secret: str | None, journal: str, expected: str) -> str:
         name = self._address.variable
         for _ in range(_ATTEMPTS):
             seen = load(path)
-            if path != self._held or _version(look_up(seen.content, name)) != expected:
+            current = look_up(seen.content, name)
+            if path != self._held or _version(current) != expected:
                 raise ConflictError(
                     f"{self._url}: somebody else changed {name} since it was read;"
                     " nothing was written: look at it again"
                 )
+            wanted = Variable(current.value if secret is None else secret, journal)
             content = with_value(seen.content, name, wanted)
             if content == seen.content:
-                return
+                return _version(wanted)
             with suppress(ChangedError):
                 change(path, seen, content)
-                return
+                return _version(wanted)
         raise ChangedError
 
     def _warn_if_open(self, seen: Seen) -> None:

@@ -71,11 +71,19 @@ class SecretStore(Protocol):
         ...
 
     def preflight(self) -> None:
-        """Prove that `write` would be allowed, and change nothing."""
+        """Prove that `write` and `note` would be allowed, and change nothing."""
         ...
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         """Replace secret and journal in one step that readers see whole or not at all.
+
+        Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
+        Return the new version.
+        """
+        ...
+
+    def note(self, journal: Journal, *, expected: str) -> str:
+        """Replace the journal alone, whether or not there is a secret, in one step.
 
         Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
         Return the new version.
@@ -87,5 +95,12 @@ class SecretStore(Protocol):
 
         Free at once when the process dies.
         A store that is shared between hosts relies on `expected` and may do nothing here.
+        """
+        ...
+
+    def held_elsewhere(self) -> bool | None:
+        """Tell whether another process is inside `hold` just now; None where the store cannot know.
+
+        False proves that whoever left a record in this store is dead (or this very process).
         """
         ...

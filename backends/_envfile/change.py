@@ -8,7 +8,7 @@ from backends._envfile.files import LARGEST, NotAnEnvFileError, Seen, temporary,
 from backends._envfile.replace import CannotReplaceError, is_pinned, keep_attributes, replace
 from backends._envfile.rewrite import open_in_place, rewrite
 
-_SPARE = 8 << 10  # the longest secret, and so more than any change can add
+_SPARE = 12 << 10  # the longest secret and journal, and so more than any change can add
 
 
 def change(path: Path, seen: Seen, content: bytes) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from backends._envfile.files import SIDECAR
 
 _PAUSE = 0.02
+_MOST_LOOKS = 100
+_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_QUEUE = 3600.0  # seconds; each thread before us is bounded by its own time-outs
 
 
@@ -23,6 +25,8 @@ class _Door:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.inside = 0
+        # Only for the moments in which the kernel's lock is taken, let go or asked about.
+        self.brief = threading.Lock()
         self.fd = -1
 
 
@@ -58,17 +62,57 @@ class FileLock:
         """Let the next one in; a lock file that cannot be removed is no lock, only litter."""
         self._door.inside -= 1
         if self._door.inside == 0:
+            self._leave()
+        self._door.lock.release()
+
+    def held_elsewhere(self) -> bool:
+        """Tell whether another process holds the lock now, without waiting for it or taking it.
+
+        A lock file that another user left behind looks held, since only its owner can try it.
+        """
+        with self._door.brief:
+            if self._door.fd >= 0:
+                return False
+            for _ in range(_MOST_LOOKS):
+                try:
+                    held = self._look()
+                except FileNotFoundError:
+                    self._file.parent.stat()  # a missing folder is no answer
+                    return False
+                if held is not None:
+                    return held
+        return True  # it passes from hand to hand
+
+    def _look(self) -> bool | None:
+        """Return None where the file was another one at the end: a lock on that tells nothing."""
+        try:
+            fd = os.open(self._file, os.O_RDONLY | _FLAGS)
+        except PermissionError:
+            self._file.lstat()  # raises when it is the folder that may not be entered
+            return True
+        try:
+            held = _is_locked(fd)
+            return held if os.path.samestat(os.fstat(fd), self._file.lstat()) else None
+        finally:
+            os.close(fd)
+
+    def _leave(self) -> None:
+        with self._door.brief:
             with suppress(OSError):
                 self._file.unlink()
             os.close(self._door.fd)
-        self._door.lock.release()
+            self._door.fd = -1
 
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while not self._try():
+        while not self._tried():
             if time.monotonic() >= deadline:
                 raise LockTimeoutError
             time.sleep(_PAUSE)
+
+    def _tried(self) -> bool:
+        with self._door.brief:
+            return self._try()
 
     def _try(self) -> bool:
         fd = self._open()
@@ -90,7 +134,7 @@ class FileLock:
         return ours
 
     def _open(self) -> int | None:
-        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        flags = os.O_RDWR | _FLAGS
         try:
             # Not O_CREAT alone: in folders like /tmp, Linux refuses it for another user's file.
             return os.open(self._file, flags)
@@ -102,3 +146,13 @@ class FileLock:
             with suppress(FileExistsError):
                 return os.open(self._file, flags | os.O_CREAT | os.O_EXCL, 0o600)
             return None
+
+
+def _is_locked(fd: int) -> bool:
+    try:
+        # Shared, for those who ask must not take each other for a holder. Who comes to take the
+        # lock in this instant tries again.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False

@@ -47,11 +47,14 @@ def look_up(content: bytes, name: str) -> Variable:
 def with_value(content: bytes, name: str, wanted: Variable) -> bytes:
     """Return `content` with only this variable's value and journal line changed.
 
+    A value that is wanted as it is stays byte for byte, however it is written. A journal of a
+    variable that is absent stands above an empty `NAME=`, which goes with it.
+
     Raises `UnsafeEditError` unless python-dotenv reads the result exactly as intended.
     """
     bom, text = _decoded(content)
     before = _Parsed(text, name)
-    changed = before.changed(wanted.value or "", wanted.journal)
+    changed = before.changed(wanted)
     after = _Parsed(changed, name)
     if after.variable != wanted or after.others != before.others:
         raise UnsafeEditError(_UNSAFE)
@@ -67,6 +70,7 @@ class _Parsed:
         self.bindings = list(parse_stream(io.StringIO(text, newline="")))
         places = [at for at, binding in enumerate(self.bindings) if binding.key == name]
         self.found = bool(places)
+        self.is_alone = len(places) == 1
         self.at = places[-1] if places else self._end()
         self.first_note = self.at
         while self.first_note and _is_note(self.bindings[self.first_note - 1]):
@@ -103,21 +107,40 @@ class _Parsed:
             if not self.first_note <= at <= self.at and binding.original.string.strip()
         ]
 
-    def changed(self, value: str, journal: str) -> str:
-        newline = _newline(self.text)
-        note = f"{_NOTE} {journal}" if journal else ""
+    def changed(self, wanted: Variable) -> str:
+        if wanted == self.variable:
+            return self.text
+        newline, value = _newline(self.text), wanted.value or ""
+        note = f"{_NOTE} {wanted.journal}" if wanted.journal else ""
         new_note = f"{note}{newline}" if note and self.first_note == self.at else ""
         if not self.found:
             return self._appended(new_note + f"{self.name}={value}", note, newline)
+        if not value and not note and self._is_placeholder(newline):
+            return self._without_placeholder(newline)
         start = self._offset(self.at)
         original = self.bindings[self.at].original.string
-        line, (left, right) = line_start(original), value_span(original)
-        equals = "" if "=" in original[:left] else "="
+        line = line_start(original)
+        assignment = original[line:]
+        if wanted.value != self.variable.value:
+            left, right = value_span(original)
+            equals = "" if "=" in original[:left] else "="
+            assignment = f"{original[line:left]}{equals}{value}{original[right:]}"
         return (
             self._with_note(note, self.text[:start])
-            + f"{original[:line]}{new_note}{original[line:left]}{equals}{value}{original[right:]}"
+            + f"{original[:line]}{new_note}{assignment}"
             + self.text[start + len(original) :]
         )
+
+    def _is_placeholder(self, newline: str) -> bool:
+        """Say whether this is, to the byte, what a journal of an absent variable left behind."""
+        below = "".join(binding.original.string for binding in self.bindings[self.at :])
+        empty = f"{self.name}="
+        return self.is_alone and self.first_note < self.at and below in (empty, empty + newline)
+
+    def _without_placeholder(self, newline: str) -> str:
+        """Undo `_appended`, which closes an open last line and leaves its own line open then."""
+        head = self._with_note("", self.text[: self._offset(self.at)])
+        return head if self.text.endswith(newline) else head.removesuffix(newline)
 
     def _appended(self, lines: str, note: str, newline: str) -> str:
         head = self._with_note(note, self.text)

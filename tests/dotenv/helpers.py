@@ -24,6 +24,11 @@ def put(path: Path, secret: str, journal: Journal = NO_JOURNAL, *, name: str = N
     return store.write(secret, journal, expected=store.read().version)
 
 
+def note(path: Path, journal: Journal = NO_JOURNAL, *, name: str = NAME) -> str:
+    store = store_at(path, name=name)
+    return store.note(journal, expected=store.read().version)
+
+
 def dotenv_value(path: Path, name: str = NAME) -> str | None:
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as stream:
         return dotenv.dotenv_values(stream=stream, interpolate=False)[name]

@@ -9,10 +9,11 @@ import pytest
 
 from rotator.journal import Journal
 from rotator.store import Entry
-from tests.dotenv.helpers import names_in, put, store_at
+from tests.dotenv.helpers import names_in, note, put, store_at
 
 OLD = b"A=1\n# rotator: v=1 token=one\nTOKEN='old'\nB=2"
 NEW = b"A=1\n# rotator: v=1 token=two\nTOKEN='new-and-longer'\nB=2"
+NOTED = b"A=1\n# rotator: v=1 token=two previous=one\nTOKEN='old'\nB=2"
 STEPS: list[tuple[object, str]] = [
     (os, "pwrite"),
     (os, "fsync"),
@@ -24,7 +25,15 @@ STEPS += [(Path, "rename"), (Path, "unlink")]
 MORE_THAN_THERE_ARE = 60
 
 
-def write_and_die(path: Path, step: int) -> bool:
+def write_longer(path: Path) -> None:
+    put(path, "new-and-longer", Journal(token_id="two"))
+
+
+def note_two(path: Path) -> None:
+    note(path, Journal(token_id="two", previous_token_id="one"))
+
+
+def change_and_die(change: Callable[[Path], None], path: Path, step: int) -> bool:
     """Write in a process that ends itself before its n-th step; say whether it got that far."""
     child = os.fork()
     if child == 0:
@@ -32,7 +41,7 @@ def write_and_die(path: Path, step: int) -> bool:
         for owner, name in STEPS:
             setattr(owner, name, mortal(getattr(owner, name), counter, step))
         try:
-            put(path, "new-and-longer", Journal(token_id="two"))
+            change(path)
         finally:
             os._exit(0)
     return os.waitpid(child, 0)[1] != 0
@@ -50,7 +59,14 @@ def mortal(
 
 
 @pytest.mark.parametrize("linked", [False, True])
-def test_old_or_new_at_every_step_and_clean_afterwards(*, linked: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "new", "secret"),
+    [(write_longer, NEW, "new-and-longer"), (note_two, NOTED, "old")],
+    ids=["write", "note"],
+)
+def test_old_or_new_at_every_step_and_clean_afterwards(
+    change: Callable[[Path], None], new: bytes, secret: str, *, linked: bool, tmp_path: Path
+) -> None:
     path = tmp_path / ".env"
     names = [".env"] + ["twin"] * linked
     died = []
@@ -60,13 +76,13 @@ def test_old_or_new_at_every_step_and_clean_afterwards(*, linked: bool, tmp_path
         if linked:
             (tmp_path / "twin").unlink(missing_ok=True)
             (tmp_path / "twin").hardlink_to(path)
-        died.append(write_and_die(path, step))
+        died.append(change_and_die(change, path, step))
         entry = store_at(path).read()
         assert isinstance(entry, Entry)
         seen = (entry.secret, entry.journal.token_id)
-        assert seen in {("old", "one"), ("new-and-longer", "two")}
+        assert seen in {("old", "one"), (secret, "two")}
         with store_at(path).hold():
-            assert path.read_bytes() == (OLD if seen[0] == "old" else NEW)
+            assert path.read_bytes() == (OLD if seen[1] == "one" else new)
         assert names_in(tmp_path) == names
     assert died[0]
     assert not died[-1]

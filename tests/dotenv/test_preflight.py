@@ -58,6 +58,13 @@ def test_preflight_refuses_a_file_that_would_not_be_written(tmp_path: Path) -> N
             action()
 
 
+def test_preflight_refuses_a_line_that_could_be_noted_but_not_written(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(b"TOKEN#x\n")
+    with pytest.raises(StoreError, match="cannot be changed safely"):
+        store_at(path).preflight()
+
+
 @with_mounts
 @pytest.mark.parametrize("link", ["", "path.with_name('twin').hardlink_to(path)"])
 @pytest.mark.parametrize("action", ["store_at(path).preflight", "lambda: put(path, 'new')"])

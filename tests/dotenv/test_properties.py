@@ -37,6 +37,7 @@ _neighbour = st.one_of(
     st.just(b""),
     _key,
 )
+_note = st.sampled_from([b"# rotator: v=1 token=old", b"  # rotator: v=1 x", b"# rotator: x"])
 _whole = _neighbour.filter(lambda line: not re.match(rb"\s*export\s+(=|$)", line))
 _broken = st.sampled_from([b'A="x', b"A='x", b'A="x"y', b"=x", b"\xff\xfe=1", b"'", b"TOKEN='x"])
 _target = st.builds(
@@ -93,6 +94,58 @@ def assert_writes_are_right(before: bytes) -> None:
     assert again == swapped.replace(old, new)
 
 
+def noted(content: bytes, journal: str) -> bytes:
+    value = look_up(content, "TOKEN").value
+    return with_value(content, "TOKEN", Variable(value, journal))
+
+
+def assert_only_the_note_changed(before: bytes, after: bytes) -> None:
+    """Compare without a parser: cut the note out, and the old file is around it."""
+    above, _, below = after.partition(b"# rotator: v=1 token=one")
+    newline = re.match(rb"\r\n|\n|\r|", below).group()  # type: ignore[union-attr] # of nothing, too
+    rest = below.removeprefix(newline)
+    if rest in {b"TOKEN=", b"TOKEN=" + newline} and before in {above, above.removesuffix(newline)}:
+        return  # appended
+    orphan = re.escape(above) + OLD_NOTE + rb"\s*"
+    if rest.strip() == b"TOKEN=" and re.fullmatch(orphan, before):
+        return  # appended below a note whose variable had been deleted
+    if before != above + rest:  # or it is in the place of another note
+        assert before.startswith(above)
+        assert before.endswith(below)
+        assert re.fullmatch(OLD_NOTE, before[len(above) : len(before) - len(below)])
+
+
+def assert_notes_are_right(before: bytes) -> None:
+    value, journal = (old := look_up(before, "TOKEN")).value, old.journal
+    after = noted(before, "v=1 token=one")
+    assert_only_the_note_changed(before, after)
+    assert look_up(after, "TOKEN") == Variable(value, "v=1 token=one")
+    assert dotenv_sees(after) == {"TOKEN": "", **dotenv_sees(before)}
+    assert noted(after, "v=1 token=one") == after
+    assert noted(after, "v=1 token=two") == after.replace(b"v=1 token=one", b"v=1 token=two")
+    assert with_value(after, "TOKEN", FIRST) == with_value(before, "TOKEN", FIRST)
+    cleared = noted(after, "")
+    assert look_up(cleared, "TOKEN") == Variable(value, "")
+    assert noted(cleared, "") == cleared
+    if cleared != before and not journal and b"# rotator: v=" not in before:
+        ours = re.escape(cleared) + rb"(\r\n|\n|\r)?TOKEN=(\r\n|\n|\r)?"
+        assert re.fullmatch(ours, before), "an empty line of ours may go, and nothing else"
+
+
+@RELAXED
+@given(_file(_neighbour, _neighbour, _target, _note))
+@example(b"A=1\n   ")
+@example(b"A=1\r\nB=2\nC=3\r")
+@example(b"TOKEN=")
+@example(b"TOKEN=a\nTOKEN=\n")
+@example(b"A=1\n# rotator: v=1 token=orphan")
+@example(b"TOKEN=\xff'\xfe # c\n")
+@example(b"\xef\xbb\xbf")
+@example(b"")
+def test_a_note_changes_nothing_but_the_journal(before: bytes) -> None:
+    assert_notes_are_right(before)
+
+
 @RELAXED
 @given(_file(_neighbour, _neighbour, _target))
 @example(b"TOKEN=a\n# rotator: x\n\n  TOKEN = 'b' # c")
@@ -106,11 +159,13 @@ def test_an_orderly_file_is_never_refused(before: bytes) -> None:
 def assert_changed_rightly_or_not_at_all(before: bytes) -> None:
     try:
         with_value(before, "TOKEN", FIRST)
+        noted(before, FIRST.journal)
     except UnsafeEditError:
         event("refused")
         return
     event("changed")
     assert_writes_are_right(before)
+    assert_notes_are_right(before)
 
 
 @RELAXED

@@ -1,7 +1,7 @@
 """Real stores with something in their way."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from rotator.errors import StoreError
 from rotator.journal import Journal
@@ -15,7 +15,7 @@ def nothing() -> None:
 class MeddledStore:
     """A real store; what somebody else does at the same moment, or what breaks, is passed in."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what may get in the way, by name
         self,
         store: SecretStore,
         *,
@@ -23,12 +23,16 @@ class MeddledStore:
         before_preflight: Callable[[], object] = nothing,
         before_write: Callable[[], object] = nothing,
         after_write: Callable[[], object] = nothing,
+        before_note: Callable[[], object] = nothing,
+        after_note: Callable[[], object] = nothing,
     ) -> None:
         self._store = store
         self._before_read = before_read
         self._before_preflight = before_preflight
         self._before_write = before_write
         self._after_write = after_write
+        self._before_note = before_note
+        self._after_note = after_note
 
     @property
     def url(self) -> str:
@@ -48,8 +52,17 @@ class MeddledStore:
         self._after_write()
         return version
 
+    def note(self, journal: Journal, *, expected: str) -> str:
+        self._before_note()
+        version = self._store.note(journal, expected=expected)
+        self._after_note()
+        return version
+
     def hold(self) -> AbstractContextManager[None]:
         return self._store.hold()
+
+    def held_elsewhere(self) -> bool | None:
+        return self._store.held_elsewhere()
 
 
 class Failing:
@@ -64,3 +77,13 @@ class Failing:
         self._calls += 1
         if not self._times or self._calls in self._times:
             raise self._error
+
+
+class SharedStore(MeddledStore):
+    """A real store as one between hosts is: its writes are compared and set, and no lock tells."""
+
+    def hold(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def held_elsewhere(self) -> None:
+        return None

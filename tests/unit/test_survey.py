@@ -32,8 +32,15 @@ class MuteStore:
         del secret, journal, expected
         raise self.error
 
+    def note(self, journal: Journal, *, expected: str) -> str:
+        del journal, expected
+        raise self.error
+
     def hold(self) -> nullcontext[None]:
         return nullcontext()
+
+    def held_elsewhere(self) -> bool | None:
+        raise self.error
 
 
 class Shelf:
