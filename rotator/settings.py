@@ -9,6 +9,8 @@ from rotator.errors import ConfigError
 
 RENEW_BEFORE = timedelta(days=7)
 VALIDITY = timedelta(days=90)
+ROTATION_TIMEOUT = timedelta(minutes=2)
+HOOK_TIMEOUT = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,13 @@ class ApiSettings(NamedTuple):
 
 
 class TokenSettings(NamedTuple):
-    """One token: its stores, in order, and when and how it is renewed.
+    """One token: its stores, in order, when and how it is renewed, and who hears of it.
 
-    `scope` None keeps the current token's scope. `origin` names the place that configured it.
+    `scope` None keeps the current token's scope. `retire` is how long the old token stays valid
+    after a rotation, None until it expires. `rotation_timeout` is the longest that one rotation may
+    take: the record of another run that is older is that of a dead one. `hooks` are commands, as
+    lists of arguments, each of which may run for `hook_timeout`; `notify` are URLs for apprise.
+    `origin` names the place that configured the token.
     """
 
     name: str
@@ -65,6 +71,11 @@ class TokenSettings(NamedTuple):
     validity: timedelta = VALIDITY
     scope: str | None = None
     probe: bool = True
+    retire: timedelta | None = None
+    rotation_timeout: timedelta = ROTATION_TIMEOUT
+    hooks: tuple[tuple[str, ...], ...] = ()
+    hook_timeout: timedelta = HOOK_TIMEOUT
+    notify: tuple[Secret, ...] = ()
 
 
 class Settings(NamedTuple):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
 
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([dhm])")
+_DURATION = re.compile(r"([1-9][0-9]{0,5})([dhms])")
 MINUTE = 60
-_UNITS = {"d": "days", "h": "hours", "m": "minutes"}
+_UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
 def utc_now() -> datetime:
@@ -17,10 +17,10 @@ def utc_now() -> datetime:
 
 
 def parse_duration(text: str) -> timedelta:
-    """Read `7d`, `12h` or `90m`; raises ValueError for anything else."""
+    """Read `7d`, `12h`, `90m` or `30s`; raises ValueError for anything else."""
     match = _DURATION.fullmatch(text)
     if not match:
-        raise ValueError("a duration above zero, such as 7d, 12h or 90m")
+        raise ValueError("a duration above zero, such as 7d, 12h, 90m or 30s")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 

@@ -10,9 +10,12 @@ from rotator.errors import ConfigError
 from rotator.settings import Settings
 
 _LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
+_URL_LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*://")
 ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
 CONFIG = "ROTATOR_CONFIG"
 STORE = "ROTATOR_STORE"
+NOTIFY = "ROTATOR_NOTIFY"
+HOOKS = "ROTATOR_HOOKS"
 _API = {
     "url": "NOCTURNA_API_URL",
     "admin_email": "NOCTURNA_ADMIN_EMAIL",
@@ -25,8 +28,12 @@ _TOKEN = {
     "validity": "ROTATOR_VALIDITY",
     "scope": "ROTATOR_SCOPE",
     "retire": "ROTATOR_RETIRE",
+    "rotation_timeout": "ROTATOR_ROTATION_TIMEOUT",
+    "hook_timeout": "ROTATOR_HOOK_TIMEOUT",
+    "notify": NOTIFY,
 }
 KNOWN = (CONFIG, STORE, *_API.values(), *_TOKEN.values())
+TOLD_TO_HOOKS = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
 
 
 def load(variables: Mapping[str, str], cwd: Path) -> Settings:
@@ -36,8 +43,7 @@ def load(variables: Mapping[str, str], cwd: Path) -> Settings:
         raise ConfigError(
             f"environment: {STORE}: found a comma, expected spaces between store URLs"
         )
-    section = _section(_TOKEN, variables)
-    token = read_token(section, ONLY_TOKEN, f"environment: {STORE}", stores)
+    token = read_token(_token(variables), ONLY_TOKEN, f"environment: {STORE}", stores, cwd)
     return Settings(read_api(api(variables), cwd), (token,) if stores else (), cwd)
 
 
@@ -71,7 +77,14 @@ def refuse_misspelled(variables: Mapping[str, str]) -> None:
 
     Others that begin alike are not ours to judge: Kubernetes adds some for every Service.
     """
-    for name in sorted(variables):
+    if variables.get(HOOKS):
+        raise ConfigError(
+            f"environment: {HOOKS}: found an unknown variable, expected hooks in a config file:"
+            " lists of arguments do not fit into a variable"
+        )
+    # What a hook is told; it may well call us.
+    told = TOLD_TO_HOOKS if all(name in variables for name in TOLD_TO_HOOKS) else ()
+    for name in sorted(variables.keys() - set(told)):
         prefix, _, rest = name.partition("_")
         if prefix not in ("ROTATOR", "NOCTURNA") or name in KNOWN:
             continue
@@ -82,6 +95,14 @@ def refuse_misspelled(variables: Mapping[str, str]) -> None:
             raise ConfigError(
                 f"environment: {name}: found an unknown variable, expected {prefix}_{meant}"
             )
+
+
+def _token(variables: Mapping[str, str]) -> Section:
+    section = _section(_TOKEN, variables)
+    urls = variables.get(NOTIFY, "")
+    if _URL_LIST.search(urls):
+        raise ConfigError(f"environment: {NOTIFY}: found a comma, expected spaces between URLs")
+    return Section({**section.values, "notify": urls.split()}, section.place)
 
 
 def _section(names: Mapping[str, str], variables: Mapping[str, str]) -> Section:

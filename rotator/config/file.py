@@ -23,7 +23,7 @@ def load(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
     defaults.only(TOKEN_KEYS)
     tables = config.tables("token")
     tokens = tuple(
-        _token(str(path), table, number, defaults) for number, table in enumerate(tables, 1)
+        _token(str(path), table, number, defaults, folder) for number, table in enumerate(tables, 1)
     )
     _refuse_twins(tokens)
     return Settings(read_api(_overridden(api, variables), folder, path), tokens, folder)
@@ -38,12 +38,15 @@ def _overridden(api: Section, variables: Mapping[str, str]) -> Section:
     return given.over(Section(kept, api.place))
 
 
-def _token(path: str, table: Mapping[str, object], number: int, defaults: Section) -> TokenSettings:
+def _token(
+    path: str, table: Mapping[str, object], number: int, defaults: Section, folder: Path
+) -> TokenSettings:
     name = table.get("name")
     origin = f"{path}: [[token]] {shown(name) if isinstance(name, str) else number}"
     section = Section(table, lambda key: f"{origin} {key}").only(("name", "stores", *TOKEN_KEYS))
     stores = section.texts("stores", _STORES)
-    return read_token(section.over(defaults), read_name(section), f"{origin} stores", stores)
+    name = read_name(section)
+    return read_token(section.over(defaults), name, f"{origin} stores", stores, folder)
 
 
 def _refuse_twins(tokens: tuple[TokenSettings, ...]) -> None:

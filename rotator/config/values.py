@@ -5,15 +5,36 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rotator.config.afterwards import read_hooks, read_notify
 from rotator.config.section import Section
 from rotator.errors import ConfigError
-from rotator.settings import RENEW_BEFORE, VALIDITY, ApiSettings, Secret, TokenSettings
-from rotator.times import in_words
+from rotator.settings import (
+    HOOK_TIMEOUT,
+    RENEW_BEFORE,
+    ROTATION_TIMEOUT,
+    VALIDITY,
+    ApiSettings,
+    Secret,
+    TokenSettings,
+)
+from rotator.times import in_words, parse_duration
 
 API_KEYS = ("url", "admin_email", "admin_email_file", "admin_password_file", "allow_insecure_http")
-TOKEN_KEYS = ("renew_before", "validity", "scope", "retire", "probe")
+TOKEN_KEYS = (
+    "renew_before",
+    "validity",
+    "scope",
+    "retire",
+    "probe",
+    "rotation_timeout",
+    "hooks",
+    "hook_timeout",
+    "notify",
+)
 ONE_DAY = timedelta(days=1)
 LONGEST_VALIDITY = timedelta(days=365)  # the API's own limit for a token that ends
+SHORTEST_TIMEOUT = timedelta(seconds=1)
+LONGEST_TIMEOUT = timedelta(hours=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
@@ -28,8 +49,10 @@ def read_api(section: Section, folder: Path, file: Path | None = None) -> ApiSet
     )
 
 
-def read_token(section: Section, name: str, origin: str, stores: tuple[str, ...]) -> TokenSettings:
-    """Return one token's settings, checked against each other."""
+def read_token(
+    section: Section, name: str, origin: str, stores: tuple[str, ...], folder: Path
+) -> TokenSettings:
+    """Return one token's settings, checked against each other; relative hooks are in `folder`."""
     token = TokenSettings(
         name=name,
         origin=origin,
@@ -38,9 +61,12 @@ def read_token(section: Section, name: str, origin: str, stores: tuple[str, ...]
         validity=section.duration("validity", VALIDITY),
         scope=section.text("scope"),
         probe=section.flag("probe", default=True),
+        retire=_retire(section),
+        rotation_timeout=_timeout(section, "rotation_timeout", ROTATION_TIMEOUT),
+        hooks=read_hooks(section, folder),
+        hook_timeout=_timeout(section, "hook_timeout", HOOK_TIMEOUT),
+        notify=read_notify(section),
     )
-    if section.text("retire") not in (None, "never"):
-        raise section.wrong("retire", '"never": the old token is left to expire')
     if token.validity % ONE_DAY or not ONE_DAY <= token.validity <= LONGEST_VALIDITY:
         raise section.wrong("validity", "whole days from 1d to 365d")
     if token.validity <= token.renew_before:  # each new token would be due at once
@@ -61,6 +87,24 @@ def read_name(section: Section) -> str:
             raise ConfigError(f"{section.place('name')}: found nothing, expected {expected}")
         raise section.wrong("name", expected)
     return name
+
+
+def _retire(section: Section) -> timedelta | None:
+    expected = '"never", "now" or how long the old token stays valid, such as 1d or 12h'
+    text = section.text("retire", expected)
+    if text in (None, "never"):
+        return None
+    try:
+        return timedelta() if text == "now" else parse_duration(text)
+    except ValueError:
+        raise section.wrong("retire", expected) from None
+
+
+def _timeout(section: Section, key: str, default: timedelta) -> timedelta:
+    span = section.duration(key, default)
+    if not SHORTEST_TIMEOUT <= span <= LONGEST_TIMEOUT:
+        raise section.wrong(key, "a duration from 1s to 1h")
+    return span
 
 
 def _secret(section: Section, key: str, folder: Path) -> Secret | None:

@@ -11,6 +11,7 @@ from rotator.times import in_words, minute, parse_duration, rfc3339, utc_now
         ("7d", timedelta(days=7)),
         ("12h", timedelta(hours=12)),
         ("90m", timedelta(minutes=90)),
+        ("30s", timedelta(seconds=30)),
         ("999999d", timedelta(days=999_999)),
     ],
 )
@@ -33,13 +34,15 @@ def test_a_duration_is_a_number_and_a_unit(text: str, span: timedelta) -> None:
         "7d\n",
         "1.5d",
         "7d12h",
-        "5s",
+        "0s",
+        "5ms",
+        "5S",
         "٣d",
         "1000000d",
     ],
 )
 def test_anything_else_is_no_duration(text: str) -> None:
-    with pytest.raises(ValueError, match="7d, 12h or 90m"):
+    with pytest.raises(ValueError, match="7d, 12h, 90m or 30s"):
         parse_duration(text)
 
 

@@ -1,0 +1,70 @@
+"""The keys about what happens after a rotation: hooks and notices.
+
+No message shows what was found in them: arguments may, and notify URLs do, hold credentials.
+"""
+
+import re
+from pathlib import Path
+
+from rotator.config.section import Section
+from rotator.errors import ConfigError
+from rotator.settings import Secret
+
+_HOOKS = (
+    "a list in which each hook is a list of arguments, such as"
+    ' [["systemctl", "restart", "luna-bot"]]'
+)
+_URLS = 'a list of apprise URLs such as ["slack://…", "mailto://…"]'
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+
+
+def read_hooks(section: Section, folder: Path) -> tuple[tuple[str, ...], ...]:
+    """Return the argument lists; a program with a slash in it starts at `folder`, as files do."""
+    value = section.raw("hooks")
+    if value is None:
+        return ()
+    place = section.place("hooks")
+    if not isinstance(value, list):
+        raise ConfigError(f"{place}: found {_kind(value)}, expected {_HOOKS}")
+    return tuple(_hook(hook, place, number, folder) for number, hook in enumerate(value, 1))
+
+
+def read_notify(section: Section) -> tuple[Secret, ...]:
+    """Return the URLs; each knows its place, so that a message need not show it."""
+    value = section.raw("notify")
+    if value is None:
+        return ()
+    place = section.place("notify")
+    if not isinstance(value, list):
+        raise ConfigError(f"{place}: found {_kind(value)}, expected {_URLS}")
+    for number, url in enumerate(value, 1):
+        if not isinstance(url, str):
+            raise ConfigError(f"{place}: found {_kind(url)} as URL {number}, expected {_URLS}")
+        if not _URL.fullmatch(url) or not url.isprintable():
+            raise ConfigError(
+                f"{place}: found a text that is no URL as URL {number}, expected {_URLS}"
+            )
+    return tuple(Secret(f"{place}: URL {number}", value=url) for number, url in enumerate(value, 1))
+
+
+def _hook(value: object, place: str, number: int, folder: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        found = "an empty list" if value == [] else _kind(value)
+        raise ConfigError(f"{place}: found {found} as hook {number}, expected {_HOOKS}")
+    for text in value:
+        if not isinstance(text, str):
+            found, expected = f"{_kind(text)} among the arguments", "texts only"
+        elif "\0" in text:
+            found, expected = "a NUL character among the arguments", "arguments without one"
+        elif not value[0].strip():
+            found, expected = "an empty text as the program", "its name or path"
+        else:
+            continue
+        raise ConfigError(f"{place}: found {found} of hook {number}, expected {expected}")
+    program, *arguments = value
+    return (str(folder / program) if "/" in program else program, *arguments)
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
+    return kinds.get(type(value), "a number" if isinstance(value, int | float) else "a date")

@@ -1,0 +1,191 @@
+import logging
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.hooks import Hooks, Occasion
+from rotator.sandbox import Sandbox
+from rotator.settings import Secret
+
+MINUTE = timedelta(minutes=1)
+OCCASION = Occasion(
+    "luna-bot",
+    "6d927cbd",
+    datetime(2027, 2, 21, 10, 42, 7, 999, UTC),
+    ("dotenv:///srv/luna/.env#TOKEN", "vault://secret/bots#luna"),
+)
+
+
+def hooks(*commands: Sequence[str], **variables: str) -> Hooks:
+    return Hooks(commands, (), MINUTE, {"PATH": os.environ["PATH"], **variables})
+
+
+def failures(*commands: Sequence[str]) -> list[str]:
+    made = hooks(*commands)
+    return [failure.message for failure in made.run(made.ids, OCCASION)]
+
+
+def sh(line: str, *arguments: str) -> tuple[str, ...]:
+    return ("sh", "-c", line, "sh", *arguments)
+
+
+def environment_of_a_hook(folder: Path, occasion: Occasion, **variables: str) -> dict[str, str]:
+    made = hooks(sh('env -0 > "$1"', str(folder / "env")), **variables)
+    assert made.run(made.ids, occasion) == []
+    pairs = (folder / "env").read_text().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if pair)
+
+
+def test_a_hook_is_told_what_was_renewed(tmp_path: Path) -> None:
+    told = environment_of_a_hook(tmp_path, OCCASION, HOME="/home/luna", ROTATOR_NAME="outer")
+    assert told["ROTATOR_NAME"] == "luna-bot"
+    assert told["ROTATOR_TOKEN_ID"] == "6d927cbd"
+    assert told["ROTATOR_EXPIRES_AT"] == "2027-02-21T10:42:07Z"
+    assert told["ROTATOR_STORES"] == "dotenv:///srv/luna/.env#TOKEN vault://secret/bots#luna"
+    assert told["HOME"] == "/home/luna"
+
+
+def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
+    told = environment_of_a_hook(tmp_path, Occasion("luna-bot", None, None, ()))
+    names = ("ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
+    assert [told[name] for name in names] == ["", "", ""]
+
+
+def test_a_hook_sees_no_credentials_of_the_rotator(tmp_path: Path) -> None:
+    told = environment_of_a_hook(
+        tmp_path,
+        OCCASION,
+        NOCTURNA_ADMIN_EMAIL="admin@example.com",
+        NOCTURNA_ADMIN_PASSWORD="hunter2",
+        NOCTURNA_ADMIN_PASSWORD_FILE="/run/secrets/password",
+        ROTATOR_NOTIFY="slack://hunter2",
+        NOCTURNA_API_URL="https://nocturna.example/api",
+        ROTATOR_CONFIG="rotator.toml",
+    )
+    assert not [pair for pair in told.items() if "ADMIN" in pair[0] or "hunter2" in pair[1]]
+    assert "ROTATOR_NOTIFY" not in told
+    assert told["NOCTURNA_API_URL"] == "https://nocturna.example/api"
+    assert told["ROTATOR_CONFIG"] == "rotator.toml"
+
+
+def test_arguments_arrive_as_they_are_and_no_shell_reads_them(tmp_path: Path) -> None:
+    odd = ["a b", "$HOME", "*", "; exit 1", "new\nline", "", "--", "ünï"]
+    script = f'printf "%s\\0" "$@" > {tmp_path}/arguments'
+    assert failures(sh(script, *odd)) == []
+    assert (tmp_path / "arguments").read_text().split("\0")[:-1] == odd
+
+
+def test_a_hook_has_nothing_to_read_from(tmp_path: Path) -> None:
+    assert failures(sh('cat > "$1"', str(tmp_path / "read"))) == []
+    assert (tmp_path / "read").read_bytes() == b""
+
+
+def test_hooks_run_in_order_and_one_that_fails_keeps_none_from_running(tmp_path: Path) -> None:
+    def note(word: str, status: int) -> tuple[str, ...]:
+        return sh('echo "$1" >> "$2"; exit "$3"', word, str(tmp_path / "notes"), str(status))
+
+    made = hooks(note("one", 1), ("no-such-program",), note("two", 2), note("three", 0))
+    failed = made.run(made.ids, OCCASION)
+    assert (tmp_path / "notes").read_text().split() == ["one", "two", "three"]
+    assert [failure.hook_id for failure in failed] == list(made.ids[:3])
+
+
+def test_only_the_hooks_that_are_asked_for_run_and_unknown_ids_are_passed_over(
+    tmp_path: Path,
+) -> None:
+    one, two = sh('touch "$1"', str(tmp_path / "one")), sh('touch "$1"', str(tmp_path / "two"))
+    made = hooks(one, two)
+    assert made.run(["00000000", made.ids[1], "", "x"], OCCASION) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+    assert made.run([], OCCASION) == []
+
+
+def test_ids_are_the_same_in_every_run_and_tell_hooks_apart() -> None:
+    url = Secret("here", value="json://localhost")
+    one = Hooks([["a", "b c"], ["a b", "c"]], [url], MINUTE, {})
+    two = Hooks([("a b", "c")], [Secret("there", value="json://localhost")], 2 * MINUTE, {"A": "b"})
+    assert one.ids == ("190aef2e", "b4753496", "99d8aad4")
+    assert two.ids == one.ids[1:]
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    assert failures(["no-such-program", "--password=hunter2"]) == [
+        (
+            "the hook no-such-program was not found, or the interpreter that it names; install it"
+            " or correct the hook, the next run tries it again"
+        )
+    ]
+
+
+def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("echo")
+    (tmp_path / "broken").write_bytes(b"\x7fELF")
+    (tmp_path / "broken").chmod(0o700)
+    plain, broken = failures([str(tmp_path / "plain")], [str(tmp_path / "broken"), "hunter2"])
+    assert plain == (
+        f"the hook {tmp_path}/plain may not be executed; make it executable, the next run tries it"
+        " again"
+    )
+    assert broken == (
+        f"the hook {tmp_path}/broken could not be started (Exec format error); the next run tries"
+        " it again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("exit 3", "ended with exit status 3; the next run tries it again"),
+        (
+            "echo hunter2; exit 1",
+            "ended with exit status 1; its output is in the log, the next run tries it again",
+        ),
+        ("kill -9 $$", "was killed by the signal SIGKILL; the next run tries it again"),
+        ("kill -40 $$", "was killed by the signal 40; the next run tries it again"),
+    ],
+)
+def test_a_hook_that_fails_is_named_without_its_arguments(line: str, end: str) -> None:
+    assert failures(sh(line, "hunter2")) == [f"the hook sh {end}"]
+
+
+def test_a_strange_name_stays_one_short_line() -> None:
+    (message,) = failures(["no\nsuch\x1b[31m" + "x" * 300])
+    assert message.startswith("the hook no such\\x1b[31mxxx")
+    assert message.isprintable()
+    assert len(message) < 320
+
+
+@pytest.mark.parametrize(("status", "level"), [(0, logging.INFO), (1, logging.ERROR)])
+def test_what_a_hook_writes_goes_to_the_log(
+    caplog: pytest.LogCaptureFixture, status: int, level: int
+) -> None:
+    made = hooks(sh('printf "one\\n\\ntw\\033o\\377\\n"; echo three >&2; exit "$1"', str(status)))
+    made.run(made.ids, OCCASION)
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (level, "luna-bot: the hook sh: one"),
+        (level, "luna-bot: the hook sh: tw\\x1bo\ufffd"),
+        (level, "luna-bot: the hook sh: three"),
+    ]
+
+
+def test_a_token_that_a_hook_writes_is_not_logged(
+    caplog: pytest.LogCaptureFixture, api: Sandbox
+) -> None:
+    secret = api.issue()
+    made = hooks(sh('printf "TOKEN=%s; then %s\\n" "$1" "$2"', secret, secret[:60]))
+    assert made.run(made.ids, OCCASION) == []
+    assert caplog.messages == ["luna-bot: the hook sh: TOKEN=<token>; then <token>"]
+
+
+def test_of_much_output_the_start_is_logged_and_the_rest_is_let_go(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = hooks(sh("echo start; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo end"))
+    assert made.run(made.ids, OCCASION) == []
+    first, second, last = caplog.messages
+    assert first == "luna-bot: the hook sh: start"
+    assert len(second) < 8300
+    assert last == "luna-bot: the hook sh: … (it wrote more than 8 KiB)"

@@ -1,0 +1,105 @@
+"""Hooks that do not end, and what they leave behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.hooks import Failure, Hooks, Occasion
+
+SHORT = timedelta(seconds=0.3)
+OCCASION = Occasion("luna-bot", None, None, ())
+KILLED = "the hook sh did not end within 0.3 s and was killed; the next run tries it again"
+
+
+def run(command: Sequence[str], timeout: timedelta) -> list[Failure]:
+    hooks = Hooks([command], (), timeout, os.environ)
+    return hooks.run(hooks.ids, OCCASION)
+
+
+def pid_in(path: Path) -> int:
+    wait(lambda: path.exists() and path.read_text().endswith("\n"))
+    return int(path.read_text())
+
+
+def lives(pid: int) -> bool:
+    """Tell whether it runs; one that waits to be reaped does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_hook_that_does_not_end_is_ended_with_its_children(tmp_path: Path) -> None:
+    script = 'sleep 1000 & echo $! > "$1"; wait'
+    (failure,) = run(["sh", "-c", script, "sh", str(tmp_path / "pid")], SHORT)
+    assert failure.message == KILLED
+    assert not lives(pid_in(tmp_path / "pid"))
+
+
+def test_children_that_outlive_the_hook_are_ended_with_it(tmp_path: Path) -> None:
+    script = '(trap "" TERM; sleep 1000) & echo $! > "$1"; wait'
+    start = time.monotonic()
+    (failure,) = run(["sh", "-c", script, "sh", str(tmp_path / "pid")], SHORT)
+    assert failure.message == KILLED
+    assert 5 < time.monotonic() - start < 15
+    pid = pid_in(tmp_path / "pid")
+    wait(lambda: not lives(pid))
+
+
+def test_a_hook_may_tidy_up_when_its_time_is_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = 'trap "sleep 0.2; touch $1; echo bye; exit 0" TERM; while :; do sleep 0.01; done'
+    (failure,) = run(["sh", "-c", script, "sh", str(tmp_path / "tidy")], SHORT)
+    assert "its output is in the log" in failure.message
+    assert (tmp_path / "tidy").exists()
+    last = caplog.records[-1]
+    assert (last.levelname, last.getMessage()) == ("ERROR", "luna-bot: the hook sh: bye")
+
+
+@pytest.mark.parametrize("line", ["sleep 1000", "yes"], ids=["silent", "noisy"])
+def test_a_hook_may_leave_a_program_running_that_holds_its_output(
+    tmp_path: Path, line: str
+) -> None:
+    script = f'echo started; {line} & echo $! > "$1"; exit 0'
+    start = time.monotonic()
+    assert run(["sh", "-c", script, "sh", str(tmp_path / "pid")], timedelta(minutes=1)) == []
+    assert time.monotonic() - start < 2
+    pid = pid_in(tmp_path / "pid")
+    if line.startswith("sleep"):
+        assert lives(pid)
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_hook_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
+    script = 'exec >&- 2>&-; sleep 0.2; : > "$1"'
+    assert run(["sh", "-c", script, "sh", str(tmp_path / "done")], timedelta(minutes=1)) == []
+    assert (tmp_path / "done").exists()
+
+
+def test_a_run_without_hooks_loads_nothing_heavy() -> None:
+    program = (
+        "import sys; from datetime import timedelta; from rotator.hooks import *;"
+        "hooks = Hooks([['a']], [], timedelta(minutes=1), {});"
+        "assert hooks.run([], Occasion('a', None, None, ())) == [];"
+        "print({'apprise', 'subprocess', 'asyncio'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
