@@ -5,17 +5,26 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROMISES := tests/crash tests/faults tests/stateful tests/commands/test_races.py
 
-.PHONY: demo test lint check-types check-imports bench test-lowest clean
+.PHONY: demo test suite promises lint check-types check-imports bench crash-matrix test-lowest clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
 
 test: lint check-types check-imports
+	@$(MAKE) --no-print-directory --jobs=2 suite promises
+
+suite: $(VENV)/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(PROMISES))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+# These try to break the rotator's promises in thousands of ways: beside the others, and without
+# coverage, which would double their time and which killed processes cannot save.
+promises: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --quiet $(PROMISES) tests/test_secrets_stay_inside.py
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check --quiet
@@ -30,6 +39,10 @@ check-imports: $(VENV)/installed-dev
 # Whole processes, side by side, as ratios; by hand, because a shared machine is a bad clock.
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench
+
+# A rotation killed at each of its moments, as a table; its tests are a part of `make test`.
+crash-matrix: $(VENV)/installed-dev
+	$(BIN)/python -m tests.crash
 
 # The lower bounds of pyproject.toml, exactly, in a virtualenv of their own.
 test-lowest: $(VENV)/installed-dev

@@ -12,7 +12,7 @@ from rotator import __version__, commands
 from rotator import config as settings
 from rotator.errors import ConfigError
 from rotator.logs import FORMATS, configure
-from rotator.rotation import Order
+from rotator.order import Order
 from rotator.settings import Settings
 from rotator.times import utc_now
 
@@ -83,6 +83,7 @@ def check(
 @cli.command()
 @_names
 @click.option("--force", is_flag=True, help="Make a new token even where the old one is fine.")
+@click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen; log in, but change nothing.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 when something was changed.")
 @_json
@@ -93,6 +94,7 @@ def rotate(  # noqa: PLR0913 - one per option
     log_format: str,
     *,
     force: bool,
+    revoke_old: bool,
     dry_run: bool,
     detailed_exitcode: bool,
     as_json: bool,
@@ -100,12 +102,14 @@ def rotate(  # noqa: PLR0913 - one per option
     """Renew the tokens that are due, and copy them to the stores that lack them.
 
     A token is due with less than renew_before (7 days) left, or when it is missing, broken, refused
-    by the API, or of another scope than configured. The old token stays valid until it expires.
+    by the API, or of another scope than configured. The old token stays valid until it expires,
+    unless retire is configured, or --revoke-old given. What an earlier run could not finish is
+    finished first: mints that were cut off, hooks that failed, old tokens to be revoked.
 
     Exits 0 when all is well, 1 when something failed, 2 when the settings are wrong. With
     --detailed-exitcode 3 says that all is well and something was changed, or would be (--dry-run).
     """
-    order = Order(force=force, dry_run=dry_run)
+    order = Order(force=force, dry_run=dry_run, revoke_old=revoke_old)
     found = _begin(config, log_format)
     return commands.rotate(found, names, order, detailed=detailed_exitcode, as_json=as_json)
 
@@ -142,7 +146,9 @@ def mint(  # noqa: PLR0913 - one per option
     order = Order(force=True, eternal=eternal, validity=validity, scope=scope)
     found = _begin(config, log_format)
     if show:
-        return commands.mint_shown(found, order)
+        from rotator.showing import mint_shown  # noqa: PLC0415 - rarely needed
+
+        return mint_shown(found, order)
     return commands.mint(found, name, order)
 
 

@@ -3,28 +3,23 @@
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING
 
-from rotator import composition, fleet, minting, output, statuses
+from rotator import composition, fleet, notices, output, statuses
+from rotator.alarm import DAILY, raised
 from rotator.errors import ConfigError, OutputError
-from rotator.minting import Wish
+from rotator.ledger import Ledger
+from rotator.order import Order
 from rotator.report import Report
-from rotator.rotation import FIRST_SCOPE, Order
-from rotator.settings import VALIDITY, Settings
+from rotator.settings import Settings
 from rotator.signals import stop_requests
-from rotator.times import rfc3339, utc_now
-from rotator.tokens import ServiceToken
-
-if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ServiceTokens
+from rotator.times import utc_now
 
 
 def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: bool) -> int:
     """Look at the tokens; return the exit status of a monitoring plugin."""
     if probe:
         composition.require_url(settings.api)
-    rotations = composition.rotations(settings, names, utc_now)
+    rotations = composition.rotations(settings, names, utc_now, Ledger())
     reports = fleet.run(rotations, lambda rotation: rotation.check(probe=probe))
     _show(reports, as_json=as_json)
     return statuses.of_check(reports)
@@ -35,12 +30,19 @@ def rotate(
 ) -> int:
     """Renew the tokens that need it."""
     composition.require_login(settings.api)
-    rotations = composition.rotations(settings, names, utc_now)
+    composition.require_notices(settings)
+    rotations = composition.rotations(settings, names, utc_now, Ledger())
     with stop_requests() as stopped, output.ProgressBar(len(rotations), sys.stderr) as bar:
-        reports = fleet.run(
+        found = fleet.run(
             rotations, lambda rotation: rotation.rotate(order), stopped=stopped, advance=bar.advance
         )
+        pairs = zip(rotations, found, strict=True)
+        reports = [raised(report, rotation.renew_before, DAILY) for rotation, report in pairs]
+        if not order.dry_run:
+            notices.tell_failures(list(zip(rotations, reports, strict=True)))
     _show(reports, as_json=as_json)
+    if order.revoke_old:
+        output.show_leak_steps(reports, sys.stderr)
     return statuses.of_rotate(reports, detailed=detailed)
 
 
@@ -50,32 +52,6 @@ def mint(settings: Settings, name: str | None, order: Order) -> int:
     if len(names) > 1:
         raise ConfigError(f"mint: found no NAME, expected one of: {', '.join(names)}")
     return rotate(settings, names, order, detailed=False, as_json=False)
-
-
-def mint_shown(settings: Settings, order: Order) -> int:
-    """Make a token on demand, and print it."""
-    if sys.stdout is None:
-        raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
-    composition.require_login(settings.api)
-    api = composition.api_opener(settings.api, utc_now)()
-    validity = None if order.eternal else order.validity or VALIDITY
-    wish = Wish(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
-    with stop_requests():  # from here on the token is printed or given back, whatever comes
-        return _shown(api, minting.mint(api, wish, utc_now()))
-
-
-def _shown(api: "ServiceTokens", token: ServiceToken) -> int:
-    try:
-        sys.stdout.write(f"{token.secret}\n")
-        sys.stdout.flush()
-    except OSError as error:
-        outcome = minting.give_back(api, token.name, token.secret).told
-        raise OutputError(
-            f"the new token {token.name} reached nobody ({error.strerror}); {outcome}"
-        ) from None
-    life = f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "never expires"
-    sys.stderr.write(f"rotator: minted token {token.name}, which {life}; no store holds it\n")
-    return statuses.FINE
 
 
 def _show(reports: Sequence[Report], *, as_json: bool) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from rotator import notify
 from rotator.config.section import nearest, shown
 from rotator.errors import ConfigError
+from rotator.holdings import Fleet
+from rotator.hooks import Hooks
+from rotator.ledger import Ledger
 from rotator.registry import Backends
 from rotator.rotation import Rotation
 from rotator.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.shared import Shared
 from rotator.store import SecretStore
 from rotator.times import Clock
 
@@ -21,15 +27,30 @@ if TYPE_CHECKING:
 OpenApi = Callable[[], "ServiceTokens"]
 
 
-def rotations(settings: Settings, names: Sequence[str], clock: Clock) -> list[Rotation]:
+def rotations(
+    settings: Settings, names: Sequence[str], clock: Clock, ledger: Ledger
+) -> list[Rotation]:
     """Return the named tokens, or all of them, ready to be checked or rotated.
 
     Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
     """
     wanted = _selected(settings, names)
     stores = _opened(settings)
-    api = api_opener(settings.api, clock)
-    return [Rotation(token, stores[token.name], api, clock) for token in wanted]
+    shared = Shared(api_opener(settings.api, clock), clock, ledger, fleet(settings), time.sleep)
+    return [Rotation(token, stores[token.name], _hooks(token), shared) for token in wanted]
+
+
+def fleet(settings: Settings) -> Fleet:
+    """Return all stores of all tokens, to be looked at; instances serve one thread each."""
+
+    def open_stores() -> list[SecretStore]:
+        return [store for stores in _opened(settings).values() for store in stores]
+
+    return Fleet(open_stores, time.monotonic)
+
+
+def _hooks(token: TokenSettings) -> Hooks:
+    return Hooks(token.hooks, token.notify, token.hook_timeout, os.environ)
 
 
 def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
@@ -58,6 +79,12 @@ def require_login(settings: ApiSettings) -> None:
     require_url(settings)
     for read in (_email(settings), _password(settings)):
         read()
+
+
+def require_notices(settings: Settings) -> None:
+    """Raise `ConfigError` when notices are wanted that nothing could send."""
+    if any(token.notify for token in settings.tokens):
+        notify.require()
 
 
 def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:

@@ -14,12 +14,15 @@ from typing import Any
 
 from apscheduler.jobstores.base import JobLookupError
 
+from rotator.alarm import raised
 from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
+from rotator.notices import tell_failures
+from rotator.order import Order
 from rotator.output import line
 from rotator.report import Report
-from rotator.rotation import Order, Rotation
-from rotator.schedule import LONGEST_PAUSE, Draw, pause
+from rotator.rotation import Rotation
+from rotator.schedule import HOURLY, LONGEST_PAUSE, Draw, pause
 from rotator.times import Clock, rfc3339
 
 _log = logging.getLogger(__name__)
@@ -42,6 +45,7 @@ class Daemon:
         self._stopping = False
         self._reloads = 0
         self._fleet: dict[str, Rotation] = {}
+        self._told: dict[str, str | None] = {}
         self._busy: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def start(self) -> None:
@@ -108,8 +112,10 @@ class Daemon:
         with self._busy[rotation.name]:
             if not self._in_force(rotation):
                 return
-            report = guarded(rotation, lambda token: token.rotate(Order()))
+            found = guarded(rotation, lambda token: token.rotate(Order()))
+        report = raised(found, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
+        self._tell_people(rotation, report)
         moment = self._clock() + pause(report, rotation.renew_before, failures, self._draw)
         with self._plans:
             watched = self._in_force(rotation)
@@ -117,12 +123,20 @@ class Daemon:
                 self._plan(rotation, moment, failures)
         _tell(report, f"next look at {rfc3339(moment)}" if watched else "no further look")
 
+    def _tell_people(self, rotation: Rotation, report: Report) -> None:
+        """Send a notice of a failure when it is new, or more urgent than it was."""
+        told = self._told.get(rotation.name)
+        self._told[rotation.name] = report.level
+        if report.level is not None and report.level != told:
+            tell_failures([(rotation, report)])
+
     def _in_force(self, rotation: Rotation) -> bool:
         return not self._stopping and self._fleet.get(rotation.name) is rotation
 
 
 def _tell(report: Report, outlook: str) -> None:
-    if report.error:
-        _log.error("%s: %s; %s", report.name, report.error, outlook)
+    if report.level:
+        number = logging.getLevelNamesMapping()[report.level.upper()]
+        _log.log(number, "%s: %s; %s", report.name, report.error, outlook)
     else:
         _log.info("%s; %s", line(report), outlook)

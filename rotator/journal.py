@@ -1,38 +1,116 @@
 """The journal: the small record that a rotation leaves beside the secret.
 
-It holds ids and times, never a token. Its text form is made of letters, digits, spaces and
-`_.:/=+-@` and has at most 256 characters, so that it also fits an AWS tag value
+It holds ids and times, never a token, and its text form is made of letters, digits, spaces and
+`_.:/=+-@` only, so that it fits wherever a store keeps notes – AWS tags allow no more
 (https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html):
 
-    v=1 token=5f0c… previous=1b2d… minted=2026-11-23T09:12:33Z
+    v=1 token=5f0c… previous=1b2d… minted=2026-11-23T09:12:33Z owed=1b2d…@2026-11-24T09:12:33Z
+
+At rest it has fewer than 256 characters; a store with a limit spreads a longer one over several
+notes.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from typing import NamedTuple, Self
 
 _FORMAT = "v=1"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DIGEST = re.compile(r"[0-9a-f]{8}")
+_ETERNAL = "eternal"
+_INTENT = re.compile(
+    r"(?P<run>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
+    r"/(?P<scope>[0-9a-f]{8})(/(?P<token_id>[A-Za-z0-9_-]{1,64}))?"
+)
+_MOST = 8  # of each kind that repeats; beyond that the oldest intents are forgotten
+
+
+class Intent(NamedTuple):
+    """A mint that was begun and is not settled: its token may exist, and no store holds it.
+
+    `begun_at` is the server's time (aware UTC, whole seconds), `days` the wanted life, None for
+    eternal, `scope` a digest of the wanted scope. `token_id` is known from the answer on.
+    """
+
+    run: str
+    begun_at: datetime
+    days: int | None
+    scope: str
+    token_id: str | None = None
+
+    def to_text(self) -> str:
+        """Return one word."""
+        days = _ETERNAL if self.days is None else str(self.days)
+        parts = (self.run, _time_text(self.begun_at), days, self.scope)
+        return "/".join((*parts, self.token_id) if self.token_id else parts)
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Read the text form, None where it is not one."""
+        match = _INTENT.fullmatch(text)
+        begun_at = _checked_time(match["begun"]) if match else None
+        if match is None or begun_at is None:
+            return None
+        days = None if match["days"] == _ETERNAL else int(match["days"])
+        return cls(match["run"], begun_at, days, match["scope"], match["token_id"])
+
+
+class Owed(NamedTuple):
+    """An old token that is to be revoked, at `due_at` (aware UTC, whole seconds) or later."""
+
+    token_id: str
+    due_at: datetime
+
+    def to_text(self) -> str:
+        """Return one word."""
+        return f"{self.token_id}@{_time_text(self.due_at)}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Read the text form, None where it is not one."""
+        token_id, _, due = text.partition("@")
+        due_at = _checked_time(due)
+        return cls(token_id, due_at) if _checked_id(token_id) and due_at else None
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """What the store knows about the token that it holds.
+    """What the store knows about the token that it holds, and what is still to be done.
 
     `token_id` is the token last written by a rotator, `previous_token_id` the one that it replaced,
-    `minted_at` (aware UTC, whole seconds) the time of its creation.
+    `minted_at` (aware UTC, whole seconds, the server's) the time of its creation. `intents` are
+    mints that are not settled, `owed` old tokens that are to be revoked, and `hooks` the digests of
+    hooks that have not worked yet.
     """
 
     token_id: str | None = None
     previous_token_id: str | None = None
     minted_at: datetime | None = None
+    intents: tuple[Intent, ...] = ()
+    owed: tuple[Owed, ...] = ()
+    hooks: tuple[str, ...] = ()
+
+    def with_intent(self, intent: Intent) -> "Journal":
+        """Return a journal with this intent, in the place of an earlier state of the same run."""
+        others = self.without_intents({intent.run}).intents
+        return replace(self, intents=(*others, intent)[-_MOST:])
+
+    def without_intents(self, runs: Collection[str]) -> "Journal":
+        """Return a journal without the intents of these runs."""
+        return replace(self, intents=tuple(i for i in self.intents if i.run not in runs))
 
     def to_text(self) -> str:
         """Return the one-line text form, without what is no id; empty for an empty journal."""
         fields = {"token": self.token_id, "previous": self.previous_token_id}
         words = [f"{key}={value}" for key, value in fields.items() if _checked_id(value)]
         if self.minted_at:
-            words.append(f"minted={self.minted_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            words.append(f"minted={_time_text(self.minted_at)}")
+        words += [f"intent={intent.to_text()}" for intent in self.intents]
+        words += [f"owed={owed.to_text()}" for owed in self.owed]
+        words += [f"hook={digest}" for digest in self.hooks]
         return " ".join([_FORMAT, *words]) if words else ""
 
     @classmethod
@@ -41,12 +119,32 @@ class Journal:
         first, *words = text.split() or [""]
         if first != _FORMAT:
             return cls()
-        fields = dict(word.split("=", 1) for word in words if "=" in word)
+        pairs = [(key, value) for key, equals, value in map(_parted, words) if equals]
+        fields = dict(pairs)
+        intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
+        owed = [Owed.from_text(value) for key, value in pairs if key == "owed"]
+        hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         return cls(
             token_id=_checked_id(fields.get("token")),
             previous_token_id=_checked_id(fields.get("previous")),
             minted_at=_checked_time(fields.get("minted")),
+            intents=tuple(intent for intent in intents if intent)[-_MOST:],
+            owed=tuple(each for each in owed if each),
+            hooks=tuple(dict.fromkeys(hooks)),
         )
+
+
+def scope_digest(scope: str | None) -> str:
+    """Return what an intent says of a scope: it may be any text, of any length."""
+    return sha256((scope or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _parted(word: str) -> tuple[str, str, str]:
+    return word.partition("=")
+
+
+def _time_text(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _checked_id(text: str | None) -> str | None:

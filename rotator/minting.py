@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import (
     MalformedTokenError,
-    NotFoundError,
     RotatorError,
-    TokenRefusedError,
     VerificationError,
 )
 from rotator.times import in_words, minute
@@ -40,52 +37,54 @@ class Wish(NamedTuple):
         return ONE_DAY if self.validity is None else min(ONE_DAY, self.validity / 4)
 
 
-def mint(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
-    """Return a new token that the server accepts; one that fails a check is revoked.
+def mint(api: ServiceTokens, wish: Wish) -> Minted:
+    """Return a new token, of which nothing is proven yet; raises the `ApiError` of the call.
 
-    Raises `VerificationError`, or the `ApiError` of the call that failed.
+    Raises `VerificationError` for an answer that must not even be revoked.
     """
     minted = api.mint(wish.validity, wish.scope)
     if minted.token_id in wish.in_use:  # a cache in between, say: revoking it would cut a bot off
         raise VerificationError(
             f"the API answered with the token {minted.token_id}, which is in use"
         )
+    return minted
+
+
+def verify(api: ServiceTokens, minted: Minted, wish: Wish, now: datetime) -> ServiceToken:
+    """Return the token once it is proven to be what was wished, and accepted by the server.
+
+    Raises `VerificationError`; `now` is this machine's time, by which bots will see it expire.
+    """
     try:
         token = _checked(minted, wish, now, api.clock_skew)
         api.exchange(token.secret)
     except RotatorError as error:
-        outcome = give_back(api, minted.token_id, minted.secret).told
-        raise VerificationError(
-            f"the new token {minted.token_id} is not usable: {error}; {outcome}"
-        ) from None
+        raise VerificationError(f"the new token {minted.token_id} is not usable: {error}") from None
     return token
 
 
-class GivenBack(NamedTuple):
-    """Whether a token that no store holds was revoked, and a clause that tells it."""
-
-    done: bool
-    told: str
-
-
-def give_back(api: ServiceTokens, token_id: str, secret: str) -> GivenBack:
-    """Revoke a token that no store holds; a failure to do so names it."""
+def mint_proven(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
+    """Mint and verify; a token that fails is revoked. Raises what these two raise."""
+    minted = mint(api, wish)
     try:
-        _revoke(api, token_id, secret)
+        return verify(api, minted, wish, now)
+    except VerificationError as error:
+        failure = give_back(api, minted.token_id)
+        told = (
+            f"{failure}: revoke {minted.token_id} at the API by hand"
+            if failure
+            else "it was revoked"
+        )
+        raise VerificationError(f"{error}; {told}") from None
+
+
+def give_back(api: ServiceTokens, token_id: str) -> str | None:
+    """Revoke a token that no store holds; return why it could not be done, None when it was."""
+    try:
+        api.ensure_revoked(token_id)
     except RotatorError as error:
-        told = f"it could not be revoked ({error}): revoke {token_id} at the API by hand"
-        return GivenBack(done=False, told=told)
-    return GivenBack(done=True, told="it was revoked")
-
-
-def _revoke(api: ServiceTokens, token_id: str, secret: str) -> None:
-    try:
-        api.revoke(token_id)
-    except NotFoundError:
-        # It may be gone, or a proxy may not know the path: only the exchange tells.
-        with suppress(TokenRefusedError):
-            api.exchange(secret)
-            raise
+        return f"it could not be revoked ({error})"
+    return None
 
 
 def _checked(minted: Minted, wish: Wish, now: datetime, skew: timedelta | None) -> ServiceToken:

@@ -12,12 +12,22 @@ from typing import TYPE_CHECKING, Self, TextIO
 from rotator.logs import one_line
 from rotator.policy import Status
 from rotator.report import Action, Report, StoreReport, StoreState
+from rotator.retirement import OldState, OldToken
 from rotator.store import DEFAULT_FIELD
 from rotator.times import in_words, minute
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+_LEAK = """\
+rotator: after a leak, this remains to be done by hand:
+  1. A revoked token cannot be exchanged any more, but ordinary calls with it work until it expires.
+     Only another signing key at the API ends that: ask its operator, if you cannot wait. All tokens
+     are then refused, and `rotator rotate` renews them.
+  2. It had the rights of the admin who minted it: look through the API's list of service tokens,
+     and revoke those that nobody knows.
+  3. Remove it from where it leaked, and restart the bots that read it only at their start.
+"""
 PATIENCE = 1.0  # seconds after which a run shows how far it is
 _COLOURS = {
     Status.OK: "green",
@@ -45,8 +55,16 @@ def show_errors(reports: Sequence[Report], err: TextIO) -> None:
     """Print a line for each token with which something went wrong."""
     for report in reports:
         if report.error:
-            err.write(f"rotator: {report.name}: {one_line(report.error)}\n")
+            level = f"{report.level}: " if report.level else ""
+            err.write(f"rotator: {level}{report.name}: {one_line(report.error)}\n")
     err.flush()
+
+
+def show_leak_steps(reports: Sequence[Report], err: TextIO) -> None:
+    """Print what remains to be done by hand after a leak, where a token was revoked for it."""
+    if any(old.state is OldState.REVOKED for report in reports for old in report.old_tokens):
+        err.write(_LEAK)
+        err.flush()
 
 
 def line(report: Report) -> str:
@@ -65,7 +83,19 @@ def line(report: Report) -> str:
             what = f"{report.action} – {report.message}; stores: {stores}"
         case action:
             what = f"{action} – {report.message}"
-    return f"{report.name}: {what}"
+    return f"{report.name}: {what}{''.join(map(_old, report.old_tokens))}"
+
+
+def _old(old: OldToken) -> str:
+    match old.state:
+        case OldState.REVOKED:
+            what = "was revoked: it can no longer be exchanged, yet as a bearer works until its end"
+        case OldState.WAITING:
+            what = f"is to be revoked from {minute(old.due_at)} on"
+            what += f" ({old.message})" if old.message else ""
+        case OldState.FAILED:
+            what = "is still to be revoked"
+    return f"; the old token {old.token_id} {what}"
 
 
 def _place(report: Report) -> str:

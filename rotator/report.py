@@ -1,10 +1,12 @@
 """What a command says about a token: the object behind each line, table row and JSON object."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from rotator.policy import Status, Verdict
+from rotator.retirement import OldToken
 from rotator.store import Entry
 from rotator.survey import Reading, Silence, Survey
 from rotator.times import rfc3339
@@ -58,6 +60,14 @@ class Report(NamedTuple):
     seconds_left: float | None = None
     stores: tuple[StoreReport, ...] = ()
     error: str | None = None
+    old_tokens: tuple[OldToken, ...] = ()
+    level: str | None = None
+
+    def joined(self, old_tokens: tuple[OldToken, ...], troubles: Iterable[str]) -> "Report":
+        """Return the report with what became of old tokens, and what else went wrong."""
+        all_of_it = [*((self.error,) if self.error else ()), *troubles]
+        error = "; ".join(dict.fromkeys(all_of_it)) or None
+        return self._replace(old_tokens=old_tokens, error=error)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys."""
@@ -77,6 +87,16 @@ class Report(NamedTuple):
                 {"store": each.store, "status": each.status, "message": each.message}
                 for each in self.stores
             ],
+            "old_tokens": [
+                {
+                    "token_id": old.token_id,
+                    "state": old.state,
+                    "due_at": rfc3339(old.due_at),
+                    "message": old.message,
+                }
+                for old in self.old_tokens
+            ],
+            "level": self.level,
             "error": self.error,
         }
 
@@ -85,7 +105,7 @@ class Outcome(TypedDict, total=False):
     """What a command adds to what it saw: the new token, the stores written, what failed."""
 
     action: Action
-    token: ServiceToken
+    token: ServiceToken | None
     written: tuple[StoreReport, ...]
     error: str | None
 

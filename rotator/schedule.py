@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+from rotator.alarm import Rhythm
 from rotator.report import Report
 
 # A hand-changed store or a token refused by the server is noticed within this time.
@@ -10,6 +11,8 @@ LONGEST_PAUSE = timedelta(hours=1)
 FIRST_RETRY = timedelta(seconds=30)
 SHORTEST_PAUSE = timedelta(seconds=1)
 SPREAD = timedelta(seconds=30)
+
+HOURLY = Rhythm("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 
 Draw = Callable[[float, float], float]
 """Draws a number between two others, like `random.uniform`: the jitter, passed in."""

@@ -1,7 +1,6 @@
 """The daemon as a process: a real scheduler, real signals."""
 
 import logging
-import queue
 from collections.abc import Callable
 from datetime import UTC
 from random import SystemRandom
@@ -12,9 +11,10 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from rotator import composition
 from rotator.daemon import Daemon
 from rotator.fleet import WORKERS
+from rotator.ledger import Ledger
 from rotator.rotation import Rotation
 from rotator.settings import Settings
-from rotator.signals import RELOAD, STOP, signal_queue
+from rotator.signals import RELOAD, STOP, arriving_signals
 from rotator.times import Clock
 
 TICK = 60.0  # seconds
@@ -26,28 +26,23 @@ def serve(load: Callable[[], Settings], clock: Clock) -> None:
 
     Raises `ConfigError` when the settings are wrong at the start.
     """
+    ledger = Ledger()  # outlives a reload, as a mint in flight does
 
     def fleet() -> list[Rotation]:
         settings = load()
         composition.require_login(settings.api)
-        return composition.rotations(settings, (), clock)
+        composition.require_notices(settings)
+        return composition.rotations(settings, (), clock, ledger)
 
     scheduler = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC
     )
     daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform)
-    with signal_queue() as arrived:
+    with arriving_signals() as next_signal:
         daemon.start()
-        while (number := _next(arrived)) not in STOP:
+        while (number := next_signal(TICK)) not in STOP:
             if number in RELOAD:
                 daemon.reload()
             daemon.tick()
         _log.info("stopping; a rotation in hand is finished first")
         daemon.stop()
-
-
-def _next(arrived: "queue.SimpleQueue[int]") -> int | None:
-    try:
-        return arrived.get(timeout=TICK)
-    except queue.Empty:
-        return None

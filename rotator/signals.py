@@ -1,11 +1,11 @@
 """Signals as something to ask for, so that none can interrupt a rotation in the middle."""
 
-import queue
+import os
+import select
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 RELOAD = (signal.SIGHUP,)
@@ -20,15 +20,31 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def signal_queue() -> Iterator["queue.SimpleQueue[int]"]:
-    """Put each SIGTERM, SIGINT and SIGHUP into a queue."""
-    arrived: queue.SimpleQueue[int] = queue.SimpleQueue()
-    with _handled((*STOP, *RELOAD), arrived.put):
-        yield arrived
+def arriving_signals() -> Iterator[Callable[[float], int | None]]:
+    """Yield a function that waits so many seconds for the next SIGTERM, SIGINT or SIGHUP.
+
+    It returns None when there was none. Each signal writes to a pipe at once, so that one which
+    arrives in the instant before the wait is not noticed a minute late.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def next_signal(timeout: float) -> int | None:
+        readable, _, _ = select.select([reader], [], [], timeout)
+        return os.read(reader, 1)[0] if readable else None
+
+    with _handled((*STOP, *RELOAD), lambda _number: None):
+        before = signal.set_wakeup_fd(writer)
+        try:
+            yield next_signal
+        finally:
+            signal.set_wakeup_fd(before)
+            os.close(reader)
+            os.close(writer)
 
 
 @contextmanager
-def _handled(numbers: tuple[signal.Signals, ...], take: Callable[[int], Any]) -> Iterator[None]:
+def _handled(numbers: tuple[signal.Signals, ...], take: Callable[[int], None]) -> Iterator[None]:
     def handle(number: int, _frame: FrameType | None) -> None:
         take(number)
 

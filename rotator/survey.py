@@ -1,11 +1,12 @@
 """The first step of a rotation: read every store of a token and find the current one."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.errors import MalformedTokenError, StoreError
-from rotator.journal import Journal
+from rotator.journal import Intent, Journal, Owed
 from rotator.store import Absent, Entry, SecretStore
 from rotator.tokens import ServiceToken
 
@@ -21,6 +22,18 @@ class Reading(NamedTuple):
     def holds(self, token: ServiceToken | None) -> bool:
         """Tell whether this store shows exactly that token."""
         return token is not None and self.token is not None and self.token.secret == token.secret
+
+    @property
+    def known_ids(self) -> frozenset[str]:
+        """The ids of the tokens that stand in this store, or stood there by its journal."""
+        journal = self.found.journal
+        ids = {journal.token_id, journal.previous_token_id, *(o.token_id for o in journal.owed)}
+        ids |= {self.token.token_id} if self.token else set()
+        return frozenset(token_id for token_id in ids if token_id)
+
+    def noting(self, version: str, journal: Journal) -> "Reading":
+        """Return what the store would answer after its journal was written."""
+        return self._replace(found=replace(self.found, version=version, journal=journal))
 
 
 class Silence(NamedTuple):
@@ -54,12 +67,48 @@ class Survey(NamedTuple):
     @property
     def known_ids(self) -> frozenset[str]:
         """The ids of all tokens that the stores hold, or remember to have held."""
-        ids: set[str | None] = set()
-        for reading in self.reachable:
-            journal = reading.found.journal
-            ids |= {journal.token_id, journal.previous_token_id}
-            ids |= {reading.token.token_id} if reading.token else set()
-        return frozenset(token_id for token_id in ids if token_id)
+        return frozenset(token_id for reading in self.reachable for token_id in reading.known_ids)
+
+    @property
+    def silent(self) -> tuple[Silence, ...]:
+        """The stores that did not answer."""
+        return tuple(answer for answer in self.answers if isinstance(answer, Silence))
+
+    @property
+    def silent_urls(self) -> frozenset[str]:
+        """The URLs of the stores that did not answer."""
+        return frozenset(silence.store.url for silence in self.silent)
+
+    @property
+    def urls(self) -> frozenset[str]:
+        """The URLs of all stores, answering or not."""
+        return frozenset(answer.store.url for answer in self.answers)
+
+    def shows(self, token_id: str) -> bool:
+        """Tell whether this is the current token's id."""
+        return self.current is not None and self.current.token_id == token_id
+
+    def with_readings(self, readings: Iterable[Reading]) -> "Survey":
+        """Return the survey with these answers in the place of the same stores' earlier ones."""
+        new = {reading.store.url: reading for reading in readings}
+        return self._replace(answers=tuple(new.get(a.store.url, a) for a in self.answers))
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        """The open intents in all stores that answered."""
+        return tuple(i for reading in self.reachable for i in reading.found.journal.intents)
+
+    @property
+    def owed(self) -> tuple[Owed, ...]:
+        """The old tokens that are to be revoked, each as the first store to name it has it."""
+        listed = [each for reading in self.reachable for each in reading.found.journal.owed]
+        return tuple({each.token_id: each for each in reversed(listed)}.values())
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        """The digests of the hooks that are still to be run."""
+        listed = [hook for reading in self.reachable for hook in reading.found.journal.hooks]
+        return tuple(dict.fromkeys(listed))
 
     @property
     def journal(self) -> Journal:
@@ -78,11 +127,12 @@ def _is_about(journal: Journal, token: ServiceToken | None) -> bool:
 
 def survey(stores: Iterable[SecretStore], now: datetime) -> Survey:
     """Read each store once; an error of one becomes part of the result."""
-    answers = tuple(_read(store) for store in stores)
+    answers = tuple(look(store) for store in stores)
     return Survey(answers, _newest([each for each in answers if isinstance(each, Reading)], now))
 
 
-def _read(store: SecretStore) -> Reading | Silence:
+def look(store: SecretStore) -> Reading | Silence:
+    """Read one store; an error becomes the result."""
     try:
         found = store.read()
     except StoreError as error:

@@ -1,21 +1,18 @@
-"""Promote and spread: write a token to its first store, and then to the others."""
+"""Promote, spread and note: write a token to its first store and the others, or only a journal."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 
-from rotator.errors import ConflictError, StoreError
+from rotator.errors import StoreError
 from rotator.journal import Journal
 from rotator.report import StoreReport, StoreState
 from rotator.store import Entry, SecretStore
-from rotator.survey import Reading
+from rotator.survey import Reading, Survey
 from rotator.tokens import ServiceToken
 
 
-class NotStoredError(StoreError):
-    """The first store certainly does not hold the new token; `conflict` if another was faster."""
-
-    def __init__(self, error: StoreError) -> None:
-        super().__init__(str(error))
-        self.conflict = isinstance(error, ConflictError)
+class UncertainWriteError(StoreError):
+    """The first store may hold the new token, and does not tell."""
 
 
 def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
@@ -23,21 +20,45 @@ def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
 
     A failed write may have arrived all the same – even a conflict can be with ourselves, where an
     answer got lost and the write was repeated – so the store is read again. Raises
-    `NotStoredError` when it shows another secret; when it does not answer either, a `StoreError`
-    that says so, since a bot may already have the new token, which must then stay valid.
+    what it failed with when the store shows another secret; when it does not answer either,
+    `UncertainWriteError`, since a bot may already have the new token, which must then stay valid.
     """
     try:
         _write(reading, token, journal)
     except StoreError as error:
         if not _shows(reading.store, token, error):
-            raise NotStoredError(error) from None
+            raise
 
 
 def spread(
     readings: Iterable[Reading], token: ServiceToken, journal: Journal
 ) -> tuple[StoreReport, ...]:
-    """Write to each store; one that fails stays behind until the next run, and is reported."""
-    return tuple(_spread_to(reading, token, journal) for reading in readings)
+    """Write to each store; one that fails stays behind until the next run, and is reported.
+
+    Open intents stay in the store that has them, and hooks are noted in the first one only.
+    """
+    return tuple(
+        _spread_to(
+            reading, token, replace(journal, intents=reading.found.journal.intents, hooks=())
+        )
+        for reading in readings
+    )
+
+
+def note(seen: Survey, change: Callable[[Reading], Journal]) -> tuple[Survey, list[str]]:
+    """Write every journal that `change` changes; return what then stands, and what went wrong."""
+    noted, troubles = [], []
+    for reading in seen.reachable:
+        journal = change(reading)
+        if journal == reading.found.journal:
+            continue
+        try:
+            version = reading.store.note(journal, expected=reading.found.version)
+        except StoreError as error:
+            troubles.append(str(error))
+        else:
+            noted.append(reading.noting(version, journal))
+    return seen.with_readings(noted), troubles
 
 
 def _spread_to(reading: Reading, token: ServiceToken, journal: Journal) -> StoreReport:
@@ -56,7 +77,7 @@ def _shows(store: SecretStore, token: ServiceToken, failure: StoreError) -> bool
     try:
         found = store.read()
     except StoreError:
-        raise StoreError(
+        raise UncertainWriteError(
             f"{failure}; the store does not tell whether it took the new token {token.name}, which"
             " therefore was not revoked: run again when the store answers"
         ) from None

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from rotator import config
+from rotator.alarm import Level
 from rotator.config import environment, values
 from rotator.policy import CHAIN, Status
 from rotator.report import Action, Report, StoreState
+from rotator.retirement import OldState
 from rotator.sandbox import Sandbox
 from tests.support.process import Runner
 
@@ -89,7 +91,7 @@ def test_the_example_config_is_right_and_shows_every_key(tmp_path: Path) -> None
 def test_every_json_key_and_value_is_documented() -> None:
     page = text("docs/commands.md").partition("## JSON")[2]
     keys = Report("x", Status.OK, "ok", "fine").to_json()
-    words = [*keys, *Status, *Action, *StoreState]
+    words = [*keys, *Status, *Action, *StoreState, *OldState, *Level]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 

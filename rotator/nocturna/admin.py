@@ -57,6 +57,13 @@ class AdminSession:
         self._ends = 0.0
         self._failure = RecentFailure(monotonic)
 
+    def ensure(self) -> None:
+        """Log in, or refresh the session, unless it is fresh; make no other call.
+
+        Raises what `Http.send` raises, and `LoginRefusedError`.
+        """
+        self._fresh()
+
     def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Answer:
         """Send a call with the admin's bearer, once more with a new one after a 401.
 

@@ -91,10 +91,7 @@ def unreachable(call: Call, error: Exception) -> ApiUnreachableError:
 
 def outcome_unknown(error: ApiError) -> MintOutcomeUnknownError:
     """Return the error for a mint that the server may have done, though no token arrived."""
-    return MintOutcomeUnknownError(
-        f"{error}; a token may have been made all the same: look for an unused one in the API's"
-        " list of service tokens and revoke it"
-    )
+    return MintOutcomeUnknownError(f"{error}; a token may have been made all the same")
 
 
 _NEVER_SENT = (

@@ -3,11 +3,9 @@
 import json as codec
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 
@@ -19,6 +17,7 @@ from urllib3.util import Retry
 from rotator.errors import ApiError, ApiFaultError
 from rotator.nocturna.calls import Call
 from rotator.nocturna.faults import NotDoneError, outcome_unknown, refusal, unreachable
+from rotator.nocturna.server_time import ServerTime
 from rotator.times import Clock
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
@@ -55,12 +54,17 @@ class Http:
     call that is not repeatable `MintOutcomeUnknownError`, where the server may have done it.
     """
 
-    def __init__(self, base_url: str, clock: Clock, limits: Limits = _USUAL) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        clock: Clock,
+        limits: Limits = _USUAL,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._base_url = base_url
-        self._clock = clock
         self._limits = limits
         self._session = _session(limits, retried=("GET", "DELETE", "POST"))
-        self.clock_skew: timedelta | None = None
+        self.time = ServerTime(clock, monotonic)
 
     def send(  # noqa: PLR0913 - the parts of an HTTP request, by name
         self,
@@ -101,7 +105,7 @@ class Http:
                     prepared, timeout=timeout, allow_redirects=False, **settings
                 ) as response,
             ):
-                self._note_time(response.headers.get("Date"))
+                self.time.note(response.headers.get("Date"))
                 if response.status_code != requests.codes.ok:
                     raise refusal(call, response.status_code)
                 return Answer(_json(call, response.raw, self._limits.read))
@@ -122,13 +126,6 @@ class Http:
         # nobody could tell whether it did the call: this one gets a connection of its own.
         with _session(self._limits, retried=_NONE_OF_OURS) as session:
             yield session
-
-    def _note_time(self, date: str | None) -> None:
-        try:
-            server = parsedate_to_datetime(date or "")
-            self.clock_skew = self._clock() - server
-        except (TypeError, ValueError, OverflowError):
-            return
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -213,9 +210,9 @@ def _json(call: Call, raw: urllib3.HTTPResponse, seconds: float) -> Any:  # noqa
         raise ApiFaultError(f"{call.doing}: the API's answer is not JSON") from None
 
 
-def _bounded(call: Call, raw: urllib3.HTTPResponse, seconds: float) -> bytes:
+def _bounded(call: Call, raw: urllib3.HTTPResponse, seconds: float) -> bytearray:
     deadline = time.monotonic() + seconds
-    body = b""
+    body = bytearray()
     while chunk := raw.read1(call.largest, decode_content=True):
         body += chunk
         if len(body) > call.largest:

@@ -1,22 +1,27 @@
-"""Service tokens at the API: mint, exchange, revoke."""
+"""Service tokens at the API: mint, list, exchange, revoke."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from rotator.errors import ApiFaultError, ApiUnreachableError, TokenRefusedError
+from rotator.errors import (
+    ApiFaultError,
+    ApiUnreachableError,
+    NotFoundError,
+    TokenRefusedError,
+)
 from rotator.nocturna.admin import AccessToken, AdminSession, access_token
-from rotator.nocturna.calls import EXCHANGE, MINT, REVOKE, VERIFY
+from rotator.nocturna.calls import EXCHANGE, LIST, MINT, REVOKE, VERIFY
 from rotator.nocturna.faults import outcome_unknown
 from rotator.nocturna.http import Http
+from rotator.nocturna.listed import Listed, is_id, listed_tokens
 from rotator.nocturna.recent import RecentFailure
 
 LONGEST_VALIDITY = timedelta(days=365)
 ONE_DAY = timedelta(days=1)
 PAUSE_AFTER_SILENCE = 10.0  # seconds
 _VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header may carry
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,23 @@ class ServiceTokens:
     @property
     def clock_skew(self) -> timedelta | None:
         """How far this machine's clock is ahead of the server's; None before the first answer."""
-        return self._http.clock_skew
+        return self._http.time.skew
+
+    def now(self) -> datetime:
+        """Return the server's present as aware UTC, to be compared with what it says of tokens.
+
+        Its answers tell it to the second; before the first it is this machine's.
+        """
+        return self._http.time.now()
+
+    def log_in(self) -> None:
+        """Make sure that the admin's session is fresh, so that `now` is known, too.
+
+        Raises `LoginRefusedError` when the API does not accept the admin.
+        """
+        self._admin.ensure()
+        if self._http.time.is_doubtful:
+            self._admin.send(VERIFY)
 
     def mint(self, validity: timedelta | None, scope: str) -> Minted:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
@@ -54,16 +75,28 @@ class ServiceTokens:
         answer = self._admin.send(MINT, json=wish)
         body = answer.body if isinstance(answer.body, dict) else {}
         secret, token_id = body.get("service_token"), body.get("token_id")
-        if not (isinstance(secret, str) and isinstance(token_id, str) and _ID.fullmatch(token_id)):
+        if not isinstance(secret, str) or not is_id(token_id):
             raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
         return Minted(secret, token_id)
 
-    def prove_rights(self) -> None:
-        """Prove that a mint would be allowed, and change nothing.
+    def account(self) -> str:
+        """Return the user id of the admin, by which the list tells whose a token is.
 
-        Raises `LoginRefusedError` or `NotAdminError` when it would not.
+        This proves that a mint would be allowed, and changes nothing. Raises `LoginRefusedError`
+        or `NotAdminError` when it would not.
         """
-        self._admin.send(VERIFY)
+        body = self._admin.send(VERIFY).body
+        user_id = body.get("user_id") if isinstance(body, dict) else None
+        if not is_id(user_id):
+            raise ApiFaultError(f"{VERIFY.doing}: the API does not say whose they are")
+        return user_id
+
+    def list_tokens(self) -> list[Listed]:
+        """Return all tokens of all admins that are not revoked, expired ones included.
+
+        Raises `ApiFaultError` for the whole list when a single row cannot be read.
+        """
+        return listed_tokens(self._admin.send(LIST).body)
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the one proof that the server accepts it.
@@ -94,3 +127,15 @@ class ServiceTokens:
         body = self._admin.send(REVOKE, item=f"/{token_id}").body
         if not isinstance(body, dict) or body.get("success") is not True:
             raise ApiFaultError(f"{REVOKE.doing}: the API does not say that it did")
+
+    def ensure_revoked(self, token_id: str) -> None:
+        """Revoke a token, unless the server does not list it any more.
+
+        Raises `NotFoundError` when it lists the token and yet does not find it: a proxy, say, may
+        not know the path.
+        """
+        try:
+            self.revoke(token_id)
+        except NotFoundError:
+            if any(row.token_id == token_id for row in self.list_tokens()):
+                raise

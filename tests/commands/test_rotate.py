@@ -112,7 +112,9 @@ def test_a_wrong_password_fails_in_one_line(rotator: Runner, api: Sandbox) -> No
     result = rotator("rotate")
     assert result.status == 1
     assert result.err.count("\n") == 1
-    assert result.err.startswith("rotator: default: log in: the API refuses this e-mail and pass")
+    assert result.err.startswith(
+        "rotator: error: default: log in: the API refuses this e-mail and pass"
+    )
     assert secret(rotator) == old
 
 

@@ -5,11 +5,13 @@ import pytest
 
 from rotator import composition
 from rotator.errors import ConfigError
+from rotator.ledger import Ledger
 from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
 DAY = timedelta(days=1)
+DURATION = "a duration above zero, such as 7d, 12h, 90m or 30s"
 API = {
     "NOCTURNA_API_URL": "https://nocturna.example/api/",
     "NOCTURNA_ADMIN_EMAIL": "admin@example.com",
@@ -24,6 +26,8 @@ def test_the_environment_alone_is_enough_for_one_token(tmp_path: Path) -> None:
     assert token.stores == ("dotenv:.env", "dotenv:b.env")
     assert (token.renew_before, token.validity) == (7 * DAY, 90 * DAY)
     assert (token.scope, token.probe) == (None, True)
+    assert (token.retire, token.rotation_timeout) == (None, timedelta(minutes=2))
+    assert (token.hooks, token.hook_timeout, token.notify) == ((), timedelta(minutes=1), ())
     assert settings.folder == tmp_path
     assert settings.api.url == "https://nocturna.example/api"
     assert settings.api.admin_email
@@ -36,10 +40,20 @@ def test_the_environment_sets_how_the_token_is_renewed(tmp_path: Path) -> None:
         "ROTATOR_RENEW_BEFORE": "12h",
         "ROTATOR_VALIDITY": "30d",
         "ROTATOR_SCOPE": "charts",
-        "ROTATOR_RETIRE": "never",
+        "ROTATOR_RETIRE": "1d",
+        "ROTATOR_ROTATION_TIMEOUT": "5m",
+        "ROTATOR_HOOK_TIMEOUT": "90s",
+        "ROTATOR_NOTIFY": " json://a.example/?x=1,2\n  mailto://b.example ",
     }
     [token] = load(tmp_path, variables=variables).tokens
     assert (token.renew_before, token.validity, token.scope) == (DAY / 2, 30 * DAY, "charts")
+    assert (token.retire, token.rotation_timeout) == (DAY, timedelta(minutes=5))
+    assert token.hook_timeout == timedelta(seconds=90)
+    assert [url.get() for url in token.notify] == ["json://a.example/?x=1,2", "mailto://b.example"]
+    assert [url.origin for url in token.notify] == [
+        "environment: ROTATOR_NOTIFY: URL 1",
+        "environment: ROTATOR_NOTIFY: URL 2",
+    ]
 
 
 def test_empty_variables_count_as_not_set(tmp_path: Path) -> None:
@@ -150,7 +164,7 @@ def test_a_token_in_the_wrong_variable_is_not_shown(
 ) -> None:
     secret = api.issue()
     with pytest.raises(ConfigError, match="<token>") as caught:
-        composition.rotations(load(tmp_path, variables={name: secret}), [], clock)
+        composition.rotations(load(tmp_path, variables={name: secret}), [], clock, Ledger())
     assert secret[:20] not in str(caught.value)
 
 
@@ -178,6 +192,8 @@ def test_a_password_of_bytes_that_are_no_text_is_not_shown(tmp_path: Path) -> No
         ("NOCTURNA_ADMIN_PASSWRD", "NOCTURNA_ADMIN_PASSWORD"),
         ("NOCTURNA_ADMIN_PASSWORT_FILE", "NOCTURNA_ADMIN_PASSWORD_FILE"),
         ("NOCTURNA_API_URI", "NOCTURNA_API_URL"),
+        ("ROTATOR_NOTIFYS", "ROTATOR_NOTIFY"),
+        ("ROTATOR_HOOKS_TIMEOUT", "ROTATOR_HOOK_TIMEOUT"),
     ],
 )
 def test_a_misspelled_variable_is_a_mistake(tmp_path: Path, found: str, expected: str) -> None:
@@ -202,14 +218,21 @@ def test_a_variable_of_somebody_else_is_left_alone(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("ROTATOR_RENEW_BEFORE", "7", "a duration above zero, such as 7d, 12h or 90m"),
-        ("ROTATOR_VALIDITY", "90 days", "a duration above zero, such as 7d, 12h or 90m"),
+        ("ROTATOR_RENEW_BEFORE", "7", DURATION),
+        ("ROTATOR_VALIDITY", "90 days", DURATION),
         ("ROTATOR_VALIDITY", "366d", "whole days from 1d to 365d"),
         ("ROTATOR_VALIDITY", "12h", "whole days from 1d to 365d"),
         ("ROTATOR_VALIDITY", "7d", "more than renew_before (7 days)"),
         ("ROTATOR_RENEW_BEFORE", "90d", "less than validity (90 days)"),
         ("ROTATOR_SCOPE", " ", "a text"),
-        ("ROTATOR_RETIRE", "now", '"never": the old token is left to expire'),
+        (
+            "ROTATOR_RETIRE",
+            "later",
+            '"never", "now" or how long the old token stays valid, such as 1d or 12h',
+        ),
+        ("ROTATOR_ROTATION_TIMEOUT", "2", DURATION),
+        ("ROTATOR_ROTATION_TIMEOUT", "61m", "a duration from 1s to 1h"),
+        ("ROTATOR_HOOK_TIMEOUT", "1d", "a duration from 1s to 1h"),
     ],
 )
 def test_a_wrong_value_names_the_variable_and_what_was_expected(

@@ -5,6 +5,7 @@ import pytest
 
 from rotator import composition
 from rotator.errors import ConfigError
+from rotator.ledger import Ledger
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -19,6 +20,7 @@ admin_password_file = "secrets/password"
 renew_before = "3d"
 scope = "charts"
 probe = false
+retire = "now"
 
 [[token]]
 name = "luna-bot"
@@ -30,6 +32,7 @@ stores = ["dotenv:sol.env"]
 renew_before = "14d"
 validity = "365d"
 probe = true
+retire = "never"
 """
 
 
@@ -42,9 +45,9 @@ def test_a_file_holds_many_tokens(tmp_path: Path) -> None:
 def test_defaults_count_where_a_token_says_nothing(tmp_path: Path) -> None:
     luna, sol = load(tmp_path, TWO).tokens
     assert (luna.renew_before, luna.validity) == (3 * DAY, 90 * DAY)
-    assert (luna.scope, luna.probe) == ("charts", False)
+    assert (luna.scope, luna.probe, luna.retire) == ("charts", False, timedelta())
     assert (sol.renew_before, sol.validity) == (14 * DAY, 365 * DAY)
-    assert (sol.scope, sol.probe) == ("charts", True)
+    assert (sol.scope, sol.probe, sol.retire) == ("charts", True, None)
 
 
 @pytest.mark.parametrize("absolute", [False, True])
@@ -58,7 +61,7 @@ def test_relative_files_start_at_the_folder_of_the_config(
     assert settings.folder == tmp_path / "conf"
     assert settings.api.admin_password
     assert settings.api.admin_password.get() == "from the file"
-    luna, _ = composition.rotations(settings, [], clock)
+    luna, _ = composition.rotations(settings, [], clock, Ledger())
     report = luna.check(probe=False)
     assert report.stores[0].store == f"dotenv://{tmp_path}/conf/luna.env#TOKEN"
 
@@ -139,7 +142,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, named: str, why:
 def test_what_is_missing_is_looked_for_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
     settings = load(tmp_path, "[defaults]\n")
     with pytest.raises(ConfigError, match=r"rotator.toml: found no \[\[token\]\]"):
-        composition.rotations(settings, [], clock)
+        composition.rotations(settings, [], clock, Ledger())
     with pytest.raises(ConfigError, match=r"rotator.toml: \[api\] url: found nothing"):
         composition.require_url(settings.api)
 

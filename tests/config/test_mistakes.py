@@ -4,6 +4,7 @@ import pytest
 
 from rotator import composition
 from rotator.errors import ConfigError
+from rotator.ledger import Ledger
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -13,7 +14,8 @@ IN_API = "rotator.toml: [api] "
 IN_TOKEN = 'rotator.toml: [[token]] "luna" '
 NAME = "expected a name of letters, digits and . _ - (64 at most)"
 STORES = 'expected a list of store URLs such as ["dotenv:.env"]'
-DURATION = "expected a duration above zero, such as 7d, 12h or 90m"
+DURATION = "expected a duration above zero, such as 7d, 12h, 90m or 30s"
+RETIRE = 'expected "never", "now" or how long the old token stays valid, such as 1d or 12h'
 
 
 MISTAKES = [
@@ -56,10 +58,20 @@ MISTAKES = [
     (f"{TOKEN}scope = 5", f"{IN_TOKEN}scope: found 5, expected a text"),
     (f'{TOKEN}scope = ""', f'{IN_TOKEN}scope: found "", expected a text'),
     (f'{TOKEN}scope = "a\\nb"', f'{IN_TOKEN}scope: found "a\\nb", expected a text'),
-    (
-        f'{TOKEN}retire = "now"',
-        f'{IN_TOKEN}retire: found "now", expected "never": the old token is left to expire',
+    *(
+        (f"{TOKEN}retire = {value}", f"{IN_TOKEN}retire: found {value}, {RETIRE}")
+        for value in ('"later"', '"0d"', '""', "5", "false")
     ),
+    *(
+        (
+            f'{TOKEN}{key} = "{value}"',
+            f'{IN_TOKEN}{key}: found "{value}", expected a duration from 1s to 1h',
+        )
+        for key in ("rotation_timeout", "hook_timeout")
+        for value in ("3601s", "61m", "2h", "1d")
+    ),
+    (f"{TOKEN}rotation_timeout = 2", f"{IN_TOKEN}rotation_timeout: found 2, {DURATION}"),
+    (f'{TOKEN}hook_timeout = "0s"', f'{IN_TOKEN}hook_timeout: found "0s", {DURATION}'),
     *(
         (
             f'{TOKEN}renew_before = "1m"\nvalidity = "{validity}"',
@@ -94,7 +106,7 @@ MISTAKES = [
     ),
     (
         f'{TOKEN}retire = "{"x" * 90}"',
-        f'{IN_TOKEN}retire: found "{"x" * 59}…, expected "never": the old token is left to expire',
+        f'{IN_TOKEN}retire: found "{"x" * 59}…, {RETIRE}',
     ),
 ]
 
@@ -108,6 +120,14 @@ def test_a_mistake_is_one_line_with_place_found_and_expected(
     tmp_path: Path, toml: str, message: str
 ) -> None:
     assert mistake(tmp_path, toml) == message
+
+
+def test_both_ends_of_a_timeout_are_allowed(tmp_path: Path) -> None:
+    for timeout in ("1s", "3600s", "60m", "1h"):
+        toml = f'{TOKEN}rotation_timeout = "{timeout}"\nhook_timeout = "{timeout}"'
+        [token] = load(tmp_path, toml).tokens
+        assert token.rotation_timeout == token.hook_timeout
+        assert token.hook_timeout.total_seconds() in (1, 3600)
 
 
 def test_both_ends_of_the_validity_are_allowed(tmp_path: Path) -> None:
@@ -136,7 +156,7 @@ def test_the_same_store_twice_is_a_mistake_however_it_is_written(
     other = other.format(folder=tmp_path)
     settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["{other}"]')
     with pytest.raises(ConfigError) as caught:
-        composition.rotations(settings, [], clock)
+        composition.rotations(settings, [], clock, Ledger())
     assert str(caught.value) == (
         f'rotator.toml: [[token]] "sol" stores: found dotenv://{tmp_path}/.env'
         "#NOCTURNA_SERVICE_TOKEN a second time (also in luna), expected each store once"
@@ -147,7 +167,10 @@ def test_another_variable_of_the_same_file_is_another_store(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["dotenv:.env#SOL"]')
-    assert [each.name for each in composition.rotations(settings, [], clock)] == ["luna", "sol"]
+    assert [each.name for each in composition.rotations(settings, [], clock, Ledger())] == [
+        "luna",
+        "sol",
+    ]
 
 
 def test_a_broken_store_url_is_told_with_its_token(tmp_path: Path, clock: FakeClock) -> None:
@@ -155,4 +178,4 @@ def test_a_broken_store_url_is_told_with_its_token(tmp_path: Path, clock: FakeCl
     with pytest.raises(
         ConfigError, match=r'"luna" stores: no installed package serves floppy: stores'
     ):
-        composition.rotations(settings, [], clock)
+        composition.rotations(settings, [], clock, Ledger())

@@ -170,8 +170,9 @@ def test_a_token_that_is_left_alone_though_unusable_is_told_and_looked_at_again_
     watch.start()
     watch.world.api.revoke(str(watch.world.token().token_id))
     watch.scheduler.step(timedelta(minutes=54))
-    errors = [r.message for r in caplog.records if r.levelno == logging.ERROR]
+    errors = [r.message for r in caplog.records if r.levelno == logging.CRITICAL]
     assert "left alone" in errors[0]
+    assert "the bot has no working token" in errors[0]
     watch.scheduler.step(timedelta(minutes=15))
     assert watch.world.api.accepts(watch.world.secret())
 

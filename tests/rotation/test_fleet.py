@@ -1,8 +1,9 @@
 import threading
 
 from rotator import fleet
+from rotator.order import Order
 from rotator.report import Action, Report
-from rotator.rotation import Order, Rotation
+from rotator.rotation import Rotation
 from tests.support.world import LOGIN, World
 
 

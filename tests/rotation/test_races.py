@@ -1,8 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+from rotator.order import Order
 from rotator.report import Action, Report
-from rotator.rotation import Order
 from tests.support.world import LOGIN, World
 
 RIVALS = 8

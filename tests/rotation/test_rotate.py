@@ -3,9 +3,9 @@ from datetime import timedelta
 import pytest
 
 from rotator.journal import Journal
+from rotator.order import Order
 from rotator.policy import Status
 from rotator.report import Action
-from rotator.rotation import Order
 from rotator.sandbox import Fault
 from rotator.store import Entry
 from rotator.tokens import ServiceToken

@@ -1,14 +1,21 @@
 """One token in real stores, an API that listens, and a clock that stands still."""
 
 import re
+import time
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from rotator import composition
+from rotator.holdings import Fleet
+from rotator.hooks import Hooks
+from rotator.ledger import Ledger
 from rotator.registry import Backends
 from rotator.rotation import Rotation
 from rotator.sandbox import Sandbox
 from rotator.settings import ApiSettings, Secret, TokenSettings
+from rotator.shared import Shared
 from rotator.store import SecretStore
 from rotator.times import Clock
 from rotator.tokens import ServiceToken
@@ -18,6 +25,20 @@ MINT = ("POST", "/auth/admin/service-tokens", 200)
 LOGIN = ("POST", "/auth/login", 200)
 EXCHANGE = "/auth/service-token/refresh"
 VARIABLE = re.compile(r"^NOCTURNA_SERVICE_TOKEN=(.*)$", re.MULTILINE)
+
+
+NO_HOOKS = Hooks((), (), timedelta(seconds=1), {})
+
+
+class Changes(TypedDict, total=False):
+    """Settings that differ from the usual ones."""
+
+    name: str
+    validity: timedelta
+    scope: str | None
+    probe: bool
+    retire: timedelta | None
+    rotation_timeout: timedelta
 
 
 class World:
@@ -45,25 +66,31 @@ class World:
     def rotation(  # noqa: PLR0913 - what may differ, by name
         self,
         *stores: SecretStore,
-        validity: timedelta = timedelta(days=90),
-        scope: str | None = None,
-        probe: bool = True,
-        name: str = "luna-bot",
+        fleet: Sequence[SecretStore] | None = None,
         api: composition.OpenApi | None = None,
         clock: Clock | None = None,
+        ledger: Ledger | None = None,
+        hooks: Hooks | None = None,
+        sleep: Callable[[float], object] | None = None,
+        **settings: Unpack[Changes],
     ) -> Rotation:
         """Return a rotation of these stores (`.env` by default) with an API session of its own."""
-        settings = TokenSettings(
-            name=name,
-            origin="test",
-            stores=(),
-            validity=validity,
-            scope=scope,
-            probe=probe,
+        own = stores or (self.store(),)
+        shared = Shared(
+            api or self.open_api(),
+            clock or self.clock,
+            ledger or Ledger(),
+            Fleet(lambda: own if fleet is None else fleet, time.monotonic),
+            sleep or self.sleep,
         )
-        return Rotation(
-            settings, stores or (self.store(),), api or self.open_api(), clock or self.clock
+        token = TokenSettings(
+            **{"name": "luna-bot", "origin": "test", "stores": (), **settings}  # type: ignore[arg-type] # a TypedDict
         )
+        return Rotation(token, own, hooks or NO_HOOKS, shared)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass as the clock has it."""
+        self.clock.advance(timedelta(seconds=seconds))
 
     def open_api(self) -> composition.OpenApi:
         email = Secret("test", value=self.api.admin_email)

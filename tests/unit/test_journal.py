@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.journal import Journal
+from rotator.journal import Intent, Journal, Owed, scope_digest
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
-TAG_VALUE = re.compile(r"[A-Za-z0-9 _.:/=+@-]{0,256}")
+TAG_LETTERS = re.compile(r"[A-Za-z0-9 _.:/=+@-]*")
 EMPTY = Journal()
 MINTED = datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)
 
@@ -20,18 +20,96 @@ moments = st.none() | st.datetimes(
     datetime(2999, 1, 1),  # noqa: DTZ001 - the same
     timezones=zones,
 )
+whole_seconds = st.datetimes(
+    datetime(2020, 1, 2),  # noqa: DTZ001 - the same
+    datetime(2999, 1, 1),  # noqa: DTZ001 - the same
+    timezones=st.just(UTC),
+).map(lambda moment: moment.replace(microsecond=0))
+digests = st.from_regex(r"[0-9a-f]{8}", fullmatch=True)
+known_ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
+intents = st.builds(
+    Intent,
+    run=st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
+    begun_at=whole_seconds,
+    days=st.none() | st.integers(1, 365),
+    scope=st.builds(scope_digest, st.none() | st.text()),
+    token_id=ids,
+)
 journals = st.builds(Journal, token_id=ids, previous_token_id=ids, minted_at=moments)
+busy_journals = st.builds(
+    Journal,
+    token_id=ids,
+    previous_token_id=ids,
+    minted_at=moments,
+    intents=st.lists(intents, max_size=8).map(tuple),
+    owed=st.lists(st.builds(Owed, known_ids, whole_seconds), max_size=9).map(tuple),
+    hooks=st.lists(digests, unique=True).map(tuple),
+)
 
 
-@given(journals)
+@given(busy_journals)
 def test_what_is_written_is_read_again_to_the_second(journal: Journal) -> None:
     whole = journal.minted_at and journal.minted_at.replace(microsecond=0)
     assert Journal.from_text(journal.to_text()) == replace(journal, minted_at=whole)
 
 
-@given(journals)
-def test_the_text_fits_an_aws_tag(journal: Journal) -> None:
-    assert TAG_VALUE.fullmatch(journal.to_text())
+@given(busy_journals)
+def test_the_text_is_made_of_what_every_store_takes(journal: Journal) -> None:
+    assert TAG_LETTERS.fullmatch(journal.to_text())
+
+
+@given(journals, st.builds(Owed, known_ids.filter(lambda known: len(known) <= 36), whole_seconds))
+def test_at_rest_it_fits_one_aws_tag(journal: Journal, owed: Owed) -> None:
+    assert len(journal.to_text()) <= 256
+    uuids = Journal("t" * 36, "p" * 36, MINTED, owed=(owed,), hooks=("0123abcd",))
+    assert len(uuids.to_text()) <= 256
+
+
+def test_each_kind_of_record_is_a_word_of_its_own() -> None:
+    journal = Journal(
+        intents=(Intent("0123456789ab", MINTED, None, "89abcdef", "5f0c"),),
+        owed=(Owed("1b2d", MINTED),),
+        hooks=("01234567",),
+    )
+    assert journal.to_text() == (
+        "v=1 intent=0123456789ab/2026-11-23T09:12:33Z/eternal/89abcdef/5f0c"
+        " owed=1b2d@2026-11-23T09:12:33Z hook=01234567"
+    )
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "intent=0123456789ab",
+        "intent=0123456789ab/2026-11-23T09:12:33Z/0/89abcdef",
+        "intent=0123456789ab/2026-11-23T09:12:33Z/1000/89abcdef",
+        "intent=0123456789ab/2026-11-33T09:12:33Z/90/89abcdef",
+        "intent=0123456789ab/2026-11-23T09:12:33Z/90/89abcdef/../etc",
+        "intent=0123456789ab/2026-11-23T09:12:33Z/90/89abcdef/",
+        "owed=1b2d",
+        "owed=@2026-11-23T09:12:33Z",
+        "owed=../../x@2026-11-23T09:12:33Z",
+        "hook=$(reboot)",
+        "hook=",
+    ],
+)
+def test_a_record_that_is_not_understood_is_ignored(word: str) -> None:
+    assert Journal.from_text(f"v=1 token=a {word} previous=b") == Journal("a", "b")
+
+
+def test_an_intent_takes_the_place_of_an_earlier_state_of_itself() -> None:
+    intent = Intent("0123456789ab", MINTED, 90, "89abcdef")
+    answered = intent._replace(token_id="t1")
+    journal = Journal("a").with_intent(intent).with_intent(answered)
+    assert journal.intents == (answered,)
+    assert journal.without_intents({intent.run}) == Journal("a")
+
+
+def test_of_more_than_eight_intents_the_oldest_is_forgotten() -> None:
+    journal = EMPTY
+    for number in range(9):
+        journal = journal.with_intent(Intent(f"{number:012x}", MINTED, 90, "89abcdef"))
+    assert [intent.run for intent in journal.intents] == [f"{n:012x}" for n in range(1, 9)]
 
 
 def test_the_text_is_what_the_module_promises() -> None:
@@ -85,5 +163,5 @@ def test_what_is_understood_counts_among_what_is_not() -> None:
 @given(st.text())
 def test_any_text_is_read_without_trouble_and_keeps_its_meaning(text: str) -> None:
     journal = Journal.from_text(f"v=1 {text}")
-    assert TAG_VALUE.fullmatch(journal.to_text())
+    assert TAG_LETTERS.fullmatch(journal.to_text())
     assert Journal.from_text(journal.to_text()) == journal

@@ -36,8 +36,14 @@ class Shelf:
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         raise NotImplementedError
 
+    def note(self, journal: Journal, *, expected: str) -> str:
+        raise NotImplementedError
+
     def hold(self) -> nullcontext[None]:
         return nullcontext()
+
+    def held_elsewhere(self) -> bool | None:
+        raise NotImplementedError
 
 
 def entry(secret: str, journal: Journal = Journal()) -> Entry:  # noqa: B008 - it is frozen
@@ -76,6 +82,8 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
             {"store": "d://broken", "status": "behind", "message": "the value is not a JWT"},
             {"store": "e://mute", "status": "unreachable", "message": "e://mute: no answer"},
         ],
+        "old_tokens": [],
+        "level": None,
         "error": "e://mute: no answer",
     }
 

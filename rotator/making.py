@@ -1,0 +1,130 @@
+"""Intend, mint, verify, promote: how a new token comes into its first store, or is undone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from rotator.errors import (
+    ApiError,
+    ConflictError,
+    MintOutcomeUnknownError,
+    RotatorError,
+    StoreError,
+    VerificationError,
+)
+from rotator.journal import Journal
+from rotator.ledger import Ledger
+from rotator.minting import Wish, give_back, mint, verify
+from rotator.reconciliation import Reconciler
+from rotator.record import Record, intend
+from rotator.survey import Reading
+from rotator.times import Clock, in_words
+from rotator.tokens import ServiceToken
+from rotator.writing import UncertainWriteError, promote
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import Minted, ServiceTokens
+
+
+class OvertakenError(StoreError):
+    """Another rotator was faster, and nothing of ours is left."""
+
+
+class Made(NamedTuple):
+    """A new token that its first store shows, with the journal beside it."""
+
+    token: ServiceToken
+    journal: Journal
+
+
+class Maker:
+    """Makes tokens, each in one attempt; `timeout` is the longest that one may take."""
+
+    def __init__(
+        self,
+        api: ServiceTokens,
+        reconciler: Reconciler,
+        ledger: Ledger,
+        clock: Clock,
+        timeout: timedelta,
+    ) -> None:
+        self._api = api
+        self._reconciler = reconciler
+        self._ledger = ledger
+        self._clock = clock
+        self._timeout = timeout
+
+    def make(self, first: Reading, wish: Wish, journal: Journal) -> Made:
+        """Return a new token that stands in the first store, with `journal` made to be about it.
+
+        Raises `OvertakenError`, `UncertainWriteError` when the store does not tell whether it took
+        the token, or the `RotatorError` that it failed with; the token then is revoked, or its
+        record stays for the next run.
+        """
+        self._api.log_in()  # the intent carries the server's time, and a login can take long
+        intent = intend(wish, self._api.now())
+        with self._ledger.minding(intent.run):
+            return self._attempted(Record(first, intent), wish, journal)
+
+    def _attempted(self, record: Record, wish: Wish, journal: Journal) -> Made:
+        try:
+            record = record.written()
+        except ConflictError as error:
+            raise OvertakenError(str(error)) from None
+        minted = self._minted(record, wish)
+        try:
+            record = record.about(minted.token_id).written()
+            token = verify(self._api, minted, wish, self._clock())
+            self._refuse_late(record, token)
+            about = record.settled_by(token, journal)
+            promote(record.reading, token, about)
+        except UncertainWriteError:
+            raise
+        except RotatorError as error:
+            raise self._undone(record.about(minted.token_id), minted, error) from None
+        return Made(token, about)
+
+    def _minted(self, record: Record, wish: Wish) -> Minted:
+        run = record.intent.run
+        try:
+            with self._ledger.minting():
+                minted = mint(self._api, wish)
+                self._ledger.got(run, minted.token_id)
+        except MintOutcomeUnknownError as error:
+            self._ledger.end(run)
+            raise self._searched(record, error) from None
+        except RotatorError:
+            record.close()
+            raise
+        return minted
+
+    def _searched(self, record: Record, error: MintOutcomeUnknownError) -> ApiError:
+        """Look for the token whose answer was lost, and revoke it; the error tells what came."""
+        found = self._reconciler.settle(self._api, [record.intent], self._timeout)
+        if record.intent.run in found.settled:
+            record.close()
+        return ApiError(f"{error}: {found.told or 'none is there yet; the next run looks again'}")
+
+    def _refuse_late(self, record: Record, token: ServiceToken) -> None:
+        # Others take this rotation for dead, and its token for left over, once its time is up.
+        if self._api.now() - record.intent.begun_at > self._timeout * 3 / 4:
+            raise VerificationError(
+                f"the new token {token.name} came too late: rotation_timeout"
+                f" ({in_words(self._timeout)}) is nearly over; run again when the API is faster"
+            )
+
+    def _undone(self, record: Record, minted: Minted, error: RotatorError) -> RotatorError:
+        failure = give_back(self._api, minted.token_id)
+        if failure is None:
+            record.close()
+        elif record.keep():
+            failure += "; the next run tries again"
+        else:
+            failure += f": revoke {minted.token_id} at the API by hand"
+        told = failure or "it was revoked"
+        if not isinstance(error, VerificationError):  # which has named it
+            told = f"the new token {minted.token_id} is not in use: {told}"
+        # Theirs is taken in silence only where nothing of ours is left to be told.
+        overtaken = isinstance(error, ConflictError) and failure is None
+        return (OvertakenError if overtaken else type(error))(f"{error}; {told}")

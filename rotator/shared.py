@@ -1,0 +1,26 @@
+"""What the rotations of one process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from rotator.holdings import Fleet
+from rotator.ledger import Ledger
+from rotator.times import Clock
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import ServiceTokens
+
+
+class Shared(NamedTuple):
+    """`api` connects at its first call, so that a look at a store costs none of it.
+
+    `sleep` takes seconds.
+    """
+
+    api: Callable[[], ServiceTokens]
+    clock: Clock
+    ledger: Ledger
+    fleet: Fleet
+    sleep: Callable[[float], object]

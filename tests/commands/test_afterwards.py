@@ -1,0 +1,127 @@
+"""What a rotation sets off, and what it says of old tokens, as a user meets it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from rotator.sandbox import Fault, Sandbox
+from rotator.tokens import ServiceToken
+from tests.support.process import Runner
+
+MINT = "POST /auth/admin/service-tokens"
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the URL of a place for notices, and what arrives there."""
+    arrived: list[dict[str, Any]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            arrived.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+            """Keep quiet."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"json://user:notify-password@127.0.0.1:{server.server_port}/", arrived
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def configured(rotator: Runner, api: Sandbox, **keys: object) -> None:
+    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in keys.items())
+    (rotator.folder / "rotator.toml").write_text(
+        f'[[token]]\nname = "luna"\nstores = ["dotenv:.env"]\n{lines}'
+    )
+    rotator.env.pop("ROTATOR_STORE", None)
+    rotator.write_env(api.issue(days=3))
+
+
+def test_a_rotation_is_announced_and_its_hooks_are_run(rotator: Runner, api: Sandbox) -> None:
+    with listener() as (url, arrived):
+        hook = ["sh", "-c", "echo $ROTATOR_NAME $NOCTURNA_ADMIN_PASSWORD_FILE > ran"]
+        configured(rotator, api, hooks=[hook], notify=[url])
+        result = rotator("rotate")
+    assert (result.status, result.err) == (0, "")
+    assert (rotator.folder / "ran").read_text() == "luna\n"
+    assert [notice["title"] for notice in arrived] == ["luna: token renewed"]
+    assert str(api.tokens[-1].id) in arrived[0]["message"]
+
+
+def test_a_failure_is_announced_with_its_urgency(rotator: Runner, api: Sandbox) -> None:
+    with listener() as (url, arrived):
+        configured(rotator, api, notify=[url])
+        api.misbehave(Fault.status(403), MINT)
+        result = rotator("rotate")
+    assert result.status == 1
+    assert result.err.startswith("rotator: error: luna: mint a service token: ")
+    assert "the token still lives 3 days: 3 attempts left, with one run a day" in result.err
+    (notice,) = arrived
+    assert notice["title"] == "luna: rotation failed"
+    assert "luna (error): mint a service token" in notice["message"]
+
+
+def test_a_dry_run_announces_nothing(rotator: Runner, api: Sandbox) -> None:
+    with listener() as (url, arrived):
+        configured(rotator, api, notify=[url])
+        api.misbehave(Fault.status(403), "GET /auth/admin/verify")
+        assert rotator("rotate", "--dry-run").status == 1
+    assert arrived == []
+
+
+def test_a_failed_hook_makes_the_run_fail_until_it_worked(rotator: Runner, api: Sandbox) -> None:
+    configured(rotator, api, hooks=[["sh", "-c", "echo cannot restart; test -e mended"]])
+    result = rotator("rotate")
+    assert (result.status, "luna: rotated (expiring)" in result.out) == (1, True)
+    assert "the hook sh ended with exit status 1" in result.err
+    assert "luna: the hook sh: cannot restart" in result.err
+    (rotator.folder / "mended").touch()
+    assert rotator("rotate").status == 0
+
+
+def test_an_old_token_that_is_revoked_is_told_with_what_that_means(
+    rotator: Runner, api: Sandbox
+) -> None:
+    old = api.issue(days=3)
+    rotator.write_env(old)
+    result = rotator("rotate", ROTATOR_RETIRE="now")
+    old_id = ServiceToken.parse(old).token_id
+    assert f"the old token {old_id} was revoked: it can no longer be exchanged" in result.out
+    assert result.err == ""
+
+
+def test_after_a_leak_the_steps_that_remain_are_listed(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=60))
+    result = rotator("rotate", "--force", "--revoke-old")
+    assert result.status == 0
+    assert "after a leak, this remains to be done by hand" in result.err
+    assert "Only another signing key" in result.err
+    assert len(api.live_tokens()) == 1
+
+
+def test_old_tokens_stand_in_the_json(rotator: Runner, api: Sandbox) -> None:
+    old = api.issue(days=3)
+    rotator.write_env(old)
+    (report,) = rotator("rotate", "--json", ROTATOR_RETIRE="now").json
+    (retired,) = report["old_tokens"]
+    assert retired["token_id"] == ServiceToken.parse(old).token_id
+    assert (retired["state"], retired["message"]) == ("revoked", None)
+
+
+def test_the_id_of_a_shown_token_whose_answer_was_lost_is_told(
+    rotator: Runner, api: Sandbox
+) -> None:
+    api.misbehave(Fault.reset_after(), MINT)
+    result = rotator("mint", "--show")
+    assert (result.status, result.out) == (1, "")
+    assert f"{api.tokens[-1].id}, which came of it, was revoked" in result.err
+    assert api.live_tokens() == []

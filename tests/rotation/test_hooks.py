@@ -1,0 +1,102 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import StoreError
+from rotator.hooks import Hooks
+from rotator.order import Order
+from rotator.report import Action
+from rotator.retirement import OldState
+from tests.support.stores import Failing, MeddledStore
+from tests.support.world import World
+
+FULL = StoreError("b.env: the disk is full")
+
+
+@pytest.fixture
+def log(world: World) -> Path:
+    """The file in which the hook of these tests notes that it ran."""
+    world.put(world.api.issue(days=3))
+    return world.folder / "hook.log"
+
+
+def hooks(log: Path, *more: str) -> Hooks:
+    """Return a hook that works, after one that fails where `more` says so."""
+    scripts = [*more, 'echo "$ROTATOR_NAME $ROTATOR_TOKEN_ID $ROTATOR_STORES" >> "$0"']
+    commands = [["/bin/sh", "-c", script, str(log)] for script in scripts]
+    return Hooks(commands, (), timedelta(seconds=30), {})
+
+
+def runs(log: Path) -> list[str]:
+    return log.read_text().splitlines() if log.exists() else []
+
+
+def test_a_hook_runs_once_after_a_rotation(world: World, log: Path) -> None:
+    rotation = world.rotation(hooks=hooks(log))
+    report = rotation.rotate(Order())
+    assert report.error is None
+    assert runs(log) == [f"luna-bot {report.token_id} {world.store().url}"]
+    assert "hook=" not in (world.folder / ".env").read_text()
+    rotation.rotate(Order())
+    assert len(runs(log)) == 1
+
+
+def test_nothing_runs_where_nothing_was_rotated(world: World, log: Path) -> None:
+    world.put(world.api.issue(days=60))
+    world.rotation(hooks=hooks(log)).rotate(Order())
+    assert runs(log) == []
+
+
+def test_a_hook_that_fails_is_run_again_by_the_next_run_and_the_others_are_not(
+    world: World, log: Path
+) -> None:
+    broken = f'test -e "{log}.mended"'
+    report = world.rotation(hooks=hooks(log, broken)).rotate(Order())
+    assert report.action is Action.ROTATED
+    assert "the hook /bin/sh ended with exit status 1" in str(report.error)
+    report = world.rotation(hooks=hooks(log, broken)).rotate(Order())
+    assert report.action is Action.KEPT
+    assert "exit status 1" in str(report.error)
+    Path(f"{log}.mended").touch()
+    assert world.rotation(hooks=hooks(log, broken)).rotate(Order()).error is None
+    assert len(runs(log)) == 1
+    assert "hook=" not in (world.folder / ".env").read_text()
+
+
+def test_a_hook_that_is_not_configured_any_more_is_forgotten(world: World, log: Path) -> None:
+    world.rotation(hooks=hooks(log, "false")).rotate(Order())
+    assert world.rotation(hooks=hooks(log)).rotate(Order()).error is None
+    assert "hook=" not in (world.folder / ".env").read_text()
+
+
+def test_the_old_token_lives_until_the_hooks_have_worked(world: World, log: Path) -> None:
+    old = world.secret()
+    broken = f'test -e "{log}.mended"'
+    report = world.rotation(hooks=hooks(log, broken), retire=timedelta()).rotate(Order())
+    assert [each.state for each in report.old_tokens] == [OldState.WAITING]
+    assert world.api.accepts(old)
+    Path(f"{log}.mended").touch()
+    report = world.rotation(hooks=hooks(log, broken), retire=timedelta()).rotate(Order())
+    assert [each.state for each in report.old_tokens] == [OldState.REVOKED]
+    assert not world.api.accepts(old)
+
+
+def test_a_store_that_gets_the_token_later_sets_off_the_hooks_again(
+    world: World, log: Path
+) -> None:
+    full = MeddledStore(world.store("b.env"), before_write=Failing(FULL))
+    world.rotation(world.store(), full, hooks=hooks(log)).rotate(Order())
+    report = world.rotation(world.store(), world.store("b.env"), hooks=hooks(log)).rotate(Order())
+    assert (report.action, report.error) == (Action.CONVERGED, None)
+    assert [line.count("dotenv:") for line in runs(log)] == [1, 2]
+
+
+def test_a_hook_finds_the_new_token_in_the_store(world: World, log: Path) -> None:
+    script = f'grep -c "^NOCTURNA_SERVICE_TOKEN=$(cat {log}.old)$" "{world.folder}/.env" >> "$0"'
+    Path(f"{log}.old").write_text(world.secret())
+    copies = Hooks(
+        [["/bin/sh", "-c", script + "; true", str(log)]], (), timedelta(seconds=9), {"PATH": "/bin"}
+    )
+    world.rotation(hooks=copies).rotate(Order())
+    assert runs(log) == ["0"]

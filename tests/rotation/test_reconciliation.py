@@ -1,0 +1,277 @@
+from datetime import timedelta
+
+import pytest
+import requests
+
+from rotator.errors import StoreUnreachableError
+from rotator.order import Order
+from rotator.report import Action
+from rotator.sandbox import Fault
+from tests.support.leftovers import Leftovers
+from tests.support.stores import Failing, MeddledStore, SharedStore
+from tests.support.world import EXCHANGE, World
+
+CALL_MINT = "POST /auth/admin/service-tokens"
+CALL_LIST = "GET /auth/admin/service-tokens"
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+DOWN = StoreUnreachableError("b.env does not answer")
+
+
+@pytest.fixture
+def left(world: World) -> Leftovers:
+    """Leftovers beside a token that is fine."""
+    world.put(world.api.issue(days=60))
+    return Leftovers(world)
+
+
+def live_ids(world: World) -> set[str]:
+    return {row.id for row in world.api.live_tokens()}
+
+
+def intents(world: World, file: str = ".env") -> int:
+    return (world.folder / file).read_text().count("intent=")
+
+
+def used(world: World, secret: str) -> None:
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=9).ok
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.reset_after(),
+        Fault.server_error(),
+        Fault.html(200, work=True),
+        Fault.empty_body(),
+        Fault.truncated(),
+        Fault.json_of({"token_id": "x"}),
+    ],
+    ids=["reset", "500 with token", "page", "empty", "truncated", "half"],
+)
+def test_a_mint_whose_answer_is_lost_is_found_and_revoked_at_once(
+    world: World, fault: Fault
+) -> None:
+    old = world.api.issue(days=3)
+    world.put(old)
+    world.api.misbehave(fault, CALL_MINT)
+    report = world.rotation().rotate(Order())
+    lost = next(row for row in world.api.tokens if row.secret != old)
+    assert f"{lost.id}, which came of it, was revoked; run again" in str(report.error)
+    assert [row.secret for row in world.api.live_tokens()] == [old]
+    assert intents(world) == 0
+    assert world.rotation().rotate(Order()).action is Action.ROTATED
+
+
+def test_a_mint_that_never_happened_stays_noted_until_it_cannot_happen_any_more(
+    world: World,
+) -> None:
+    world.put(world.api.issue(days=3))
+    world.api.misbehave(Fault.reset_before(), CALL_MINT)
+    report = world.rotation().rotate(Order())
+    assert "none is there yet; the next run looks again" in str(report.error)
+    assert intents(world) == 1
+    assert world.rotation().rotate(Order()).action is Action.ROTATED
+    assert intents(world) == 1
+    world.clock.advance(3 * MINUTE + SECOND)
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.error) == (Action.KEPT, None)
+    assert intents(world) == 0
+
+
+def test_a_mint_that_happens_after_everybody_looked_is_found_by_the_next_run(
+    world: World, left: Leftovers
+) -> None:
+    left.intent(world.store())
+    world.clock.advance(5 * SECOND)
+    world.rotation().rotate(Order())
+    late = left.token()
+    assert world.rotation().rotate(Order()).error is None
+    assert late.id not in live_ids(world)
+    assert intents(world) == 0
+
+
+def test_a_token_whose_id_was_noted_is_revoked_though_it_was_tried(
+    world: World, left: Leftovers
+) -> None:
+    row = left.token()
+    used(world, row.secret)
+    left.intent(world.store(), token_id=row.id)
+    assert world.rotation().rotate(Order()).error is None
+    assert row.id not in live_ids(world)
+
+
+def test_a_token_whose_id_was_noted_and_that_somebody_uses_is_left_alone_and_told(
+    world: World, left: Leftovers
+) -> None:
+    row = left.token()
+    left.intent(world.store(), token_id=row.id)
+    world.clock.advance(timedelta(days=1))
+    used(world, row.secret)
+    assert f"{row.id}, from a rotation that was cut off, is in use" in str(
+        world.rotation().rotate(Order()).error
+    )
+    assert row.id in live_ids(world)
+    assert world.rotation().rotate(Order()).error is None
+
+
+def test_a_noted_token_that_did_arrive_is_no_leftover(world: World, left: Leftovers) -> None:
+    row = left.token()
+    world.put(row.secret)
+    left.intent(world.store(), token_id=row.id)
+    assert world.rotation().rotate(Order()).error is None
+    assert (world.secret(), intents(world)) == (row.secret, 0)
+    assert row.id in live_ids(world)
+
+
+@pytest.mark.parametrize("days", [90, None], ids=["90 days", "eternal"])
+def test_a_leftover_is_known_by_what_was_wished(
+    world: World, left: Leftovers, days: int | None
+) -> None:
+    left.intent(world.store(), days=days, scope="charts")
+    ours = left.token(days=days, scope="charts")
+    others = [
+        left.token(days=days, scope="calculations"),
+        left.token(days=30, scope="charts"),
+        left.token(days=days, scope="charts", age=2 * MINUTE),
+    ]
+    tried = left.token(days=days, scope="charts")
+    used(world, tried.secret)
+    assert world.rotation().rotate(Order()).error is None
+    assert ours.id not in live_ids(world)
+    assert {row.id for row in (*others, tried)} <= live_ids(world)
+
+
+def test_a_token_of_another_admin_is_never_suspected(world: World, left: Leftovers) -> None:
+    left.intent(world.store())
+    world.api.add_user("other@example.com", "password of another", is_admin=True)
+    headers = {"Authorization": f"Bearer {world.api.access_token('other@example.com')}"}
+    url = f"{world.api.url}/auth/admin/service-tokens"
+    made = requests.post(url, json={"days": 90}, headers=headers, timeout=9).json()
+    assert world.rotation().rotate(Order()).error is None
+    assert made["token_id"] in live_ids(world)
+
+
+def test_where_strangers_look_alike_nothing_is_revoked_and_each_is_named(
+    world: World, left: Leftovers
+) -> None:
+    left.intent(world.store())
+    ours, theirs = left.token(), left.token()
+    report = world.rotation().rotate(Order())
+    assert report.action is Action.KEPT
+    assert all(row.id in str(report.error) for row in (ours, theirs))
+    assert {ours.id, theirs.id} <= live_ids(world)
+    assert intents(world) == 1
+    used(world, theirs.secret)  # its owner puts it to use
+    assert world.rotation().rotate(Order()).error is None
+    assert ours.id not in live_ids(world)
+    assert theirs.id in live_ids(world)
+
+
+def test_a_token_that_is_due_is_rotated_though_a_leftover_is_not_clear(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    left = Leftovers(world)
+    left.intent(world.store())
+    left.token()
+    left.token()
+    report = world.rotation().rotate(Order())
+    assert report.action is Action.ROTATED
+    assert "cannot be told which" in str(report.error)
+    assert world.api.accepts(world.secret())
+    assert intents(world) == 1
+
+
+def test_as_many_leftovers_as_open_intents_are_all_ours(world: World, left: Leftovers) -> None:
+    world.put(world.api.issue(days=60), "b.env")
+    fleet = [world.store(), world.store("b.env")]
+    left.intent(world.store())
+    left.intent(world.store("b.env"))
+    rows = {left.token().id, left.token().id}
+    assert world.rotation(fleet=fleet).rotate(Order()).error is None
+    assert not rows & live_ids(world)
+
+
+def test_a_token_in_another_store_of_the_fleet_is_no_leftover(
+    world: World, left: Leftovers
+) -> None:
+    left.intent(world.store())
+    row = left.token()
+    world.put(row.secret, "b.env")
+    fleet = [world.store(), world.store("b.env")]
+    assert world.rotation(fleet=fleet).rotate(Order()).error is None
+    assert row.id in live_ids(world)
+
+
+def test_while_a_store_of_the_fleet_is_silent_nothing_is_revoked(
+    world: World, left: Leftovers
+) -> None:
+    left.intent(world.store())
+    row = left.token()
+    silent = MeddledStore(world.store("b.env"), before_read=Failing(DOWN))
+    report = world.rotation(fleet=[world.store(), silent]).rotate(Order())
+    assert f"{row.id} may be left over" in str(report.error)
+    assert row.id in live_ids(world)
+    assert intents(world) == 1
+
+
+def test_a_clock_that_is_wrong_by_hours_does_no_harm(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    world.api.misbehave(Fault.reset_after(), CALL_MINT)
+    world.api.misbehave(Fault.status(503), CALL_LIST, times=3)
+    ahead = world.clock.now + timedelta(hours=5)
+    world.rotation(clock=lambda: ahead).rotate(Order())
+    assert intents(world) == 1
+    behind = world.clock.now - timedelta(hours=5)
+    assert world.rotation(clock=lambda: behind).rotate(Order()).error is None
+    assert len(world.api.live_tokens()) == 2
+    assert intents(world) == 0
+
+
+def test_a_list_that_cannot_be_had_is_told_and_does_not_keep_the_token_from_its_renewal(
+    world: World,
+) -> None:
+    world.put(world.api.issue(days=3))
+    Leftovers(world).intent(world.store())
+    world.api.misbehave(Fault.status(503), CALL_LIST, times=None)
+    report = world.rotation().rotate(Order())
+    assert report.action is Action.ROTATED
+    assert "a mint that was cut off is not cleared up" in str(report.error)
+    assert intents(world) == 1
+
+
+def test_in_a_store_without_a_lock_a_fresh_intent_is_waited_for(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    store = SharedStore(world.store())
+    Leftovers(world).intent(store)
+    begun = world.clock.now
+    report = world.rotation(store).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.clock.now - begun > timedelta(minutes=2)
+
+
+def test_what_the_other_made_meanwhile_is_taken(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    store = SharedStore(world.store())
+    Leftovers(world).intent(store)
+    theirs = world.api.issue(days=90)
+    rotation = world.rotation(store, sleep=lambda _: world.put(theirs))
+    report = rotation.rotate(Order(force=True))
+    assert report.action is Action.SKIPPED
+    assert world.mints() == 0
+    assert world.secret() == theirs
+
+
+def test_a_token_that_a_living_rotator_may_have_made_is_not_revoked_before_it_is_done(
+    world: World, left: Leftovers
+) -> None:
+    world.put(world.api.issue(days=3), "b.env")
+    other = SharedStore(world.store("b.env"))
+    left.intent(world.store())
+    left.intent(other)
+    theirs = left.token()
+    rotation = world.rotation(
+        fleet=[world.store(), other], sleep=lambda _: world.put(theirs.secret, "b.env")
+    )
+    assert rotation.rotate(Order()).error is None
+    assert theirs.id in live_ids(world)

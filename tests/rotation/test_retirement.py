@@ -1,0 +1,200 @@
+from datetime import timedelta
+
+import pytest
+
+from rotator.errors import StoreError, StoreUnreachableError
+from rotator.order import Order
+from rotator.report import Action, Report
+from rotator.retirement import OldState
+from rotator.sandbox import Fault
+from rotator.tokens import ServiceToken
+from tests.support.stores import Failing, MeddledStore
+from tests.support.world import LOGIN, World
+
+NOW = timedelta()
+DAY = timedelta(days=1)
+DOWN = StoreUnreachableError("b.env does not answer")
+FULL = StoreError("b.env: the disk is full")
+CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
+
+
+@pytest.fixture
+def old(world: World) -> str:
+    secret = world.api.issue(days=3)
+    world.put(secret)
+    return secret
+
+
+def states(report: Report) -> list[OldState]:
+    return [each.state for each in report.old_tokens]
+
+
+def live(world: World) -> list[str]:
+    return [row.secret for row in world.api.live_tokens()]
+
+
+def journal(world: World, file: str = ".env") -> str:
+    return (world.folder / file).read_text()
+
+
+def test_unless_it_is_configured_the_old_token_is_left_to_expire(world: World, old: str) -> None:
+    report = world.rotation().rotate(Order())
+    assert states(report) == []
+    assert world.api.accepts(old)
+    assert "owed" not in journal(world)
+
+
+@pytest.mark.usefixtures("old")
+def test_now_means_at_the_end_of_the_same_run(world: World) -> None:
+    report = world.rotation(retire=NOW).rotate(Order())
+    assert (states(report), report.error) == ([OldState.REVOKED], None)
+    assert live(world) == [world.secret()]
+    assert "owed" not in journal(world)
+
+
+def test_a_grace_is_kept_and_survives_restarts(world: World, old: str) -> None:
+    world.rotation(retire=DAY).rotate(Order())
+    world.clock.advance(DAY - timedelta(minutes=1))
+    world.rotation(retire=DAY).rotate(Order())
+    assert world.api.accepts(old)
+    world.clock.advance(timedelta(minutes=1))
+    report = world.rotation(retire=DAY).rotate(Order())
+    assert (report.action, states(report)) == (Action.KEPT, [OldState.REVOKED])
+    assert live(world) == [world.secret()]
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_a_clock_that_is_ahead_does_not_cut_a_grace_short(
+    world: World, old: str, *, probe: bool
+) -> None:
+    world.rotation(retire=DAY).rotate(Order())
+    tomorrow = world.clock.now + DAY
+    rotation = world.rotation(retire=DAY, clock=lambda: tomorrow, probe=probe)
+    assert OldState.REVOKED not in states(rotation.rotate(Order()))
+    assert world.api.accepts(old)
+
+
+def test_a_clock_that_is_behind_does_not_keep_a_leaked_token_alive(world: World, old: str) -> None:
+    yesterday = world.clock.now - timedelta(hours=5)
+    rotation = world.rotation(clock=lambda: yesterday)
+    assert states(rotation.rotate(Order(revoke_old=True))) == [OldState.REVOKED]
+    assert not world.api.accepts(old)
+
+
+@pytest.mark.usefixtures("old")
+def test_what_is_not_yet_due_needs_no_login(world: World) -> None:
+    world.rotation(retire=DAY).rotate(Order())
+    logins = world.api.calls.count(LOGIN)
+    assert world.rotation(retire=DAY).rotate(Order()).action is Action.KEPT
+    assert world.api.calls.count(LOGIN) == logins
+
+
+def test_a_revocation_that_fails_is_told_and_tried_again(world: World, old: str) -> None:
+    world.api.misbehave(Fault.status(403), CALL_REVOKE)
+    report = world.rotation(retire=NOW).rotate(Order())
+    assert (report.action, states(report)) == (Action.ROTATED, [OldState.FAILED])
+    old_id = ServiceToken.parse(old).token_id
+    assert f"the old token {old_id} is not revoked yet" in str(report.error)
+    report = world.rotation(retire=NOW).rotate(Order())
+    assert (report.action, states(report)) == (Action.KEPT, [OldState.REVOKED])
+
+
+def test_a_token_that_is_gone_already_counts_as_revoked(world: World, old: str) -> None:
+    world.rotation(retire=DAY).rotate(Order())
+    world.api.revoke(str(ServiceToken.parse(old).token_id))
+    world.clock.advance(DAY)
+    report = world.rotation(retire=DAY).rotate(Order())
+    assert (states(report), report.error) == ([OldState.REVOKED], None)
+
+
+@pytest.mark.parametrize("trouble", ["silent", "full"])
+def test_a_store_that_lacks_the_new_token_keeps_the_old_one_alive(
+    world: World, old: str, trouble: str
+) -> None:
+    world.put(old, "b.env")
+    obstacle = {
+        "silent": MeddledStore(world.store("b.env"), before_read=Failing(DOWN)),
+        "full": MeddledStore(world.store("b.env"), before_write=Failing(FULL)),
+    }[trouble]
+    report = world.rotation(world.store(), obstacle, retire=NOW).rotate(Order())
+    assert (report.action, states(report)) == (Action.ROTATED, [OldState.WAITING])
+    assert world.api.accepts(old)
+    report = world.rotation(world.store(), world.store("b.env"), retire=NOW).rotate(Order())
+    assert (report.action, states(report), report.error) == (
+        Action.CONVERGED,
+        [OldState.REVOKED],
+        None,
+    )
+    assert live(world) == [world.secret()] == [world.secret("b.env")]
+
+
+def test_a_token_that_another_bot_of_the_fleet_uses_is_not_revoked(world: World, old: str) -> None:
+    world.put(old, "sol.env")
+    fleet = [world.store(), world.store("sol.env")]
+    report = world.rotation(fleet=fleet, retire=NOW).rotate(Order())
+    assert (states(report), report.error) == ([OldState.WAITING], None)
+    assert "sol.env" in str(report.old_tokens[0].message)
+    assert world.api.accepts(world.secret("sol.env"))
+    world.rotation(world.store("sol.env"), fleet=fleet, name="sol-bot").rotate(Order())
+    report = world.rotation(fleet=fleet, retire=NOW).rotate(Order())
+    assert states(report) == [OldState.REVOKED]
+    assert not world.api.accepts(old)
+
+
+def test_a_token_that_was_restored_by_hand_is_not_revoked(world: World, old: str) -> None:
+    world.rotation(retire=DAY).rotate(Order())
+    text = journal(world).replace(world.secret(), old)
+    (world.folder / ".env").write_text(text)
+    world.clock.advance(DAY)
+    world.rotation(retire=DAY).rotate(Order())
+    assert world.api.accepts(world.secret())
+
+
+@pytest.mark.usefixtures("old")
+def test_every_token_that_is_overwritten_is_retired(world: World) -> None:
+    other = world.api.issue(days=2)
+    world.put(other, "b.env")
+    world.rotation(world.store(), world.store("b.env"), retire=NOW).rotate(Order())
+    assert live(world) == [world.secret()]
+
+
+def test_of_many_that_wait_the_oldest_goes_early(world: World, old: str) -> None:
+    rotation = world.rotation(retire=timedelta(days=30), probe=False)
+    for _ in range(9):
+        rotation.rotate(Order(force=True))
+        world.clock.advance(timedelta(seconds=1))
+    rotation.rotate(Order())
+    assert not world.api.accepts(old)
+    assert len(live(world)) == 9
+    assert journal(world).count("owed=") == 8
+
+
+@pytest.mark.usefixtures("old")
+def test_after_a_leak_the_old_token_is_revoked_at_once(world: World) -> None:
+    report = world.rotation(retire=DAY).rotate(Order(force=True, revoke_old=True))
+    assert (report.action, states(report)) == (Action.ROTATED, [OldState.REVOKED])
+    assert live(world) == [world.secret()]
+
+
+@pytest.mark.usefixtures("old")
+def test_a_leak_that_is_known_only_after_the_rotation_needs_no_other_one(world: World) -> None:
+    world.rotation().rotate(Order())
+    report = world.rotation().rotate(Order(revoke_old=True))
+    assert (report.action, states(report)) == (Action.KEPT, [OldState.REVOKED])
+    assert world.mints() == 1
+    assert live(world) == [world.secret()]
+
+
+def test_where_there_is_no_old_token_to_revoke_this_is_told(world: World) -> None:
+    world.put(world.api.issue(days=60))
+    report = world.rotation().rotate(Order(revoke_old=True))
+    assert "no older token is known" in str(report.error)
+    assert "--force" in str(report.error)
+
+
+@pytest.mark.usefixtures("old")
+def test_a_leaked_token_that_cannot_be_revoked_yet_is_a_failure(world: World) -> None:
+    silent = MeddledStore(world.store("b.env"), before_read=Failing(DOWN))
+    report = world.rotation(world.store(), silent).rotate(Order(revoke_old=True))
+    assert states(report) == [OldState.WAITING]
+    assert "is not revoked yet" in str(report.error)

@@ -1,0 +1,46 @@
+"""What a rotator leaves behind that dies in the middle: a record, and perhaps a token."""
+
+from datetime import timedelta
+from itertools import count
+
+from rotator.journal import Intent, scope_digest
+from rotator.record import Record
+from rotator.sandbox import ServiceTokenRow
+from rotator.store import SecretStore
+from rotator.survey import Reading, look
+from tests.support.world import World
+
+
+class Leftovers:
+    """Leaves them in stores and at the API of a world."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._runs = count(1)
+
+    def intent(
+        self,
+        store: SecretStore,
+        *,
+        days: int | None = 90,
+        scope: str = "calculations",
+        token_id: str | None = None,
+    ) -> Intent:
+        """Note an intent in a store, as of now."""
+        run = f"{next(self._runs):012x}"
+        intent = Intent(run, self._world.clock.now, days, scope_digest(scope), token_id)
+        reading = look(store)
+        assert isinstance(reading, Reading)
+        Record(reading, intent).written()
+        return intent
+
+    def token(
+        self, *, days: int | None = 90, scope: str = "calculations", age: timedelta = timedelta()
+    ) -> ServiceTokenRow:
+        """Let the API make a token that nobody got."""
+        created = self._world.clock.now - age
+        expires_at = None if days is None else created + timedelta(days=days)
+        self._world.api.issue(
+            created_at=created, expires_at=expires_at, scope=scope, eternal=days is None
+        )
+        return self._world.api.tokens[-1]

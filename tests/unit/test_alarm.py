@@ -1,0 +1,84 @@
+from datetime import timedelta
+
+import pytest
+
+from rotator.alarm import DAILY, Level, raised
+from rotator.policy import Status
+from rotator.report import Report
+from rotator.schedule import HOURLY
+
+DAY = timedelta(days=1)
+WEEK = 7 * DAY
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+
+def failed(left: timedelta | None, status: Status = Status.DUE) -> Report:
+    seconds = None if left is None else left.total_seconds()
+    return Report("luna-bot", status, "why", "message", seconds_left=seconds, error="it broke")
+
+
+@pytest.mark.parametrize(
+    ("left", "level", "says"),
+    [
+        (6.5 * DAY, Level.WARNING, "6 days: 6 attempts left"),
+        (3.5 * DAY, Level.WARNING, "3 days: 3 attempts left"),
+        (3.5 * DAY - MINUTE, Level.ERROR, "3 days: 3 attempts left"),
+        (3 * DAY, Level.ERROR, "3 days: 3 attempts left"),
+        (3 * DAY - 2 * MINUTE, Level.CRITICAL, "2 days: 2 attempts left"),
+        (1.5 * DAY, Level.CRITICAL, "1 day: 1 attempt left"),
+        (5 * HOUR, Level.CRITICAL, "5 hours: no attempts left"),
+    ],
+)
+def test_with_a_run_a_day_the_level_rises_as_the_end_comes(
+    left: timedelta, level: Level, says: str
+) -> None:
+    report = raised(failed(left), WEEK, DAILY)
+    assert report.level == level
+    assert report.error == f"it broke; the token still lives {says}, with one run a day"
+
+
+@pytest.mark.parametrize(
+    ("left", "level", "attempts"),
+    [
+        (6 * DAY, Level.WARNING, 144),
+        (3 * DAY, Level.ERROR, 72),
+        (DAY, Level.ERROR, 24),
+        (DAY - MINUTE, Level.CRITICAL, 23),
+        (MINUTE, Level.CRITICAL, 3),
+    ],
+)
+def test_a_daemon_has_more_attempts(left: timedelta, level: Level, attempts: int) -> None:
+    report = raised(failed(left), WEEK, HOURLY)
+    assert report.level == level
+    assert f"{attempts} attempts left, with at least one an hour" in str(report.error)
+
+
+@pytest.mark.parametrize("status", [Status.MISSING, Status.INVALID, Status.REFUSED, Status.EXPIRED])
+def test_a_bot_without_a_working_token_is_critical(status: Status) -> None:
+    report = raised(failed(None, status), WEEK, DAILY)
+    assert (report.level, report.error) == (
+        Level.CRITICAL,
+        "it broke; the bot has no working token",
+    )
+
+
+def test_a_token_that_ended_while_it_was_tried_is_critical() -> None:
+    assert raised(failed(-MINUTE), WEEK, DAILY).level == Level.CRITICAL
+
+
+def test_where_no_store_answers_nobody_can_tell() -> None:
+    report = raised(failed(None, Status.UNKNOWN), WEEK, DAILY)
+    assert report.level == Level.ERROR
+    assert str(report.error).endswith("nobody can tell how long the token still lives")
+
+
+@pytest.mark.parametrize("status", [Status.OK, Status.ETERNAL])
+def test_what_does_not_threaten_the_token_is_a_warning_without_a_deadline(status: Status) -> None:
+    report = raised(failed(60 * DAY, status), WEEK, DAILY)
+    assert (report.level, report.error) == (Level.WARNING, "it broke")
+
+
+def test_where_nothing_failed_there_is_no_alarm() -> None:
+    fine = failed(DAY)._replace(error=None)
+    assert raised(fine, WEEK, DAILY) == fine
