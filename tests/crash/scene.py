@@ -1,0 +1,167 @@
+"""A token in the files of some bots, an API of its own, and rotators that live or are killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from rotator.journal import Intent
+from rotator.sandbox import Fault, Sandbox, ServiceTokenRow
+from rotator.times import utc_now
+from tests.crash.cases import Case, Death, Moment
+from tests.crash.envfiles import EnvFile, attributes
+from tests.crash.killer import PATIENCE, Killer
+from tests.support.process import ROTATOR, Result
+from tests.support.transcript import Transcript
+
+TIMEOUT = timedelta(seconds=10)
+_SRC = Path(__file__).parents[2]
+_CONFIG = """
+[api]
+url = "{url}"
+admin_email = "{email}"
+admin_password_file = "admin-password"
+
+[[token]]
+name = "bots"
+stores = {stores}
+retire = "now"
+rotation_timeout = "{seconds}s"
+hooks = [{hook}]
+"""
+
+
+class ServersClock:
+    """The real time, but for what somebody sets it ahead or back."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
+
+
+class Wreck(NamedTuple):
+    """What a killed run left: in the files, and in the server's table."""
+
+    died_at: datetime
+    token: str
+    contents: dict[str, bytes]
+    made: tuple[ServiceTokenRow, ...]
+
+
+class Scene:
+    def __init__(
+        self, folder: Path, files: Sequence[EnvFile], api: Sandbox, clock: ServersClock
+    ) -> None:
+        self.folder = folder
+        self.bots = folder / "bots"
+        self.files = files
+        self.api = api
+        self.clock = clock
+        self.transcript = Transcript()
+        self.old_token = api.issue(days=3)
+        self.bots.mkdir(parents=True)
+        for file in files:
+            file.put(self.bots, self.old_token)
+        self.attributes = attributes(self.bots)
+        self._hooked = folder / "hooked"
+        self._configure()
+
+    def _configure(self) -> None:
+        (self.folder / "admin-password").write_text(self.api.admin_password)
+        hook = ["sh", "-c", 'echo "$ROTATOR_TOKEN_ID" >> "$0"', str(self._hooked)]
+        config = _CONFIG.format(
+            url=self.api.url,
+            email=self.api.admin_email,
+            stores=json.dumps([f"dotenv:bots/{file.name}#{file.variable}" for file in self.files]),
+            seconds=TIMEOUT.seconds,
+            hook=json.dumps(hook),
+        )
+        (self.folder / "rotator.toml").write_text(config)
+
+    @property
+    def intents(self) -> list[Intent]:
+        """Return the intents that stand in the files."""
+        return [intent for file in self.files for intent in file.journal(self.bots).intents]
+
+    @property
+    def hooked(self) -> list[str]:
+        """Return the ids of the tokens that the hook was told of."""
+        return self._hooked.read_text().split() if self._hooked.exists() else []
+
+    def rotate(self) -> Result:
+        """Run the installed command."""
+        return self._end(self._start(str(ROTATOR), "rotate"))
+
+    def record(self) -> tuple[Result, tuple[Moment, ...]]:
+        """Run a victim that lives."""
+        return self._end(self._victim(-1)), self._moments()
+
+    def kill(self, case: Case) -> Killer:
+        """Run a victim until it is dead, and prove that it died as the case says."""
+        killer = Killer(case.death)
+        if case.death is Death.BEFORE:
+            process = self._victim(case.number)
+        else:
+            if case.call > 1:
+                self.api.misbehave(Fault(), times=case.call - 1)
+            self.api.misbehave(killer.fault)
+            process = self._victim(-1)
+            killer.take(process)
+        status = self._end(process).status
+        assert status == -signal.SIGKILL, f"the victim was not killed, but ended with {status}"
+        reached = self._moments()
+        assert reached == case.reached, f"the run went another way: {reached[-1:]}"
+        return killer
+
+    def wreck(self) -> Wreck:
+        contents = {path.name: path.read_bytes() for path in self.bots.iterdir()}
+        return Wreck(self.clock(), self.old_token, contents, tuple(self.api.tokens[1:]))
+
+    def restore(self, wreck: Wreck) -> None:
+        """Make it all as another scene was when a run had died there, the time included."""
+        self.clock.ahead = wreck.died_at - utc_now()
+        for name, content in wreck.contents.items():
+            ours = content.replace(wreck.token.encode(), self.old_token.encode())
+            (self.bots / name).write_bytes(ours)
+        for row in wreck.made:
+            self.api.issue(created_at=row.created_at, expires_at=row.expires_at)
+
+    def _victim(self, moment: int) -> "subprocess.Popen[str]":
+        orders = (str(self.folder), str(self._log), str(moment))
+        return self._start(sys.executable, "-m", "tests.crash.victim", *orders, "rotate")
+
+    @property
+    def _log(self) -> Path:
+        return self.folder / "moments"
+
+    def _moments(self) -> tuple[Moment, ...]:
+        lines = self._log.read_text().splitlines()
+        return tuple(Moment(*line.split("\t")) for line in lines)
+
+    def _start(self, *command: str) -> "subprocess.Popen[str]":
+        # A child that is killed cannot write coverage's data in peace.
+        ours = ("COVERAGE_", "NOCTURNA", "ROTATOR")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=kept | {"PYTHONPATH": str(_SRC)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _end(self, process: "subprocess.Popen[str]") -> Result:
+        out, err = process.communicate(timeout=PATIENCE)
+        self.transcript.processes += 1
+        self.transcript.add(f"{self.folder.name}: stdout", out)
+        self.transcript.add(f"{self.folder.name}: stderr", err)
+        return Result(process.returncode, out, err)

@@ -1,0 +1,46 @@
+"""The run that is to clear up after a failed one fails as well, at every one of its calls."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.ledger import Ledger
+from rotator.sandbox import Sandbox
+from tests.faults import promises
+from tests.faults.scene import STUBBORN, THREE, Scene
+from tests.faults.wire import FAULTS, Place, strike
+from tests.support.clock import FakeClock
+
+FIRST = [Place(2, "mint"), Place(3, "exchange"), Place(4, "revoke")]
+MOST_CALLS = 9
+SECOND = ["reset before the work", "reset after the work", "500 after the work", "401", "404"]
+
+
+@pytest.mark.parametrize("for_good", [False, True], ids=["once, cron", "for good, daemon"])
+@pytest.mark.parametrize("first", FIRST, ids=lambda place: place.name)
+@pytest.mark.parametrize("second", SECOND)
+def test_a_second_failure_on_top_of_the_first_does_no_harm(
+    folder: Path, first: Place, second: str, *, for_good: bool
+) -> None:
+    found = []
+    for number in range(1, MOST_CALLS + 1):
+        clock = FakeClock()
+        with Sandbox(clock=clock) as api:
+            scene = Scene(folder / str(number), api, clock, THREE)
+            scene.ledger = Ledger() if for_good else None
+            strike(api, first, FAULTS["reset after the work"](), for_good=True)
+            broken = [*promises.at_once(scene, scene.run(limits=STUBBORN))]
+            api.behave()
+            clock.advance(timedelta(seconds=5))
+            calls = len(api.calls)
+            strike(api, Place(number, ""), FAULTS[second](), for_good=for_good)
+            broken += [*promises.at_once(scene, scene.run(limits=STUBBORN))]
+            is_last = len(api.calls) - calls < number
+            api.behave()
+            broken += [*promises.later(scene, mint_may_be_open=True), *promises.at_last(scene)]
+        found += [f"call {number}: {each}" for each in broken]
+        if is_last:
+            break
+    assert is_last
+    assert found == []

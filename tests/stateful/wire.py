@@ -1,0 +1,154 @@
+"""Real client, real server, and a function call in the place of the socket between them."""
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+
+from rotator.nocturna.admin import AdminSession, Credentials
+from rotator.nocturna.calls import Call
+from rotator.nocturna.http import Http
+from rotator.nocturna.service_tokens import ServiceTokens
+from rotator.sandbox.faults import Fault
+from rotator.sandbox.messages import Answer, Request
+from rotator.sandbox.service import Service
+from rotator.sandbox.state import State
+from rotator.times import Clock
+from tests.stateful.calendar import Calendar
+
+EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
+MINT = ("POST", "/api/auth/admin/service-tokens")
+ATTEMPTS = 3
+BUSY = (429, 500, 502, 503, 504)
+
+Deliver = Callable[[requests.PreparedRequest], requests.Response]
+
+
+@dataclass
+class Mint:
+    """A request for the token of that name; `token_id` is what came of it, known or not.
+
+    `is_untold` says that the record of it was removed by somebody's hand.
+    """
+
+    name: str
+    token_id: str | None = None
+    is_untold: bool = False
+
+
+class Wire:
+    """The server's end; `late` are the spans by which the next mints outlive their clients."""
+
+    def __init__(self, clock: Calendar) -> None:
+        self._clock = clock
+        self.state = State(clock, access_lifetime=1800, refresh_lifetime=7 * 86400, login_cpu=0)
+        self.service = Service(self.state, 0)
+        self.admin = self.state.add_user(EMAIL, PASSWORD, is_admin=True)
+        self.late: list[timedelta] = []
+        self.mints: list[Mint] = []
+        self._builder = HTTPAdapter()
+
+    def deliver(self, prepared: requests.PreparedRequest, name: str) -> requests.Response:
+        """Serve a request that is sent for the token of that name."""
+        request = _received(prepared)
+        if not is_mint(prepared):
+            return self._answered(prepared, *self.service.serve(request))
+        mint = Mint(name)
+        self.mints.append(mint)
+        if self.late:
+            self._clock.plan(self.late.pop(), lambda: self._mint(request, mint))
+            raise _reset()
+        return self._answered(prepared, *self._mint(request, mint))
+
+    def _mint(self, request: Request, mint: Mint) -> tuple[Answer, Fault]:
+        before = len(self.state.rows)
+        answer, fault = self.service.serve(request)
+        for row in self.state.rows[before:]:
+            mint.token_id = row.id
+        return answer, fault
+
+    def _answered(
+        self, prepared: requests.PreparedRequest, answer: Answer, fault: Fault
+    ) -> requests.Response:
+        if fault.send == "reset":
+            raise _reset()
+        return self._builder.build_response(prepared, self._sent(answer, fault))
+
+    def _sent(self, answer: Answer, fault: Fault) -> urllib3.HTTPResponse:
+        whole = len(answer.body)
+        body = answer.body[: whole // 2] if fault.send == "truncated" else answer.body
+        date = format_datetime(self._clock().astimezone(UTC), usegmt=True)
+        headers = {"date": date, "content-length": str(whole), **dict(answer.headers)}
+        return urllib3.HTTPResponse(
+            io.BytesIO(body), headers=headers, status=answer.status, preload_content=False
+        )
+
+
+def connected(deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> ServiceTokens:
+    """Return a client as the rotator has it, whose requests go through `deliver`."""
+    http = _WiredHttp(deliver, clock, monotonic)
+    session = AdminSession(http, Credentials(lambda: EMAIL, lambda: PASSWORD), monotonic)
+    return ServiceTokens(http, session, monotonic)
+
+
+def _reset() -> requests.ConnectionError:
+    return requests.ConnectionError(urllib3.exceptions.ProtocolError("reset"))
+
+
+def is_mint(prepared: requests.PreparedRequest) -> bool:
+    return (prepared.method, urlsplit(str(prepared.url)).path) == MINT
+
+
+class _WiredHttp(Http):
+    def __init__(self, deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> None:
+        super().__init__("http://wire/api", clock, monotonic=monotonic)
+        self._wired = requests.Session()
+        self._wired.mount("http://", _Adapter(deliver))
+
+    @contextmanager
+    def _connected(self, call: Call) -> Iterator[requests.Session]:
+        del call
+        yield self._wired
+
+
+class _Adapter(HTTPAdapter):
+    """Repeats what the real one would, without its pauses."""
+
+    def __init__(self, deliver: Deliver) -> None:
+        super().__init__()
+        self._deliver = deliver
+
+    def send(
+        self, request: requests.PreparedRequest, *_args: object, **_kwargs: object
+    ) -> requests.Response:
+        for _ in range(0 if is_mint(request) else ATTEMPTS - 1):
+            try:
+                response = self._deliver(request)
+            except requests.ConnectionError:
+                continue
+            if response.status_code not in BUSY:
+                return response
+        return self._deliver(request)
+
+
+def _received(prepared: requests.PreparedRequest) -> Request:
+    url = urlsplit(str(prepared.url))
+    headers: dict[str, Any] = {key.lower(): value for key, value in prepared.headers.items()}
+    body = prepared.body or b""
+    return Request(
+        method=str(prepared.method),
+        path=unquote(url.path),
+        query=url.query,
+        authorization=headers.get("authorization"),
+        content_type=headers.get("content-type"),
+        host=url.netloc,
+        body=body.encode() if isinstance(body, str) else bytes(body),
+    )
