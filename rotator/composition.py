@@ -8,11 +8,9 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rotator import notify
 from rotator.config.section import nearest, shown
 from rotator.errors import ConfigError
 from rotator.holdings import Fleet
-from rotator.hooks import Hooks
 from rotator.ledger import Ledger
 from rotator.registry import Backends
 from rotator.rotation import Rotation
@@ -36,8 +34,10 @@ def rotations(
     """
     wanted = _selected(settings, names)
     stores = _opened(settings)
-    shared = Shared(api_opener(settings.api, clock), clock, ledger, fleet(settings), time.sleep)
-    return [Rotation(token, stores[token.name], _hooks(token), shared) for token in wanted]
+    shared = Shared(
+        api_opener(settings.api, clock), clock, ledger, fleet(settings), time.sleep, os.environ
+    )
+    return [Rotation(token, stores[token.name], shared) for token in wanted]
 
 
 def fleet(settings: Settings) -> Fleet:
@@ -47,10 +47,6 @@ def fleet(settings: Settings) -> Fleet:
         return [store for stores in _opened(settings).values() for store in stores]
 
     return Fleet(open_stores, time.monotonic)
-
-
-def _hooks(token: TokenSettings) -> Hooks:
-    return Hooks(token.hooks, token.notify, token.hook_timeout, os.environ)
 
 
 def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
@@ -84,7 +80,9 @@ def require_login(settings: ApiSettings) -> None:
 def require_notices(settings: Settings) -> None:
     """Raise `ConfigError` when notices are wanted that nothing could send."""
     if any(token.notify for token in settings.tokens):
-        notify.require()
+        from rotator.notify import require  # noqa: PLC0415 - few have notices
+
+        require()
 
 
 def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Unpack
+from functools import cached_property
+from typing import TYPE_CHECKING, Unpack
 
-from rotator.change import Change
 from rotator.diagnosis import Diagnosis
 from rotator.errors import RotatorError, StoreError
-from rotator.hooks import Hooks
 from rotator.order import Order
 from rotator.policy import Need, Status, Verdict
 from rotator.report import Action, Outcome, Report, describe
@@ -25,19 +24,21 @@ from rotator.shared import Shared
 from rotator.store import SecretStore
 from rotator.survey import Reading, Survey, survey
 
+if TYPE_CHECKING:
+    from rotator.change import Change
+    from rotator.hooks import Hooks
+
 
 class Rotation:
     """One token with everything that its rotation touches."""
 
     def __init__(
-        self, settings: TokenSettings, stores: Sequence[SecretStore], hooks: Hooks, shared: Shared
+        self, settings: TokenSettings, stores: Sequence[SecretStore], shared: Shared
     ) -> None:
         self._settings = settings
         self._stores = stores
-        self._hooks = hooks
         self._shared = shared
         self._diagnosis = Diagnosis(settings, shared.api, shared.clock)
-        self._change = Change(settings, stores, hooks, shared, self._diagnosis)
 
     @property
     def name(self) -> str:
@@ -49,10 +50,19 @@ class Rotation:
         """The remaining life below which the token is due."""
         return self._settings.renew_before
 
-    @property
+    @cached_property
     def hooks(self) -> Hooks:
-        """Whom to tell of what becomes of the token."""
-        return self._hooks
+        """What is run, and who is told, when the token was renewed or could not be."""
+        from rotator.hooks import Hooks  # noqa: PLC0415 - a look at a store needs none of it
+
+        token = self._settings
+        return Hooks(token.hooks, token.notify, token.hook_timeout, self._shared.environ)
+
+    @cached_property
+    def _change(self) -> Change:
+        from rotator.change import Change  # noqa: PLC0415 - (the same)
+
+        return Change(self._settings, self._stores, self.hooks, self._shared, self._diagnosis)
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""

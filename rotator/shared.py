@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.holdings import Fleet
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Shared(NamedTuple):
     """`api` connects at its first call, so that a look at a store costs none of it.
 
-    `sleep` takes seconds.
+    `sleep` takes seconds; `environ` is the environment of which hooks get a part.
     """
 
     api: Callable[[], ServiceTokens]
@@ -24,3 +24,4 @@ class Shared(NamedTuple):
     ledger: Ledger
     fleet: Fleet
     sleep: Callable[[float], object]
+    environ: Mapping[str, str]

@@ -1,7 +1,6 @@
 """A due token in one store or several, and runs over it that find something broken."""
 
 import logging
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from backends.dotenv import open_store
 from rotator.composition import OpenApi
-from rotator.hooks import Hooks
 from rotator.ledger import Ledger
 from rotator.nocturna.admin import AdminSession, Credentials
 from rotator.nocturna.http import Http, Limits
@@ -95,7 +93,7 @@ class Scene:
             *stores,
             api=self._opener(url or self.api.url, limits),
             ledger=self.ledger,
-            hooks=self._hooks(),
+            hooks=(self._hook(),),
             retire=self.retire,
         )
         with self._listening():
@@ -126,6 +124,5 @@ class Scene:
         api = ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
         return lambda: api
 
-    def _hooks(self) -> Hooks:
-        command = ("sh", "-c", 'echo "$ROTATOR_TOKEN_ID" >>"$1"', "sh", str(self.told))
-        return Hooks((command,), (), timedelta(seconds=30), {"PATH": os.environ["PATH"]})
+    def _hook(self) -> tuple[str, ...]:
+        return ("sh", "-c", 'echo "$ROTATOR_TOKEN_ID" >>"$1"', "sh", str(self.told))

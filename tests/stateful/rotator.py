@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import requests
 
 from rotator.holdings import Fleet
-from rotator.hooks import Hooks
 from rotator.ledger import Ledger
 from rotator.order import Order
 from rotator.report import Report
@@ -17,7 +16,6 @@ from tests.stateful.scene import Scene
 from tests.stateful.stores import LivingStore, Trouble
 from tests.stateful.wire import connected
 
-_NO_HOOKS = Hooks((), (), timedelta(seconds=1), {})
 _LONGEST_WAIT = timedelta(minutes=30)
 
 
@@ -36,12 +34,11 @@ class Rotator:
         }
         api = connected(self._deliver, self._now, scene.clock.monotonic)
         fleet = Fleet(lambda: list(self.stores.values()), scene.clock.monotonic)
-        shared = Shared(lambda: api, self._now, Ledger(), fleet, self._sleep)
+        shared = Shared(lambda: api, self._now, Ledger(), fleet, self._sleep, {})
         self._rotations = [
             Rotation(
                 token,
                 [store for place, store in self.stores.items() if place.name == token.name],
-                _NO_HOOKS,
                 shared,
             )
             for token in scene.tokens

@@ -1,5 +1,6 @@
 """One token in real stores, an API that listens, and a clock that stands still."""
 
+import os
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +10,6 @@ from typing import TypedDict, Unpack
 
 from rotator import composition
 from rotator.holdings import Fleet
-from rotator.hooks import Hooks
 from rotator.ledger import Ledger
 from rotator.registry import Backends
 from rotator.rotation import Rotation
@@ -27,9 +27,6 @@ EXCHANGE = "/auth/service-token/refresh"
 VARIABLE = re.compile(r"^NOCTURNA_SERVICE_TOKEN=(.*)$", re.MULTILINE)
 
 
-NO_HOOKS = Hooks((), (), timedelta(seconds=1), {})
-
-
 class Changes(TypedDict, total=False):
     """Settings that differ from the usual ones."""
 
@@ -38,6 +35,7 @@ class Changes(TypedDict, total=False):
     scope: str | None
     probe: bool
     retire: timedelta | None
+    hooks: tuple[tuple[str, ...], ...]
     rotation_timeout: timedelta
 
 
@@ -63,14 +61,13 @@ class World:
     def token(self, file: str = ".env") -> ServiceToken:
         return ServiceToken.parse(self.secret(file))
 
-    def rotation(  # noqa: PLR0913 - what may differ, by name
+    def rotation(
         self,
         *stores: SecretStore,
         fleet: Sequence[SecretStore] | None = None,
         api: composition.OpenApi | None = None,
         clock: Clock | None = None,
         ledger: Ledger | None = None,
-        hooks: Hooks | None = None,
         sleep: Callable[[float], object] | None = None,
         **settings: Unpack[Changes],
     ) -> Rotation:
@@ -82,11 +79,12 @@ class World:
             ledger or Ledger(),
             Fleet(lambda: own if fleet is None else fleet, time.monotonic),
             sleep or self.sleep,
+            {"PATH": os.environ["PATH"]},
         )
         token = TokenSettings(
             **{"name": "luna-bot", "origin": "test", "stores": (), **settings}  # type: ignore[arg-type] # a TypedDict
         )
-        return Rotation(token, own, hooks or NO_HOOKS, shared)
+        return Rotation(token, own, shared)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass as the clock has it."""
