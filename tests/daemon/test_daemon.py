@@ -2,6 +2,7 @@ import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 
@@ -12,7 +13,7 @@ from rotator.sandbox import Fault, Sandbox
 from tests.support.clock import FakeClock
 from tests.support.scheduler import SteppedScheduler
 from tests.support.stores import Failing, MeddledStore
-from tests.support.world import EXCHANGE, World
+from tests.support.world import EXCHANGE, Changes, World
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -22,10 +23,10 @@ NO_ADMIN = (Fault.status(403), "POST /auth/admin/service-tokens", None)
 class Watch:
     """A daemon, its world, and the time that passes for both."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, **settings: Unpack[Changes]) -> None:
         self.world = world
         self.scheduler = SteppedScheduler(world.clock)
-        self.fleet: Sequence[Rotation] | Exception = [world.rotation()]
+        self.fleet: Sequence[Rotation] | Exception = [world.rotation(**settings)]
         self.daemon = Daemon(self.scheduler, self._load, world.clock, lambda low, _high: low)
 
     def _load(self) -> Sequence[Rotation]:

@@ -36,6 +36,7 @@ class Changes(TypedDict, total=False):
     probe: bool
     retire: timedelta | None
     hooks: tuple[tuple[str, ...], ...]
+    notify: tuple[Secret, ...]
     rotation_timeout: timedelta
 
 
