@@ -9,17 +9,17 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
-from rotator.conclusion import Conclusion
+from rotator.afterwards.conclusion import Conclusion
+from rotator.afterwards.hooks import Hooks
+from rotator.afterwards.retirement import OldToken, Retirement, owed_after
 from rotator.diagnosis import Diagnosis
 from rotator.errors import ApiError, RotatorError
-from rotator.hooks import Hooks
 from rotator.journal import Intent, Journal
 from rotator.making import Maker, OvertakenError
 from rotator.order import Order
 from rotator.policy import Need, Verdict
-from rotator.reconciliation import PAUSE, Reconciler
+from rotator.recovery.reconciliation import PAUSE, Reconciler
 from rotator.report import Action, StoreReport, StoreState
-from rotator.retirement import OldToken, Retirement, owed_after
 from rotator.settings import TokenSettings
 from rotator.shared import Shared
 from rotator.store import SecretStore

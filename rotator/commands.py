@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from rotator import composition, fleet, notices, output, statuses
+from rotator import composition, fleet, output, statuses
+from rotator.afterwards import notices
 from rotator.alarm import DAILY, raised
 from rotator.errors import ConfigError, OutputError
-from rotator.ledger import Ledger
 from rotator.order import Order
+from rotator.recovery.ledger import Ledger
 from rotator.report import Report
 from rotator.settings import Settings
 from rotator.signals import stop_requests

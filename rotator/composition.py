@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from rotator.config.section import nearest, shown
 from rotator.errors import ConfigError
-from rotator.holdings import Fleet
-from rotator.ledger import Ledger
+from rotator.recovery.holdings import Fleet
+from rotator.recovery.ledger import Ledger
 from rotator.registry import Backends
 from rotator.rotation import Rotation
 from rotator.settings import ApiSettings, Secret, Settings, TokenSettings
@@ -80,7 +80,7 @@ def require_login(settings: ApiSettings) -> None:
 def require_notices(settings: Settings) -> None:
     """Raise `ConfigError` when notices are wanted that nothing could send."""
     if any(token.notify for token in settings.tokens):
-        from rotator.notify import require  # noqa: PLC0415 - few have notices
+        from rotator.afterwards.notify import require  # noqa: PLC0415 - few have notices
 
         require()
 

@@ -14,10 +14,10 @@ from typing import Any
 
 from apscheduler.jobstores.base import JobLookupError
 
+from rotator.afterwards.notices import tell_failures
 from rotator.alarm import raised
 from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
-from rotator.notices import tell_failures
 from rotator.order import Order
 from rotator.output import line
 from rotator.report import Report

@@ -14,10 +14,10 @@ from rotator.errors import (
     VerificationError,
 )
 from rotator.journal import Journal
-from rotator.ledger import Ledger
 from rotator.minting import Wish, give_back, mint, verify
-from rotator.reconciliation import Reconciler
 from rotator.record import Record, intend
+from rotator.recovery.ledger import Ledger
+from rotator.recovery.reconciliation import Reconciler
 from rotator.survey import Reading
 from rotator.times import Clock, in_words
 from rotator.tokens import ServiceToken

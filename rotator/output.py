@@ -9,10 +9,10 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
+from rotator.afterwards.retirement import OldState, OldToken
 from rotator.logs import one_line
 from rotator.policy import Status
 from rotator.report import Action, Report, StoreReport, StoreState
-from rotator.retirement import OldState, OldToken
 from rotator.store import DEFAULT_FIELD
 from rotator.times import in_words, minute
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, TypedDict, Unpack
 
+from rotator.afterwards.retirement import OldToken
 from rotator.policy import Status, Verdict
-from rotator.retirement import OldToken
 from rotator.store import Entry
 from rotator.survey import Reading, Silence, Survey
 from rotator.times import rfc3339

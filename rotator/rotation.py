@@ -25,8 +25,8 @@ from rotator.store import SecretStore
 from rotator.survey import Reading, Survey, survey
 
 if TYPE_CHECKING:
+    from rotator.afterwards.hooks import Hooks
     from rotator.change import Change
-    from rotator.hooks import Hooks
 
 
 class Rotation:
@@ -53,7 +53,7 @@ class Rotation:
     @cached_property
     def hooks(self) -> Hooks:
         """What is run, and who is told, when the token was renewed or could not be."""
-        from rotator.hooks import Hooks  # noqa: PLC0415 - a look at a store needs none of it
+        from rotator.afterwards.hooks import Hooks  # noqa: PLC0415 - a look at a store needs none of it
 
         token = self._settings
         return Hooks(token.hooks, token.notify, token.hook_timeout, self._shared.environ)

@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from rotator import composition
 from rotator.daemon import Daemon
 from rotator.fleet import WORKERS
-from rotator.ledger import Ledger
+from rotator.recovery.ledger import Ledger
 from rotator.rotation import Rotation
 from rotator.settings import Settings
 from rotator.signals import RELOAD, STOP, arriving_signals

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.holdings import Fleet
-from rotator.ledger import Ledger
+from rotator.recovery.holdings import Fleet
+from rotator.recovery.ledger import Ledger
 from rotator.times import Clock
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from rotator import composition, statuses
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
-from rotator.ledger import Ledger
 from rotator.minting import Wish, give_back, mint_proven
 from rotator.order import FIRST_SCOPE, Order
-from rotator.reconciliation import Reconciler
 from rotator.record import intend
+from rotator.recovery.ledger import Ledger
+from rotator.recovery.reconciliation import Reconciler
 from rotator.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.signals import stop_requests
 from rotator.times import rfc3339, utc_now

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rotator import config
+from rotator.afterwards.retirement import OldState
 from rotator.alarm import Level
 from rotator.config import environment, values
 from rotator.policy import CHAIN, Status
 from rotator.report import Action, Report, StoreState
-from rotator.retirement import OldState
 from rotator.sandbox import Sandbox
 from tests.support.process import Runner
 

@@ -5,7 +5,7 @@ import pytest
 
 from rotator import composition
 from rotator.errors import ConfigError
-from rotator.ledger import Ledger
+from rotator.recovery.ledger import Ledger
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 

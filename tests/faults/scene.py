@@ -10,11 +10,11 @@ from pathlib import Path
 
 from backends.dotenv import open_store
 from rotator.composition import OpenApi
-from rotator.ledger import Ledger
 from rotator.nocturna.admin import AdminSession, Credentials
 from rotator.nocturna.http import Http, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.order import Order
+from rotator.recovery.ledger import Ledger
 from rotator.report import Report
 from rotator.sandbox import Sandbox
 from rotator.store import SecretStore, StoreUrl

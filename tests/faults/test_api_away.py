@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.ledger import Ledger
+from rotator.recovery.ledger import Ledger
 from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.door import Door

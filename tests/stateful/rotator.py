@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import requests
 
-from rotator.holdings import Fleet
-from rotator.ledger import Ledger
 from rotator.order import Order
+from rotator.recovery.holdings import Fleet
+from rotator.recovery.ledger import Ledger
 from rotator.report import Report
 from rotator.rotation import Rotation
 from rotator.shared import Shared

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from rotator import composition
-from rotator.holdings import Fleet
-from rotator.ledger import Ledger
+from rotator.recovery.holdings import Fleet
+from rotator.recovery.ledger import Ledger
 from rotator.registry import Backends
 from rotator.rotation import Rotation
 from rotator.sandbox import Sandbox

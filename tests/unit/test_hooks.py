@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.hooks import Hooks, Occasion
+from rotator.afterwards.hooks import Hooks, Occasion
 from rotator.sandbox import Sandbox
 from rotator.settings import Secret
 

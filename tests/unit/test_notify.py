@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from rotator import notify
-from rotator.hooks import Hooks, Occasion
+from rotator.afterwards import notify
+from rotator.afterwards.hooks import Hooks, Occasion
 from rotator.settings import Secret
 
 ROOT = Path(__file__).parents[2]
@@ -201,7 +201,7 @@ def test_an_apprise_that_does_not_work_is_told(tmp_path: Path) -> None:
 
 def test_without_apprise_the_package_to_install_is_named() -> None:
     program = (
-        "import sys; from rotator import notify; from rotator.settings import Secret\n"
+        "import sys; from rotator.afterwards import notify; from rotator.settings import Secret\n"
         "print(notify.send([Secret('here', value='json://hunter2')], 'title', 'body', {})[0])\n"
         "try: notify.require()\n"
         "except Exception as error: print(type(error).__name__, error)\n"
@@ -218,7 +218,9 @@ def test_without_apprise_the_package_to_install_is_named() -> None:
 
 
 def test_apprise_is_looked_for_without_being_loaded() -> None:
-    program = "import sys; from rotator import notify; notify.require(); print(*sys.modules)"
+    program = (
+        "import sys; from rotator.afterwards import notify; notify.require(); print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )

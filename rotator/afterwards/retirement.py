@@ -11,8 +11,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import RotatorError
-from rotator.holdings import Fleet
 from rotator.journal import Owed
+from rotator.recovery.holdings import Fleet
 from rotator.survey import Reading, Survey
 
 if TYPE_CHECKING:

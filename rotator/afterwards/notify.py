@@ -1,11 +1,11 @@
-"""Notices by apprise, which lives in a process of its own: see `rotator.messenger`."""
+"""Notices by apprise, which lives in a process of its own: see `rotator.afterwards.messenger`."""
 
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from rotator import processes
+from rotator.afterwards import processes
 from rotator.errors import ConfigError
 from rotator.settings import Secret
 

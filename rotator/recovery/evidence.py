@@ -9,9 +9,9 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.holdings import Holdings
 from rotator.journal import Intent, scope_digest
-from rotator.ledger import Minded
+from rotator.recovery.holdings import Holdings
+from rotator.recovery.ledger import Minded
 from rotator.store import SecretStore
 
 if TYPE_CHECKING:

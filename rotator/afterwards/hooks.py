@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
 
-from rotator import notify, processes
+from rotator.afterwards import notify, processes
 from rotator.logs import one_line
 from rotator.settings import Secret
 from rotator.times import minute, rfc3339

@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rotator.hooks import Failure, Hooks, Occasion
+from rotator.afterwards.hooks import Failure, Hooks, Occasion
+from rotator.afterwards.retirement import OldState, OldToken, Retirement
 from rotator.journal import Journal
 from rotator.order import Order
-from rotator.retirement import OldState, OldToken, Retirement
 from rotator.survey import Survey
 from rotator.writing import note
 

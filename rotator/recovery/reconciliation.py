@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import RotatorError
-from rotator.evidence import Evidence
-from rotator.holdings import Fleet
 from rotator.journal import Intent
-from rotator.ledger import Ledger
+from rotator.recovery.evidence import Evidence
+from rotator.recovery.holdings import Fleet
+from rotator.recovery.ledger import Ledger
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
