@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -18,6 +17,7 @@ from rotator.journal import Intent, Journal
 from rotator.making import Maker, OvertakenError
 from rotator.order import Order
 from rotator.policy import Need, Verdict
+from rotator.recovery.evidence import SLACK
 from rotator.recovery.reconciliation import PAUSE, Reconciler
 from rotator.report import Action, StoreReport, StoreState
 from rotator.settings import TokenSettings
@@ -27,11 +27,12 @@ from rotator.survey import Reading, Survey, survey
 from rotator.tokens import ServiceToken
 from rotator.writing import note, spread
 
-_log = logging.getLogger(__name__)
-
 
 class Done(NamedTuple):
-    """What a change came to; `action` is None where the token is to be left as it is."""
+    """What a change came to; `action` is None where the token is to be left as it is.
+
+    `notes` tell what was finished of earlier runs, `troubles` what could not be.
+    """
 
     seen: Survey
     verdict: Verdict
@@ -39,6 +40,7 @@ class Done(NamedTuple):
     token: ServiceToken | None = None
     written: tuple[StoreReport, ...] = ()
     old_tokens: tuple[OldToken, ...] = ()
+    notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 
 
@@ -82,9 +84,9 @@ class Change:
                 again = self._diagnosis.of(seen, order) if seen.behind != before.behind else verdict
             if not seen.reachable:
                 return Done(seen, again, Action.FAILED)
-            seen, troubles = self._cleared_up(seen)
+            seen, notes, troubles = self._cleared_up(seen)
             done = self._acted(seen, again, order, overtaken=again.need is not verdict.need)
-            done = done._replace(troubles=(*troubles, *done.troubles))
+            done = done._replace(notes=notes, troubles=(*troubles, *done.troubles))
             return done if done.action is Action.FAILED else self._concluded(done, order)
 
     def _after_others(self, verdict: Verdict) -> Survey:
@@ -96,23 +98,21 @@ class Change:
                 return seen
             self._shared.sleep(PAUSE)
 
-    def _cleared_up(self, seen: Survey) -> tuple[Survey, list[str]]:
+    def _cleared_up(self, seen: Survey) -> tuple[Survey, tuple[str, ...], tuple[str, ...]]:
         """Settle the mints that dead rotators left open."""
         dead = self._dead(seen)
         if not dead:
-            return seen, []
+            return seen, (), ()
         timeout = self._settings.rotation_timeout
         judgement = self._reconciler.settle(self._shared.api(), dead, timeout)
-        for token_id in judgement.revoked:
-            _log.warning(
-                "%s: token %s, left over from a mint that was cut off, was revoked",
-                self._settings.name,
-                token_id,
-            )
         seen, troubles = note(
             seen, lambda reading: reading.found.journal.without_intents(judgement.settled)
         )
-        return seen, [*([judgement.trouble] if judgement.trouble else []), *troubles]
+        told = tuple(
+            f"{token_id}, left over from a mint that was cut off, was revoked"
+            for token_id in judgement.revoked
+        )
+        return seen, told, (*([judgement.trouble] if judgement.trouble else []), *troubles)
 
     def _dead(self, seen: Survey) -> list[Intent]:
         """Return the intents whose rotator is known to be gone, or must be by now."""
@@ -128,7 +128,10 @@ class Change:
             for reading in seen.reachable
             for intent in reading.found.journal.intents
             if intent.run not in minded
-            and (intent.begun_at < oldest or reading.store.held_elsewhere() is False)
+            and (
+                not oldest <= intent.begun_at <= api.now() + SLACK
+                or reading.store.held_elsewhere() is False
+            )
         ]
 
     def _acted(self, seen: Survey, verdict: Verdict, order: Order, *, overtaken: bool) -> Done:
@@ -155,13 +158,7 @@ class Change:
             owed=owed_after(seen, seen.reachable, grace, now),
             hooks=self._hooks.ids,
         )
-        maker = Maker(
-            api,
-            self._reconciler,
-            self._shared.ledger,
-            self._shared.clock,
-            self._settings.rotation_timeout,
-        )
+        maker = Maker(self._shared, self._reconciler, self._settings.rotation_timeout)
         first, *others = seen.reachable
         try:
             made = maker.make(first, order.wish(self._settings, seen), journal)
@@ -206,11 +203,13 @@ class Change:
         # A store that fell silent meanwhile may keep hooks and old tokens from their turn.
         fallen = (each for each in seen.silent if each.store.url not in done.seen.silent_urls)
         done = done._replace(troubles=(*done.troubles, *(str(each.error) for each in fallen)))
-        if not self._conclusion.is_due(seen, order):
-            return done
-        concluded = self._conclusion.draw(seen, order)
-        troubles = (*done.troubles, *concluded.troubles)
-        return done._replace(old_tokens=concluded.old_tokens, troubles=troubles)
+        renewed = done.action is not None
+        concluded = self._conclusion.draw(seen, order, renewed=renewed)
+        return done._replace(
+            old_tokens=concluded.old_tokens,
+            notes=(*done.notes, *concluded.notes),
+            troubles=(*done.troubles, *concluded.troubles),
+        )
 
 
 def _overtaken(seen: Survey, verdict: Verdict) -> Done:

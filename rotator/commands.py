@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 from rotator import composition, fleet, output, statuses
 from rotator.afterwards import notices
@@ -43,7 +42,7 @@ def rotate(
             notices.tell_failures(list(zip(rotations, reports, strict=True)))
     _show(reports, as_json=as_json)
     if order.revoke_old:
-        output.show_leak_steps(reports, sys.stderr)
+        output.log_leak_steps(reports)
     return statuses.of_rotate(reports, detailed=detailed)
 
 
@@ -67,5 +66,4 @@ def _show(reports: Sequence[Report], *, as_json: bool) -> None:
             " rotator check"
         ) from None
     finally:
-        with suppress(OSError):  # nobody can be told that nobody can be told
-            output.show_errors(reports, sys.stderr)
+        output.log_errors(reports)

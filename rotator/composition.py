@@ -79,10 +79,10 @@ def require_login(settings: ApiSettings) -> None:
 
 def require_notices(settings: Settings) -> None:
     """Raise `ConfigError` when notices are wanted that nothing could send."""
-    if any(token.notify for token in settings.tokens):
+    if wanted := [url for token in settings.tokens for url in token.notify]:
         from rotator.afterwards.notify import require  # noqa: PLC0415 - few have notices
 
-        require()
+        require(wanted[0].origin)
 
 
 def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:

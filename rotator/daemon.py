@@ -20,9 +20,9 @@ from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
 from rotator.order import Order
 from rotator.output import line
-from rotator.report import Report
+from rotator.report import CHANGED, Report
 from rotator.rotation import Rotation
-from rotator.schedule import HOURLY, LONGEST_PAUSE, Draw, pause
+from rotator.schedule import BUSY_PAUSE, HOURLY, LONGEST_PAUSE, Draw, pause, revocations
 from rotator.times import Clock, rfc3339
 
 _log = logging.getLogger(__name__)
@@ -109,14 +109,24 @@ class Daemon:
         )
 
     def _look(self, rotation: Rotation, failures: int) -> None:
-        with self._busy[rotation.name]:
+        busy = self._busy[rotation.name]
+        if not busy.acquire(blocking=False):  # a look from before a reload is still in hand
+            with self._plans:
+                if self._in_force(rotation):
+                    self._plan(rotation, self._clock() + BUSY_PAUSE, failures)
+            return
+        try:
             if not self._in_force(rotation):
                 return
             found = guarded(rotation, lambda token: token.rotate(Order()))
+        finally:
+            busy.release()
         report = raised(found, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
         self._tell_people(rotation, report)
-        moment = self._clock() + pause(report, rotation.renew_before, failures, self._draw)
+        now = self._clock()
+        moment = now + pause(report, rotation.renew_before, failures, self._draw)
+        moment = min((moment, *revocations(report, now)))
         with self._plans:
             watched = self._in_force(rotation)
             if watched:
@@ -135,8 +145,8 @@ class Daemon:
 
 
 def _tell(report: Report, outlook: str) -> None:
+    if not report.level or report.action in CHANGED:
+        _log.info("%s; %s", line(report), outlook)
     if report.level:
         number = logging.getLevelNamesMapping()[report.level.upper()]
         _log.log(number, "%s: %s; %s", report.name, report.error, outlook)
-    else:
-        _log.info("%s; %s", line(report), outlook)

@@ -18,6 +18,8 @@ from hashlib import sha256
 from typing import NamedTuple, Self
 
 _FORMAT = "v=1"
+# What lies outside comes from a broken clock or a forger, and no date can be counted from it.
+_YEARS = range(2000, 2400)
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
@@ -153,6 +155,7 @@ def _checked_id(text: str | None) -> str | None:
 
 def _checked_time(text: str | None) -> datetime | None:
     try:
-        return datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        moment = datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
+    return moment if moment.year in _YEARS else None

@@ -14,17 +14,17 @@ from rotator.errors import (
     VerificationError,
 )
 from rotator.journal import Journal
-from rotator.minting import Wish, give_back, mint, verify
-from rotator.record import Record, intend
-from rotator.recovery.ledger import Ledger
+from rotator.minting import Wish, give_back, in_use, mint, verify
+from rotator.record import Record, intend, new_run
 from rotator.recovery.reconciliation import Reconciler
+from rotator.shared import Shared
 from rotator.survey import Reading
-from rotator.times import Clock, in_words
+from rotator.times import in_words
 from rotator.tokens import ServiceToken
 from rotator.writing import UncertainWriteError, promote
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import Minted, ServiceTokens
+    from rotator.nocturna.service_tokens import Minted
 
 
 class OvertakenError(StoreError):
@@ -41,18 +41,12 @@ class Made(NamedTuple):
 class Maker:
     """Makes tokens, each in one attempt; `timeout` is the longest that one may take."""
 
-    def __init__(
-        self,
-        api: ServiceTokens,
-        reconciler: Reconciler,
-        ledger: Ledger,
-        clock: Clock,
-        timeout: timedelta,
-    ) -> None:
-        self._api = api
+    def __init__(self, shared: Shared, reconciler: Reconciler, timeout: timedelta) -> None:
+        self._api = shared.api()
+        self._ledger = shared.ledger
+        self._fleet = shared.fleet
+        self._clock = shared.clock
         self._reconciler = reconciler
-        self._ledger = ledger
-        self._clock = clock
         self._timeout = timeout
 
     def make(self, first: Reading, wish: Wish, journal: Journal) -> Made:
@@ -63,16 +57,13 @@ class Maker:
         record stays for the next run.
         """
         self._api.log_in()  # the intent carries the server's time, and a login can take long
-        intent = intend(wish, self._api.now())
-        with self._ledger.minding(intent.run):
-            return self._attempted(Record(first, intent), wish, journal)
+        run = new_run()
+        known = wish.in_use | self._fleet.recent().known_ids
+        with self._ledger.minding(run):
+            return self._attempted(run, first, wish._replace(in_use=known), journal)
 
-    def _attempted(self, record: Record, wish: Wish, journal: Journal) -> Made:
-        try:
-            record = record.written()
-        except ConflictError as error:
-            raise OvertakenError(str(error)) from None
-        minted = self._minted(record, wish)
+    def _attempted(self, run: str, first: Reading, wish: Wish, journal: Journal) -> Made:
+        record, minted = self._minted(run, first, wish)
         try:
             record = record.about(minted.token_id).written()
             token = verify(self._api, minted, wish, self._clock())
@@ -85,19 +76,24 @@ class Maker:
             raise self._undone(record.about(minted.token_id), minted, error) from None
         return Made(token, about)
 
-    def _minted(self, record: Record, wish: Wish) -> Minted:
-        run = record.intent.run
+    def _minted(self, run: str, first: Reading, wish: Wish) -> tuple[Record, Minted]:
+        record = None
         try:
             with self._ledger.minting():
+                record = Record(first, intend(run, wish, self._api.now())).written()
                 minted = mint(self._api, wish)
-                self._ledger.got(run, minted.token_id)
-        except MintOutcomeUnknownError as error:
-            self._ledger.end(run)
-            raise self._searched(record, error) from None
-        except RotatorError:
-            record.close()
+                if not self._ledger.got(run, minted.token_id):
+                    raise in_use(minted)
+                return record, minted
+        except ConflictError as error:
+            raise OvertakenError(str(error)) from None
+        except RotatorError as error:
+            if record and isinstance(error, MintOutcomeUnknownError):
+                self._ledger.end(run)
+                raise self._searched(record, error) from None
+            if record:
+                record.close()
             raise
-        return minted
 
     def _searched(self, record: Record, error: MintOutcomeUnknownError) -> ApiError:
         """Look for the token whose answer was lost, and revoke it; the error tells what came."""
@@ -111,7 +107,8 @@ class Maker:
         if self._api.now() - record.intent.begun_at > self._timeout * 3 / 4:
             raise VerificationError(
                 f"the new token {token.name} came too late: rotation_timeout"
-                f" ({in_words(self._timeout)}) is nearly over; run again when the API is faster"
+                f" ({in_words(self._timeout)}) is nearly over; raise it, or run again when the API"
+                " is faster"
             )
 
     def _undone(self, record: Record, minted: Minted, error: RotatorError) -> RotatorError:

@@ -44,10 +44,13 @@ def mint(api: ServiceTokens, wish: Wish) -> Minted:
     """
     minted = api.mint(wish.validity, wish.scope)
     if minted.token_id in wish.in_use:  # a cache in between, say: revoking it would cut a bot off
-        raise VerificationError(
-            f"the API answered with the token {minted.token_id}, which is in use"
-        )
+        raise in_use(minted)
     return minted
+
+
+def in_use(minted: Minted) -> VerificationError:
+    """Return the error about an answer that names a token which some bot may have."""
+    return VerificationError(f"the API answered with the token {minted.token_id}, which is in use")
 
 
 def verify(api: ServiceTokens, minted: Minted, wish: Wish, now: datetime) -> ServiceToken:

@@ -1,34 +1,34 @@
 """Results for people and programs: a table on a terminal, plain lines elsewhere, or JSON."""
 
 import json
+import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from rotator.afterwards.retirement import OldState, OldToken
+from rotator.afterwards.retirement import OldState
 from rotator.logs import one_line
 from rotator.policy import Status
-from rotator.report import Action, Report, StoreReport, StoreState
+from rotator.report import CHANGED, Action, Report, StoreReport, StoreState
 from rotator.store import DEFAULT_FIELD
 from rotator.times import in_words, minute
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-_LEAK = """\
-rotator: after a leak, this remains to be done by hand:
-  1. A revoked token cannot be exchanged any more, but ordinary calls with it work until it expires.
-     Only another signing key at the API ends that: ask its operator, if you cannot wait. All tokens
-     are then refused, and `rotator rotate` renews them.
-  2. It had the rights of the admin who minted it: look through the API's list of service tokens,
-     and revoke those that nobody knows.
-  3. Remove it from where it leaked, and restart the bots that read it only at their start.
-"""
+_LEAK = (
+    """a revoked token still works as a bearer until it expires; only another signing key ends that:
+    ask the API's operator (all tokens are then refused: rotate --force renews them)""",
+    """it had the rights of the admin who minted it: revoke those tokens in the API's list that
+    nobody knows""",
+    "remove it from where it leaked, and restart the bots that read it only at their start",
+)
 PATIENCE = 1.0  # seconds after which a run shows how far it is
+_log = logging.getLogger(__name__)
 _COLOURS = {
     Status.OK: "green",
     Status.ETERNAL: "green",
@@ -40,7 +40,7 @@ _COLOURS = {
 def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
     """Print the reports as one JSON array, as a table on a terminal, or as a line each.
 
-    Failures are told by `show_errors`, so they have no line here.
+    Failures are told by `log_errors`, so they have no line here.
     """
     if as_json:
         out.write(json.dumps([report.to_json() for report in reports], indent=2) + "\n")
@@ -51,20 +51,20 @@ def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
     out.flush()
 
 
-def show_errors(reports: Sequence[Report], err: TextIO) -> None:
-    """Print a line for each token with which something went wrong."""
+def log_errors(reports: Sequence[Report]) -> None:
+    """Log a line for each token with which something went wrong, at its level."""
     for report in reports:
         if report.error:
-            level = f"{report.level}: " if report.level else ""
-            err.write(f"rotator: {level}{report.name}: {one_line(report.error)}\n")
-    err.flush()
+            level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
+            _log.log(level, "%s: %s", report.name, report.error)
 
 
-def show_leak_steps(reports: Sequence[Report], err: TextIO) -> None:
-    """Print what remains to be done by hand after a leak, where a token was revoked for it."""
-    if any(old.state is OldState.REVOKED for report in reports for old in report.old_tokens):
-        err.write(_LEAK)
-        err.flush()
+def log_leak_steps(reports: Sequence[Report]) -> None:
+    """Log what remains to be done by hand after a leak, where a token was revoked for it."""
+    states = {(old.state, old.message) for report in reports for old in report.old_tokens}
+    if (OldState.REVOKED, None) in states:
+        for number, step in enumerate(_LEAK, 1):
+            _log.warning("after a leak (%s of %s): %s", number, len(_LEAK), step)
 
 
 def line(report: Report) -> str:
@@ -83,19 +83,21 @@ def line(report: Report) -> str:
             what = f"{report.action} – {report.message}; stores: {stores}"
         case action:
             what = f"{action} – {report.message}"
-    return f"{report.name}: {what}{''.join(map(_old, report.old_tokens))}"
+    return "; ".join((f"{report.name}: {what}", *report.notes, *_old(report)))
 
 
-def _old(old: OldToken) -> str:
-    match old.state:
-        case OldState.REVOKED:
-            what = "was revoked: it can no longer be exchanged, yet as a bearer works until its end"
-        case OldState.WAITING:
-            what = f"is to be revoked from {minute(old.due_at)} on"
-            what += f" ({old.message})" if old.message else ""
-        case OldState.FAILED:
-            what = "is still to be revoked"
-    return f"; the old token {old.token_id} {what}"
+def _old(report: Report) -> Iterator[str]:
+    """Tell of old tokens what is done, and after a rotation what is planned."""
+    revoked = [old for old in report.old_tokens if old.state is OldState.REVOKED]
+    if now := [old.token_id for old in revoked if not old.message]:
+        yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
+    if gone := [old.token_id for old in revoked if old.message]:
+        yield f"gone already: {', '.join(gone)}"
+    planned = [o for o in report.old_tokens if o.state is OldState.WAITING and not o.message]
+    if planned and report.action in CHANGED:
+        last = max(planned, key=lambda old: old.due_at)
+        more = f" (and {len(planned) - 1} before)" if len(planned) > 1 else ""
+        yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
 
 
 def _place(report: Report) -> str:

@@ -74,7 +74,8 @@ def decide(inputs: Inputs) -> Verdict:
     verdict = next(found for check in CHAIN if (found := check(inputs)))
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
     if verdict.need is Need.MINT and young and not inputs.forced:
-        message = f"{verdict.message}; left alone, since it was minted less than an hour ago"
+        why = "left alone, since it was minted less than an hour ago (--force renews it)"
+        message = f"{verdict.message}; {why}"
         return replace(verdict, need=Need.PATIENCE, message=message)
     return verdict
 

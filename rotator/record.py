@@ -15,10 +15,15 @@ from rotator.survey import Reading, Silence, look
 from rotator.tokens import ServiceToken
 
 
-def intend(wish: Wish, now: datetime) -> Intent:
-    """Return a new intent to mint this; `now` is the server's time."""
+def new_run() -> str:
+    """Return the id of a new run."""
+    return os.urandom(6).hex()
+
+
+def intend(run: str, wish: Wish, now: datetime) -> Intent:
+    """Return the intent of a run to mint this; `now` is the server's time."""
     days = None if wish.validity is None else wish.validity.days
-    return Intent(os.urandom(6).hex(), now.replace(microsecond=0), days, scope_digest(wish.scope))
+    return Intent(run, now.replace(microsecond=0), days, scope_digest(wish.scope))
 
 
 class Record(NamedTuple):

@@ -25,6 +25,9 @@ class Action(StrEnum):
     FAILED = "failed"
 
 
+CHANGED = (Action.ROTATED, Action.CONVERGED)
+
+
 class StoreState(StrEnum):
     """What a store holds after the command, as `--json` shows it."""
 
@@ -61,13 +64,16 @@ class Report(NamedTuple):
     stores: tuple[StoreReport, ...] = ()
     error: str | None = None
     old_tokens: tuple[OldToken, ...] = ()
+    notes: tuple[str, ...] = ()
     level: str | None = None
 
-    def joined(self, old_tokens: tuple[OldToken, ...], troubles: Iterable[str]) -> "Report":
-        """Return the report with what became of old tokens, and what else went wrong."""
+    def joined(
+        self, old_tokens: tuple[OldToken, ...], notes: tuple[str, ...], troubles: Iterable[str]
+    ) -> "Report":
+        """Return the report with old tokens, what else was done, and what else went wrong."""
         all_of_it = [*((self.error,) if self.error else ()), *troubles]
         error = "; ".join(dict.fromkeys(all_of_it)) or None
-        return self._replace(old_tokens=old_tokens, error=error)
+        return self._replace(old_tokens=old_tokens, notes=notes, error=error)
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys."""
@@ -96,6 +102,7 @@ class Report(NamedTuple):
                 }
                 for old in self.old_tokens
             ],
+            "notes": list(self.notes),
             "level": self.level,
             "error": self.error,
         }

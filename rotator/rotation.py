@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
@@ -78,7 +79,7 @@ class Rotation:
         verdict = self._diagnosis.of(seen, order)
         try:
             if order.dry_run:
-                return self._rehearsed(seen, verdict)
+                return self._rehearsed(seen, self._announced(seen, verdict, order))
             if verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(seen, order):
                 return self._changed(seen, verdict, order)
         except RotatorError as error:
@@ -94,7 +95,16 @@ class Rotation:
             report = self._report(
                 done.seen, done.verdict, action=done.action, token=done.token, written=done.written
             )
-        return report.joined(done.old_tokens, done.troubles)
+        return report.joined(done.old_tokens, done.notes, done.troubles)
+
+    def _announced(self, seen: Survey, verdict: Verdict, order: Order) -> Verdict:
+        """Say as well what a real run would do beside the token itself."""
+        plans = []
+        if order.revoke_old:
+            plans.append("the token that it replaced would be revoked")
+        if self._change.is_due(seen, replace(order, revoke_old=False)):
+            plans.append("what an earlier run could not finish would be taken up again")
+        return replace(verdict, message="; ".join((verdict.message, *plans)))
 
     def _rehearsed(self, seen: Survey, verdict: Verdict) -> Report:
         if verdict.need is Need.MINT:

@@ -1,8 +1,9 @@
 """When to look at a token again: pure arithmetic over its last report."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 
+from rotator.afterwards.retirement import OldState
 from rotator.alarm import Rhythm
 from rotator.report import Report
 
@@ -11,6 +12,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 FIRST_RETRY = timedelta(seconds=30)
 SHORTEST_PAUSE = timedelta(seconds=1)
 SPREAD = timedelta(seconds=30)
+BUSY_PAUSE = timedelta(seconds=5)
 
 HOURLY = Rhythm("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 
@@ -30,6 +32,13 @@ def pause(report: Report, renew_before: timedelta, failures: int, draw: Draw) ->
     if until_due < timedelta():
         return regular
     return min(regular, until_due + SHORTEST_PAUSE + SPREAD * draw(0.0, 1.0))
+
+
+def revocations(report: Report, now: datetime) -> Iterator[datetime]:
+    """Return the moments after `now` at which an old token is to be revoked."""
+    for old in report.old_tokens:
+        if old.state is OldState.WAITING and old.due_at > now:
+            yield old.due_at + SHORTEST_PAUSE
 
 
 def _retry(report: Report, failures: int) -> timedelta:

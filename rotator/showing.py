@@ -11,7 +11,7 @@ from rotator import composition, statuses
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
 from rotator.minting import Wish, give_back, mint_proven
 from rotator.order import FIRST_SCOPE, Order
-from rotator.record import intend
+from rotator.record import intend, new_run
 from rotator.recovery.ledger import Ledger
 from rotator.recovery.reconciliation import Reconciler
 from rotator.settings import ROTATION_TIMEOUT, VALIDITY, Settings
@@ -37,7 +37,7 @@ def mint_shown(settings: Settings, order: Order) -> int:
 
 def _minted(settings: Settings, api: ServiceTokens, wish: Wish) -> ServiceToken:
     api.log_in()
-    intent = intend(wish, api.now())
+    intent = intend(new_run(), wish, api.now())
     try:
         return mint_proven(api, wish, utc_now())
     except MintOutcomeUnknownError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from rotator.afterwards.retirement import OldState
 from rotator.policy import Status
 from rotator.report import Action, Report
 
@@ -37,9 +38,14 @@ def of_rotate(reports: Iterable[Report], *, detailed: bool) -> int:
     """Return 1 when something failed, else 0, or 3 if `detailed` and something was changed."""
     if any(_failed(report) for report in reports):
         return FAILED
-    if detailed and any(report.action in _CHANGED for report in reports):
+    if detailed and any(_changed(report) for report in reports):
         return ROTATED
     return FINE
+
+
+def _changed(report: Report) -> bool:
+    revoked = any(old.state is OldState.REVOKED for old in report.old_tokens)
+    return report.action in _CHANGED or bool(report.notes) or revoked
 
 
 def _failed(report: Report) -> bool:

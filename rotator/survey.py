@@ -147,6 +147,7 @@ def look(store: SecretStore) -> Reading | Silence:
 
 def _newest(readings: list[Reading], now: datetime) -> ServiceToken | None:
     replaced = {reading.found.journal.previous_token_id for reading in readings}
+    replaced |= {owed.token_id for reading in readings for owed in reading.found.journal.owed}
     newest: Reading | None = None
     for reading in readings:
         if reading.token and (newest is None or _is_newer(reading, newest, replaced, now)):

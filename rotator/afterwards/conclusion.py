@@ -17,9 +17,10 @@ from rotator.writing import note
 
 
 class Concluded(NamedTuple):
-    """What became of the old tokens, and what went wrong."""
+    """What became of the old tokens, what else was done, and what went wrong."""
 
     old_tokens: tuple[OldToken, ...] = ()
+    notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 
 
@@ -36,27 +37,37 @@ class Conclusion:
         due = any(self._retirement.is_due(owed) for owed in seen.owed)
         return due or bool(seen.hooks) or order.revoke_old
 
-    def draw(self, seen: Survey, order: Order) -> Concluded:
-        """Run the hooks that are due, then revoke what is owed; what fails stays noted."""
+    def draw(self, seen: Survey, order: Order, *, renewed: bool) -> Concluded:
+        """Run the hooks that are due, then revoke what is owed; what fails stays noted.
+
+        `renewed` tells whether this same run has written a token.
+        """
         if order.revoke_old:
             owed = self._retirement.hastened(seen)
             seen, troubles = note(seen, lambda reading: replace(reading.found.journal, owed=owed))
         else:
             troubles = []
-        failures = self._hooks.run(seen.hooks, self._occasion(seen)) if seen.hooks else []
+        due = self._due_hooks(seen)
+        failures = self._hooks.run(due, self._occasion(seen)) if due else []
         failed = tuple(failure.hook_id for failure in failures)
         seen, unwritten = note(seen, lambda reading: _with_hooks(reading.found.journal, failed))
         old_tokens = _held_back(seen, failures) if failures else self._retirement.carry_out(seen)
         left = {old.token_id for old in old_tokens if old.state is not OldState.REVOKED}
         _, unnoted = note(seen, lambda reading: _with_owed(reading.found.journal, left))
         troubles += [failure.message for failure in failures] + unwritten + unnoted
-        troubles += _old_troubles(old_tokens, order)
-        if order.revoke_old and not old_tokens:
+        troubles += _old_troubles(old_tokens, told=bool(failures) and not order.revoke_old)
+        if order.revoke_old and not old_tokens and not renewed:
             troubles.append(
                 "no older token is known that could be revoked: if the current one leaked, run"
                 " rotate --force --revoke-old"
             )
-        return Concluded(tuple(old_tokens), tuple(troubles))
+        ran = len(due) - len(failures)
+        notes = (f"{ran} of its hooks worked now",) if ran and not renewed else ()
+        return Concluded(tuple(old_tokens), notes, tuple(troubles))
+
+    def _due_hooks(self, seen: Survey) -> tuple[str, ...]:
+        """Return the hooks that are noted; all of them where one that is noted was replaced."""
+        return seen.hooks if set(seen.hooks) <= set(self._hooks.ids) else self._hooks.ids
 
     def _occasion(self, seen: Survey) -> Occasion:
         token = seen.current
@@ -66,8 +77,8 @@ class Conclusion:
         return Occasion(self._name, token.token_id, token.expires_at, stores)
 
 
-def _with_hooks(journal: Journal, left: Collection[str]) -> Journal:
-    return replace(journal, hooks=tuple(hook for hook in journal.hooks if hook in left))
+def _with_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:
+    return replace(journal, hooks=failed if journal.hooks else ())
 
 
 def _with_owed(journal: Journal, left: Collection[str]) -> Journal:
@@ -75,14 +86,15 @@ def _with_owed(journal: Journal, left: Collection[str]) -> Journal:
 
 
 def _held_back(seen: Survey, failures: Sequence[Failure]) -> list[OldToken]:
-    told = f"{len(failures)} of the hooks did not work"
+    told = f"it may still be needed while {len(failures)} of the hooks fail"
     return [OldToken(each.token_id, OldState.WAITING, each.due_at, told) for each in seen.owed]
 
 
-def _old_troubles(old_tokens: Sequence[OldToken], order: Order) -> list[str]:
+def _old_troubles(old_tokens: Sequence[OldToken], *, told: bool) -> list[str]:
+    """Tell of the tokens that should be revoked by now, unless what is in the way is `told`."""
     return [
-        f"the old token {old.token_id} is not revoked yet: {old.message or 'it is not due'}; the"
-        " next run tries again"
+        f"the old token {old.token_id} is not revoked yet: {old.message}"
         for old in old_tokens
-        if old.state is OldState.FAILED or (order.revoke_old and old.state is OldState.WAITING)
+        if old.state is OldState.FAILED or (old.message and old.state is OldState.WAITING)
+        if not told
     ]

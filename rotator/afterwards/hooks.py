@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from rotator.afterwards import notify, processes
+from rotator.afterwards.notify import Kind
 from rotator.logs import one_line
 from rotator.settings import Secret
 from rotator.times import minute, rfc3339
@@ -45,7 +46,7 @@ class Failure(NamedTuple):
 class Hooks:
     """The commands and notify URLs of one token; each command may take `timeout`.
 
-    Commands get `environ` without the admin's credentials and the notify URLs, and with
+    Commands get `environ` without the admin's credentials, notify URLs and tokens, and with
     `ROTATOR_NAME`, `ROTATOR_TOKEN_ID`, `ROTATOR_EXPIRES_AT` (RFC 3339; empty when eternal) and
     `ROTATOR_STORES` (URLs, separated by spaces).
     """
@@ -60,7 +61,11 @@ class Hooks:
         self._commands = commands
         self._urls = notify
         self._timeout = timeout
-        self._environ = {k: v for k, v in environ.items() if not k.startswith(_NOT_FOR_HOOKS)}
+        self._environ = {
+            name: value
+            for name, value in environ.items()
+            if not name.startswith(_NOT_FOR_HOOKS) and not _TOKEN.match(value)
+        }
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -80,15 +85,15 @@ class Hooks:
             if message:
                 failures.append(Failure(hook_id, message))
         wanted = [(hook_id, url) for hook_id, url in self._urls_by_id() if hook_id in ids]
-        answers = notify.send([url for _, url in wanted], *_notice(occasion), self._environ)
+        answers = notify.send([url for _, url in wanted], _notice(occasion), self._environ)
         for (hook_id, _), fault in zip(wanted, answers, strict=True):
             if fault:
                 failures.append(Failure(hook_id, f"{fault}; the next run sends the notice again"))
         return failures
 
-    def tell(self, title: str, body: str) -> None:
+    def tell(self, title: str, body: str, kind: Kind) -> None:
         """Send a notice to all URLs; what fails becomes a warning in the log."""
-        for fault in notify.send(self._urls, title, body, self._environ):
+        for fault in notify.send(self._urls, notify.Notice(title, body, kind), self._environ):
             if fault:
                 _log.warning("%s", fault)
 
@@ -102,7 +107,7 @@ class Hooks:
 
     def _failed(self, command: Sequence[str], occasion: Occasion) -> str | None:
         program = _safe(command[0])[:_LONGEST_NAME]
-        hook = f"the hook {program}"
+        hook = f"hook {self._commands.index(command) + 1} ({program})"
         try:
             ended = processes.run(command, self._environ | _told(occasion), self._timeout)
         except FileNotFoundError:
@@ -113,14 +118,21 @@ class Hooks:
         except OSError as error:
             return f"{hook} could not be started ({error.strerror}); {_AGAIN}"
         level = logging.ERROR if ended.status != 0 else logging.INFO
-        for line in filter(None, map(_safe, ended.output.decode(errors="replace").splitlines())):
-            _log.log(level, "%s: %s: %s", occasion.name, hook, line)
         if ended.cut:
-            _log.log(level, "%s: %s: … (it wrote more than 8 KiB)", occasion.name, hook)
+            _log.log(level, "%s: %s: … (the end of more than 8 KiB)", occasion.name, hook)
+        for line in filter(None, map(_safe, _lines(ended))):
+            _log.log(level, "%s: %s: %s", occasion.name, hook, line)
         if ended.status == 0:
             return None
-        logged = "its output is in the log, " if ended.output else ""
+        logged = "its output is above, " if ended.output else ""
         return f"{hook} {_end(ended.status, self._timeout)}; {logged}{_AGAIN}"
+
+
+def _lines(ended: processes.Ended) -> list[str]:
+    text = ended.output.decode(errors="replace")
+    if ended.cut:  # the first word may be the end of a token, which nothing would recognise
+        text = "".join(text.split(maxsplit=1)[1:])
+    return text.splitlines()
 
 
 def _end(status: int | None, timeout: timedelta) -> str:
@@ -143,10 +155,11 @@ def _told(occasion: Occasion) -> dict[str, str]:
     }
 
 
-def _notice(occasion: Occasion) -> tuple[str, str]:
+def _notice(occasion: Occasion) -> notify.Notice:
     until = f"valid until {minute(occasion.expires_at)}" if occasion.expires_at else "valid forever"
     token = f"Token {occasion.token_id or 'without an id'}, {until}"
-    return f"{occasion.name}: token renewed", "\n".join((token, "Stored in:", *occasion.stores))
+    body = "\n".join((token, "Stored in:", *occasion.stores))
+    return notify.Notice(f"{occasion.name}: token renewed", body, Kind.SUCCESS)
 
 
 def _safe(text: str) -> str:

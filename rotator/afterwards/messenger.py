@@ -3,8 +3,8 @@
 Here its words go nowhere, and who is tired of waiting can end it. It is started as a file and may
 import nothing of the rotator.
 
-Reads `{"urls": [...], "title": "...", "body": "..."}` from stdin. Writes a line for each URL as
-soon as it is known: its number, from 0, and `sent`, `refused`, or `unknown` to apprise.
+Reads `{"urls": [...], "title": "...", "body": "...", "kind": "..."}` from stdin. Writes a line for
+each URL as soon as it is known: its number, from 0, and `sent`, `refused`, or `unknown` to apprise.
 """
 
 import json
@@ -31,7 +31,8 @@ def main() -> None:
         sender.add(service)
         answer = "refused"
         try:
-            answer = "sent" if sender.notify(title=order["title"], body=order["body"]) else answer
+            if sender.notify(order["body"], order["title"], order["kind"]):
+                answer = "sent"
         finally:
             tell(number, answer)
 

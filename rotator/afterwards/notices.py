@@ -1,10 +1,15 @@
 """Notices of failures: one for each group of people, however many tokens failed."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from rotator.report import Report
+from rotator.afterwards.notify import Kind
+from rotator.errors import internal_error
+from rotator.report import CHANGED, Report
 from rotator.rotation import Rotation
+
+_log = logging.getLogger(__name__)
 
 
 def tell_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
@@ -14,11 +19,16 @@ def tell_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
         if report.error:
             groups[rotation.hooks.notice_ids].append((rotation, report))
     for group in groups.values():
-        rotation = group[0][0]
-        rotation.hooks.tell(*_notice([report for _, report in group]))
+        try:
+            group[0][0].hooks.tell(*_notice([report for _, report in group]))
+        except Exception as error:  # noqa: BLE001 - a notice must not cost the report, or the watch
+            _log.warning("no notice was sent: %s", internal_error(error))
 
 
-def _notice(failed: Sequence[Report]) -> tuple[str, str]:
+def _notice(failed: Sequence[Report]) -> tuple[str, str, Kind]:
     names = ", ".join(report.name for report in failed)
+    renewed = all(report.action in CHANGED for report in failed)
+    what = "token renewed, but not all is done" if renewed else "rotation failed"
+    kind = Kind.WARNING if all(report.level == "warning" for report in failed) else Kind.FAILURE
     lines = [f"{report.name} ({report.level}): {report.error}" for report in failed]
-    return f"{names}: rotation failed", "\n".join(lines)
+    return f"{names}: {what}", "\n".join(lines), kind

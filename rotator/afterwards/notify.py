@@ -1,9 +1,12 @@
 """Notices by apprise, which lives in a process of its own: see `rotator.afterwards.messenger`."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from rotator.afterwards import processes
 from rotator.errors import ConfigError
@@ -18,18 +21,39 @@ _FAULTS = {
 }
 
 
-def require() -> None:
-    """Raise `ConfigError` when apprise is not installed; it is looked for and not loaded."""
+_ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown)$", re.MULTILINE)
+
+
+class Kind(StrEnum):
+    """How a notice looks, and whom filters let it reach: apprise's own words."""
+
+    SUCCESS = "success"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+class Notice(NamedTuple):
+    """What is sent."""
+
+    title: str
+    body: str
+    kind: Kind
+
+
+def require(origin: str) -> None:
+    """Raise `ConfigError` when apprise is not installed; it is looked for and not loaded.
+
+    `origin` is the place that wants notices.
+    """
     from importlib.util import find_spec  # noqa: PLC0415 - only who wants notices pays for it
 
     if find_spec("apprise") is None:
-        raise ConfigError(_MISSING)
+        raise ConfigError(f"{origin}: {_MISSING}")
 
 
 def send(
     urls: Sequence[Secret],
-    title: str,
-    body: str,
+    notice: Notice,
     environ: Mapping[str, str],
     timeout: timedelta = TIMEOUT,
 ) -> list[str | None]:
@@ -41,10 +65,10 @@ def send(
     if not urls:
         return []
     try:
-        require()
+        require(urls[0].origin)
     except ConfigError as error:
-        return [f"{url.origin}: {error}" for url in urls]
-    order = {"urls": [url.get() for url in urls], "title": title, "body": body}
+        return [str(error)] * len(urls)
+    order = {"urls": [url.get() for url in urls], **notice._asdict()}
     answers, silence = _answers(order, environ, timeout)
     faults = [_FAULTS.get(answers.get(number, ""), silence) for number in range(len(urls))]
     return [fault and f"{url.origin}: {fault}" for url, fault in zip(urls, faults, strict=True)]
@@ -63,8 +87,8 @@ def _answers(
         ended = processes.run(command, environ, timeout, json.dumps(order).encode())
     except OSError as error:
         return {}, f"Python could not be started to send the notice ({error.strerror})"
-    lines = [line.split() for line in ended.output.decode().splitlines()]
-    answers = {int(number): answer for number, answer in lines}
+    # The loader, or Python itself, may have had a word to say on the same pipe.
+    answers = {int(number): answer.decode() for number, answer in _ANSWER.findall(ended.output)}
     if ended.status is None:
         silence = f"no answer within {timeout.seconds} s; check the URL, and that its server is up"
     else:

@@ -1,4 +1,4 @@
-"""A process that cannot hang us: its group is ended in time, and of its output a start is kept."""
+"""A process that cannot hang us: its group is ended in time, and of its output the end is kept."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PAUSE = 0.02
 class Ended(NamedTuple):
     """How a process ended: `status` is below zero for a signal, and None when its time was up.
 
-    `output` is the start of what it wrote to stdout and stderr; `cut` tells that there was more.
+    `output` is the end of what it wrote to stdout and stderr; `cut` tells that there was more.
     """
 
     status: int | None
@@ -91,7 +91,7 @@ class _Output:
             chunk = os.read(self._pipe.fileno(), _CHUNK)
             self._at_end = not chunk
             self.cut = self.cut or len(self.kept) + len(chunk) > KEPT
-            self.kept += chunk[: KEPT - len(self.kept)]
+            self.kept = (self.kept + chunk)[-KEPT:]  # why it fails is told last
 
 
 def _ended(process: subprocess.Popen[bytes], output: _Output, seconds: float) -> int | None:

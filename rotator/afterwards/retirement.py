@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
 MOST_OWED = 8
+GONE = "it was gone already"
 _WHOLE_SECONDS = timedelta(seconds=2)  # in which servers tell their time
 
 
@@ -31,7 +32,7 @@ class OldState(StrEnum):
 
 
 class OldToken(NamedTuple):
-    """An old token that is, or is to be, revoked; `message` says why it was not yet."""
+    """An old token that is, or is to be, revoked; `message` says why it was not by this run."""
 
     token_id: str
     state: OldState
@@ -76,22 +77,27 @@ class Retirement:
 
     def carry_out(self, seen: Survey) -> list[OldToken]:
         """Revoke the tokens that are due; every failure becomes part of the answer."""
-        return [self._one(seen, owed) for owed in seen.owed if not seen.shows(owed.token_id)]
+        return [self._one(seen, owed) for owed in seen.owed]
 
     def _one(self, seen: Survey, owed: Owed) -> OldToken:
         old = OldToken(owed.token_id, OldState.WAITING, owed.due_at)
         try:
             if not self.is_due(owed):
                 return old
+            if seen.shows(owed.token_id):
+                again = "it stands in the stores again; rotate --force makes another one"
+                return old._replace(message=again)
             if holders := self._holders(seen, owed.token_id):
-                return old._replace(message=f"{', '.join(sorted(holders))} may still need it")
+                stores = ", ".join(sorted(holders))
+                return old._replace(message=f"{stores} may still need it: renew it there, too")
             self._api().log_in()  # which tells the server's time: ours may be ahead
             if not self.is_due(owed):
                 return old
-            self._api().ensure_revoked(owed.token_id)
+            done = self._api().ensure_revoked(owed.token_id)
         except RotatorError as error:
-            return old._replace(state=OldState.FAILED, message=str(error))
-        return old._replace(state=OldState.REVOKED)
+            message = f"{error}; the next run tries again"
+            return old._replace(state=OldState.FAILED, message=message)
+        return old._replace(state=OldState.REVOKED, message=None if done else GONE)
 
     def _holders(self, seen: Survey, token_id: str) -> frozenset[str]:
         """Return the stores that are not known to do without the token."""

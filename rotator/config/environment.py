@@ -89,7 +89,7 @@ def refuse_misspelled(variables: Mapping[str, str]) -> None:
         if prefix not in ("ROTATOR", "NOCTURNA") or name in KNOWN:
             continue
         meant = nearest(
-            rest, [known.partition("_")[2] for known in KNOWN if known.startswith(prefix)], 0.85
+            rest, [known.partition("_")[2] for known in KNOWN if known.startswith(prefix)], 0.8
         )
         if meant:
             raise ConfigError(

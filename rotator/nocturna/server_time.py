@@ -6,6 +6,7 @@ from email.utils import parsedate_to_datetime
 
 from rotator.times import Clock
 
+_YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
 
 
@@ -21,10 +22,12 @@ class ServerTime:
     def note(self, date: str | None) -> None:
         """Take over a `Date` header, which tells the time in whole seconds; none is no harm."""
         try:
-            self.skew = self._clock() - parsedate_to_datetime(date or "")
+            moment = parsedate_to_datetime(date or "")
+            skew = self._clock() - moment
         except (TypeError, ValueError, OverflowError):
             return
-        self._drift = self._apart()
+        if moment.year in _YEARS:
+            self.skew, self._drift = skew, self._apart()
 
     def now(self) -> datetime:
         """Return the server's present as aware UTC: this machine's before the first date."""

@@ -128,8 +128,8 @@ class ServiceTokens:
         if not isinstance(body, dict) or body.get("success") is not True:
             raise ApiFaultError(f"{REVOKE.doing}: the API does not say that it did")
 
-    def ensure_revoked(self, token_id: str) -> None:
-        """Revoke a token, unless the server does not list it any more.
+    def ensure_revoked(self, token_id: str) -> bool:
+        """Revoke a token; return False where the server does not list it any more.
 
         Raises `NotFoundError` when it lists the token and yet does not find it: a proxy, say, may
         not know the path.
@@ -139,3 +139,5 @@ class ServiceTokens:
         except NotFoundError:
             if any(row.token_id == token_id for row in self.list_tokens()):
                 raise
+            return False
+        return True

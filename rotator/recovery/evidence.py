@@ -13,12 +13,15 @@ from rotator.journal import Intent, scope_digest
 from rotator.recovery.holdings import Holdings
 from rotator.recovery.ledger import Minded
 from rotator.store import SecretStore
+from rotator.times import minute
 
 if TYPE_CHECKING:
     from rotator.nocturna.listed import Listed
 
 # The date that a proxy puts on an answer and the one in the API's database are two clocks.
 SLACK = timedelta(minutes=1)
+# A rotator that we know nothing of tries a token as soon as it has it: then it is not unused.
+YOUNG = timedelta(seconds=10)
 _ONE_DAY = timedelta(days=1)
 _ETERNITY = timedelta(days=36500)
 
@@ -53,17 +56,32 @@ class Evidence(NamedTuple):
     now: datetime
     timeout: timedelta
 
+    def needs_stock(self, intents: Sequence[Intent]) -> bool:
+        """Tell whether it matters what the stores hold, which takes long to find out."""
+        return any(
+            intent.token_id or any(self._is_suspect(row, intent) for row in self.listed)
+            for intent in intents
+        )
+
     def finding(self, intent: Intent) -> Finding:
         """Judge one intent."""
+        if intent.begun_at > self.now + SLACK:
+            trouble = f"a record of a mint is dated {minute(intent.begun_at)}, which is yet to come"
+            return Finding(intent.run, settled=True, trouble=f"{trouble}: it is left out")
         if intent.token_id:
             return self._about_known(intent, intent.token_id)
-        suspects = [row.token_id for row in self.listed if self._is_suspect(row, intent)]
+        return self._about_unknown(intent)
+
+    def _about_unknown(self, intent: Intent) -> Finding:
+        rows = {row.token_id: row for row in self.listed if self._is_suspect(row, intent)}
+        suspects = list(rows)
         if not suspects:  # a request can be under way for as long as a rotation may take
             return Finding(intent.run, settled=self.now > self._end(intent))
         if self.stock.silent:
             return Finding(intent.run, trouble=self._untold(suspects))
         rivals = [pair for pair in self.stock.intents if self._is_rival(pair[1], intent)]
-        if any(self._is_alive(store, other) for store, other in rivals):
+        young = any(row.created_at > self.now - YOUNG for row in rows.values())
+        if young or any(self._is_alive(store, other) for store, other in rivals):
             return Finding(intent.run, waiting=True)
         runs = frozenset(other.run for _, other in rivals)
         if len(suspects) > len({intent.run, *runs}):
@@ -79,22 +97,33 @@ class Evidence(NamedTuple):
             return Finding(intent.run, settled=True)
         if self.stock.silent:
             return Finding(intent.run, trouble=self._untold([token_id]))
-        if row.last_used_at and row.last_used_at > self._end(intent):
-            trouble = f"{token_id}, from a rotation that was cut off, is in use: left as it is"
+        used_later = row.last_used_at is not None and row.last_used_at > self._end(intent)
+        if used_later or not self._can_come_of(row, intent):
+            what = "is in use" if used_later else "cannot come of it"
+            trouble = f"{token_id}, noted for a rotation that was cut off, {what}: left as it is"
             return Finding(intent.run, settled=True, trouble=trouble)
         return Finding(intent.run, settled=True, left_over=(token_id,))
 
     def _is_suspect(self, row: Listed, intent: Intent) -> bool:
         return (
-            row.user_id == self.account
+            self._can_come_of(row, intent)
             and row.last_used_at is None
             and row.expires_at > self.now
-            and intent.begun_at - SLACK <= row.created_at <= self._end(intent)
-            and scope_digest(row.scope) == intent.scope
-            and _has_life(row, intent.days)
             and row.token_id not in self.stock.known_ids
             and row.token_id not in self._named_ids
             and row.token_id not in self.minded.token_ids
+        )
+
+    def _can_come_of(self, row: Listed, intent: Intent) -> bool:
+        """Tell whether a token is what was wished, made by our account, and at that time.
+
+        A journal can be forged by whoever may write the store: it must not revoke just any token.
+        """
+        return (
+            row.user_id == self.account
+            and intent.begun_at - SLACK <= row.created_at <= self._end(intent)
+            and scope_digest(row.scope) == intent.scope
+            and _has_life(row, intent.days)
         )
 
     @property

@@ -26,6 +26,7 @@ class Ledger:
         self._judging = False
         self._minded: dict[str, str | None] = {}
         self._ended: set[str] = set()
+        self._made: set[str] = set()
 
     @contextmanager
     def minding(self, run: str) -> Iterator[None]:
@@ -63,9 +64,14 @@ class Ledger:
                 self._judging = False
                 self._changed.notify_all()
 
-    def got(self, run: str, token_id: str) -> None:
-        """Note which token the mint of a run made."""
-        self._minded[run] = token_id
+    def got(self, run: str, token_id: str) -> bool:
+        """Note which token the mint of a run made; False when another one got the same."""
+        with self._changed:
+            if token_id in self._made:
+                return False
+            self._made.add(token_id)
+            self._minded[run] = token_id
+            return True
 
     def end(self, run: str) -> None:
         """Note that nobody minds the token of a run any more: it is stored, revoked, or lost."""

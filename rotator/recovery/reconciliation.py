@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from rotator.errors import RotatorError
 from rotator.journal import Intent
 from rotator.recovery.evidence import Evidence
-from rotator.recovery.holdings import Fleet
+from rotator.recovery.holdings import Fleet, Holdings
 from rotator.recovery.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Reconciler:
             listed = api.list_tokens()
             case = Evidence(
                 listed=listed,
-                stock=self._fleet.look(),
+                stock=Holdings(),
                 minded=minded,
                 judged=frozenset(intent.run for intent in intents),
                 has_ended=self._ledger.has_ended,
@@ -90,6 +90,8 @@ class Reconciler:
                 now=api.now(),
                 timeout=timeout,
             )
+            if case.needs_stock(intents):
+                case = case._replace(stock=self._fleet.look())
             findings = [case.finding(intent) for intent in intents]
             if any(finding.left_over for finding in findings):
                 # Another rotator may have ended between the look and the question whether it lives.

@@ -129,7 +129,7 @@ def test_a_store_that_does_not_answer_cannot_tell(rotator: Runner) -> None:
     result = rotator("check", "--json", ROTATOR_STORE="dotenv:nowhere/.env")
     assert (result.status, result.json[0]["status"]) == (3, "unknown")
     assert result.json[0]["stores"][0]["status"] == "unreachable"
-    assert result.err.startswith("rotator: default: ")
+    assert result.err.startswith("rotator: error: default: ")
 
 
 def test_one_silent_store_of_two_cannot_tell_but_shows_the_rest(
@@ -194,6 +194,7 @@ def test_json_has_every_key(rotator: Runner, api: Sandbox) -> None:
         "expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%SZ}",
         "stores": [{"store": url, "status": "current", "message": None}],
         "old_tokens": [],
+        "notes": [],
         "level": None,
         "error": None,
     }

@@ -52,7 +52,7 @@ def test_a_hook_that_fails_is_run_again_by_the_next_run_and_the_others_are_not(
     broken = f'test -e "{log}.mended"'
     report = world.rotation(hooks=hooks(log, broken)).rotate(Order())
     assert report.action is Action.ROTATED
-    assert "the hook /bin/sh ended with exit status 1" in str(report.error)
+    assert "hook 1 (/bin/sh) ended with exit status 1" in str(report.error)
     report = world.rotation(hooks=hooks(log, broken)).rotate(Order())
     assert report.action is Action.KEPT
     assert "exit status 1" in str(report.error)

@@ -109,7 +109,7 @@ def test_a_token_whose_id_was_noted_and_that_somebody_uses_is_left_alone_and_tol
     left.intent(world.store(), token_id=row.id)
     world.clock.advance(timedelta(days=1))
     used(world, row.secret)
-    assert f"{row.id}, from a rotation that was cut off, is in use" in str(
+    assert f"{row.id}, noted for a rotation that was cut off, is in use" in str(
         world.rotation().rotate(Order()).error
     )
     assert row.id in live_ids(world)

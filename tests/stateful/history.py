@@ -52,8 +52,20 @@ class History:
         for mint in self._wire.mints:
             never_stood = mint.token_id not in self.stood
             mint.is_untold |= never_stood and any(name == mint.name for name, _ in lost)
+        self._clear_up()
         self.accept(path)
         self.look()
+
+    def _clear_up(self) -> None:
+        """Do what a rotator cannot: nobody knows of these tokens any more but the API.
+
+        Whoever removes a record has to see to its token, or the next mint that is lost has a
+        stranger beside it.
+        """
+        untold = {mint.token_id for mint in self._wire.mints if mint.is_untold}
+        for row in self._wire.state.rows:
+            if row.id in untold and row.id not in self.stood:
+                self.revoke(row)
 
     def row_of(self, place: Place) -> ServiceTokenRow | None:
         secret = place.secret

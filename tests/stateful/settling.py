@@ -19,7 +19,6 @@ def settle(scene: Scene, rotator: Rotator) -> None:
     scene.wire.late.clear()
     rotator.suffer({})
     scene.clock.advance(LONG_PAUSE if _is_spoilt(scene) else PAUSE)
-    _revoke_untold(scene)
     rotator.run(Order())
     scene.clock.advance(PAUSE)
     _assert_settled(scene, rotator.run(Order()))
@@ -28,14 +27,6 @@ def settle(scene: Scene, rotator: Rotator) -> None:
 def _is_spoilt(scene: Scene) -> bool:
     rows = [scene.history.row_of(place) for place in scene.places]
     return any(row.revoked for row in rows if row)
-
-
-def _revoke_untold(scene: Scene) -> None:
-    """Do what a rotator cannot: nobody knows of these tokens any more but the API."""
-    untold = {mint.token_id for mint in scene.wire.mints if mint.is_untold}
-    for row in scene.wire.state.rows:
-        if row.id in untold and row.id not in scene.history.stood:
-            scene.history.revoke(row)
 
 
 def _assert_settled(scene: Scene, reports: list[Report]) -> None:

@@ -73,6 +73,7 @@ class Wire:
         answer, fault = self.service.serve(request)
         for row in self.state.rows[before:]:
             mint.token_id = row.id
+            row.revoked = mint.is_untold  # by whoever removed its record
         return answer, fault
 
     def _answered(

@@ -114,7 +114,7 @@ def test_ids_are_the_same_in_every_run_and_tell_hooks_apart() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     assert failures(["no-such-program", "--password=hunter2"]) == [
         (
-            "the hook no-such-program was not found, or the interpreter that it names; install it"
+            "hook 1 (no-such-program) was not found, or the interpreter that it names; install it"
             " or correct the hook, the next run tries it again"
         )
     ]
@@ -126,11 +126,11 @@ def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken").chmod(0o700)
     plain, broken = failures([str(tmp_path / "plain")], [str(tmp_path / "broken"), "hunter2"])
     assert plain == (
-        f"the hook {tmp_path}/plain may not be executed; make it executable, the next run tries it"
+        f"hook 1 ({tmp_path}/plain) may not be executed; make it executable, the next run tries it"
         " again"
     )
     assert broken == (
-        f"the hook {tmp_path}/broken could not be started (Exec format error); the next run tries"
+        f"hook 2 ({tmp_path}/broken) could not be started (Exec format error); the next run tries"
         " it again"
     )
 
@@ -141,19 +141,19 @@ def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
         ("exit 3", "ended with exit status 3; the next run tries it again"),
         (
             "echo hunter2; exit 1",
-            "ended with exit status 1; its output is in the log, the next run tries it again",
+            "ended with exit status 1; its output is above, the next run tries it again",
         ),
         ("kill -9 $$", "was killed by the signal SIGKILL; the next run tries it again"),
         ("kill -40 $$", "was killed by the signal 40; the next run tries it again"),
     ],
 )
 def test_a_hook_that_fails_is_named_without_its_arguments(line: str, end: str) -> None:
-    assert failures(sh(line, "hunter2")) == [f"the hook sh {end}"]
+    assert failures(sh(line, "hunter2")) == [f"hook 1 (sh) {end}"]
 
 
 def test_a_strange_name_stays_one_short_line() -> None:
     (message,) = failures(["no\nsuch\x1b[31m" + "x" * 300])
-    assert message.startswith("the hook no such\\x1b[31mxxx")
+    assert message.startswith("hook 1 (no such\\x1b[31mxxx")
     assert message.isprintable()
     assert len(message) < 320
 
@@ -165,9 +165,9 @@ def test_what_a_hook_writes_goes_to_the_log(
     made = hooks(sh('printf "one\\n\\ntw\\033o\\377\\n"; echo three >&2; exit "$1"', str(status)))
     made.run(made.ids, OCCASION)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
-        (level, "luna-bot: the hook sh: one"),
-        (level, "luna-bot: the hook sh: tw\\x1bo\ufffd"),
-        (level, "luna-bot: the hook sh: three"),
+        (level, "luna-bot: hook 1 (sh): one"),
+        (level, "luna-bot: hook 1 (sh): tw\\x1bo\ufffd"),
+        (level, "luna-bot: hook 1 (sh): three"),
     ]
 
 
@@ -177,15 +177,15 @@ def test_a_token_that_a_hook_writes_is_not_logged(
     secret = api.issue()
     made = hooks(sh('printf "TOKEN=%s; then %s\\n" "$1" "$2"', secret, secret[:60]))
     assert made.run(made.ids, OCCASION) == []
-    assert caplog.messages == ["luna-bot: the hook sh: TOKEN=<token>; then <token>"]
+    assert caplog.messages == ["luna-bot: hook 1 (sh): TOKEN=<token>; then <token>"]
 
 
-def test_of_much_output_the_start_is_logged_and_the_rest_is_let_go(
+def test_of_much_output_the_end_is_logged_without_a_first_word_that_may_be_half_a_token(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    made = hooks(sh("echo start; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo end"))
+    made = hooks(sh("echo start; head -c 20000000 /dev/zero | tr '\\0' x; echo; echo the end"))
     assert made.run(made.ids, OCCASION) == []
-    first, second, last = caplog.messages
-    assert first == "luna-bot: the hook sh: start"
-    assert len(second) < 8300
-    assert last == "luna-bot: the hook sh: … (it wrote more than 8 KiB)"
+    assert caplog.messages == [
+        "luna-bot: hook 1 (sh): … (the end of more than 8 KiB)",
+        "luna-bot: hook 1 (sh): the end",
+    ]

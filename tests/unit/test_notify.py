@@ -30,6 +30,8 @@ AGAIN = "; the next run sends the notice again"
 NOT_DELIVERED = "the notice could not be delivered; check the URL, and that its server is up"
 NOT_UNDERSTOOD = "apprise does not understand this URL; compare it with apprise's documentation"
 
+NOTICE = notify.Notice("title", "body", notify.Kind.SUCCESS)
+
 
 class Receiver(ThreadingHTTPServer):
     """A server of notices; the last part of the path is the status that it answers with."""
@@ -151,7 +153,7 @@ def test_a_url_shows_in_no_log_whatever_happens(
     urls = [receiver.url(), receiver.url(403), "json://x:hunter2@127.0.0.1:1/hook-key", "?hunter2"]
     made = hooks(*urls)
     messages = [failure.message for failure in made.run(made.ids, OCCASION)]
-    made.tell("title", "body")
+    made.tell("title", "body", notify.Kind.FAILURE)
     out, err = capfd.readouterr()
     written = "\n".join([*messages, repr(made), caplog.text, out, err])
     assert len(messages) == 3
@@ -161,9 +163,11 @@ def test_a_url_shows_in_no_log_whatever_happens(
 def test_a_notice_of_another_kind_is_sent_as_well_as_can_be(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hooks(receiver.url(404), receiver.url()).tell("sol-bot: not renewed", "Why:\nno answer")
-    assert [(notice["title"], notice["message"]) for notice in receiver.notices] == [
-        ("sol-bot: not renewed", "Why:\nno answer")
+    hooks(receiver.url(404), receiver.url()).tell(
+        "sol-bot: not renewed", "Why:\nno answer", notify.Kind.WARNING
+    )
+    assert [(n["title"], n["message"], n["type"]) for n in receiver.notices] == [
+        ("sol-bot: not renewed", "Why:\nno answer", "warning")
     ] * 2
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.WARNING, f"here: URL 1: {NOT_DELIVERED}")
@@ -174,7 +178,7 @@ def test_nobody_waits_long_for_a_server_that_never_ends_its_answer(receiver: Rec
     start = time.monotonic()
     with a_server_that_trickles() as url:
         secrets = [Secret("here", value=url), Secret("there", value=receiver.url())]
-        told = notify.send(secrets, "title", "body", os.environ, timedelta(seconds=6))
+        told = notify.send(secrets, NOTICE, os.environ, timedelta(seconds=6))
         assert 6 <= time.monotonic() - start < 14
     assert told == [
         "here: no answer within 6 s; check the URL, and that its server is up",
@@ -195,15 +199,16 @@ def test_a_notice_is_sent_although_modules_of_the_same_names_lie_around(
 def test_an_apprise_that_does_not_work_is_told(tmp_path: Path) -> None:
     (tmp_path / "apprise.py").write_text("raise SystemExit(9)")
     secret = Secret("here: URL 1", value="json://127.0.0.1")
-    told = notify.send([secret], "title", "body", {**os.environ, "PYTHONPATH": str(tmp_path)})
+    told = notify.send([secret], NOTICE, {**os.environ, "PYTHONPATH": str(tmp_path)})
     assert told == ["here: URL 1: apprise broke off with the exit status 9; reinstall it"]
 
 
 def test_without_apprise_the_package_to_install_is_named() -> None:
     program = (
         "import sys; from rotator.afterwards import notify; from rotator.settings import Secret\n"
-        "print(notify.send([Secret('here', value='json://hunter2')], 'title', 'body', {})[0])\n"
-        "try: notify.require()\n"
+        "notice = notify.Notice('title', 'body', notify.Kind.SUCCESS)\n"
+        "print(notify.send([Secret('here', value='json://hunter2')], notice, {})[0])\n"
+        "try: notify.require('there')\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
     done = subprocess.run(
@@ -214,12 +219,12 @@ def test_without_apprise_the_package_to_install_is_named() -> None:
         check=True,
     )
     text = "notices need the package apprise: pip install 'nocturna-rotator[notify]'"
-    assert done.stdout.splitlines() == [f"here: {text}", f"ConfigError {text}"]
+    assert done.stdout.splitlines() == [f"here: {text}", f"ConfigError there: {text}"]
 
 
 def test_apprise_is_looked_for_without_being_loaded() -> None:
     program = (
-        "import sys; from rotator.afterwards import notify; notify.require(); print(*sys.modules)"
+        "import sys; from rotator.afterwards import notify; notify.require(''); print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

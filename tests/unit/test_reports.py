@@ -83,6 +83,7 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
             {"store": "e://mute", "status": "unreachable", "message": "e://mute: no answer"},
         ],
         "old_tokens": [],
+        "notes": [],
         "level": None,
         "error": "e://mute: no answer",
     }
