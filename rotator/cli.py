@@ -135,8 +135,9 @@ def mint(  # noqa: PLR0913 - one per option
 ) -> int:
     """Make a token on demand, and write it to the stores of NAME.
 
-    NAME may be left out where only one token is configured. With --show the token is printed
-    instead: mind who can see your terminal and its log. Exits as rotate does.
+    NAME may be left out where only one token is configured. Retirement, hooks and notices follow as
+    after any rotation. With --show the token is printed instead: mind who can see your terminal and
+    its log. Exits as rotate does.
     """
     if days and eternal:
         raise click.UsageError("--days and --eternal exclude each other.")

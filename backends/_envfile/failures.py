@@ -40,8 +40,9 @@ def translated(url: str, path: Path, *, writing: bool) -> Iterator[None]:
         raise StoreError(f"{url}: {error}") from None
     except LockTimeoutError:
         raise StoreUnreachableError(
-            f"{url}: another rotator has been holding {_shown(path)}{SIDECAR}lock for too long:"
-            " try again when it is done; if none is running, it is another user's: remove it"
+            f"{url}: another rotator has been holding {_shown(path)}{SIDECAR}lock for too long,"
+            " perhaps with a hook: try again when it is done; if none is running, another user left"
+            " it behind: remove it"
         ) from None
     except ChangedError:
         if not writing:

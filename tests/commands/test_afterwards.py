@@ -83,6 +83,36 @@ def test_after_a_leak_the_steps_that_remain_are_listed(rotator: Runner, api: San
     assert len(api.live_tokens()) == 1
 
 
+def test_a_dry_run_tells_of_revocations_and_of_unfinished_work(
+    rotator: Runner, api: Sandbox
+) -> None:
+    configured(rotator, api, hooks=[["sh", "-c", "test -e mended"]])
+    rotator("rotate")
+    result = rotator("rotate", "--dry-run", "--revoke-old")
+    assert "the token that it replaced would be revoked" in result.out
+    assert "what an earlier run could not finish would be taken up again" in result.out
+    assert len(api.live_tokens()) == 2
+
+
+def test_what_is_finished_later_counts_as_a_change(rotator: Runner, api: Sandbox) -> None:
+    configured(rotator, api, hooks=[["sh", "-c", "test -e mended"]])
+    rotator("rotate")
+    (rotator.folder / "mended").touch()
+    result = rotator("rotate", "--detailed-exitcode")
+    assert (result.status, "1 of its hooks worked now" in result.out) == (3, True)
+    result = rotator("rotate", "--detailed-exitcode", "--revoke-old")
+    assert (result.status, "; revoked: " in result.out) == (3, True)
+    again = rotator("rotate", "--revoke-old")
+    assert (again.status, "; gone already: " in again.out, again.err) == (0, True, "")
+
+
+def test_failures_are_logged_as_json_where_that_is_asked_for(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=3))
+    api.misbehave(Fault.status(403), MINT)
+    (entry,) = rotator("rotate", "--log-format", "json").err.splitlines()
+    assert (json.loads(entry)["level"], "default: mint" in entry) == ("error", True)
+
+
 def test_old_tokens_stand_in_the_json(rotator: Runner, api: Sandbox) -> None:
     old = api.issue(days=3)
     rotator.write_env(old)

@@ -20,6 +20,8 @@ from tests.support.process import ROTATOR, Result
 from tests.support.transcript import Transcript
 
 TIMEOUT = timedelta(seconds=10)
+# The next run gives a token of a few seconds time to be used by whoever made it.
+NEXT_RUN = timedelta(seconds=11)
 _SRC = Path(__file__).parents[2]
 _CONFIG = """
 [api]
@@ -118,6 +120,7 @@ class Scene:
         assert status == -signal.SIGKILL, f"the victim was not killed, but ended with {status}"
         reached = self._moments()
         assert reached == case.reached, f"the run went another way: {reached[-1:]}"
+        self.clock.ahead += NEXT_RUN
         return killer
 
     def wreck(self) -> Wreck:

@@ -8,6 +8,7 @@ from rotator.errors import ConfigError
 from rotator.sandbox import Sandbox
 from tests.daemon.test_daemon import Watch
 from tests.support.clock import FakeClock
+from tests.support.stores import MeddledStore
 from tests.support.world import World
 
 HOUR = timedelta(hours=1)
@@ -80,3 +81,34 @@ def test_no_reload_ends_the_watch(watch: Watch, caplog: pytest.LogCaptureFixture
     assert "internal error: FileNotFoundError" in caplog.text
     assert "hunter2" not in caplog.text
     assert len(watch.scheduler.get_jobs()) == 1
+
+
+def test_reloads_during_a_long_look_do_not_queue_up_behind_it(watch: Watch) -> None:
+    world = watch.world
+    reloads = iter(range(3))
+
+    def reload_meanwhile() -> None:
+        for _ in reloads:
+            watch.daemon.reload()
+            watch.scheduler.step(timedelta())  # the look that it plans finds the token busy
+
+    slow = world.rotation(MeddledStore(world.store(), before_read=reload_meanwhile))
+    watch.fleet = [slow]
+    watch.daemon.reload()
+    watch.scheduler.step(timedelta())
+    assert len(watch.scheduler.get_jobs()) == 1
+    world.api.revoke(str(world.token().token_id))
+    watch.scheduler.step(2 * HOUR)
+    assert world.api.accepts(world.secret())
+
+
+def test_an_old_token_is_revoked_when_its_time_comes(watch: Watch) -> None:
+    world = watch.world
+    old = world.api.issue(days=3)
+    world.put(old)
+    watch.fleet = [world.rotation(retire=timedelta(minutes=10))]
+    watch.daemon.reload()
+    watch.scheduler.step(timedelta())
+    assert world.api.accepts(old)
+    watch.scheduler.step(timedelta(minutes=10, seconds=5))
+    assert not world.api.accepts(old)

@@ -68,6 +68,13 @@ def test_a_hook_that_is_not_configured_any_more_is_forgotten(world: World, log: 
     assert "hook=" not in (world.folder / ".env").read_text()
 
 
+def test_a_hook_that_was_corrected_is_run(world: World, log: Path) -> None:
+    world.rotation(hooks=(("/no/such/program",),)).rotate(Order())
+    report = world.rotation(hooks=hooks(log)).rotate(Order())
+    assert (report.error, report.notes) == (None, ("1 of its hooks worked now",))
+    assert len(runs(log)) == 1
+
+
 def test_the_old_token_lives_until_the_hooks_have_worked(world: World, log: Path) -> None:
     old = world.secret()
     broken = f'test -e "{log}.mended"'

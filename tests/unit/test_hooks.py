@@ -171,6 +171,14 @@ def test_what_a_hook_writes_goes_to_the_log(
     ]
 
 
+def test_a_token_in_our_own_environment_is_not_for_hooks(tmp_path: Path) -> None:
+    environ = {**os.environ, "NOCTURNA_SERVICE_TOKEN": "eyJhbGciOiJIUzI1NiJ9.eyJ9.c2ln"}
+    seen = tmp_path / "seen"
+    made = Hooks([sh(f"env > {seen}")], [], timedelta(seconds=9), environ)
+    assert made.run(made.ids, OCCASION) == []
+    assert "NOCTURNA_SERVICE_TOKEN" not in seen.read_text()
+
+
 def test_a_token_that_a_hook_writes_is_not_logged(
     caplog: pytest.LogCaptureFixture, api: Sandbox
 ) -> None:

@@ -203,6 +203,12 @@ def test_an_apprise_that_does_not_work_is_told(tmp_path: Path) -> None:
     assert told == ["here: URL 1: apprise broke off with the exit status 9; reinstall it"]
 
 
+def test_a_word_of_the_loader_is_no_answer(receiver: Receiver) -> None:
+    environ = {**os.environ, "PYTHONWARNINGS": "nonsense", "LD_PRELOAD": "/no/such/lib.so"}
+    secret = Secret("here", value=receiver.url())
+    assert notify.send([secret], NOTICE, environ) == [None]
+
+
 def test_without_apprise_the_package_to_install_is_named() -> None:
     program = (
         "import sys; from rotator.afterwards import notify; from rotator.settings import Secret\n"
