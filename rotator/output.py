@@ -136,8 +136,8 @@ def _show_table(reports: Sequence[Report], out: TextIO) -> None:
     if len(reports) > 1:
         counts = Counter(str(report.action or report.status) for report in reports)
         out.write(", ".join(f"{count} {word}" for word, count in counts.items()) + "\n")
-    told = [r for r in reports if r.status is not Status.OK and r.action is not Action.FAILED]
-    _show_lines(told, out)
+    told = [r for r in reports if r.status is not Status.OK or r.notes or any(_old(r))]
+    _show_lines([report for report in told if report.action is not Action.FAILED], out)
 
 
 def _short(store: StoreReport) -> str:
