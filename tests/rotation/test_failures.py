@@ -3,14 +3,17 @@ from datetime import timedelta
 import pytest
 
 from rotator import composition
-from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
+from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.order import Order
 from rotator.policy import Status
-from rotator.report import Action, Report
-from rotator.sandbox import Fault, ServiceTokenRow
+from rotator.report import Action
+from rotator.sandbox import Fault
 from rotator.settings import ApiSettings, Secret
-from rotator.store import SecretStore
-from rotator.tokens import ServiceToken
+from tests.rotation.failing import (
+    assert_only_the_old_one_lives,
+    assert_the_next_run_revokes,
+    failed,
+)
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import MINT, World
 
@@ -19,34 +22,6 @@ DENIED = StoreDeniedError("may not write: grant it")
 CALL_MINT = "POST /auth/admin/service-tokens"
 CALL_EXCHANGE = "POST /auth/service-token/refresh"
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
-
-
-@pytest.fixture
-def old(world: World) -> str:
-    secret = world.api.issue(days=3)
-    world.put(secret)
-    return secret
-
-
-def failed(world: World, *stores: SecretStore) -> Report:
-    report = world.rotation(*stores).rotate(Order())
-    assert report.action is Action.FAILED
-    return report
-
-
-def assert_only_the_old_one_lives(world: World, old: str) -> None:
-    assert world.secret() == old
-    assert [row.secret for row in world.api.live_tokens()] == [old]
-
-
-def assert_the_next_run_revokes(world: World, row: ServiceTokenRow, failed: Report) -> None:
-    """What could not be given back is named, and is put right without being sought by hand."""
-    assert row.id in str(failed.error)
-    assert str(failed.error).endswith("the next run tries again")
-    world.api.behave()
-    assert world.rotation().rotate(Order()).error is None
-    assert row.id not in {live.id for live in world.api.live_tokens()}
-    assert "intent=" not in (world.folder / ".env").read_text()
 
 
 def test_a_store_that_cannot_be_written_stops_everything_before_any_call(
@@ -205,54 +180,3 @@ def test_a_lost_password_does_not_hide_the_token_that_is_left(world: World, old:
     report = world.rotation(store, api=api).rotate(Order())
     left_over = next(row for row in world.api.live_tokens() if row.secret != old)
     assert_the_next_run_revokes(world, left_over, report)
-
-
-def test_the_loser_of_a_race_revokes_its_own_token_and_takes_the_winners(
-    world: World, old: str
-) -> None:
-    theirs = world.api.issue(days=90)
-    store = MeddledStore(world.store(), before_write=lambda: world.put(theirs))
-    report = world.rotation(store).rotate(Order())
-    assert (report.action, report.status) == (Action.SKIPPED, Status.OK)
-    assert report.message.startswith("another rotator was faster")
-    assert report.token_id == ServiceToken.parse(theirs).token_id
-    assert {row.secret for row in world.api.live_tokens()} == {old, theirs}
-
-
-def test_a_loser_that_cannot_revoke_its_own_token_names_it(world: World, old: str) -> None:
-    theirs = world.api.issue(days=90)
-    world.api.misbehave(Fault.status(403), CALL_REVOKE)
-    store = MeddledStore(world.store(), before_write=lambda: world.put(theirs))
-    report = failed(world, store)
-    (ours,) = [r for r in world.api.live_tokens() if r.secret not in (old, theirs)]
-    assert world.secret() == theirs
-    assert_the_next_run_revokes(world, ours, report)
-
-
-def test_a_conflict_with_our_own_write_does_not_revoke_the_token_in_use(
-    world: World, old: str
-) -> None:
-    repeated = ConflictError("the first answer was lost, and the write repeated")
-    report = world.rotation(MeddledStore(world.store(), after_write=Failing(repeated))).rotate(
-        Order()
-    )
-    assert (report.action, report.error) == (Action.ROTATED, None)
-    assert world.secret() != old
-    assert world.api.accepts(world.secret())
-
-
-def test_a_conflict_with_somebody_who_wrote_nonsense_fails(world: World) -> None:
-    world.put(world.api.issue(days=3))
-    store = MeddledStore(world.store(), before_write=lambda: world.put("nonsense"))
-    report = failed(world, store)
-    assert world.secret() == "nonsense"
-    assert str(report.error).endswith("it was revoked")
-    assert len(world.api.live_tokens()) == 1
-
-
-def test_a_conflict_in_a_second_store_leaves_it_behind(world: World, old: str) -> None:
-    error = ConflictError("b.env: somebody else changed it")
-    second = MeddledStore(world.store("b.env"), before_write=Failing(error))
-    report = world.rotation(world.store(), second).rotate(Order())
-    assert (report.action, report.error) == (Action.ROTATED, "b.env: somebody else changed it")
-    assert world.secret() != old

@@ -18,13 +18,6 @@ FULL = StoreError("b.env: the disk is full")
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 
 
-@pytest.fixture
-def old(world: World) -> str:
-    secret = world.api.issue(days=3)
-    world.put(secret)
-    return secret
-
-
 def states(report: Report) -> list[OldState]:
     return [each.state for each in report.old_tokens]
 

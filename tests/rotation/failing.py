@@ -1,0 +1,28 @@
+"""Runs that fail, and what has to be true after them."""
+
+from rotator.order import Order
+from rotator.report import Action, Report
+from rotator.sandbox import ServiceTokenRow
+from rotator.store import SecretStore
+from tests.support.world import World
+
+
+def failed(world: World, *stores: SecretStore) -> Report:
+    report = world.rotation(*stores).rotate(Order())
+    assert report.action is Action.FAILED
+    return report
+
+
+def assert_only_the_old_one_lives(world: World, old: str) -> None:
+    assert world.secret() == old
+    assert [row.secret for row in world.api.live_tokens()] == [old]
+
+
+def assert_the_next_run_revokes(world: World, row: ServiceTokenRow, failed: Report) -> None:
+    """What could not be given back is named, and is put right without being sought by hand."""
+    assert row.id in str(failed.error)
+    assert str(failed.error).endswith("the next run tries again")
+    world.api.behave()
+    assert world.rotation().rotate(Order()).error is None
+    assert row.id not in {live.id for live in world.api.live_tokens()}
+    assert "intent=" not in (world.folder / ".env").read_text()
