@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
+from typing import TextIO
 
 import click
 
@@ -23,7 +24,8 @@ def main() -> int:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without dashes is no reason either
     status = _run(sys.argv[1:])
-    _let_go_of_stdout()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        _let_go_of(stream)
     gc.freeze()  # the process ends: searching it for garbage first takes 12 ms of a 100 ms check
     return status
 
@@ -64,13 +66,12 @@ def _told(error: object, status: int) -> int:
     return status
 
 
-def _let_go_of_stdout() -> None:
+def _let_go_of(stream: TextIO) -> None:
     """Write the rest; where that is impossible, keep Python from complaining a second time."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

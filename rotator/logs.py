@@ -12,6 +12,7 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     """Send warnings, and with `verbose` the rotator's own news, to `stream`."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    logging.raiseExceptions = False  # a line that cannot be written must not become a traceback
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
