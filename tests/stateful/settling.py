@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from rotator.afterwards.retirement import OldState
 from rotator.order import Order
 from rotator.report import Report
 from rotator.sandbox.state import ServiceTokenRow
@@ -30,7 +31,7 @@ def _is_spoilt(scene: Scene) -> bool:
 
 
 def _assert_settled(scene: Scene, reports: list[Report]) -> None:
-    assert [report.error for report in reports] == [None] * len(scene.tokens)
+    assert [report.error for report in reports] == [_rightly_told(scene, r) for r in reports]
     for token in scene.tokens:
         own = [place for place in scene.places if place.name == token.name]
         assert len({place.secret for place in own}) == 1, f"the stores of {token.name} differ"
@@ -41,6 +42,21 @@ def _assert_settled(scene: Scene, reports: list[Report]) -> None:
     assert not [intent for journal in journals for intent in journal.intents]
     for row in _live_elsewhere(scene):
         _assert_rightly_alive(scene, row)
+
+
+def _rightly_told(scene: Scene, report: Report) -> str | None:
+    """Return what has to be told: somebody gave an old token to another bot, which keeps it."""
+    others = {
+        place.reading.token.token_id
+        for place in scene.places
+        if place.name != report.name and place.reading.token
+    }
+    told = [
+        f"the old token {old.token_id} is not revoked yet: {old.message}"
+        for old in report.old_tokens
+        if old.state is OldState.WAITING and old.message and old.token_id in others
+    ]
+    return "; ".join(told) or None
 
 
 def _live_elsewhere(scene: Scene) -> list[ServiceTokenRow]:
