@@ -1,5 +1,6 @@
 """From some call on, nobody listens at the API's address any more."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,7 +39,8 @@ def test_an_api_that_goes_away_during_a_rotation_does_no_harm(
             scene.ledger = Ledger() if daemon else None
             shut_before(api, place, door)
             report = scene.run(url=door.url, limits=STUBBORN)
-            assert "nothing listens at the API's address" in str(report.error)
+            # An open connection may break before a new one is refused.
+            assert re.search("nothing listens|the connection to the API broke", str(report.error))
             broken = [*promises.at_once(scene, report)]
             door.open()
             broken += [*promises.later(scene), *promises.at_last(scene)]

@@ -32,7 +32,7 @@ def test_a_second_failure_on_top_of_the_first_does_no_harm(
             strike(api, first, FAULTS["reset after the work"](), for_good=True)
             broken = [*promises.at_once(scene, scene.run(limits=STUBBORN))]
             api.behave()
-            clock.advance(timedelta(seconds=5))
+            clock.advance(timedelta(seconds=15))  # past what a run waits for others' tokens
             calls = len(api.calls)
             strike(api, Place(number, ""), FAULTS[second](), for_good=for_good)
             broken += [*promises.at_once(scene, scene.run(limits=STUBBORN))]
