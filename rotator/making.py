@@ -58,7 +58,7 @@ class Maker:
         """
         self._api.log_in()  # the intent carries the server's time, and a login can take long
         run = new_run()
-        known = wish.in_use | self._fleet.recent().known_ids
+        known = wish.in_use | self._fleet.known_ids()
         with self._ledger.minding(run):
             return self._attempted(run, first, wish._replace(in_use=known), journal)
 

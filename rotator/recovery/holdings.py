@@ -9,6 +9,7 @@ from rotator.store import SecretStore
 from rotator.survey import Reading, Silence, look
 
 _RECENT = 1.0  # seconds
+_HOUR = 3600.0
 _SHARE = 10  # of the time: a look that takes long is used for so much longer
 
 
@@ -45,7 +46,7 @@ class Holdings(NamedTuple):
 
 
 class Fleet:
-    """All the stores of one config, opened at the first look; safe to share between threads."""
+    """All the stores of one config, opened for each look; safe to share between threads."""
 
     def __init__(
         self, open_stores: Callable[[], Sequence[SecretStore]], monotonic: Callable[[], float]
@@ -53,14 +54,23 @@ class Fleet:
         self._open_stores = open_stores
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._stores: Sequence[SecretStore] | None = None
         self._seen = Holdings()
         self._stale_at = float("-inf")
+        self._known_ids: frozenset[str] = frozenset()
+        self._known_until = float("-inf")
 
     def look(self) -> Holdings:
         """Read every store now."""
         with self._lock:
             return self._read()
+
+    def known_ids(self) -> frozenset[str]:
+        """Return the ids that the stores knew within the hour; a new token is none of them."""
+        with self._lock:
+            if self._monotonic() > self._known_until:
+                self._known_ids = self._taken().known_ids
+                self._known_until = self._monotonic() + _HOUR
+            return self._known_ids
 
     def recent(self) -> Holdings:
         """Return a look that is a second old, or ten times as old as it took to take it.
@@ -73,9 +83,10 @@ class Fleet:
             return self._seen
 
     def _read(self) -> Holdings:
-        if self._stores is None:
-            self._stores = self._open_stores()
         begun = self._monotonic()
-        self._seen = Holdings(tuple(look(store) for store in self._stores))
+        self._seen = self._taken()
         self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))
         return self._seen
+
+    def _taken(self) -> Holdings:
+        return Holdings(tuple(look(store) for store in self._open_stores()))
