@@ -45,16 +45,13 @@ def _assert_settled(scene: Scene, reports: list[Report]) -> None:
 
 
 def _rightly_told(scene: Scene, report: Report) -> str | None:
-    """Return what has to be told: somebody gave an old token to another bot, which keeps it."""
-    others = {
-        place.reading.token.token_id
-        for place in scene.places
-        if place.name != report.name and place.reading.token
-    }
+    """Return what has to be told: somebody put an old token back, or gave it to another bot."""
+    tokens = (place.reading.token for place in scene.places)
+    in_use = {token.token_id for token in tokens if token}
     told = [
         f"the old token {old.token_id} is not revoked yet: {old.message}"
         for old in report.old_tokens
-        if old.state is OldState.WAITING and old.message and old.token_id in others
+        if old.state is OldState.WAITING and old.message and old.token_id in in_use
     ]
     return "; ".join(told) or None
 
