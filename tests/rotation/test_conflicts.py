@@ -1,4 +1,4 @@
-from rotator.errors import ConflictError, StoreDeniedError, StoreError
+from rotator.errors import ConflictError
 from rotator.order import Order
 from rotator.policy import Status
 from rotator.report import Action
@@ -8,10 +8,6 @@ from tests.rotation.failing import assert_the_next_run_revokes, failed
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
 
-FULL = StoreError("the disk is full")
-DENIED = StoreDeniedError("may not write: grant it")
-CALL_MINT = "POST /auth/admin/service-tokens"
-CALL_EXCHANGE = "POST /auth/service-token/refresh"
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 
 
