@@ -21,7 +21,7 @@ from backends._envfile.files import Seen, load
 from backends._envfile.lock import FileLock
 from backends._envfile.replace import ChangedError
 from backends._envfile.rewrite import load_settled, settle
-from backends._envfile.text import Variable, look_up, with_value
+from backends._envfile.text import Document, Variable
 from rotator.errors import ConflictError, StoreError
 from rotator.journal import Journal
 from rotator.store import Absent, Entry, StoreUrl
@@ -61,7 +61,7 @@ class DotenvStore:
         path = self._address.target
         with translated(self._url, path, writing=False):
             seen = load_settled(path)
-            variable = look_up(seen.content, self._address.variable)
+            variable = Document(seen.content, self._address.variable).variable
         self._warn_if_open(seen)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
@@ -78,10 +78,10 @@ class DotenvStore:
         path = self._address.target
         with translated(self._url, path, writing=True):
             seen = load_settled(path)
-            name = self._address.variable
-            noted = Variable(look_up(seen.content, name).value, _SAMPLE.journal)
+            document = Document(seen.content, self._address.variable)
+            noted = Variable(document.variable.value, _SAMPLE.journal)
             for wanted in (_SAMPLE, noted):
-                with_value(seen.content, name, wanted)
+                document.with_variable(wanted)
             prove_changeable(path, seen)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
@@ -133,14 +133,15 @@ class DotenvStore:
         name = self._address.variable
         for _ in range(_ATTEMPTS):
             seen = load(path)
-            current = look_up(seen.content, name)
+            document = Document(seen.content, name)
+            current = document.variable
             if path != self._held or _version(current) != expected:
                 raise ConflictError(
                     f"{self._url}: somebody else changed {name} since it was read;"
                     " nothing was written: look at it again"
                 )
             wanted = Variable(current.value if secret is None else secret, journal)
-            content = with_value(seen.content, name, wanted)
+            content = document.with_variable(wanted)
             if content == seen.content:
                 return _version(wanted)
             with suppress(ChangedError):

@@ -32,93 +32,86 @@ class Variable:
     journal: str
 
 
-def look_up(content: bytes, name: str) -> Variable:
-    """Return the value that counts (the last one), and the journal directly above it.
+class Document:
+    """A file as python-dotenv reads it, and where in it one variable stands.
 
     Raises `UnsafeEditError` when the only line with that name cannot be parsed: were it called
     absent, a second line would come below the broken one.
     """
-    parsed = _Parsed(_decoded(content)[1], name)
-    if not parsed.found:
-        parsed.refuse_broken_line()
-    return parsed.variable
 
+    def __init__(self, content: bytes, name: str) -> None:
+        self._content = content
+        self._name = name
+        self._bom, self._text = _decoded(content)
+        self._bindings = list(parse_stream(io.StringIO(self._text, newline="")))
+        places = [at for at, binding in enumerate(self._bindings) if binding.key == name]
+        self._found = bool(places)
+        self._is_alone = len(places) == 1
+        self._at = places[-1] if places else self._end()
+        self._first_note = self._at
+        while self._first_note and _is_note(self._bindings[self._first_note - 1]):
+            self._first_note -= 1
+        if not places:
+            self._refuse_broken_line()
 
-def with_value(content: bytes, name: str, wanted: Variable) -> bytes:
-    """Return `content` with only this variable's value and journal line changed.
+    @property
+    def variable(self) -> Variable:
+        """The value that counts (the last one), and the journal directly above it."""
+        if not self._found:
+            return Variable(None, "")
+        journal = ""
+        if self._first_note < self._at:
+            journal = self._bindings[self._at - 1].original.string.strip().removeprefix(_NOTE)
+        return Variable(self._bindings[self._at].value or None, journal.strip())
 
-    A value that is wanted as it is stays byte for byte, however it is written. A journal of a
-    variable that is absent stands above an empty `NAME=`, which goes with it.
+    def with_variable(self, wanted: Variable) -> bytes:
+        """Return the content with only this variable's value and journal line changed.
 
-    Raises `UnsafeEditError` unless python-dotenv reads the result exactly as intended.
-    """
-    bom, text = _decoded(content)
-    before = _Parsed(text, name)
-    changed = before.changed(wanted)
-    after = _Parsed(changed, name)
-    if after.variable != wanted or after.others != before.others:
-        raise UnsafeEditError(_UNSAFE)
-    return bom + changed.encode("utf-8", "surrogateescape")
+        A value that is wanted as it is stays byte for byte, however it is written. A journal of a
+        variable that is absent stands above an empty `NAME=`, which goes with it.
 
-
-class _Parsed:
-    """A text as python-dotenv sees it, and where in it the variable stands."""
-
-    def __init__(self, text: str, name: str) -> None:
-        self.text = text
-        self.name = name
-        self.bindings = list(parse_stream(io.StringIO(text, newline="")))
-        places = [at for at, binding in enumerate(self.bindings) if binding.key == name]
-        self.found = bool(places)
-        self.is_alone = len(places) == 1
-        self.at = places[-1] if places else self._end()
-        self.first_note = self.at
-        while self.first_note and _is_note(self.bindings[self.first_note - 1]):
-            self.first_note -= 1
+        Raises `UnsafeEditError` unless python-dotenv reads the result exactly as intended.
+        """
+        if wanted == self.variable:
+            return self._content
+        changed = self._bom + self._changed(wanted).encode("utf-8", "surrogateescape")
+        after = Document(changed, self._name)
+        if after.variable != wanted or after._others != self._others:
+            raise UnsafeEditError(_UNSAFE)
+        return changed
 
     def _end(self) -> int:
         """Return the place behind the last binding; python-dotenv counts blank lines as one."""
-        last = self.bindings[-1].original.string if self.bindings else "-"
-        return len(self.bindings) - (not last.strip())
+        last = self._bindings[-1].original.string if self._bindings else "-"
+        return len(self._bindings) - (not last.strip())
 
-    def refuse_broken_line(self) -> None:
-        ours = re.compile(rf"\s*(export\s+)?{re.escape(self.name)}\s*=")
-        for binding in self.bindings:
+    def _refuse_broken_line(self) -> None:
+        ours = re.compile(rf"\s*(export\s+)?{re.escape(self._name)}\s*=")
+        for binding in self._bindings:
             if binding.error and ours.match(binding.original.string):
                 raise UnsafeEditError(
                     f"line {binding.original.line} cannot be parsed: close its quotes"
                 )
 
     @property
-    def variable(self) -> Variable:
-        if not self.found:
-            return Variable(None, "")
-        journal = ""
-        if self.first_note < self.at:
-            journal = self.bindings[self.at - 1].original.string.strip().removeprefix(_NOTE)
-        return Variable(self.bindings[self.at].value or None, journal.strip())
-
-    @property
-    def others(self) -> list[tuple[str | None, str | None, bool, str]]:
+    def _others(self) -> list[tuple[str | None, str | None, bool, str]]:
         """Everything but the variable and its journal; blank lines move between bindings."""
         return [
             (binding.key, binding.value, binding.error, binding.original.string.strip())
-            for at, binding in enumerate(self.bindings)
-            if not self.first_note <= at <= self.at and binding.original.string.strip()
+            for at, binding in enumerate(self._bindings)
+            if not self._first_note <= at <= self._at and binding.original.string.strip()
         ]
 
-    def changed(self, wanted: Variable) -> str:
-        if wanted == self.variable:
-            return self.text
-        newline, value = _newline(self.text), wanted.value or ""
+    def _changed(self, wanted: Variable) -> str:
+        newline, value = _newline(self._text), wanted.value or ""
         note = f"{_NOTE} {wanted.journal}" if wanted.journal else ""
-        new_note = f"{note}{newline}" if note and self.first_note == self.at else ""
-        if not self.found:
-            return self._appended(new_note + f"{self.name}={value}", note, newline)
+        new_note = f"{note}{newline}" if note and self._first_note == self._at else ""
+        if not self._found:
+            return self._appended(new_note + f"{self._name}={value}", note, newline)
         if not value and not note and self._is_placeholder(newline):
             return self._without_placeholder(newline)
-        start = self._offset(self.at)
-        original = self.bindings[self.at].original.string
+        start = self._offset(self._at)
+        original = self._bindings[self._at].original.string
         line = line_start(original)
         assignment = original[line:]
         if wanted.value != self.variable.value:
@@ -126,27 +119,27 @@ class _Parsed:
             equals = "" if "=" in original[:left] else "="
             assignment = f"{original[line:left]}{equals}{value}{original[right:]}"
         return (
-            self._with_note(note, self.text[:start])
+            self._with_note(note, self._text[:start])
             + f"{original[:line]}{new_note}{assignment}"
-            + self.text[start + len(original) :]
+            + self._text[start + len(original) :]
         )
 
     def _is_placeholder(self, newline: str) -> bool:
         """Say whether this is, to the byte, what a journal of an absent variable left behind."""
-        below = "".join(binding.original.string for binding in self.bindings[self.at :])
-        empty = f"{self.name}="
-        return self.is_alone and self.first_note < self.at and below in (empty, empty + newline)
+        below = "".join(binding.original.string for binding in self._bindings[self._at :])
+        empty = f"{self._name}="
+        return self._is_alone and self._first_note < self._at and below in (empty, empty + newline)
 
     def _without_placeholder(self, newline: str) -> str:
         """Undo `_appended`, which closes an open last line and leaves its own line open then."""
-        head = self._with_note("", self.text[: self._offset(self.at)])
-        return head if self.text.endswith(newline) else head.removesuffix(newline)
+        head = self._with_note("", self._text[: self._offset(self._at)])
+        return head if self._text.endswith(newline) else head.removesuffix(newline)
 
     def _appended(self, lines: str, note: str, newline: str) -> str:
-        head = self._with_note(note, self.text)
+        head = self._with_note(note, self._text)
         if head and not head.endswith(newline[-1]):
             head += newline
-        was_closed = not self.text or self.text.endswith(newline[-1])
+        was_closed = not self._text or self._text.endswith(newline[-1])
         return head + lines + (newline if was_closed else "")
 
     def _with_note(self, note: str, head: str) -> str:
@@ -154,9 +147,9 @@ class _Parsed:
 
         One note is replaced; when none is wanted, all go, or the one above would take its place.
         """
-        for at in range(self.at - 1, self.first_note - 1, -1):
+        for at in range(self._at - 1, self._first_note - 1, -1):
             start = self._offset(at)
-            original = self.bindings[at].original.string
+            original = self._bindings[at].original.string
             if note:
                 left, right = comment_span(original)
                 return f"{head[: start + left]}{note}{head[start + right :]}"
@@ -164,7 +157,7 @@ class _Parsed:
         return head
 
     def _offset(self, at: int) -> int:
-        return sum(len(binding.original.string) for binding in self.bindings[:at])
+        return sum(len(binding.original.string) for binding in self._bindings[:at])
 
 
 def _is_note(binding: Binding) -> bool:

@@ -64,6 +64,10 @@ class Http:
         self._base_url = base_url
         self._limits = limits
         self._session = _session(limits, retried=("GET", "DELETE", "POST"))
+        # Proxies and CA bundle; requests would look through the whole environment for each call.
+        self._environment = self._session.merge_environment_settings(
+            base_url, {}, stream=True, verify=None, cert=None
+        )
         self.time = ServerTime(clock, monotonic)
 
     def send(  # noqa: PLR0913 - the parts of an HTTP request, by name
@@ -96,13 +100,10 @@ class Http:
         timeout = (self._limits.connect, self._limits.read)
         try:
             prepared = self._session.prepare_request(request)
-            settings = self._session.merge_environment_settings(
-                prepared.url, {}, stream=True, verify=None, cert=None
-            )
             with (
                 self._connected(call) as session,
                 session.send(
-                    prepared, timeout=timeout, allow_redirects=False, **settings
+                    prepared, timeout=timeout, allow_redirects=False, **self._environment
                 ) as response,
             ):
                 self.time.note(response.headers.get("Date"))

@@ -7,7 +7,7 @@ import dotenv
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from backends._envfile.text import UnsafeEditError, Variable, look_up, with_value
+from backends._envfile.text import Document, UnsafeEditError, Variable
 
 TOKEN = "eyJ0b2tlbi1vbmU.eyJh.c2ln-_"
 OTHER = "eyJ0b2tlbi10d28.eyJi.c2ln_-"
@@ -83,20 +83,20 @@ def assert_only_the_value_changed(before: bytes, after: bytes) -> None:
 
 
 def assert_writes_are_right(before: bytes) -> None:
-    after = with_value(before, "TOKEN", FIRST)
+    after = Document(before, "TOKEN").with_variable(FIRST)
     assert_only_the_value_changed(before, after)
-    assert look_up(after, "TOKEN") == FIRST
+    assert Document(after, "TOKEN").variable == FIRST
     assert dotenv_sees(after) == dotenv_sees(before) | {"TOKEN": TOKEN}
-    assert with_value(after, "TOKEN", FIRST) == after
-    again = with_value(after, "TOKEN", SECOND)
+    assert Document(after, "TOKEN").with_variable(FIRST) == after
+    again = Document(after, "TOKEN").with_variable(SECOND)
     swapped = after.replace(TOKEN.encode(), OTHER.encode())
     old, new = (f"# rotator: {variable.journal}".encode() for variable in (FIRST, SECOND))
     assert again == swapped.replace(old, new)
 
 
 def noted(content: bytes, journal: str) -> bytes:
-    value = look_up(content, "TOKEN").value
-    return with_value(content, "TOKEN", Variable(value, journal))
+    value = Document(content, "TOKEN").variable.value
+    return Document(content, "TOKEN").with_variable(Variable(value, journal))
 
 
 def assert_only_the_note_changed(before: bytes, after: bytes) -> None:
@@ -116,16 +116,18 @@ def assert_only_the_note_changed(before: bytes, after: bytes) -> None:
 
 
 def assert_notes_are_right(before: bytes) -> None:
-    value, journal = (old := look_up(before, "TOKEN")).value, old.journal
+    value, journal = (old := Document(before, "TOKEN").variable).value, old.journal
     after = noted(before, "v=1 token=one")
     assert_only_the_note_changed(before, after)
-    assert look_up(after, "TOKEN") == Variable(value, "v=1 token=one")
+    assert Document(after, "TOKEN").variable == Variable(value, "v=1 token=one")
     assert dotenv_sees(after) == {"TOKEN": "", **dotenv_sees(before)}
     assert noted(after, "v=1 token=one") == after
     assert noted(after, "v=1 token=two") == after.replace(b"v=1 token=one", b"v=1 token=two")
-    assert with_value(after, "TOKEN", FIRST) == with_value(before, "TOKEN", FIRST)
+    assert Document(after, "TOKEN").with_variable(FIRST) == Document(before, "TOKEN").with_variable(
+        FIRST
+    )
     cleared = noted(after, "")
-    assert look_up(cleared, "TOKEN") == Variable(value, "")
+    assert Document(cleared, "TOKEN").variable == Variable(value, "")
     assert noted(cleared, "") == cleared
     if cleared != before and not journal and b"# rotator: v=" not in before:
         ours = re.escape(cleared) + rb"(\r\n|\n|\r)?TOKEN=(\r\n|\n|\r)?"
@@ -158,7 +160,7 @@ def test_an_orderly_file_is_never_refused(before: bytes) -> None:
 
 def assert_changed_rightly_or_not_at_all(before: bytes) -> None:
     try:
-        with_value(before, "TOKEN", FIRST)
+        Document(before, "TOKEN").with_variable(FIRST)
         noted(before, FIRST.journal)
     except UnsafeEditError:
         event("refused")
@@ -202,5 +204,5 @@ def test_the_whole_file_is_the_one_expected(  # noqa: PLR0913, PLR0917 - the par
         lines = [*above, b"A=1", *note.splitlines(), line, *below, b""]
         return b"\n".join(lines).replace(b"\r\n", b"\n").replace(b"\n", newline)
 
-    after = with_value(made(b"", b"old"), "TOKEN", FIRST)
+    after = Document(made(b"", b"old"), "TOKEN").with_variable(FIRST)
     assert after == made(b"# rotator: v=1 token=one", TOKEN.encode())

@@ -122,23 +122,22 @@ def test_a_proxy_from_the_environment_is_used(
 
 
 def test_no_proxy_leaves_an_api_on_loopback_direct(
-    api: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
+    api: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", DEAD)
     with pytest.raises(ApiError, match="the proxy did not connect; check HTTPS_PROXY and NO_PROXY"):
-        client.tokens.exchange(api.issue())
+        client_of(api).tokens.exchange(api.issue())
     monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
-    client.tokens.exchange(api.issue())
+    client_of(api).tokens.exchange(api.issue())
     assert paths(api) == [EXCHANGE]
 
 
 def test_a_mint_through_a_dead_proxy_was_certainly_not_done(
-    api: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
+    api: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.call()
     monkeypatch.setenv("HTTP_PROXY", DEAD)
     with pytest.raises(ApiError, match="the proxy did not connect") as caught:
-        client.tokens.mint(None, "charts")
+        client_of(api).tokens.mint(None, "charts")
     assert "may have been made" not in str(caught.value)
     assert api.live_tokens() == []
 
