@@ -53,11 +53,9 @@ def test_hostile_claims_with_the_right_signature_are_401(
     assert reply.refusal == (401, "Could not validate credentials")
 
 
-@pytest.mark.parametrize("algorithm", ["HS256", "none"])
-def test_a_foreign_signature_is_401(client: Client, admin: str, algorithm: str) -> None:
-    token = jwt.encode(
-        claims_of(admin), "k" * 32 if algorithm == "HS256" else None, algorithm=algorithm
-    )
+@pytest.mark.parametrize(("algorithm", "key"), [("HS256", "k" * 32), ("none", "")])
+def test_a_foreign_signature_is_401(client: Client, admin: str, algorithm: str, key: str) -> None:
+    token = jwt.encode(claims_of(admin), key, algorithm=algorithm)
     reply = client.call("GET /auth/admin/verify", bearer=token)
     assert reply.refusal == (401, "Could not validate credentials")
 
