@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -14,7 +15,7 @@ from rotator.afterwards.retirement import OldToken, Retirement, owed_after
 from rotator.diagnosis import Diagnosis
 from rotator.errors import ApiError, RotatorError
 from rotator.journal import Intent, Journal
-from rotator.making import Maker, OvertakenError
+from rotator.making import Maker, NotBegunError, OvertakenError
 from rotator.order import Order
 from rotator.policy import Need, Verdict
 from rotator.recovery.evidence import SLACK
@@ -27,11 +28,14 @@ from rotator.survey import Reading, Survey, survey
 from rotator.tokens import ServiceToken
 from rotator.writing import note, spread
 
+_ATTEMPTS = 10  # to write an intent that no other rotator's comes in between
+
 
 class Done(NamedTuple):
     """What a change came to; `action` is None where the token is to be left as it is.
 
-    `notes` tell what was finished of earlier runs, `troubles` what could not be.
+    `notes` tell what was finished of earlier runs, `troubles` what could not be. `not_begun` says
+    that another rotator's intent came first.
     """
 
     seen: Survey
@@ -42,6 +46,7 @@ class Done(NamedTuple):
     old_tokens: tuple[OldToken, ...] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
+    not_begun: bool = False
 
 
 class Change:
@@ -77,17 +82,27 @@ class Change:
             # In one order everywhere, so that two rotators never wait for each other.
             for reading in sorted(before.reachable, key=lambda reading: reading.store.url):
                 held.enter_context(reading.store.hold())
-            seen = self._after_others(verdict)
-            if seen.current != before.current or not seen.reachable:
-                again = self._diagnosis.of(seen, replace(order, force=False))
-            else:
-                again = self._diagnosis.of(seen, order) if seen.behind != before.behind else verdict
-            if not seen.reachable:
-                return Done(seen, again, Action.FAILED)
-            seen, notes, troubles = self._cleared_up(seen)
-            done = self._acted(seen, again, order, overtaken=again.need is not verdict.need)
-            done = done._replace(notes=notes, troubles=(*troubles, *done.troubles))
+            done = self._attempted(before, verdict, order)
+            for attempt in range(1, _ATTEMPTS):
+                if not done.not_begun:
+                    break
+                # Where there is no lock, those who met are not to meet again.
+                self._shared.sleep(random.uniform(0, attempt * PAUSE))  # noqa: S311 - no secret
+                again = self._attempted(before, verdict, order)
+                done = again._replace(notes=(*done.notes, *again.notes))
             return done if done.action is Action.FAILED else self._concluded(done, order)
+
+    def _attempted(self, before: Survey, verdict: Verdict, order: Order) -> Done:
+        seen = self._after_others(verdict)
+        if seen.current != before.current or not seen.reachable:
+            again = self._diagnosis.of(seen, replace(order, force=False))
+        else:
+            again = self._diagnosis.of(seen, order) if seen.behind != before.behind else verdict
+        if not seen.reachable:
+            return Done(seen, again, Action.FAILED)
+        seen, notes, troubles = self._cleared_up(seen)
+        done = self._acted(seen, again, order, overtaken=again.need is not verdict.need)
+        return done._replace(notes=notes, troubles=(*troubles, *done.troubles))
 
     def _after_others(self, verdict: Verdict) -> Survey:
         """Look at the stores; who is going to mint waits for others to be done with theirs."""
@@ -162,6 +177,8 @@ class Change:
         first, *others = seen.reachable
         try:
             made = maker.make(first, order.wish(self._settings, seen), journal)
+        except NotBegunError as error:
+            return Done(seen, verdict, Action.FAILED, troubles=(str(error),), not_begun=True)
         except OvertakenError as error:
             return self._theirs(verdict, str(error))
         promoted = StoreReport(first.store.url, StoreState.WRITTEN)

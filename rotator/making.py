@@ -31,6 +31,10 @@ class OvertakenError(StoreError):
     """Another rotator was faster, and nothing of ours is left."""
 
 
+class NotBegunError(OvertakenError):
+    """The store changed before the intent was written: nothing was minted."""
+
+
 class Made(NamedTuple):
     """A new token that its first store shows, with the journal beside it."""
 
@@ -52,9 +56,9 @@ class Maker:
     def make(self, first: Reading, wish: Wish, journal: Journal) -> Made:
         """Return a new token that stands in the first store, with `journal` made to be about it.
 
-        Raises `OvertakenError`, `UncertainWriteError` when the store does not tell whether it took
-        the token, or the `RotatorError` that it failed with; the token then is revoked, or its
-        record stays for the next run.
+        Raises `NotBegunError`, `OvertakenError`, `UncertainWriteError` when the store does not tell
+        whether it took the token, or the `RotatorError` that it failed with; the token then is
+        revoked, or its record stays for the next run.
         """
         self._api.log_in()  # the intent carries the server's time, and a login can take long
         run = new_run()
@@ -86,7 +90,7 @@ class Maker:
                     raise in_use(minted)
                 return record, minted
         except ConflictError as error:
-            raise OvertakenError(str(error)) from None
+            raise NotBegunError(str(error)) from None
         except RotatorError as error:
             if record and isinstance(error, MintOutcomeUnknownError):
                 self._ledger.end(run)

@@ -2,10 +2,13 @@
 
 from datetime import timedelta
 
+import pytest
+
+from rotator.errors import ConflictError
 from rotator.order import Order
 from rotator.report import Action
 from tests.support.leftovers import Leftovers
-from tests.support.stores import SharedStore
+from tests.support.stores import Failing, SharedStore
 from tests.support.world import World
 
 
@@ -46,3 +49,26 @@ def test_a_token_that_a_living_rotator_may_have_made_is_not_revoked_before_it_is
     )
     assert rotation.rotate(Order()).error is None
     assert theirs.id in {row.id for row in world.api.live_tokens()}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_when_another_intent_came_first_and_went_again_it_is_tried_once_more(
+    world: World, *, force: bool
+) -> None:
+    world.put(world.api.issue(days=60 if force else 3))
+    crowd = Failing(ConflictError("somebody was faster"), 1, 2)
+    store = SharedStore(world.store(), before_note=crowd)
+    report = world.rotation(store).rotate(Order(force=force))
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.mints() == 1
+
+
+def test_who_never_gets_to_write_an_intent_says_so_and_mints_nothing(world: World) -> None:
+    world.put(old := world.api.issue(days=3))
+    crowd = Failing(ConflictError("somebody was faster"))
+    store = SharedStore(world.store(), before_note=crowd)
+    begun = world.clock.now
+    report = world.rotation(store).rotate(Order())
+    assert (report.action, report.error) == (Action.FAILED, "somebody was faster")
+    assert (world.mints(), world.secret()) == (0, old)
+    assert world.clock.now - begun < timedelta(minutes=1)
