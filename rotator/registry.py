@@ -5,18 +5,21 @@ door as everybody else's.
 """
 
 import re
-from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from rotator.config.section import shown
 from rotator.errors import ConfigError
+from rotator.loading import OpenStore, load
 from rotator.store import SecretStore, StoreUrl
 
 GROUP = "rotator.backends"
-OpenStore = Callable[[StoreUrl], SecretStore]
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
+
+
+class UnknownSchemeError(ConfigError):
+    """No installed package serves stores of this scheme."""
 
 
 class Backends:
@@ -28,11 +31,12 @@ class Backends:
     def open(self, text: str, folder: Path) -> SecretStore:
         """Return the store behind a URL, without any I/O beyond the file system.
 
-        Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve.
+        Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve;
+        a backend that is broken gives a store that never answers.
         """
         url = parse_url(text, folder)
         if url.scheme not in self._loaded:
-            self._loaded[url.scheme] = _loaded(_backend(url.scheme))
+            self._loaded[url.scheme] = load(_backend(url.scheme))
         return self._loaded[url.scheme](url)
 
 
@@ -59,18 +63,6 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
     )
 
 
-def _loaded(point: EntryPoint) -> OpenStore:
-    try:
-        backend: OpenStore = point.load()
-    except Exception as error:  # noqa: BLE001 - another package may raise anything
-        owner = point.dist.name if point.dist else point.value
-        raise ConfigError(
-            f"the package {owner} serves {point.name}: stores and cannot be loaded"
-            f" ({type(error).__name__}: {error}); repair or uninstall it"
-        ) from None
-    return backend
-
-
 def _backend(scheme: str) -> EntryPoint:
     found = entry_points(group=GROUP, name=scheme)
     if len(found) > 1:
@@ -81,4 +73,6 @@ def _backend(scheme: str) -> EntryPoint:
     for point in found:
         return point
     schemes = ", ".join(sorted(entry_points(group=GROUP).names))
-    raise ConfigError(f"no installed package serves {scheme}: stores; installed are: {schemes}")
+    raise UnknownSchemeError(
+        f"no installed package serves {scheme}: stores; installed are: {schemes}"
+    )

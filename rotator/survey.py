@@ -5,7 +5,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.errors import MalformedTokenError, StoreError
+from rotator.errors import (
+    MalformedTokenError,
+    StoreError,
+    StoreUnreachableError,
+    internal_error,
+)
 from rotator.journal import Intent, Journal, Owed
 from rotator.store import Absent, Entry, SecretStore
 from rotator.tokens import ServiceToken
@@ -137,6 +142,8 @@ def look(store: SecretStore) -> Reading | Silence:
         found = store.read()
     except StoreError as error:
         return Silence(store, error)
+    except Exception as error:  # noqa: BLE001 - a bug in one store must not keep the others from their turn
+        return Silence(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
     if isinstance(found, Absent):
         return Reading(store, found)
     try:

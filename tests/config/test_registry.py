@@ -1,11 +1,14 @@
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rotator.errors import ConfigError
+from rotator.broken import BrokenStore
+from rotator.errors import ConfigError, StoreUnreachableError
+from rotator.journal import Journal
 from rotator.registry import Backends, parse_url
-from rotator.store import StoreUrl
+from rotator.store import SecretStore, StoreUrl
 
 HERE = Path("/srv/bot")
 
@@ -104,9 +107,70 @@ def test_a_package_that_cannot_be_loaded_is_named(
     install(tmp_path, "broken", "broken")
     (tmp_path / "broken_backend.py").write_text("import no_such_sdk\n")
     monkeypatch.syspath_prepend(tmp_path)
-    text = "the package broken serves broken: stores and cannot be loaded (ModuleNotFoundError: "
-    with pytest.raises(ConfigError, match=re.escape(text)):
-        Backends().open("broken:a", tmp_path)
+    store = Backends().open("broken:a", tmp_path)
+    text = (
+        "broken:a: the package broken, which serves broken: stores, cannot be loaded"
+        " (ModuleNotFoundError: no_such_sdk): update, repair or uninstall it"
+    )
+    with pytest.raises(StoreUnreachableError, match=re.escape(text)):
+        store.read()
+
+
+@pytest.mark.parametrize(
+    ("missing", "advice"),
+    [
+        ("no_such_sdk", "pip install 'sunk[sdk-2,more]'"),
+        ("no_such_sdk.client", "pip install 'sunk[sdk-2,more]'"),
+        ("sunk_backend.no_such_part", "(ModuleNotFoundError: sunk_backend.no_such_part): update"),
+        ("rotator.no_such_part", "(ModuleNotFoundError: rotator.no_such_part): update"),
+    ],
+)
+def test_an_extra_is_only_named_where_it_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, advice: str
+) -> None:
+    install(tmp_path, "sunk", "sunk")
+    entry_points = tmp_path / "sunk-1.0.dist-info/entry_points.txt"
+    entry_points.write_text(f"{entry_points.read_text().rstrip()} [sdk-2,more]\n")
+    (tmp_path / "sunk_backend.py").write_text(f"import {missing}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(StoreUnreachableError) as caught:
+        Backends().open("sunk:a", tmp_path).read()
+    assert str(caught.value).startswith("sunk:a: ")
+    assert advice in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda store: store.read(),
+        lambda store: store.preflight(),
+        lambda store: store.write("secret", Journal(), expected=""),
+        lambda store: store.note(Journal(), expected=""),
+        lambda store: store.hold(),
+        lambda store: store.held_elsewhere(),
+    ],
+    ids=["read", "preflight", "write", "note", "hold", "held_elsewhere"],
+)
+def test_a_store_that_is_broken_never_answers(use: Callable[[SecretStore], object]) -> None:
+    store: SecretStore = BrokenStore("broken:a", "it is broken")
+    assert store.url == "broken:a"
+    with pytest.raises(StoreUnreachableError, match=r"^it is broken$"):
+        use(store)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [("StoreDeniedError", StoreUnreachableError), ("ConfigError", ConfigError)]
+)
+def test_what_a_backend_itself_says_of_a_store_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, kind: type[Exception]
+) -> None:
+    install(tmp_path, error, error.lower())
+    (tmp_path / f"{error}_backend.py").write_text(
+        f"import rotator.errors\n\n\ndef Shelf(url):\n    raise rotator.errors.{error}('no key')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(kind, match=r"^no key$"):
+        Backends().open(f"{error.lower()}:a", tmp_path).read()
 
 
 def test_two_packages_with_one_scheme_are_a_mistake_that_names_both(

@@ -146,3 +146,20 @@ def test_a_broken_value_in_one_store_is_mended_from_the_other(world: World) -> N
     report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
     assert report.action is Action.CONVERGED
     assert ServiceToken.parse(world.secret("b.env")) == world.token("a.env")
+
+
+def test_a_bug_in_one_store_is_a_store_that_does_not_answer(world: World) -> None:
+    def break_down() -> None:
+        raise KeyError(secret)
+
+    secret = world.api.issue(days=3)
+    world.put(secret, "a.env")
+    broken = MeddledStore(world.store("b.env"), before_read=break_down)
+    report = world.rotation(world.store("a.env"), broken).rotate(Order())
+    statuses = [store.status for store in report.stores]
+    assert (report.action, statuses) == (
+        Action.ROTATED,
+        [StoreState.WRITTEN, StoreState.UNREACHABLE],
+    )
+    assert "internal error: KeyError" in str(report.error)
+    assert secret not in str(report)
