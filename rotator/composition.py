@@ -6,8 +6,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from rotator.admin_password import open_stored, read_stored
 from rotator.config.section import nearest, shown
 from rotator.errors import ConfigError
 from rotator.recovery.holdings import Fleet
@@ -73,8 +75,11 @@ def require_url(settings: ApiSettings) -> str:
 def require_login(settings: ApiSettings) -> None:
     """Raise `ConfigError` unless the API's URL and the admin's credentials are there to be read."""
     require_url(settings)
-    for read in (_email(settings), _password(settings)):
-        read()
+    _email(settings)()
+    if settings.admin_password_store:  # not read: a run that needs no login waits for no store
+        open_stored(settings.admin_password_store)
+    else:
+        _password(settings)()
 
 
 def require_notices(settings: Settings) -> None:
@@ -101,6 +106,8 @@ def _email(settings: ApiSettings) -> Callable[[], str]:
 
 
 def _password(settings: ApiSettings) -> Callable[[], str]:
+    if settings.admin_password_store:
+        return partial(read_stored, settings.admin_password_store)
     return _reader(settings, settings.admin_password, "admin_password_file")
 
 
@@ -147,7 +154,7 @@ def _selected(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
 
 
 def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
-    owners: dict[str, str] = {}
+    owners = _of_password(settings)
     opened: dict[str, list[SecretStore]] = {}
     backends = Backends()
     for token in settings.tokens:
@@ -163,3 +170,17 @@ def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
                 )
             owners[store.url] = token.name
     return opened
+
+
+def _of_password(settings: Settings) -> dict[str, str]:
+    """Return the store of the admin's password, which a token must not overwrite, by its URL."""
+    stored = settings.api.admin_password_store
+    schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
+    # A look at the tokens needs no admin, and should not load another backend for one.
+    if stored is None or _scheme(stored.url) not in schemes:
+        return {}
+    return {open_stored(stored).url: stored.origin}
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()

@@ -41,9 +41,18 @@ class Secret:
         return text
 
 
+class StoredSecret(NamedTuple):
+    """The URL of a store that holds a secret; relative files in it start at `folder`."""
+
+    origin: str
+    url: str
+    folder: Path
+
+
 class ApiSettings(NamedTuple):
     """Where the API is and how to log in; what is not configured is None.
 
+    The password is at most one of `admin_password` and `admin_password_store`.
     `url` has no slash at its end. A command that needs a missing value says which one, and in which
     `file`, None for the environment, it could stand.
     """
@@ -52,6 +61,7 @@ class ApiSettings(NamedTuple):
     admin_email: Secret | None = None
     admin_password: Secret | None = None
     file: Path | None = None
+    admin_password_store: StoredSecret | None = None
 
 
 class TokenSettings(NamedTuple):

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from rotator.config import environment
 from rotator.config.section import Section, shown
+from rotator.config.stored import KEY as STORED
+from rotator.config.stored import read_stored
 from rotator.config.values import API_KEYS, TOKEN_KEYS, read_api, read_name, read_token
 from rotator.errors import ConfigError
 from rotator.settings import Settings, TokenSettings
@@ -19,6 +21,8 @@ def load(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
     config = Section(_parsed(path, cwd), lambda key: f"{path}: {key}").only(_TOP)
     folder = (cwd / path).parent
     api = Section(config.table("api"), lambda key: f"{path}: [api] {key}").only(API_KEYS)
+    if stored := read_stored(api, folder):
+        api = Section({**api.values, STORED: stored}, api.place)
     defaults = Section(config.table("defaults"), lambda key: f"{path}: [defaults] {key}")
     defaults.only(TOKEN_KEYS)
     tables = config.tables("token")

@@ -15,11 +15,19 @@ from rotator.settings import (
     VALIDITY,
     ApiSettings,
     Secret,
+    StoredSecret,
     TokenSettings,
 )
 from rotator.times import in_words, parse_duration
 
-API_KEYS = ("url", "admin_email", "admin_email_file", "admin_password_file", "allow_insecure_http")
+API_KEYS = (
+    "url",
+    "admin_email",
+    "admin_email_file",
+    "admin_password",
+    "admin_password_file",
+    "allow_insecure_http",
+)
 TOKEN_KEYS = (
     "renew_before",
     "validity",
@@ -40,12 +48,20 @@ _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def read_api(section: Section, folder: Path, file: Path | None = None) -> ApiSettings:
-    """Return the API's settings, from `file` if there is one; relative files start at `folder`."""
+    """Return the API's settings, from `file` if there is one; relative files start at `folder`.
+
+    `admin_password` is the password, or the `StoredSecret` that a file has made of it.
+    """
+    for key in ("admin_email", "admin_password"):
+        _refuse_both(section, key, f"{key}_file")
+    stored = section.raw("admin_password")
+    in_store = isinstance(stored, StoredSecret)
     return ApiSettings(
         url=_api_url(section),
         admin_email=_secret(section, "admin_email", folder),
-        admin_password=_secret(section, "admin_password", folder),
+        admin_password=None if in_store else _secret(section, "admin_password", folder),
         file=file,
+        admin_password_store=stored if isinstance(stored, StoredSecret) else None,
     )
 
 
@@ -107,12 +123,15 @@ def _timeout(section: Section, key: str, default: timedelta) -> timedelta:
     return span
 
 
+def _refuse_both(section: Section, key: str, other: str) -> None:
+    if key in section and other in section:
+        raise ConfigError(
+            f"{section.place(key)}: found both this and {section.place(other)}, expected one"
+        )
+
+
 def _secret(section: Section, key: str, folder: Path) -> Secret | None:
     in_file = f"{key}_file"
-    if key in section and in_file in section:
-        raise ConfigError(
-            f"{section.place(key)}: found both this and {section.place(in_file)}, expected one"
-        )
     if in_file in section:
         path = section.text(in_file, "the path of a file")
         return Secret(section.place(in_file), file=folder / (path or ""))

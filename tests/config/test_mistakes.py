@@ -23,8 +23,8 @@ MISTAKES = [
     ("x = 1", "rotator.toml: x: found an unknown key, expected one of: api, defaults, token"),
     ("[api]\nurll = 1", f"{IN_API}urll: found an unknown key, expected url"),
     (
-        '[api]\nadmin_password = "secret"',
-        f"{IN_API}admin_password: found an unknown key, expected admin_password_file",
+        '[api]\nadmin_passwort = "secret"',
+        f"{IN_API}admin_passwort: found an unknown key, expected admin_password",
     ),
     (
         "[defaults]\nrenew_befor = 1",
