@@ -29,6 +29,16 @@ class Reading(NamedTuple):
         return token is not None and self.token is not None and self.token.secret == token.secret
 
     @property
+    def secret(self) -> str | None:
+        """The text that stands in this store, token or not."""
+        return self.found.secret if isinstance(self.found, Entry) else None
+
+    @property
+    def is_recorded(self) -> bool:
+        """Tell whether the journal is about the token beside it, which a rotator then wrote."""
+        return _is_about(self.found.journal, self.token)
+
+    @property
     def known_ids(self) -> frozenset[str]:
         """The ids of the tokens that stand in this store, or stood there by its journal."""
         journal = self.found.journal

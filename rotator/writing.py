@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from rotator.errors import StoreError
+from rotator.errors import ConflictError, StoreError
 from rotator.journal import Journal
 from rotator.report import StoreReport, StoreState
 from rotator.store import Entry, SecretStore
-from rotator.survey import Reading, Survey
+from rotator.survey import Reading, Silence, Survey, look
 from rotator.tokens import ServiceToken
+
+_ATTEMPTS = 5  # to note something that another rotator's notes do not come in between
 
 
 class UncertainWriteError(StoreError):
@@ -46,19 +48,36 @@ def spread(
 
 
 def note(seen: Survey, change: Callable[[Reading], Journal]) -> tuple[Survey, list[str]]:
-    """Write every journal that `change` changes; return what then stands, and what went wrong."""
+    """Write every journal that `change` changes; return what then stands, and what went wrong.
+
+    Where another rotator notes something at the same time, `change` is applied to what it left;
+    one that has replaced the token carries on with everything that was noted about it.
+    """
     noted, troubles = [], []
     for reading in seen.reachable:
-        journal = change(reading)
-        if journal == reading.found.journal:
-            continue
         try:
-            version = reading.store.note(journal, expected=reading.found.version)
+            noted.append(_noted(reading, change))
         except StoreError as error:
             troubles.append(str(error))
-        else:
-            noted.append(reading.noting(version, journal))
     return seen.with_readings(noted), troubles
+
+
+def _noted(reading: Reading, change: Callable[[Reading], Journal]) -> Reading:
+    now, attempts = reading, 0
+    while (journal := change(now)) != now.found.journal:
+        attempts += 1
+        try:
+            return now.noting(now.store.note(journal, expected=now.found.version), journal)
+        except ConflictError:
+            again = look(now.store)
+            if isinstance(again, Silence):
+                raise again.error from None
+            if again.secret != now.secret and again.is_recorded:
+                return reading
+            if again.secret != now.secret or attempts == _ATTEMPTS:
+                raise
+            now = again
+    return now
 
 
 def _spread_to(reading: Reading, token: ServiceToken, journal: Journal) -> StoreReport:

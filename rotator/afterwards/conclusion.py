@@ -45,6 +45,8 @@ class Conclusion:
         if order.revoke_old:
             owed = self._retirement.hastened(seen)
             seen, troubles = note(seen, lambda reading: replace(reading.found.journal, owed=owed))
+            if not troubles and not set(owed) <= set(seen.owed):
+                troubles.append("another rotator has replaced the token meanwhile: run again")
         else:
             troubles = []
         due = self._due_hooks(seen)
@@ -52,8 +54,8 @@ class Conclusion:
         failed = tuple(failure.hook_id for failure in failures)
         seen, unwritten = note(seen, lambda reading: _with_hooks(reading.found.journal, failed))
         old_tokens = _held_back(seen, failures) if failures else self._retirement.carry_out(seen)
-        left = {old.token_id for old in old_tokens if old.state is not OldState.REVOKED}
-        _, unnoted = note(seen, lambda reading: _with_owed(reading.found.journal, left))
+        gone = {old.token_id for old in old_tokens if old.state is OldState.REVOKED}
+        _, unnoted = note(seen, lambda reading: _without_owed(reading.found.journal, gone))
         troubles += [failure.message for failure in failures] + unwritten + unnoted
         troubles += _old_troubles(old_tokens, told=bool(failures) and not order.revoke_old)
         if order.revoke_old and not old_tokens and not renewed:
@@ -81,8 +83,8 @@ def _with_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:
     return replace(journal, hooks=failed if journal.hooks else ())
 
 
-def _with_owed(journal: Journal, left: Collection[str]) -> Journal:
-    return replace(journal, owed=tuple(owed for owed in journal.owed if owed.token_id in left))
+def _without_owed(journal: Journal, gone: Collection[str]) -> Journal:
+    return replace(journal, owed=tuple(owed for owed in journal.owed if owed.token_id not in gone))
 
 
 def _held_back(seen: Survey, failures: Sequence[Failure]) -> list[OldToken]:

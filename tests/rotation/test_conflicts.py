@@ -1,3 +1,8 @@
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
 from rotator.errors import ConflictError
 from rotator.order import Order
 from rotator.policy import Status
@@ -5,7 +10,7 @@ from rotator.report import Action
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.rotation.failing import assert_the_next_run_revokes, failed
-from tests.support.stores import Failing, MeddledStore
+from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
 
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
@@ -60,3 +65,43 @@ def test_a_conflict_in_a_second_store_leaves_it_behind(world: World, old: str) -
     report = world.rotation(world.store(), second).rotate(Order())
     assert (report.action, report.error) == (Action.ROTATED, "b.env: somebody else changed it")
     assert world.secret() != old
+
+
+def test_a_note_at_the_end_that_another_ones_came_before_is_made_again(
+    world: World, old: str
+) -> None:
+    third = Failing(ConflictError("somebody noted something"), 3)
+    store = MeddledStore(world.store(), before_note=third)
+    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert not world.api.accepts(old)
+    assert world.store().read().journal.owed == ()
+
+
+@pytest.mark.usefixtures("old")
+def test_who_is_overtaken_at_the_end_leaves_the_rest_to_the_other(world: World) -> None:
+    calls = count(1)
+
+    def overtake() -> None:
+        if next(calls) == 3:
+            world.rotation(retire=timedelta()).rotate(Order(force=True))
+
+    store = SharedStore(world.store(), before_note=overtake)
+    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
+    assert world.store().read().journal.owed == ()
+
+
+def test_a_leak_is_not_left_to_whoever_replaced_the_token_meanwhile(world: World, old: str) -> None:
+    world.rotation().rotate(Order())
+    calls = count(1)
+
+    def overtake() -> None:
+        if next(calls) == 1:
+            world.rotation().rotate(Order(force=True))
+
+    store = SharedStore(world.store(), before_note=overtake)
+    report = world.rotation(store).rotate(Order(revoke_old=True))
+    assert "has replaced the token meanwhile: run again" in str(report.error)
+    assert world.api.accepts(old)
