@@ -65,10 +65,13 @@ class Relay:
             self.moments.append(moment)
             return self.at(moment)
 
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(self._upstream.netloc, timeout=60)
+
     def _answer(
         self, request: BaseHTTPRequestHandler, body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
-        upstream = http.client.HTTPConnection(self._upstream.netloc, timeout=60)
+        upstream = self._connection()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
         try:
             upstream.request(request.command, request.path, body or None, headers)
@@ -82,6 +85,7 @@ class Relay:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # it delays a body behind its headers by 40 ms
 
             def handle_one_request(self) -> None:
                 try:

@@ -1,0 +1,34 @@
+"""What the server answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a JSON object that nobody has checked yet; empty where the body was none."""
+
+    status: int
+    body: Mapping[str, Any] = field(repr=False)
+    errors: str = field(repr=False)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The object under `data`, empty if it is missing."""
+        return as_object(self.body.get("data"))
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is nothing to be changed here; a PATCH is told that without any body."""
+        return self.status == 404 and not self.errors  # noqa: PLR2004 - not found
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether Vault itself says that there is nothing here: a proxy's 404 looks otherwise."""
+        return self.status == 404 and self.body.get("errors") == []  # noqa: PLR2004 - not found
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return a JSON object, empty for anything else."""
+    return value if isinstance(value, dict) else {}

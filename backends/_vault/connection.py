@@ -1,0 +1,53 @@
+"""From a connection that failed to what a user can do about it."""
+
+import socket
+import ssl
+from collections.abc import Iterable, Iterator
+
+from backends._vault.failures import RefusedError
+from rotator.errors import StoreUnreachableError
+
+
+def no_answer(error: Exception, address: str, *, is_default: bool) -> RefusedError:
+    """Return what a failed connection stands for."""
+    sentence = _broken(_causes(error), address, is_default=is_default)
+    return RefusedError(StoreUnreachableError, sentence)
+
+
+def _broken(  # noqa: PLR0911 - a table: one line per cause
+    causes: Iterable[BaseException], address: str, *, is_default: bool
+) -> str:
+    where = f"{address}, the default: set VAULT_ADDR" if is_default else f"{address} (VAULT_ADDR)"
+    for cause in causes:
+        match cause:
+            case ssl.SSLCertVerificationError():
+                return (
+                    f"the certificate of {address} is not trusted ({cause.verify_message}): set"
+                    " VAULT_CACERT to the file of its CA, and use the name that it is made for"
+                )
+            case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
+                return f"there is no TLS at {address}: begin VAULT_ADDR with http:// or correct it"
+            case ssl.SSLError():
+                return (
+                    f"TLS with {address} failed: see its TLS versions, and whether it wants a"
+                    " client certificate (VAULT_CLIENT_CERT, VAULT_CLIENT_KEY)"
+                )
+            case ConnectionRefusedError():
+                return f"nothing listens at {where}"
+            case socket.gaierror():
+                return f"the host is not known at {where}"
+            case TimeoutError():
+                return f"no answer in time from {where}"
+    return f"the connection failed or broke off at {where}"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    waiting, seen = [error], set[int]()
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = (*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__)
+        waiting += [each for each in inner if isinstance(each, BaseException)]

@@ -1,0 +1,193 @@
+"""The ways to a Vault token."""
+
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import certifi
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
+from rotator.testing.rig import new_journal, new_secret, write
+from tests.vault.helpers import opened
+from tests.vault.roles import make_role, named_policy
+from tests.vault.site import Site
+from tests.vault.stand_in import answering
+
+
+def test_approle_logs_in(site: Site, approle: dict[str, str]) -> None:
+    store = opened(site.store_url, approle)
+    store.preflight()
+    write(store, secret := new_secret(), new_journal())
+    assert site.secret() == secret
+
+
+def test_the_secret_id_may_come_from_a_file(
+    site: Site, approle: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "secret-id"
+    approle["VAULT_SECRET_ID_FILE"] = str(file)
+    secret_id = approle.pop("VAULT_SECRET_ID")
+    with pytest.raises(StoreDeniedError, match=rf"{file} cannot be read \(No such file"):
+        opened(site.store_url, approle).read()
+    file.write_text(f"{secret_id}\n")
+    opened(site.store_url, approle).preflight()
+
+
+def test_a_login_that_is_refused_is_told_without_its_credentials(
+    site: Site, approle: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    approle["VAULT_SECRET_ID"] = "not-this-one"
+    with pytest.raises(
+        StoreDeniedError, match=r"login at auth/approle is refused \(400\)"
+    ) as caught:
+        opened(site.store_url, approle).read()
+    assert "VAULT_SECRET_ID" in str(caught.value)
+    assert "not-this-one" not in str(caught.value) + caplog.text
+    assert approle["VAULT_ROLE_ID"] not in str(caught.value) + caplog.text
+
+
+def test_an_auth_method_that_is_not_there_is_told(site: Site, approle: dict[str, str]) -> None:
+    approle["VAULT_AUTH_PATH"] = "elsewhere"
+    with pytest.raises(StoreDeniedError, match=r"auth/elsewhere is refused .*VAULT_AUTH_PATH"):
+        opened(site.store_url, approle).read()
+
+
+@pytest.fixture(scope="session")
+def key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture
+def signed(key: ec.EllipticCurvePrivateKey) -> Callable[[str], str]:
+    """Return what signs a JWT for a subject, as a CI system would."""
+
+    def sign(subject: str) -> str:
+        now = datetime.now(UTC)
+        claims = {
+            "sub": subject,
+            "aud": ["vault"],
+            "iat": now,
+            "exp": now + timedelta(minutes=5),
+            "kubernetes.io": {
+                "namespace": "bots",
+                "serviceaccount": {"name": "luna", "uid": "a-uid"},
+            },
+        }
+        return jwt.encode(claims, key, "ES256")
+
+    return sign
+
+
+def test_a_jwt_logs_in(
+    site: Site,
+    key: ec.EllipticCurvePrivateKey,
+    signed: Callable[[str], str],
+    tmp_path: Path,
+) -> None:
+    public = key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    site.bao.call("POST", "sys/auth/ci", {"type": "jwt"})
+    site.bao.call("POST", "auth/ci/config", {"jwt_validation_pubkeys": [public.decode()]})
+    role = {
+        "role_type": "jwt",
+        "user_claim": "sub",
+        "bound_audiences": ["vault"],
+        "bound_subject": "luna",
+        "token_policies": [named_policy(site)],
+        "token_no_default_policy": True,
+    }
+    site.bao.call("POST", "auth/ci/role/luna", role)
+    file = tmp_path / "jwt"
+    variables = {
+        "VAULT_ADDR": site.upstream,
+        "VAULT_AUTH_METHOD": "jwt",
+        "VAULT_AUTH_PATH": "ci",
+        "VAULT_ROLE": "luna",
+        "VAULT_JWT_FILE": str(file),
+    }
+    file.write_text(signed("sol"))
+    with pytest.raises(StoreDeniedError, match=r"login at auth/ci is refused .*VAULT_ROLE") as told:
+        opened(site.store_url, variables).read()
+    assert file.read_text() not in str(told.value)
+    file.write_text(signed("luna"))
+    opened(site.store_url, variables).preflight()
+
+
+def test_the_service_account_of_a_pod_logs_in(
+    site: Site, signed: Callable[[str], str], tmp_path: Path
+) -> None:
+    """The cluster's part, the review of the token, is played by a stand-in."""
+    review = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "status": {
+            "authenticated": True,
+            "audiences": ["vault"],
+            "user": {
+                "username": "system:serviceaccount:bots:luna",
+                "uid": "a-uid",
+                "groups": ["system:serviceaccounts", "system:serviceaccounts:bots"],
+            },
+        },
+    }
+    file = tmp_path / "token"
+    file.write_text(signed("system:serviceaccount:bots:luna"))
+    body = json.dumps(review).encode()
+    with answering(201, body, **{"Content-Type": "application/json"}) as (cluster, asked):
+        site.bao.call("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
+        any_ca = Path(certifi.where()).read_text()
+        config = {
+            "kubernetes_host": cluster,
+            "kubernetes_ca_cert": any_ca[any_ca.index("-----BEGIN") :].partition("\n\n")[0],
+            "disable_local_ca_jwt": True,
+        }
+        site.bao.call("POST", "auth/kubernetes/config", config)
+        role = {
+            "bound_service_account_names": ["luna"],
+            "bound_service_account_namespaces": ["bots"],
+            "token_policies": [named_policy(site)],
+            "token_no_default_policy": True,
+        }
+        site.bao.call("POST", "auth/kubernetes/role/luna", role)
+        variables = {
+            "VAULT_ADDR": site.upstream,
+            "VAULT_AUTH_METHOD": "kubernetes",
+            "VAULT_ROLE": "luna",
+            "VAULT_JWT_FILE": str(file),
+        }
+        opened(site.store_url, variables).preflight()
+        assert asked[0].startswith("POST /apis/authentication.k8s.io/v1/tokenreviews")
+
+
+def test_a_role_that_binds_no_secret_id_needs_none(site: Site, approle: dict[str, str]) -> None:
+    role = {"bind_secret_id": False, "secret_id_bound_cidrs": ["127.0.0.0/8"]}
+    site.bao.call("POST", make_role(site), role)
+    del approle["VAULT_SECRET_ID"]
+    opened(site.store_url, approle).preflight()
+
+
+@pytest.mark.parametrize("token", [None, 1, "", "two words", "line\n"])
+def test_a_login_that_answers_no_token_is_an_odd_server(token: object) -> None:
+    body = json.dumps({"auth": {"client_token": token, "lease_duration": "x"}}).encode()
+    variables = {"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
+    with answering(200, body) as (address, _):
+        store = opened("vault://secret/luna", variables | {"VAULT_ADDR": address})
+        with pytest.raises(StoreError, match="none that Vault gives"):
+            store.read()
+
+
+def test_a_login_that_the_server_fails_at_may_work_later() -> None:
+    body = json.dumps({"errors": ["no answer from the cluster"]}).encode()
+    variables = {"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
+    with answering(500, body) as (address, _):
+        store = opened("vault://secret/luna", variables | {"VAULT_ADDR": address})
+        with pytest.raises(StoreUnreachableError, match=r"auth/approle fails \(500\)"):
+            store.read()

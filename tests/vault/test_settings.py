@@ -1,0 +1,117 @@
+"""The variables: what they mean together, and what is said of wrong ones."""
+
+from pathlib import Path
+
+import pytest
+
+from backends._vault.login import AppRole, GivenToken, Jwt, TokenFile
+from backends._vault.settings import Settings
+from rotator.errors import ConfigError
+
+POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+def test_nothing_set_means_what_it_means_to_the_command() -> None:
+    settings = Settings.parse({"HOME": "/home/luna"})
+    assert (settings.address, settings.is_default) == ("https://127.0.0.1:8200", True)
+    assert settings.verify is True
+    assert settings.namespace is None
+    assert settings.login == TokenFile(Path("/home/luna/.vault-token"))
+
+
+def test_the_names_of_openbao_win() -> None:
+    settings = Settings.parse(
+        {"VAULT_ADDR": "https://v", "BAO_ADDR": "https://b/", "BAO_TOKEN": "", "VAULT_TOKEN": "t"}
+    )
+    assert settings.address == "https://b"
+    assert settings.login == GivenToken("t")
+
+
+@pytest.mark.parametrize(
+    ("variables", "login"),
+    [
+        ({"VAULT_TOKEN": "t"}, GivenToken("t")),
+        (
+            {"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"},
+            AppRole("approle", "r", "s", None),
+        ),
+        (
+            {"VAULT_ROLE_ID": "r", "BAO_SECRET_ID_FILE": "/s", "VAULT_AUTH_PATH": "auth/my/roles/"},
+            AppRole("my/roles", "r", None, Path("/s")),
+        ),
+        ({"VAULT_ROLE_ID": "r"}, AppRole("approle", "r", None, None)),
+        (
+            {"VAULT_AUTH_METHOD": "approle", "VAULT_ROLE_ID": "r", "VAULT_TOKEN": "t"},
+            AppRole("approle", "r", None, None),
+        ),
+        (
+            {"VAULT_AUTH_METHOD": "token", "VAULT_ROLE_ID": "r", "VAULT_TOKEN": "t"},
+            GivenToken("t"),
+        ),
+        ({"VAULT_AUTH_METHOD": "kubernetes", "VAULT_ROLE": "r"}, Jwt("kubernetes", "r", POD)),
+        (
+            {"VAULT_AUTH_METHOD": "jwt", "VAULT_ROLE": "r", "VAULT_JWT_FILE": "/j"},
+            Jwt("jwt", "r", Path("/j")),
+        ),
+    ],
+)
+def test_a_login_is_chosen_by_what_is_set(variables: dict[str, str], login: object) -> None:
+    assert Settings.parse(variables).login == login
+
+
+def test_a_client_certificate_may_have_its_key_in_the_same_file() -> None:
+    cert, key = {"VAULT_CLIENT_CERT": "/c"}, {"VAULT_CLIENT_KEY": "/k"}
+    assert Settings.parse(cert).client_cert == "/c"
+    assert Settings.parse(cert | key).client_cert == ("/c", "/k")
+
+
+@pytest.mark.parametrize(
+    ("variables", "verify"),
+    [
+        ({"VAULT_CACERT": "/ca", "VAULT_CAPATH": "/cas"}, "/ca"),
+        ({"VAULT_CAPATH": "/cas"}, "/cas"),
+        ({"VAULT_SKIP_VERIFY": "false"}, True),
+        ({"VAULT_SKIP_VERIFY": "true", "VAULT_ADDR": "https://localhost:1"}, False),
+        ({"BAO_SKIP_VERIFY": "1", "BAO_ADDR": "https://[::1]:1"}, False),
+    ],
+)
+def test_certificates_are_verified(variables: dict[str, str], verify: object) -> None:
+    assert Settings.parse(variables).verify == verify
+
+
+@pytest.mark.parametrize(
+    ("variables", "names"),
+    [
+        ({"VAULT_ADDR": "vault.example.com"}, "VAULT_ADDR"),
+        ({"VAULT_ADDR": "unix:///run/vault.sock"}, "VAULT_ADDR"),
+        ({"VAULT_ADDR": "https://[half"}, "VAULT_ADDR"),
+        ({"VAULT_ADDR": "https://h:port"}, "VAULT_ADDR"),
+        ({"BAO_ADDR": "https://user:s3cret@h"}, "BAO_ADDR"),
+        ({"VAULT_ADDR": "https://h/v1/"}, "VAULT_ADDR ends with /v1"),
+        ({"VAULT_NAMESPACE": "a b"}, "VAULT_NAMESPACE"),
+        ({"VAULT_SKIP_VERIFY": "1", "VAULT_ADDR": "https://h"}, "VAULT_CACERT"),
+        ({"VAULT_TOKEN": "s3cret\n"}, "VAULT_TOKEN"),
+        ({"VAULT_TOKEN": "s3cret", "VAULT_ROLE_ID": "r"}, "VAULT_AUTH_METHOD"),
+        ({"VAULT_SECRET_ID": "s3cret"}, "VAULT_ROLE_ID"),
+        ({"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s3cret", "VAULT_SECRET_ID_FILE": "/f"}, "both"),
+        ({"VAULT_ROLE": "r"}, "VAULT_AUTH_METHOD to kubernetes or jwt"),
+        ({"VAULT_AUTH_METHOD": "jwt"}, "VAULT_ROLE"),
+        ({"VAULT_AUTH_METHOD": "ldap"}, "token, approle, kubernetes, jwt"),
+        ({"VAULT_ROLE_ID": "r", "VAULT_AUTH_PATH": "../../sys"}, "VAULT_AUTH_PATH"),
+    ],
+)
+def test_a_mistake_is_told_by_the_name_of_its_variable(
+    variables: dict[str, str], names: str
+) -> None:
+    with pytest.raises(ConfigError, match=names) as caught:
+        Settings.parse(variables)
+    assert "s3cret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_credential_shows_in_a_repr() -> None:
+    for variables in (
+        {"VAULT_TOKEN": "s3cret"},
+        {"VAULT_ROLE_ID": "s3cret", "VAULT_SECRET_ID": "s3cret"},
+    ):
+        assert "s3cret" not in repr(Settings.parse(variables))
