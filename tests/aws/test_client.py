@@ -1,0 +1,66 @@
+"""The client: one for all stores of a process, until its credentials have run out."""
+
+from pathlib import Path
+
+import pytest
+
+from backends._aws.client import shared_client
+from backends.aws_secretsmanager import open_store
+from rotator.errors import StoreDeniedError
+from rotator.registry import parse_url
+from rotator.testing.rig import new_secret, shown
+from tests.aws.answering import Endpoint
+from tests.aws.site import Site
+
+
+@pytest.fixture(autouse=True)
+def _reachable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in site.variables(site.upstream).items():
+        monkeypatch.setenv(name, value)
+
+
+def test_all_stores_of_a_region_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = shared_client("eu-west-1")
+    assert shared_client("eu-west-1") is one
+    assert shared_client("eu-north-1") is not one
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "another")
+    assert shared_client("eu-west-1") is not one
+
+
+def test_waiting_is_bounded() -> None:
+    config = shared_client("eu-west-1").meta.config
+    assert (config.connect_timeout, config.read_timeout) == (5, 15)
+    assert config.retries["total_max_attempts"] == 3
+
+
+def test_a_store_takes_what_the_environment_says(site: Site) -> None:
+    site.put(secret := new_secret())
+    store = open_store(parse_url(site.store_url, Path()))
+    assert shown(store)[0] == secret
+    store.preflight()
+
+
+def test_the_endpoint_of_this_service_comes_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.put(secret := new_secret())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", site.upstream)
+    assert shown(open_store(parse_url(site.store_url, Path())))[0] == secret
+
+
+def test_renewed_credentials_are_noticed_by_a_process_that_stays_up(
+    site: Site, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    settings = tmp_path / "config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(settings))
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    site.put(secret := new_secret())
+    store = open_store(parse_url(site.store_url, Path()))
+    server = endpoint.answer(400, {"__type": "ExpiredTokenException"})
+    settings.write_text(f"[default]\nendpoint_url = {server}\n")
+    with pytest.raises(StoreDeniedError, match="have expired"):
+        store.read()
+    # Files are read when a client is made: whatever changed in them shows that it was made again.
+    settings.write_text(f"[default]\nendpoint_url = {site.upstream}\n")
+    assert shown(store)[0] == secret
