@@ -1,0 +1,193 @@
+"""A stand-in for the API server of a cluster: Secrets, and who may do what with them.
+
+Keeps namespaces, Secrets, ServiceAccounts, Roles and RoleBindings in memory. Texts and codes are
+those of kube-apiserver 1.32: `apierrors.New…` in k8s.io/apimachinery/pkg/api/errors/errors.go.
+"""
+
+import json
+import re
+import secrets
+import threading
+from collections import deque
+from collections.abc import Mapping
+from itertools import count
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from tests.kubernetes.objects import RefusedError, merged, validate
+
+ADMIN = "kubernetes-admin"
+_PATH = re.compile(
+    r"/(?:api|apis/rbac\.authorization\.k8s\.io)/v1/namespaces"
+    r"(?:/(?P<namespace>[^/]+)(?:/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+)(?P<token>/token)?)?)?)?"
+)
+_KINDS = {
+    "namespaces": "Namespace",
+    "secrets": "Secret",
+    "serviceaccounts": "ServiceAccount",
+    "roles": "Role",
+    "rolebindings": "RoleBinding",
+}
+_VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    token: str
+    content_type: str
+    body: Any
+    has_certificate: bool = False
+
+
+class Fault(NamedTuple):
+    """An answer that the next request gets instead of its own, or the next with this method."""
+
+    code: int
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    method: str = ""
+
+
+class ApiServer:
+    """The state, and what each request does to it; `tokens` are those that are accepted."""
+
+    def __init__(self) -> None:
+        self.admin_token = secrets.token_urlsafe()
+        self.tokens = {self.admin_token: ADMIN}
+        self.faults: deque[Fault] = deque()
+        self.requests: list[Request] = []
+        self._objects: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+        self._versions = count(1001)
+        self._lock = threading.Lock()
+
+    def answer(self, request: Request) -> Fault:
+        with self._lock:
+            self.requests.append(request)
+            if self.faults and self.faults[0].method in ("", request.method):
+                return self.faults.popleft()
+            try:
+                code, body = self._answer(request)
+            except RefusedError as refused:
+                code, body = refused.code, refused.status
+            return Fault(code, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+    def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
+        address = urlsplit(request.path)
+        match = _PATH.fullmatch(address.path)
+        user = self.tokens.get(request.token)
+        if user is None:
+            raise RefusedError(401, "Unauthorized", "Unauthorized")
+        if not match:
+            raise RefusedError(404, "NotFound", "the server could not find the requested resource")
+        namespace, plural, name = match["namespace"], match["plural"], match["name"]
+        if plural is None:
+            namespace, plural, name = "", "namespaces", namespace
+        self._authorize(user, _VERBS[request.method], namespace, plural, name)
+        kept = self._objects.setdefault((namespace, plural), {})
+        dry_run = parse_qs(address.query).get("dryRun") == ["All"]
+        if match["token"]:
+            return 201, self._token(namespace, name)
+        if request.method == "POST":
+            return 201, self._create(namespace, plural, request.body, dry_run=dry_run)
+        if name is None:
+            return 200, {"kind": f"{_KINDS[plural]}List", "items": list(kept.values())}
+        if name not in kept:
+            raise RefusedError(
+                404, "NotFound", f'{plural} "{name}" not found', name=name, kind=plural
+            )
+        if request.method == "PATCH":
+            return 200, self._patch(kept, request, name, plural, dry_run=dry_run)
+        if request.method == "DELETE":
+            return 200, kept.pop(name)
+        return 200, kept[name]
+
+    def _authorize(
+        self, user: str, verb: str, namespace: str, plural: str, name: str | None
+    ) -> None:
+        for binding in self._objects.get((namespace, "rolebindings"), {}).values():
+            subjects = {
+                f"system:serviceaccount:{each['namespace']}:{each['name']}"
+                for each in binding["subjects"]
+            }
+            role = self._objects[namespace, "roles"].get(binding["roleRef"]["name"], {})
+            for rule in role.get("rules", ()) if user in subjects else ():
+                named = "resourceNames" not in rule or name in rule["resourceNames"]
+                if plural in rule["resources"] and verb in rule["verbs"] and named:
+                    return
+        if user == ADMIN:
+            return
+        what = plural if name is None else f'{plural} "{name}"'
+        raise RefusedError(
+            403,
+            "Forbidden",
+            f'{what} is forbidden: User "{user}" cannot {verb} resource "{plural}" in API group ""'
+            f' in the namespace "{namespace}"',
+            **({} if name is None else {"name": name}),
+            kind=plural,
+        )
+
+    def _create(
+        self, namespace: str, plural: str, wanted: dict[str, Any], *, dry_run: bool
+    ) -> dict[str, Any]:
+        name, kept = wanted["metadata"]["name"], self._objects[namespace, plural]
+        if namespace and namespace not in self._objects.get(("", "namespaces"), {}):
+            raise RefusedError(
+                404,
+                "NotFound",
+                f'namespaces "{namespace}" not found',
+                name=namespace,
+                kind="namespaces",
+            )
+        validate(wanted, name, _KINDS[plural], {})
+        if name in kept:
+            raise RefusedError(
+                409, "AlreadyExists", f'{plural} "{name}" already exists', name=name, kind=plural
+            )
+        metadata = {**wanted["metadata"], **({"namespace": namespace} if namespace else {})}
+        created = {**wanted, "metadata": metadata}
+        if not dry_run:
+            metadata["resourceVersion"] = str(next(self._versions))
+            kept[name] = created
+        return created
+
+    def _patch(
+        self,
+        kept: dict[str, dict[str, Any]],
+        request: Request,
+        name: str,
+        plural: str,
+        *,
+        dry_run: bool,
+    ) -> dict[str, Any]:
+        if request.content_type != _MERGE_PATCH:
+            raise RefusedError(
+                415,
+                "UnsupportedMediaType",
+                "the body of the request was in an unknown format - accepted media types include:"
+                f" application/json-patch+json, {_MERGE_PATCH}, application/apply-patch+yaml",
+            )
+        old = kept[name]
+        new: dict[str, Any] = merged(old, request.body)
+        version = old["metadata"]["resourceVersion"]
+        if new["metadata"].get("resourceVersion", version) != version:
+            raise RefusedError(
+                409,
+                "Conflict",
+                f'Operation cannot be fulfilled on {plural} "{name}": the object has been modified;'
+                " please apply your changes to the latest version and try again",
+                name=name,
+                kind=plural,
+            )
+        new["metadata"]["resourceVersion"] = version
+        validate(new, name, _KINDS[plural], old)
+        if new != old and not dry_run:
+            new["metadata"]["resourceVersion"] = str(next(self._versions))
+            kept[name] = new
+        return new
+
+    def _token(self, namespace: str, name: str) -> dict[str, Any]:
+        token = secrets.token_urlsafe()
+        self.tokens[token] = f"system:serviceaccount:{namespace}:{name}"
+        return {"kind": "TokenRequest", "status": {"token": token}}

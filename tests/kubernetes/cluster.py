@@ -1,0 +1,96 @@
+"""A cluster to test with: the stand-in, or a real one where `ROTATOR_TEST_KUBECONFIG` is set."""
+
+import http.client
+import json
+import os
+import ssl
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backends._kubernetes.login import log_in
+from tests.kubernetes.apiserver import ApiServer
+from tests.kubernetes.serving import serving
+from tests.support.relay import Relay
+
+REAL = os.environ.get("ROTATOR_TEST_KUBECONFIG")
+
+
+class Cluster:
+    """What an admin can do there. `upstream` takes bearer tokens, without TLS."""
+
+    def __init__(self, kubeconfig: Path, stand_in: ApiServer | None = None) -> None:
+        self.kubeconfig = kubeconfig
+        self.admin = log_in({**os.environ, "KUBECONFIG": str(kubeconfig)}, None, Path("/nowhere"))
+        self.upstream = self.admin.access.server
+        self._stand_in = stand_in
+
+    @property
+    def stand_in(self) -> ApiServer:
+        """The stand-in, for what no real cluster can be made to do; by the fixture `stand_in`."""
+        assert self._stand_in
+        return self._stand_in
+
+    def do(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
+        """Do something as an admin; returns None where there is no such object."""
+        kind = "merge-patch+json" if method == "PATCH" else "json"
+        with self.admin.client() as client:
+            answer = client.request(
+                method,
+                path,
+                content=json.dumps(body) if body is not None else None,
+                headers={"Content-Type": f"application/{kind}"},
+            )
+        if answer.status_code == http.HTTPStatus.NOT_FOUND:
+            return None
+        assert answer.is_success, (method, path, answer.status_code)
+        return answer.json()
+
+
+class TlsRelay(Relay):
+    """An HTTP door to an API server that speaks TLS; it has no credentials of its own."""
+
+    def __init__(self, upstream: str, tls: ssl.SSLContext) -> None:
+        super().__init__(upstream)
+        self._tls = tls
+
+    def _connection(self) -> http.client.HTTPConnection:
+        return http.client.HTTPSConnection(self._upstream.netloc, timeout=60, context=self._tls)
+
+
+@contextmanager
+def running() -> Iterator[Cluster]:
+    """Run the stand-in, or open the door to the real cluster."""
+    with tempfile.TemporaryDirectory() as folder:
+        config = Path(folder, "config")
+        if REAL:
+            cluster = Cluster(Path(REAL))
+            entry = cluster.admin.access.cluster
+            write_kubeconfig(config, user={}, **entry)
+            anybody = log_in({**os.environ, "KUBECONFIG": str(config)}, None, Path("/nowhere"))
+            with TlsRelay(cluster.upstream, anybody.tls) as relay:
+                cluster.upstream = relay.url
+                yield cluster
+        else:
+            server = ApiServer()
+            with serving(server) as upstream:
+                user = {"token": server.admin_token}
+                yield Cluster(write_kubeconfig(config, upstream, user), server)
+
+
+def write_kubeconfig(path: Path, server: str, user: Mapping[str, Any], **cluster: object) -> Path:
+    """Write a kubeconfig – JSON is YAML – with one context, `here`."""
+    named = {"name": "here"}
+    config = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "here",
+        "clusters": [{**named, "cluster": {"server": server, **cluster}}],
+        "users": [{**named, "user": dict(user)}],
+        "contexts": [{**named, "context": {"cluster": "here", "user": "here"}}],
+    }
+    path.touch(0o600)
+    path.write_text(json.dumps(config))
+    return path

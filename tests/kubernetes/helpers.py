@@ -1,0 +1,28 @@
+"""Opening stores, and what stands in the Secret that they use."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from backends._kubernetes.address import Address
+from backends.kubernetes import KubernetesStore
+from rotator.registry import parse_url
+from tests.kubernetes.site import Site
+
+NOWHERE = Path("/nowhere")
+
+
+def opened(
+    url: str,
+    variables: Mapping[str, str],
+    *,
+    service_account: Path = NOWHERE,
+    sleep: Callable[[float], object] = lambda _: None,
+) -> KubernetesStore:
+    address = Address.parse(parse_url(url, Path()))
+    return KubernetesStore(address, variables, service_account=service_account, sleep=sleep)
+
+
+def store_of(
+    site: Site, url: str | None = None, sleep: Callable[[float], object] = lambda _: None
+) -> KubernetesStore:
+    return opened(url or site.store_url, site.variables(site.upstream), sleep=sleep)

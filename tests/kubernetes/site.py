@@ -1,0 +1,170 @@
+"""A namespace of its own with one Secret, and the accounts that the documentation describes."""
+
+import base64
+import re
+import secrets
+import time
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.kubernetes.cluster import Cluster, running, write_kubeconfig
+
+__all__ = ["KEY", "NAME", "Site", "running"]
+
+KEY, NAME = "NOCTURNA_SERVICE_TOKEN", "luna"
+JOURNAL = f"nocturna-rotator/journal.{KEY}"
+ROTATOR, CHECKER, NOBODY = "rotator", "rotator-check", "nobody"
+_DOCS = Path(__file__).parents[2] / "docs"
+_PLURALS = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}
+_PATIENCE = 200  # looks, a twentieth of a second apart: roles take their time in a real cluster
+
+
+class Site:
+    """A Secret with neighbours, or with `missing=True` the right to create it."""
+
+    def __init__(self, cluster: Cluster, folder: Path, *, missing: bool = False) -> None:
+        self.cluster = cluster
+        self.upstream = cluster.upstream
+        self.namespace = f"rotator-test-{secrets.token_hex(4)}"
+        self.store_url = f"kubernetes://{self.namespace}/{NAME}#{KEY}"
+        self._folder = folder
+        self._secrets = f"api/v1/namespaces/{self.namespace}/secrets"
+        cluster.do("POST", "api/v1/namespaces", _object("Namespace", self.namespace))
+        self._tokens = self._accounts(may_create=missing)
+        if missing:
+            self.store_url = self.store_url.replace("#", "?create=true#")
+            cluster.do("POST", self._secrets, _object("Secret", "neighbour"))
+        else:
+            cluster.do("POST", self._secrets, _secret_with_neighbours())
+
+    def close(self) -> None:
+        self.cluster.do("DELETE", f"api/v1/namespaces/{self.namespace}")
+
+    def variables(self, server: str, account: str = ROTATOR) -> dict[str, str]:
+        """Return what points a rotator to `server`, as this account."""
+        path = self._folder / f"{self.namespace}-{account}-{server.rpartition(':')[2]}"
+        if not path.exists():
+            write_kubeconfig(path, server, {"token": self._tokens[account]})
+        return {"KUBECONFIG": str(path)}
+
+    def admin_variables(self) -> dict[str, str]:
+        """Return what points a rotator to the server as its admin."""
+        return {"KUBECONFIG": str(self.cluster.kubeconfig)}
+
+    def token(self, account: str = ROTATOR) -> str:
+        """Return the bearer token of an account."""
+        return self._tokens[account]
+
+    def put(self, secret: str, key: str = KEY) -> None:
+        """Do what `kubectl patch secret` does, or `kubectl create secret`."""
+        data = {"data": {key: base64.b64encode(secret.encode()).decode()}}
+        if self.whole() is None:
+            self.cluster.do("POST", self._secrets, {**_object("Secret", NAME), **data})
+        else:
+            self.patch(data)
+
+    def patch(self, change: dict[str, Any]) -> None:
+        """Change the Secret as its owner."""
+        self.cluster.do("PATCH", f"{self._secrets}/{NAME}", change)
+
+    def delete(self) -> None:
+        """Delete the Secret."""
+        self.cluster.do("DELETE", f"{self._secrets}/{NAME}")
+
+    def secret(self) -> str | None:
+        """Return what a pod finds in the variable or file that this key is mounted to."""
+        value = ((self.whole() or {}).get("data") or {}).get(KEY)
+        return None if value is None else base64.b64decode(value).decode()
+
+    def whole(self) -> dict[str, Any] | None:
+        """Return the whole Secret, None where there is none."""
+        found: dict[str, Any] | None = self.cluster.do("GET", f"{self._secrets}/{NAME}")
+        return found
+
+    def neighbours(self) -> object:
+        """Return all Secrets of the namespace without our key, our annotation, and what counts."""
+        found = []
+        for each in self.cluster.do("GET", self._secrets)["items"]:
+            metadata = {**each["metadata"]}
+            for counting in ("resourceVersion", "managedFields", "creationTimestamp", "uid"):
+                metadata.pop(counting, None)
+            kept = {k: v for k, v in metadata.pop("annotations", {}).items() if k != JOURNAL}
+            data = {k: v for k, v in (each.get("data") or {}).items() if k != KEY}
+            rest = {k: v for k, v in each.items() if k not in ("data", "metadata")}
+            if metadata["name"] != NAME or data or kept:
+                found.append((rest, metadata, kept, data))
+        return found
+
+    def _accounts(self, *, may_create: bool) -> dict[str, str]:
+        objects, creating = documented()
+        for each in [*objects, _object("ServiceAccount", NOBODY)]:
+            wanted = _moved(each, self.namespace)
+            if may_create and (wanted["kind"], wanted["metadata"]["name"]) == ("Role", ROTATOR):
+                wanted["rules"] += creating
+            group = "apis/rbac.authorization.k8s.io" if "rbac" in wanted["apiVersion"] else "api"
+            folder = f"{group}/v1/namespaces/{self.namespace}/{_PLURALS[wanted['kind']]}"
+            self.cluster.do("POST", folder, wanted)
+        return {account: self._new_token(account) for account in (ROTATOR, CHECKER, NOBODY)}
+
+    def _new_token(self, account: str) -> str:
+        folder = f"api/v1/namespaces/{self.namespace}/serviceaccounts"
+        wish = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        token = self.cluster.do("POST", f"{folder}/{account}/token", wish)["status"]["token"]
+        for _ in range(_PATIENCE if account != NOBODY else 0):
+            if self._may_look(token):
+                break
+            time.sleep(0.05)
+        return str(token)
+
+    def _may_look(self, token: str) -> bool:
+        """Whether the account's role has reached the authorizer."""
+        request = urllib.request.Request(  # noqa: S310 - of the tests' own server
+            f"{self.upstream}/{self._secrets}/{NAME}", headers={"Authorization": f"Bearer {token}"}
+        )
+        try:
+            urllib.request.urlopen(request).close()  # noqa: S310 - (the same)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return error.code == HTTPStatus.NOT_FOUND
+        return True
+
+
+def documented() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the accounts and roles of the documentation, and the rule that allows to create."""
+    blocks = [
+        block
+        for page in sorted(_DOCS.glob("*.md"))
+        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
+    ]
+    objects = [
+        each
+        for block in blocks
+        if "kind: ServiceAccount" in block
+        for each in yaml.safe_load_all(block)
+    ]
+    [creating] = [block for block in blocks if "verbs: [create]" in block]
+    return objects, yaml.safe_load(creating)
+
+
+def _moved(wanted: dict[str, Any], namespace: str) -> dict[str, Any]:
+    text = yaml.safe_dump(wanted).replace("namespace: bots", f"namespace: {namespace}")
+    moved: dict[str, Any] = yaml.safe_load(text)
+    return moved
+
+
+def _object(kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
+
+
+def _secret_with_neighbours() -> dict[str, Any]:
+    metadata = {
+        "name": NAME,
+        "labels": {"app": "luna"},
+        "annotations": {"example.com/owner": "luna's people"},
+    }
+    return {**_object("Secret", NAME), "metadata": metadata, "data": {"OTHER": "b3RoZXI="}}

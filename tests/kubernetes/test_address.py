@@ -1,0 +1,82 @@
+"""Store URLs of the scheme `kubernetes`; nothing here looks at any network."""
+
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from backends import kubernetes
+from backends._kubernetes.address import Address
+from rotator.errors import ConfigError
+from rotator.registry import Backends, parse_url
+
+
+def address(text: str) -> Address:
+    return Address.parse(parse_url(text, Path()))
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("kubernetes://bots/luna", "kubernetes://bots/luna#NOCTURNA_SERVICE_TOKEN"),
+        ("Kubernetes://bots/luna#API_TOKEN", "kubernetes://bots/luna#API_TOKEN"),
+        ("kubernetes://bots/luna?create=true#a.b-c", "kubernetes://bots/luna#a.b-c"),
+        ("kubernetes://bots/lu%6Ea?create=false#T", "kubernetes://bots/luna#T"),
+        ("kubernetes://bots/a.b?context=prod#T", "kubernetes://bots/a.b?context=prod#T"),
+        (
+            "kubernetes://b/l?context=arn:aws:eks:eu-west-1:1:cluster/x%20y#T",
+            "kubernetes://b/l?context=arn:aws:eks:eu-west-1:1:cluster/x%20y#T",
+        ),
+    ],
+)
+def test_the_same_secret_has_the_same_url(text: str, canonical: str) -> None:
+    assert Backends().open(text, Path()).url == canonical
+    assert Backends().open(canonical, Path()).url == canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kubernetes:luna", "write kubernetes://NAMESPACE/NAME#KEY"),
+        ("kubernetes://bots", "write kubernetes://NAMESPACE/NAME#KEY"),
+        ("kubernetes:///luna", "write kubernetes://NAMESPACE/NAME#KEY"),
+        ("kubernetes://bots/", "write kubernetes://NAMESPACE/NAME#KEY"),
+        ("kubernetes://Bots/luna", "'Bots' is no name of a namespace"),
+        (f"kubernetes://{'n' * 64}/luna", "is no name of a namespace"),
+        ("kubernetes://bots/lu_na", "'lu_na' is no name of a Secret"),
+        ("kubernetes://bots/luna/token", "is no name of a Secret"),
+        ("kubernetes://bots/luna..b", "is no name of a Secret"),
+        (f"kubernetes://bots/{'n' * 254}", "is no name of a Secret"),
+        ("kubernetes://bots/luna#a/b", "stands a key of the Secret"),
+        ("kubernetes://bots/luna#..", "stands a key of the Secret"),
+        ("kubernetes://bots/luna#eyJ.made.up/x", "found something else"),
+        ("kubernetes://bots/luna?create=yes", "true or false, found 'yes'"),
+        ("kubernetes://bots/luna?context=", "the name of a context"),
+        ("kubernetes://bots/luna?creat=1&b=2", "options context and create, found 'b', 'creat'"),
+    ],
+)
+def test_a_url_that_names_no_key_of_a_secret_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Backends().open(text, Path())
+    assert told in str(caught.value)
+    assert "made.up" not in str(caught.value)
+
+
+def test_every_key_has_an_annotation_of_its_own_that_fits() -> None:
+    keys = ["T", "t", "T" * 55, "T" * 56, "T" * 57, "T_", "T-", "T.", "-T", "_", "T" * 253]
+    names = [address(f"kubernetes://bots/luna#{key}").annotation for key in keys]
+    assert len(set(names)) == len(keys)
+    assert names[0] == "nocturna-rotator/journal.T"
+    parts = [name.removeprefix("nocturna-rotator/") for name in names]
+    assert all(len(part) <= 63 and part[0].isalnum() and part[-1].isalnum() for part in parts)
+
+
+def test_without_the_sdk_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(name: str) -> ModuleSpec | None:
+        return None if name == "lightkube" else find_spec(name)
+
+    monkeypatch.setattr(kubernetes, "find_spec", found)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        kubernetes.open_store(parse_url("kubernetes://bots/luna", Path()))
+    assert caught.value.name == "lightkube"
