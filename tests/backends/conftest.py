@@ -1,0 +1,61 @@
+"""A place for one secret behind a server of each kind."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+import tests.aws.site as aws_site
+import tests.kubernetes.site as kubernetes_site
+import tests.vault.site as vault_site
+from tests.aws.site import Aws
+from tests.backends.kinds import Site
+from tests.kubernetes.cluster import Cluster
+from tests.vault.bao import Bao
+
+KINDS = ("vault", "aws", "kubernetes")
+
+
+@pytest.fixture(scope="session")
+def bao() -> Iterator[Bao]:
+    with vault_site.running() as bao:
+        yield bao
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Aws]:
+    with aws_site.running() as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with kubernetes_site.running() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def new_site(
+    bao: Bao, cloud: Aws, cluster: Cluster, tmp_path: Path
+) -> Iterator[Callable[[str], Site]]:
+    """Return what makes an empty place in a store of a kind."""
+    with ExitStack() as stack:
+
+        def new(kind: str) -> Site:
+            match kind:
+                case "vault":
+                    return vault_site.Site(bao)
+                case "aws":
+                    return aws_site.Site(cloud)
+            site = kubernetes_site.Site(cluster, tmp_path)
+            stack.callback(site.close)
+            return site
+
+        yield new
+
+
+@pytest.fixture(params=KINDS)
+def site(request: pytest.FixtureRequest, new_site: Callable[[str], Site]) -> Site:
+    """Return an empty place in each kind of store in turn."""
+    return new_site(request.param)

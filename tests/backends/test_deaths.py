@@ -1,0 +1,48 @@
+"""SIGKILL after every change that a rotation makes in a store behind a server, and at the API."""
+
+from itertools import count
+
+from tests.backends.kinds import Site
+from tests.backends.scene import Scene
+from tests.support.process import Runner
+
+MOST = 40
+
+
+def test_the_next_run_brings_into_order_what_a_killed_one_left(site: Site, rotator: Runner) -> None:
+    problems, changes = [], []
+    for number in count():
+        with Scene(site, rotator) as scene:
+            killed = scene.kill_after(number)
+            problems += [f"{number} {killed}: {each}" for each in _while_dead(scene)]
+            if killed is None:
+                break
+            changes.append(killed)
+            problems += [f"{number} {killed}: {each}" for each in _recovered(scene)]
+        assert number < MOST
+    assert problems == []
+    assert any("POST /api/auth/admin/service-tokens" in change for change in changes)
+    assert any("DELETE" in change for change in changes)
+    assert len(changes) > 5
+
+
+def _while_dead(scene: Scene) -> list[str]:
+    secret = scene.site.secret()
+    works = secret is not None and scene.api.accepts(secret)
+    return [] if works else ["the bot has no token that works"]
+
+
+def _recovered(scene: Scene) -> list[str]:
+    result = scene.rotate()
+    problems = []
+    if result.status != 0 or result.err:
+        problems.append(f"the next run ended with {result.status} and says {result.err!r}")
+    live = [row.secret for row in scene.api.live_tokens()]
+    if live != [scene.site.secret()]:
+        left_over = len(set(live) - {scene.site.secret()})
+        problems.append(f"{left_over} tokens are left over, of {len(live)} that live")
+    if scene.old_token in live:
+        problems.append("the old token lives")
+    if scene.site.neighbours() != scene.neighbours:
+        problems.append("something else in the store changed")
+    return problems
