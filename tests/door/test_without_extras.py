@@ -1,0 +1,69 @@
+"""The program without any extra: it works, and tells which one a store needs."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from rotator.sandbox import Sandbox
+from tests.door.programs import ROOT
+from tests.support.process import Runner
+
+SDKS = ("hvac", "boto3", "botocore", "lightkube", "apprise")
+PROGRAM = """
+import sys
+sys.path[:0] = [{root!r}, {packages!r}]
+from rotator.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that is installed here but the SDKs, which Python then cannot find."""
+    folder = tmp_path_factory.mktemp("packages")
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if not package.name.startswith(SDKS):
+            (folder / package.name).symlink_to(package)
+    return folder
+
+
+def run(rotator: Runner, packages: Path, *arguments: str) -> tuple[int, str]:
+    program = PROGRAM.format(root=str(ROOT), packages=str(packages))
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program, *arguments],
+        cwd=rotator.folder,
+        env={**inherited, **rotator.env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    rotator.transcript.add("rotator without extras", done.stdout + done.stderr)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_files_need_none(rotator: Runner, api: Sandbox, packages: Path) -> None:
+    rotator.write_env(api.issue(days=3))
+    assert run(rotator, packages, "rotate")[0] == 0
+    assert run(rotator, packages, "check")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "extra"),
+    [
+        ("vault://secret/bots/luna", "vault"),
+        ("aws-secretsmanager://bots/luna?region=eu-west-1", "aws"),
+        ("kubernetes://bots/luna", "kubernetes"),
+    ],
+)
+def test_a_store_whose_extra_is_missing_names_it(
+    rotator: Runner, packages: Path, url: str, extra: str
+) -> None:
+    rotator.env["ROTATOR_STORE"] = url
+    status, output = run(rotator, packages, "check")
+    assert status == 3
+    assert f"pip install 'nocturna-rotator[{extra}]'" in output
