@@ -1,4 +1,4 @@
-"""`python -m bench [a] [b] [c]`: run the parts, print one table, exit 1 if a target is missed."""
+"""`python -m bench [a|b|c|d]...`: run the parts, print one table, exit 1 if a target is missed."""
 
 import argparse
 import os
@@ -9,13 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import fleet, one_rotation, start_up
+from bench import authorised, fleet, one_rotation, start_up
 from bench.processes import FailedRunError, isolate
 from bench.table import Row, shown
 
 Part = Callable[[Path], list[Row]]
 
-_PARTS: dict[str, Part] = {"a": start_up.measure, "b": one_rotation.measure, "c": fleet.measure}
+_PARTS: dict[str, Part] = {
+    "a": start_up.measure,
+    "b": one_rotation.measure,
+    "c": fleet.measure,
+    "d": authorised.measure,
+}
 _METHOD = f"""
 Whole processes, from their start until they are reaped, in turns (ours, theirs, ours, …) after one
 turn that is not measured; bytecode is cached, as pip leaves it. Times are medians, the ratio is
@@ -25,13 +30,14 @@ noisy machine.
 (a) {start_up.METHOD}
 (b) {one_rotation.METHOD}
 (c) {fleet.METHOD}
+(d) {authorised.METHOD}
 """
 
 
 def main() -> int:
     """Return 0 if every target of the chosen parts is met, 1 if one is missed, 2 if one broke."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="a|b|c", help="[default: all]")
+    parser.add_argument("parts", nargs="*", metavar="a|b|c|d", help="[default: all]")
     wanted = parser.parse_args().parts or list(_PARTS)
     if unknown := set(wanted) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

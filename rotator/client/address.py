@@ -1,0 +1,50 @@
+"""The API's address, and which requests go there."""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from rotator.errors import ConfigError
+
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+
+
+def checked_url(url: str, *, allow_insecure_http: bool) -> str:
+    """Return the API's base URL without a slash at its end.
+
+    Raises `ConfigError`, without the URL, for one that is none, that holds credentials, or that
+    would show the token to the network.
+    """
+    parts = _split(url)
+    if "@" in url:
+        raise ConfigError(
+            "api_url: found a URL with a user or password in it, expected one without"
+        )
+    if parts is None or parts.query or parts.fragment:
+        raise ConfigError("api_url: expected a URL such as https://your-api-server.com/api")
+    host = parts.hostname or ""
+    if parts.scheme == "http" and not allow_insecure_http and not _LOOPBACK.fullmatch(host):
+        raise ConfigError(
+            "api_url: expected https: http would show the token to the network"
+            " (allow_insecure_http=True permits it)"
+        )
+    return url.rstrip("/")
+
+
+def origin(url: str) -> Origin | None:
+    """Return scheme, host and port (RFC 6454), None where there are none."""
+    parts = _split(url)
+    if parts is None:
+        return None
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None

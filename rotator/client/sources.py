@@ -1,0 +1,105 @@
+"""Where a bot's service token comes from.
+
+A text is the token itself, `env:NAME`, `file:PATH` or the URL of a store; a callable returns it.
+"""
+
+import os
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+from rotator.client.errors import ServiceTokenUnavailableError
+from rotator.errors import RotatorError
+from rotator.tokens import ServiceToken
+
+_LARGEST_FILE = 64 * 1024  # bytes; a token has a few hundred
+
+
+class Source(NamedTuple):
+    """A place to read the service token from; `name` is for messages and holds no secret.
+
+    A `cheap` one stays on this machine: it may be read at every refresh.
+    """
+
+    name: str
+    cheap: bool
+    text: Callable[[], str]
+
+    def read(self) -> ServiceToken:
+        """Return the token as it is now; raises `ServiceTokenUnavailableError`."""
+        try:
+            return ServiceToken.parse(self.text())
+        except RotatorError as error:
+            raise ServiceTokenUnavailableError(
+                f"the service token cannot be read from {self.name}: {error}"
+            ) from None
+
+
+def source_of(service_token: str | Callable[[], str], folder: Path) -> Source:
+    """Return the source that was named; relative files start at `folder`.
+
+    A store is not read yet. Raises `ConfigError` for a URL that no store serves, and
+    `MalformedTokenError` for a text that is neither a URL nor a token.
+    """
+    if not isinstance(service_token, str):
+        name = getattr(service_token, "__qualname__", type(service_token).__name__)
+        return Source(f"the callable {name}", cheap=False, text=partial(_called, service_token))
+    scheme, colon, rest = service_token.partition(":")
+    if not colon:
+        ServiceToken.parse(service_token)
+        return Source("the text that was passed", cheap=True, text=lambda: service_token)
+    match scheme:
+        case "env":
+            return Source(f"env:{rest}", cheap=True, text=partial(_variable, rest))
+        case "file":
+            path = folder / rest
+            return Source(f"file:{path}", cheap=True, text=partial(_content, path))
+        case _:
+            return _store(service_token, folder)
+
+
+def _called(function: Callable[[], str]) -> str:
+    try:
+        text = function()
+    except RotatorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is not ours, and its text may hold the token
+        raise ServiceTokenUnavailableError(f"it raised {type(error).__name__}") from None
+    if not isinstance(text, str):
+        raise ServiceTokenUnavailableError(f"it returned {type(text).__name__}, not a text")
+    return text
+
+
+def _variable(name: str) -> str:
+    text = os.environ.get(name)
+    if text is None:
+        raise ServiceTokenUnavailableError("there is no such variable")
+    return text
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST_FILE)
+    except (OSError, ValueError) as error:  # ValueError: no path can be like that
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise ServiceTokenUnavailableError(why) from None
+    return content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+
+
+def _store(url: str, folder: Path) -> Source:
+    from rotator.registry import Backends  # noqa: PLC0415 - few bots have a store URL
+    from rotator.store import Absent  # noqa: PLC0415 - (the same)
+
+    backends = Backends()
+    store = backends.open(url, folder)
+
+    def read() -> str:
+        # A new one each time: a store serves one thread, and its connections no child of a fork.
+        found = backends.open(url, folder).read()
+        if isinstance(found, Absent):
+            raise ServiceTokenUnavailableError("there is no token in it yet")
+        return found.secret
+
+    return Source(store.url, cheap=url.lower().startswith("dotenv:"), text=partial(_called, read))

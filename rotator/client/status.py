@@ -1,0 +1,53 @@
+"""How long a service token lives, by its own claims: for the log line at a bot's start."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rotator.policy import Inputs, Need, decide
+from rotator.times import Clock, utc_now
+from rotator.tokens import ServiceToken
+
+RENEW_BEFORE = timedelta(days=7)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenStatus:
+    """What a token says of itself; whether the API accepts it is another question.
+
+    `expires_at` is aware UTC; it, `remaining` (negative when over) and `days_left` are None for an
+    eternal token. `is_due` says that less than `renew_before` is left; `message` what to do then.
+    """
+
+    token_id: str | None
+    expires_at: datetime | None
+    remaining: timedelta | None
+    days_left: float | None
+    is_due: bool
+    message: str
+
+
+def token_status(
+    service_token: str, renew_before: timedelta = RENEW_BEFORE, clock: Clock = utc_now
+) -> TokenStatus:
+    """Read a service token, without any call; an expired one is told, not raised.
+
+    Raises `MalformedTokenError` for a text that is no service token.
+    """
+    return status_of(ServiceToken.parse(service_token), renew_before, clock())
+
+
+def status_of(token: ServiceToken, renew_before: timedelta, now: datetime) -> TokenStatus:
+    """Return the status of a token that was read already."""
+    verdict = decide(Inputs(now=now, renew_before=renew_before, token=token))
+    remaining = token.remaining(now)
+    is_due = verdict.need is Need.MINT
+    what_to_do = "; renew it: rotator rotate" if is_due else ""
+    return TokenStatus(
+        token_id=token.token_id,
+        expires_at=token.expires_at,
+        remaining=remaining,
+        days_left=None if remaining is None else remaining / _DAY,
+        is_due=is_due,
+        message=f"service token {token.name}: {verdict.message}{what_to_do}",
+    )

@@ -1,0 +1,78 @@
+"""Access tokens for a user: log in, refresh, and log in again when the refresh token is over."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+
+from rotator.client.clock import Seconds
+from rotator.client.manager import LIMITS
+from rotator.client.pause import Jitter
+from rotator.client.tokens import AccessTokens
+from rotator.errors import ApiError
+from rotator.nocturna.admin import AccessToken, access_token
+from rotator.nocturna.calls import LOGIN, REFRESH
+from rotator.nocturna.http import Http, Limits
+
+_REFRESH = replace(REFRESH, doing="refresh the user's session")
+_FIRST_PAUSE = 10.0  # servers lock accounts after too many wrong passwords
+
+
+class UserSession(AccessTokens):
+    """Keeps a user logged in; share one between all threads and tasks.
+
+    E-mail and password are texts or callables, asked at each login. Access tokens live 15 minutes
+    and refresh tokens 7 days by the API's guide; the server's `expires_in` counts. When it has no
+    usable token, `get_access_token` raises `LoginRefusedError` for a wrong e-mail or password.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a test passes in, by name
+        self,
+        api_url: str,
+        email: str | Callable[[], str],
+        password: str | Callable[[], str],
+        *,
+        allow_insecure_http: bool = False,
+        limits: Limits = LIMITS,
+        now: Seconds | None = None,
+        jitter: Jitter = random.random,
+    ) -> None:
+        self._email = email
+        self._password = password
+        self._refresh_token: str | None = None
+        super().__init__(
+            api_url,
+            allow_insecure_http=allow_insecure_http,
+            limits=limits,
+            first_pause=_FIRST_PAUSE,
+            now=now,
+            jitter=jitter,
+        )
+
+    def __repr__(self) -> str:
+        return f"UserSession({self.api_url!r})"
+
+    def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
+        del anew  # a refresh token outlives the access token that was refused
+        http = self._http(patient=patient)
+        token = self._refreshed(http) or self._logged_in(http)
+        self._refresh_token = token.refresh_token
+        return token
+
+    def _refreshed(self, http: Http) -> AccessToken | None:
+        if self._refresh_token is None:
+            return None
+        try:
+            answer = http.send(_REFRESH, query={"refresh_token": self._refresh_token})
+        except ApiError as error:
+            if error.retryable:
+                raise
+            return None
+        return access_token(_REFRESH, answer)
+
+    def _logged_in(self, http: Http) -> AccessToken:
+        form = {"username": _text(self._email), "password": _text(self._password)}
+        return access_token(LOGIN, http.send(LOGIN, form=form))
+
+
+def _text(value: str | Callable[[], str]) -> str:
+    return value if isinstance(value, str) else value()

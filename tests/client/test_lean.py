@@ -1,0 +1,62 @@
+"""The library in an interpreter where only requests and PyJWT are installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+from rotator.sandbox import Sandbox
+
+_OTHERS = (
+    *("apprise", "apscheduler", "backends", "boto3", "click", "dotenv", "google", "httpx", "hvac"),
+    *("lightkube", "rich", "rotator.config", "rotator.registry", "rotator.sandbox"),
+)
+_BLOCKER = f"""
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if any(name == each or name.startswith(each + ".") for each in {_OTHERS!r}):
+            raise ModuleNotFoundError("blocked: " + name, name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", _BLOCKER + program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_it_works_without_any_other_package(api: Sandbox) -> None:
+    done = run(
+        "import os, requests\n"
+        "from rotator.client import NocturnaAuth, TokenManager, UserSession, token_status\n"
+        "url = sys.argv[1]\n"
+        "os.environ['BOT'] = sys.argv[2]\n"
+        "auth = NocturnaAuth(TokenManager(url, 'env:BOT'))\n"
+        "print(requests.post(url + '/calculations/natal-chart', auth=auth).status_code)\n"
+        "print(token_status(sys.argv[2]).is_due)\n"
+        "print('asyncio' in sys.modules)\n",
+        api.url,
+        api.issue(days=3),
+    )
+    assert done.stderr == ""
+    assert done.stdout.split() == ["200", "True", "False"]
+
+
+def test_without_httpx_its_module_says_what_to_install() -> None:
+    done = run("import rotator.client.httpx")
+    assert done.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: rotator.client.httpx needs httpx, which is not installed:"
+        " pip install 'nocturna-rotator[httpx]'"
+    )
+
+
+@pytest.mark.parametrize("name", ["rotator.client", "rotator.client.status"])
+def test_the_registry_is_loaded_for_store_urls_only(name: str) -> None:
+    done = run(f"import {name}\nprint([n for n in sys.modules if n.startswith('rotator.config')])")
+    assert done.stdout == "[]\n"

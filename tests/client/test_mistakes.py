@@ -1,0 +1,78 @@
+"""What cannot work is told at once, or with the place that has no token."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rotator.client import ServiceTokenUnavailableError, TokenManager
+from rotator.errors import ConfigError, MalformedTokenError
+from rotator.sandbox import Sandbox
+from tests.client.support import Bot
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        ("env:THERE_IS_NONE", "there is no such variable"),
+        ("file:/nowhere/token", "No such file or directory"),
+        ("file:/", "Is a directory"),
+        ("file:/nowhere/\0", "ValueError"),
+        ("dotenv:/nowhere/.env", "there is no folder"),
+        (lambda: str(int("x")), "it raised ValueError"),
+        (lambda: None, "it returned NoneType, not a text"),
+        (lambda: "", "the value is empty"),
+        (lambda: "'eyJ'", "there are quotes around the token"),
+    ],
+)
+def test_a_source_without_a_token_says_so(
+    api: Sandbox, source: str | Callable[[], str], why: str
+) -> None:
+    bot = Bot(api, source)
+    for _ in range(3):
+        with pytest.raises(ServiceTokenUnavailableError) as caught:
+            bot.manager.get_access_token()
+        assert str(caught.value).startswith("the service token cannot be read from ")
+        assert why in str(caught.value)
+    assert api.calls == []
+
+
+def test_an_empty_store_says_so(api: Sandbox, tmp_path: Path) -> None:
+    bot = Bot(api, f"dotenv://{tmp_path}/.env")
+    with pytest.raises(ServiceTokenUnavailableError, match="there is no token in it yet"):
+        bot.manager.get_access_token()
+
+
+def test_a_text_that_is_neither_a_token_nor_a_source_is_told_at_once(api: Sandbox) -> None:
+    for text in ("", "token", "eyJ0.eyJ1.x", f"{api.issue()}\n", f'"{api.issue()}"'):
+        with pytest.raises(MalformedTokenError):
+            TokenManager(api.url, text)
+    for text in ("floppy:token", "Bearer: x", f"token:{api.issue()}"):
+        with pytest.raises(ConfigError) as caught:
+            TokenManager(api.url, text)
+        assert "eyJ" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("", "expected a URL"),
+        ("example.com/api", "expected a URL"),
+        ("ftp://example.com/api", "expected a URL"),
+        ("https:///api", "expected a URL"),
+        ("https://[::1/api", "expected a URL"),
+        ("https://example.com:x/api", "expected a URL"),
+        ("https://example.com/api?x=1", "expected a URL"),
+        ("https://user:password@example.com/api", "found a URL with a user or password"),
+        ("http://example.com/api", "http would show the token"),
+    ],
+)
+def test_an_address_that_cannot_work_is_told_at_once(api: Sandbox, url: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as caught:
+        TokenManager(url, api.issue())
+    assert "password@" not in str(caught.value)
+
+
+def test_plain_http_to_another_machine_needs_to_be_allowed(api: Sandbox) -> None:
+    manager = TokenManager("http://example.com/api/", api.issue(), allow_insecure_http=True)
+    assert manager.api_url == "http://example.com/api"
