@@ -1,5 +1,6 @@
 """What the commands do, once their options are parsed: settings in, exit status out."""
 
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -12,7 +13,9 @@ from rotator.recovery.ledger import Ledger
 from rotator.report import Report
 from rotator.settings import Settings
 from rotator.signals import stop_requests
-from rotator.times import utc_now
+from rotator.times import in_words, utc_now
+
+_log = logging.getLogger(__name__)
 
 
 def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: bool) -> int:
@@ -51,6 +54,14 @@ def mint(settings: Settings, name: str | None, order: Order) -> int:
     names = [name] if name else [token.name for token in settings.tokens]
     if len(names) > 1:
         raise ConfigError(f"mint: found no NAME, expected one of: {', '.join(names)}")
+    for token in settings.tokens:
+        if token.name in names and order.validity and order.validity < token.renew_before:
+            _log.warning(
+                "%s: %s is less than renew_before (%s), so rotate replaces it after an hour",
+                token.name,
+                in_words(order.validity),
+                in_words(token.renew_before),
+            )
     return rotate(settings, names, order, detailed=False, as_json=False)
 
 

@@ -31,9 +31,14 @@ class Diagnosis:
     def by_stores(self, seen: Survey, order: Order) -> Verdict:
         """Decide by what the stores hold alone."""
         if not seen.reachable:
-            message = "no store of this token answered"
+            message = "no store of this token could be read"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
-        return decide(self._inputs(seen, order))
+        verdict = decide(self._inputs(seen, order))
+        if verdict.status is Status.MISSING and seen.silent and not order.force:
+            # The token may stand in a store that is away; a new one would replace it later.
+            message = "there is no token in the stores that could be read (--force makes one)"
+            return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
+        return verdict
 
     def by_server(self, seen: Survey, order: Order) -> tuple[Verdict, str | None]:
         """Decide with the server's word; the text says why it did not tell."""

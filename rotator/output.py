@@ -79,8 +79,7 @@ def line(report: Report) -> str:
         case Action.CONVERGED:
             what = f"converged – {report.message}; copied to {stores or 'no store'}"
         case Action.WOULD_ROTATE | Action.WOULD_CONVERGE:
-            stores = ", ".join(store.store for store in report.stores)
-            what = f"{report.action} – {report.message}; stores: {stores}"
+            what = f"{report.action} – {report.message}; stores: {', '.join(_to_write(report))}"
         case action:
             what = f"{action} – {report.message}"
     return "; ".join((f"{report.name}: {what}", *report.notes, *_old(report)))
@@ -102,9 +101,20 @@ def _old(report: Report) -> Iterator[str]:
 
 def _place(report: Report) -> str:
     """Name the places where a token was looked for in vain."""
-    if report.status not in (Status.MISSING, Status.INVALID):
+    if report.status not in (Status.MISSING, Status.INVALID) and report.reason != "behind":
         return ""
-    return f": {', '.join(store.store for store in report.stores)}"
+    return f": {', '.join(_in_need(report))}"
+
+
+def _in_need(report: Report) -> list[str]:
+    needy = (StoreState.BEHIND, StoreState.ABSENT)
+    return [each.store for each in report.stores if each.status in needy]
+
+
+def _to_write(report: Report) -> list[str]:
+    if report.action is Action.WOULD_CONVERGE:
+        return _in_need(report)
+    return [each.store for each in report.stores if each.status is not StoreState.UNREACHABLE]
 
 
 def _show_lines(reports: Sequence[Report], out: TextIO) -> None:

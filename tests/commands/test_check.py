@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.sandbox import Sandbox
+from rotator.store import DEFAULT_FIELD
 from rotator.tokens import ServiceToken
 from tests.support.process import Runner
 
@@ -86,6 +87,15 @@ def test_a_scope_that_differs_is_due(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=60, scope="charts"))
     result = rotator("check", "--json", ROTATOR_SCOPE="calculations")
     assert (result.status, result.json[0]["reason"]) == (1, "scope")
+
+
+def test_the_stores_that_are_behind_are_named(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=60))
+    rotator.env["ROTATOR_STORE"] = "dotenv:.env dotenv:b.env"
+    (line,) = rotator("check").out.splitlines()
+    assert line.endswith(f"hold the current token: dotenv://{rotator.folder}/b.env#{DEFAULT_FIELD}")
+    (line,) = rotator("rotate", "--dry-run").out.splitlines()
+    assert line.endswith(f"; stores: dotenv://{rotator.folder}/b.env#{DEFAULT_FIELD}")
 
 
 def test_a_store_behind_is_due(rotator: Runner, api: Sandbox) -> None:

@@ -29,6 +29,12 @@ def test_a_token_is_made_on_demand_into_the_store(rotator: Runner, api: Sandbox)
     assert api.accepts(token(rotator).secret)
 
 
+def test_a_token_that_rotate_would_soon_replace_is_told_of(rotator: Runner) -> None:
+    result = rotator("mint", "--days", "5")
+    assert result.status == 0
+    assert "default: 5 days is less than renew_before (7 days)" in result.err
+
+
 def test_an_eternal_token_with_a_scope_of_its_own(rotator: Runner) -> None:
     result = rotator("mint", "--eternal", "--scope", "charts")
     assert result.status == 0

@@ -31,6 +31,7 @@ def test_a_store_behind_gets_the_current_token_without_a_mint(world: World) -> N
     world.put(world.api.issue(days=20), "b.env")
     report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
     assert (report.action, report.status, report.error) == (Action.CONVERGED, Status.OK, None)
+    assert report.reason == "behind"
     assert world.secret("a.env") == world.secret("b.env") == current
     assert world.mints() == 0
 
@@ -163,3 +164,14 @@ def test_a_bug_in_one_store_is_a_store_that_does_not_answer(world: World) -> Non
     )
     assert "internal error: KeyError" in str(report.error)
     assert secret not in str(report)
+
+
+def test_while_a_store_is_away_that_may_hold_the_token_none_is_made_for_an_empty_one(
+    world: World,
+) -> None:
+    away = MeddledStore(world.store("a.env"), before_read=Failing(DOWN))
+    report = world.rotation(away, world.store("b.env")).rotate(Order())
+    assert (report.action, report.status, world.mints()) == (Action.FAILED, Status.UNKNOWN, 0)
+    assert "there is no token in the stores that could be read" in report.message
+    forced = world.rotation(away, world.store("b.env")).rotate(Order(force=True))
+    assert (forced.action, world.mints()) == (Action.ROTATED, 1)
