@@ -98,7 +98,7 @@ class KubernetesStore:
             return seen_in(answer.body, self._address)
         if answer.reason == "NotFound" and self._address.create:
             return NOTHING
-        raise failure(answer, "get", self._url, self._address)
+        raise failure(answer, "get", self._address, self._api.nobody)
 
     def _change(self, secret: str | None, journal: str, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
@@ -135,7 +135,7 @@ class KubernetesStore:
             return seen_in(answer.body, self._address)
         if _overtaken(answer, verb):
             return None
-        raise failure(answer, verb, self._url, self._address)
+        raise failure(answer, verb, self._address, self._api.nobody)
 
 
 def _overtaken(answer: Answer, verb: str) -> bool:

@@ -6,7 +6,6 @@ The field is written by check-and-set, and all others are kept. The journal stan
 custom_metadata. Address and login come from the variables of the `vault` and `bao` commands.
 """
 
-import json
 import logging
 import os
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ from backends._vault.failures import RefusedError, translated
 from backends._vault.kv import LONGEST, Found, Kv
 from backends._vault.session import Session, shared
 from backends._vault.settings import Settings
-from rotator.errors import ConflictError, StoreUnreachableError
+from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.journal import Journal
 from rotator.store import Absent, Entry, StoreUrl
 
@@ -54,8 +53,8 @@ class VaultStore:
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal."""
         with translated(self._url):
-            found = self._kv.look()
-        secret, notes = self._secret(found), self._notes(found)
+            found = self._kv.look(only=True)
+            secret, notes = self._secret(found), self._notes(found)
         if secret is None:
             return Absent(notes.version, notes.journal)
         return Entry(secret, notes.version, notes.journal)
@@ -63,7 +62,7 @@ class VaultStore:
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, by asking which rights the token has."""
         with translated(self._url):
-            self._kv.look()
+            self._secret(self._kv.look())
             self._kv.prove_writable()
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
@@ -109,11 +108,14 @@ class VaultStore:
         """Tell nothing, as nobody is kept out."""
 
     def _secret(self, found: Found) -> str | None:
-        if self._field not in found.fields:
-            return None
-        value = found.fields[self._field]
-        # What is no text is no token, and is told so by its look.
-        return value if isinstance(value, str) else json.dumps(value)
+        value = found.fields.get(self._field)
+        # A null holds nothing that could be lost; all else that is no text may be somebody's.
+        if value is None or isinstance(value, str):
+            return value
+        raise RefusedError(
+            StoreError,
+            "the value of this field is no text: correct it, or name another field after the `#`",
+        )
 
     def _notes(self, found: Found) -> Notes:
         return Notes(self._field, self._secret(found), found.notes, LONGEST)

@@ -19,6 +19,8 @@ _KEY = re.compile(r"[A-Za-z0-9:/_-]{1,2048}")
 # What may be repeated in a message: a token pasted in the wrong place is longer, and has dots.
 _HARMLESS = re.compile(r"[A-Za-z0-9_/-]{1,40}")
 _OPTIONS = ("region", "create", "kms_key_id")
+# A key with such signs in it is written with %3F and %26, so these are options at the wrong place.
+_MISPLACED = re.compile(rf"\?|&({'|'.join(_OPTIONS)})=")
 _EXAMPLE = "aws-secretsmanager://bots/luna?region=eu-west-1#NOCTURNA_SERVICE_TOKEN"
 
 
@@ -42,6 +44,7 @@ class Address:
 
         `usual_region` is asked only where neither the ARN nor `?region=` tells.
         """
+        _check_signs(url.text)
         secret_id = url.location.removeprefix("//")
         arn = _ARN.fullmatch(secret_id)
         if not url.location.startswith("//") or not (arn or _NAME.fullmatch(secret_id)):
@@ -61,16 +64,43 @@ class Address:
     @property
     def canonical(self) -> str:
         """The same text for the same secret, as long as it is always named, or always an ARN."""
-        region = "" if self.secret_id.startswith("arn:") else f"?region={self.region}"
-        field = "" if self.field is None else f"#{quote(self.field, safe='/+,=:@~')}"
-        return f"aws-secretsmanager://{quote(self.secret_id, safe='/+=:')}{region}{field}"
+        return self._with("" if self.is_arn else f"?region={self.region}")
+
+    @property
+    def creating(self) -> str:
+        """The URL of the same secret that allows to create it."""
+        return self._with(f"?region={self.region}&create=true")
+
+    @property
+    def is_arn(self) -> bool:
+        """Whether the secret is named by its ARN."""
+        return self.secret_id.startswith("arn:")
 
     @property
     def resource(self) -> str:
         """The secret as the `Resource` of an IAM policy names it."""
-        if self.secret_id.startswith("arn:"):
+        if self.is_arn:
             return self.secret_id
         return f"arn:aws:secretsmanager:{self.region}:*:secret:{self.secret_id}-??????"
+
+    def _with(self, options: str) -> str:
+        field = "" if self.field is None else f"#{quote(self.field, safe='/+,=:@~')}"
+        return f"aws-secretsmanager://{quote(self.secret_id, safe='/+=:')}{options}{field}"
+
+
+def _check_signs(text: str) -> None:
+    """Refuse options that would be taken for a part of a key, or of another option."""
+    before, _, fragment = text.partition("#")
+    if _MISPLACED.search(fragment):
+        raise ConfigError(
+            "options stand before the `#` of an aws-secretsmanager: store: write it as"
+            " aws-secretsmanager://NAME?region=REGION&create=true#KEY"
+        )
+    if before.count("?") > 1:
+        raise ConfigError(
+            "found two `?` in the URL of an aws-secretsmanager: store: join options with `&`, as in"
+            " ?region=eu-west-1&create=true"
+        )
 
 
 def _region(url: StoreUrl, of_arn: str | None, usual: Callable[[], str | None]) -> str:
@@ -82,8 +112,8 @@ def _region(url: StoreUrl, of_arn: str | None, usual: Callable[[], str | None]) 
     region = of_arn or wanted or (usual() if wanted is None else wanted)
     if region is None:
         raise ConfigError(
-            "an aws-secretsmanager: store needs a region: add ?region=eu-west-1 (before the #), or"
-            " set AWS_REGION, or a region in the AWS profile"
+            f"an aws-secretsmanager: store needs a region: add {'&' if url.query else '?'}"
+            "region=eu-west-1 (before the #), or set AWS_REGION, or a region in the AWS profile"
         )
     if not REGION.fullmatch(region):
         raise ConfigError(f"expected a region such as eu-west-1{_found(region)}")
@@ -98,7 +128,8 @@ def _creation(url: StoreUrl, *, by_arn: bool) -> tuple[bool, str | None]:
         raise ConfigError("a secret gets its ARN when it is created: use create=true with a name")
     if key is not None and create != "true":
         raise ConfigError(
-            "kms_key_id is for secrets that the rotator creates: add create=true, or leave it out"
+            "kms_key_id is for secrets that the rotator creates: add &create=true (before the #),"
+            " or leave it out"
         )
     if key is not None and not _KEY.fullmatch(key):
         raise ConfigError("expected an id, alias or ARN of a KMS key after kms_key_id=")

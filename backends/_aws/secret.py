@@ -19,8 +19,9 @@ from typing import Any
 
 from backends._aws.address import Address
 from backends._aws.client import Client, forget_clients
-from backends._aws.failures import DELETED, NO_AWS, CredentialsError, code_of, translated
+from backends._aws.failures import code_of, translated
 from backends._aws.seen import CURRENT, Seen, current_in, obstacle_in
+from backends._aws.sentences import DELETED, NO_AWS, CredentialsError, NotAllowedError, denied
 from rotator.errors import StoreError
 
 _PENDING = "AWSPENDING"
@@ -104,13 +105,22 @@ class RemoteSecret:
         self._move(_PENDING, version, None)
 
     def prove(self, seen: Seen) -> None:
-        """Make each call that a change takes, in a form that can change nothing at any time."""
+        """Make each call that a change takes, in a form that can change nothing at any time.
+
+        Whatever is denied is told at once: policies take their time, and people, to be changed.
+        """
         nowhere, absent = str(uuid.uuid4()), () if seen.exists else (_NOT_FOUND,)
-        self._move(CURRENT, nowhere, nowhere)
-        self._ask("TagResource", self._named | {"Tags": []}, (*_IMPOSSIBLE, *absent))
-        self._ask("UntagResource", self._named | {"TagKeys": ["rotator:nothing"]}, absent)
+        tagging: dict[str, Any] = self._named | {"Tags": []}
+        untagging: dict[str, Any] = self._named | {"TagKeys": ["rotator:nothing"]}
+        trials: dict[str, Callable[[], object]] = {
+            "UpdateSecretVersionStage": lambda: self._move(CURRENT, nowhere, nowhere),
+            "TagResource": lambda: self._ask("TagResource", tagging, (*_IMPOSSIBLE, *absent)),
+            "UntagResource": lambda: self._ask("UntagResource", untagging, absent),
+        }
         if seen.exists:
-            self._prove_put(seen)
+            trials["PutSecretValue"] = lambda: self._prove_put(seen)
+        if missing := [operation for operation, trial in trials.items() if not _allows(trial)]:
+            raise self._error(denied(missing, self._address))
 
     def _prove_put(self, seen: Seen) -> None:
         """Put what is there already, or nothing.
@@ -180,6 +190,14 @@ class RemoteSecret:
     def _error(self, told: tuple[type[StoreError], str]) -> StoreError:
         kind, sentence = told
         return kind(f"{self._address.canonical}: {sentence}")
+
+
+def _allows(trial: Callable[[], object]) -> bool:
+    try:
+        trial()
+    except NotAllowedError:
+        return False
+    return True
 
 
 def _version_id(current: str | None, text: str) -> str:

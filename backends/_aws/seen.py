@@ -38,8 +38,10 @@ def obstacle_in(about: Mapping[str, Any], region: str) -> str | None:
     """Return why this secret is to be written by somebody else, or elsewhere, if so."""
     primary = str(about.get("PrimaryRegion") or region)
     if primary != region:
-        where = f"?region={primary}" if REGION.fullmatch(primary) else "its primary region"
-        return f"this is a replica, and only its primary secret can be written: use {where}"
+        where = primary if REGION.fullmatch(primary) else "its primary region"
+        return (
+            f"this is a replica, and only its primary secret can be written: use the one in {where}"
+        )
     if about.get("OwningService"):
         return (
             "this secret is managed by another AWS service, which alone may write it: use a secret"

@@ -26,8 +26,8 @@ class _Member(NamedTuple):
 
 
 def secret_in(text: str | None, field: str | None) -> str | None:
-    """Return the token in a secret's text, None where there is none yet."""
-    if text is None:
+    """Return the token in a secret's text, None where there is none yet, or an empty one."""
+    if not text:
         return None
     if field is None:
         if (members := _members(text)) is None:
@@ -46,7 +46,7 @@ def secret_in(text: str | None, field: str | None) -> str | None:
             "the value of this key is no text: correct it, or name another key after the `#`"
         )
     # What is no UTF-8 is no token: it only must not break the message that says so.
-    return str(ours[-1].value).encode("utf-8", "replace").decode()
+    return str(ours[-1].value).encode("utf-8", "replace").decode() or None
 
 
 def with_secret(text: str | None, field: str | None, secret: str) -> str:
@@ -54,7 +54,7 @@ def with_secret(text: str | None, field: str | None, secret: str) -> str:
     if field is None:
         secret_in(text, None)
         return secret
-    if text is None:
+    if not text:
         return json.dumps({field: secret})
     members = _object(text)
     ours = [member for member in members if member.key == field]

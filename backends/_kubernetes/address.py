@@ -38,6 +38,11 @@ class Address:
     @classmethod
     def parse(cls, url: StoreUrl) -> "Address":
         """Take `kubernetes://bots/luna?create=true#KEY` apart, or say what is wrong."""
+        if url.text.partition("#")[0].count("?") > 1:
+            raise ConfigError(
+                "found two `?` in the URL of a kubernetes: store: join options with `&`, as in"
+                " ?context=prod&create=true"
+            )
         unknown = sorted(set(url.query) - set(_OPTIONS))
         if unknown:
             raise ConfigError(
@@ -50,8 +55,12 @@ class Address:
     @property
     def canonical(self) -> str:
         """The same text for the same key of the same Secret, as far as the URL tells."""
-        context = f"?context={quote(self.context, safe=':/@')}" if self.context else ""
-        return f"kubernetes://{self.namespace}/{self.name}{context}#{self.key}"
+        return self._with()
+
+    @property
+    def creating(self) -> str:
+        """The URL of the same key that allows to create the Secret."""
+        return self._with("create=true")
 
     @property
     def annotation(self) -> str:
@@ -62,6 +71,12 @@ class Address:
         if len(self.key) <= _LONGEST and self.key[-1].isalnum():
             return f"nocturna-rotator/journal.{self.key}"
         return f"nocturna-rotator/hashed.{sha256(self.key.encode()).hexdigest()[:40]}"
+
+    def _with(self, *more: str) -> str:
+        context = [f"context={quote(self.context, safe=':/@')}"] if self.context else []
+        options = "&".join([*context, *more])
+        query = f"?{options}" if options else ""
+        return f"kubernetes://{self.namespace}/{self.name}{query}#{self.key}"
 
 
 def _place(location: str) -> tuple[str, str]:
@@ -84,6 +99,11 @@ def _place(location: str) -> tuple[str, str]:
 def _key(field: str | None) -> str:
     if field is None:
         return DEFAULT_FIELD
+    if "?" in field or "&" in field:
+        raise ConfigError(
+            "options stand before the `#` of a kubernetes: store: write it as"
+            " kubernetes://NAMESPACE/NAME?create=true#KEY"
+        )
     if not _KEY.fullmatch(field):
         raise ConfigError(
             "after the `#` of a kubernetes: store stands a key of the Secret"

@@ -42,6 +42,12 @@ class Api:
         self._file = f"{self._folder}/{address.name}"
         self._login: Login | None = None
 
+    @property
+    def nobody(self) -> str | None:
+        """Where the user is described, if it has no credentials."""
+        access = self._login.access if self._login else None
+        return access.origin if access and access.is_anonymous else None
+
     def get(self) -> Answer:
         """Look at the Secret."""
         return self._ask("GET", self._file)

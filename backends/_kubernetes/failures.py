@@ -3,16 +3,22 @@
 Status codes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
 
+from __future__ import annotations
+
 import re
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backends._kubernetes.address import Address
 from backends._kubernetes.kubeconfig import NoAccessError
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
+
+if TYPE_CHECKING:
+    import httpx2
 
 # The only words of a server that are repeated: names that cannot hold a token.
 _ACCOUNT = re.compile(
@@ -20,10 +26,6 @@ _ACCOUNT = re.compile(
 )
 _WEBHOOK = re.compile(r'admission webhook "([a-z0-9.-]{1,100})" denied')
 
-_UNAUTHORIZED = (
-    "the API server does not accept these credentials (401): renew the token or certificate of this"
-    " user, or log in again"
-)
 _TOO_LARGE = (
     "the Secret has become too large (1 MiB, its annotations 256 KiB): remove what is not needed"
     " from it"
@@ -73,12 +75,15 @@ def translated(url: str) -> Iterator[None]:
         raise _unreachable(url, error) from None
 
 
-def failure(answer: Answer, verb: str, url: str, address: Address) -> StoreError:
-    """Return the error for an answer to `verb` (get, patch, create) that is no success."""
+def failure(answer: Answer, verb: str, address: Address, nobody: str | None) -> StoreError:
+    """Return the error for an answer to `verb` (get, patch, create) that is no success.
+
+    `nobody` says where the user is described, if it has no credentials.
+    """
     status = answer.status
     kind: type[StoreError] = StoreUnreachableError
-    if status == HTTPStatus.UNAUTHORIZED:
-        kind, text = StoreDeniedError, _UNAUTHORIZED
+    if status == HTTPStatus.UNAUTHORIZED or _account(answer) == "system:anonymous":
+        kind, text = StoreDeniedError, _unknown(status, nobody)
     elif status == HTTPStatus.FORBIDDEN:
         kind, text = StoreDeniedError, _forbidden(answer, verb, address)
     elif answer.reason == "NotFound":
@@ -94,7 +99,7 @@ def failure(answer: Answer, verb: str, url: str, address: Address) -> StoreError
         kind, text = StoreError, f"the change was refused ({status}){_by(answer)}"
     else:
         text = _ODD
-    return kind(f"{url}: {text}")
+    return kind(f"{address.canonical}: {text}")
 
 
 def immutable(url: str) -> StoreError:
@@ -105,22 +110,52 @@ def immutable(url: str) -> StoreError:
     )
 
 
+def _account(answer: Answer) -> str | None:
+    match = _ACCOUNT.search(answer.message) if answer.status == HTTPStatus.FORBIDDEN else None
+    return match[1] if match else None
+
+
+def _unknown(status: int, nobody: str | None) -> str:
+    if nobody:
+        return (
+            f"the API server wants credentials ({status}), and the user in {nobody} has none: give"
+            " it a token, a certificate or an exec plugin"
+        )
+    return (
+        f"the API server does not accept these credentials ({status}): renew the token or"
+        " certificate of this user, or log in again"
+    )
+
+
 def _forbidden(answer: Answer, verb: str, address: Address) -> str:
     message = answer.message
     if "cannot" in message and "resource" in message:
-        account = _ACCOUNT.search(message)
-        who = f" {account[1]}" if account else ""
+        account = _account(answer)
+        who = f" {account}" if account else ""
         what = "secrets" if verb == "create" else f'secrets "{address.name}"'
-        names = "" if verb == "create" else f" and resourceNames: [{address.name}]"
         return (
-            f"user{who} may not {verb} {what} in the namespace {address.namespace}: grant it a Role"
-            f" with resources: [secrets], verbs: [{verb}]{names}"
+            f"user{who} may not {verb} {what} in the namespace {address.namespace}:"
+            f" {_remedy(verb, address)}"
         )
     if "is being terminated" in message:
         return f"the namespace {address.namespace} is being deleted: create it again"
     if "exceeded quota" in message:
         return f"the quota of the namespace {address.namespace} is exceeded: raise it"
     return f"the cluster forbids to {verb} this Secret (403){_by(answer)}"
+
+
+def _remedy(verb: str, address: Address) -> str:
+    """Return which Role is needed: for all of a rotation, unless only to look was tried."""
+    verbs = "get" if verb == "get" else "get, patch"
+    role = f"a Role with resources: [secrets], verbs: [{verbs}] and resourceNames: [{address.name}]"
+    if verb == "get":
+        return f"grant it {role}"
+    if verb == "patch":
+        return f"rotate needs get and patch: grant it {role}"
+    return (
+        f"rotate needs get, patch and create: grant it {role}, and another rule with"
+        " resources: [secrets], verbs: [create]"
+    )
 
 
 def _by(answer: Answer) -> str:
@@ -134,35 +169,63 @@ def _missing(verb: str, address: Address) -> str:
         return f"there is no namespace {address.namespace}: create it"
     return (
         f"there is no Secret {address.name} in the namespace {address.namespace}, or no such"
-        " namespace: create it, or add ?create=true to the store URL"
+        f" namespace: create it, or let the rotator create the Secret with '{address.creating}'"
     )
 
 
-def _unreachable(url: str, error: BaseException) -> StoreError:
+def _unreachable(url: str, error: httpx2.HTTPError) -> StoreError:
+    causes = list(_causes(error))
+    server = _server(error)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return StoreUnreachableError(
+                f"{url}: the certificate of the API server is not trusted ({cause.verify_message}):"
+                " correct `server` or certificate-authority of the kubeconfig"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return StoreUnreachableError(
+                f"{url}: no TLS with {server}: check `server` of the kubeconfig, and the client"
+                " certificate, if there is one"
+            )
+    return StoreUnreachableError(
+        f"{url}: {server} {_what(error, causes)}: check `server` of the kubeconfig, the proxy if"
+        " there is one, and the network, and try again"
+    )
+
+
+def _what(error: httpx2.HTTPError, causes: list[BaseException]) -> str:
     import httpx2  # noqa: PLC0415 - loaded where it is used
 
-    cause: BaseException | None = error
-    while cause and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return StoreUnreachableError(
-            f"{url}: the certificate of the API server is not trusted ({cause.verify_message}):"
-            " correct `server` or certificate-authority of the kubeconfig"
-        )
-    if cause:
-        return StoreUnreachableError(
-            f"{url}: no TLS with the API server: check `server` of the kubeconfig, and the client"
-            " certificate, if there is one"
-        )
+    if isinstance(error, httpx2.ConnectTimeout):
+        return "cannot be reached (no connection in time)"
     if isinstance(error, httpx2.TimeoutException):
-        what = "does not answer in time"
-    elif isinstance(error, httpx2.ConnectError):
-        what = "cannot be reached"
-    elif isinstance(error, httpx2.ProxyError):
-        what = "cannot be reached through the proxy"
-    else:
-        what = "broke the connection off"
-    return StoreUnreachableError(
-        f"{url}: the API server {what}: check `server` of the kubeconfig and the network, and try"
-        " again"
-    )
+        return "does not answer in time"
+    if isinstance(error, httpx2.ProxyError):
+        return "cannot be reached through the proxy"
+    if not isinstance(error, httpx2.ConnectError):
+        return "broke the connection off"
+    return f"cannot be reached{_why(causes)}"
+
+
+def _why(causes: list[BaseException]) -> str:
+    system = next((cause for cause in causes if isinstance(cause, OSError)), None)
+    if isinstance(system, socket.gaierror):
+        return " (no such host)"
+    if isinstance(system, ConnectionRefusedError):
+        return " (connection refused)"
+    return f" ({system.strerror})" if system and system.strerror else ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _server(error: httpx2.HTTPError) -> str:
+    try:
+        asked = error.request.url
+    except RuntimeError:  # it has none before it is sent
+        return "the API server"
+    return f"the API server {asked.scheme}://{asked.netloc.decode()}"

@@ -18,6 +18,14 @@ _FILES = {
     "user": ("client-certificate", "client-key", "tokenFile"),
     "context": (),
 }
+_CREDENTIALS = (
+    "token",
+    "tokenFile",
+    "client-certificate",
+    "client-certificate-data",
+    "username",
+    "exec",
+)
 # What would be left out in silence, and would make us somebody else.
 _UNSUPPORTED = ("as", "as-uid", "as-groups", "as-user-extra", "auth-provider")
 
@@ -38,6 +46,11 @@ class Access:
     def server(self) -> str:
         """The base URL of the API server."""
         return str(self.cluster["server"])
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the user has nothing to show."""
+        return not any(self.user.get(key) for key in _CREDENTIALS)
 
     @property
     def is_local(self) -> bool:
@@ -96,7 +109,7 @@ def _of_files(paths: list[Path], context: str | None) -> Access:
     if not current:
         raise NoAccessError(
             f"{shown} has no current context: choose one with kubectl config use-context,"
-            " or add ?context=NAME to the store URL"
+            " or write context=NAME among the options of the store URL, before its `#`"
         )
     chosen = _named(merged, "contexts", current, shown)
     cluster = _named(merged, "clusters", chosen.get("cluster"), shown)

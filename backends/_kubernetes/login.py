@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -89,13 +90,15 @@ def _tls(access: Access, cluster: Cluster, user: User) -> ssl.SSLContext:
 
     if access.server.startswith("http:"):
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
+    tls: ssl.SSLContext | None = None
+    # The error has to be gone before another is raised: it holds a temporary file with the key.
+    with suppress(OSError, ValueError, TypeError):
         tls = verify_cluster(cluster, user, str, trust_env=not access.is_local)
-    except (OSError, ValueError, TypeError):
+    if tls is None:
         raise NoAccessError(
             f"a certificate or a key of {access.origin} is missing or broken: look at"
             " certificate-authority, client-certificate and client-key"
-        ) from None
+        )
     if cluster.certificate_auth or cluster.certificate_auth_data:
         # Python 3.13 asks more of an authority than Go does, and than the ones of EKS offer:
         # https://github.com/kubernetes-client/python/issues/2394

@@ -23,8 +23,11 @@ class Seen(NamedTuple):
 
     @property
     def value(self) -> str | None:
-        """The text of the value; what is no UTF-8 is no token, and must not break a message."""
-        if self.encoded is None:
+        """The text of the value, None where it is empty.
+
+        What is no UTF-8 is no token, and must not break a message.
+        """
+        if not self.encoded:
             return None
         return base64.b64decode(self.encoded).decode("utf-8", "replace")
 

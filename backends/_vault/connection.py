@@ -5,32 +5,35 @@ import ssl
 from collections.abc import Iterable, Iterator
 
 from backends._vault.failures import RefusedError
+from backends._vault.settings import Settings
 from rotator.errors import StoreUnreachableError
 
 
-def no_answer(error: Exception, address: str, *, is_default: bool) -> RefusedError:
+def no_answer(error: Exception, settings: Settings) -> RefusedError:
     """Return what a failed connection stands for."""
-    sentence = _broken(_causes(error), address, is_default=is_default)
-    return RefusedError(StoreUnreachableError, sentence)
+    return RefusedError(StoreUnreachableError, _broken(_causes(error), settings))
 
 
 def _broken(  # noqa: PLR0911 - a table: one line per cause
-    causes: Iterable[BaseException], address: str, *, is_default: bool
+    causes: Iterable[BaseException], settings: Settings
 ) -> str:
-    where = f"{address}, the default: set VAULT_ADDR" if is_default else f"{address} (VAULT_ADDR)"
+    address, names = settings.address, settings.names
+    addr = names("ADDR")
+    where = f"{address}, the default: set {addr}" if settings.is_default else f"{address} ({addr})"
     for cause in causes:
         match cause:
             case ssl.SSLCertVerificationError():
                 return (
                     f"the certificate of {address} is not trusted ({cause.verify_message}): set"
-                    " VAULT_CACERT to the file of its CA, and use the name that it is made for"
+                    f" {names('CACERT')} to the file of its CA, and use the name that it is made"
+                    " for"
                 )
             case ssl.SSLError(reason="WRONG_VERSION_NUMBER" | "RECORD_LAYER_FAILURE"):
-                return f"there is no TLS at {address}: begin VAULT_ADDR with http:// or correct it"
+                return f"there is no TLS at {address}: begin {addr} with http:// or correct it"
             case ssl.SSLError():
                 return (
                     f"TLS with {address} failed: see its TLS versions, and whether it wants a"
-                    " client certificate (VAULT_CLIENT_CERT, VAULT_CLIENT_KEY)"
+                    f" client certificate ({names('CLIENT_CERT')}, {names('CLIENT_KEY')})"
                 )
             case ConnectionRefusedError():
                 return f"nothing listens at {where}"

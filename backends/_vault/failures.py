@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backends._vault.answer import Answer
+from backends._vault.names import Names
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
 
@@ -28,19 +29,20 @@ def translated(url: str) -> Iterator[None]:
         raise error.kind(f"{url}: {error.sentence}") from None
 
 
-def refusal(answer: Answer) -> RefusedError:
+def refusal(answer: Answer, names: Names) -> RefusedError:
     """Return what an answer stands for that no caller expects.
 
     Statuses: https://developer.hashicorp.com/vault/api-docs#http-status-codes
     """
     for status, text, kind, sentence in _KNOWN:
         if answer.status == status and text in answer.errors:
-            return RefusedError(kind, sentence)
+            told = sentence.format(ADDR=names("ADDR"), NAMESPACE=names("NAMESPACE"))
+            return RefusedError(kind, told)
     if 300 <= answer.status < 400:  # noqa: PLR2004 - RFC 9110, section 15.4
         return RefusedError(
             StoreUnreachableError,
             f"the server redirects ({answer.status}), as a standby does, and no token is sent"
-            " along: point VAULT_ADDR to the active node or to a load balancer before it",
+            f" along: point {names('ADDR')} to the active node or to a load balancer before it",
         )
     if answer.status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
         return RefusedError(
@@ -48,15 +50,16 @@ def refusal(answer: Answer) -> RefusedError:
             f"the server is not able to answer now ({answer.status}): look at its log, or try"
             " later",
         )
-    if not answer.body:
+    if answer.is_foreign:
         return RefusedError(
             StoreUnreachableError,
-            f"what answers is no Vault or OpenBao ({answer.status}): correct VAULT_ADDR, which ends"
-            " without /v1",
+            f"what answers is no Vault or OpenBao ({answer.status}): correct"
+            f" {names('ADDR')}, which ends without /v1",
         )
     return RefusedError(
         StoreError,
-        f"the answer is none that Vault gives here ({answer.status}): see VAULT_ADDR and its log",
+        f"the answer is none that Vault gives here ({answer.status}): see"
+        f" {names('ADDR')} and its log",
     )
 
 
@@ -75,7 +78,7 @@ _KNOWN: tuple[tuple[int, str, type[StoreError], str], ...] = (
         400,
         "http request to an https server",
         StoreUnreachableError,
-        "the server speaks https: begin VAULT_ADDR with https://",
+        "the server speaks https: begin {ADDR} with https://",
     ),
     (
         400,
@@ -92,10 +95,10 @@ _KNOWN: tuple[tuple[int, str, type[StoreError], str], ...] = (
         StoreUnreachableError,
         (
             "there is no such mount: correct the URL – ?mount=team/kv for a mount with slashes –"
-            " or VAULT_NAMESPACE, or enable the mount"
+            " or {NAMESPACE}, or enable the mount"
         ),
     ),
-    (404, "namespace", StoreUnreachableError, "there is no such namespace: see VAULT_NAMESPACE"),
+    (404, "namespace", StoreUnreachableError, "there is no such namespace: see {NAMESPACE}"),
     (
         405,
         "",
@@ -106,7 +109,7 @@ _KNOWN: tuple[tuple[int, str, type[StoreError], str], ...] = (
         412,
         "",
         StoreUnreachableError,
-        "this node lags behind (412): try again, or point VAULT_ADDR to the active node",
+        "this node lags behind (412): try again, or point {ADDR} to the active node",
     ),
     (
         429,

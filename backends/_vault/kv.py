@@ -17,6 +17,7 @@ from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 LONGEST = 512  # bytes of a value in custom_metadata, of which there are at most 64
 _DATA = ("read", "update")
 _METADATA = ("create", "patch", "read")
+_LOOKING = ("read",)
 _ASKING = "sys/capabilities-self"
 
 
@@ -42,19 +43,22 @@ class Kv:
         self._data = f"{mount}/data/{path}"
         self._metadata = f"{mount}/metadata/{path}"
 
-    def look(self) -> Found:
-        """Return what is there now; nothing is an answer, no mount is none."""
+    def look(self, *, only: bool = False) -> Found:
+        """Return what is there now; nothing is an answer, no mount is none.
+
+        Who lacks a right is told all that it takes to write as well, unless we `only` look.
+        """
         answer = self._call("GET", self._data)
         about = as_object(answer.data.get("metadata"))
         if answer.status in (200, 404) and isinstance(about.get("version"), int):
             return _found(about["version"], about, answer.data.get("data"))
         if answer.is_nothing:
-            return self._look_closer()
+            return self._look_closer(_LOOKING if only else _METADATA)
         if answer.status == 403:  # noqa: PLR2004 - no right
-            raise self._denied(self._data, _DATA, "read")
+            raise self._denied(self._data, _LOOKING if only else _DATA, "read")
         if answer.status == 200:  # noqa: PLR2004 - something else than KV 2
             self._prove_version()
-        raise refusal(answer)
+        raise refusal(answer, self._session.names)
 
     def put(self, fields: Mapping[str, Any], version: int) -> bool:
         """Write a new version after this one; False where that is not the last one any more."""
@@ -63,6 +67,8 @@ class Kv:
         if answer.status == 400 and "check-and-set" in answer.errors:  # noqa: PLR2004 - bad request
             return False
         self._demand(answer, self._data, _DATA, "update")
+        if answer.data.get("version") != version + 1:
+            raise refusal(answer, self._session.names)
         return True
 
     def note(self, changes: Mapping[str, str | None]) -> None:
@@ -89,20 +95,20 @@ class Kv:
             if missing and "root" not in granted:
                 raise denied(path, needed, missing[0])
 
-    def _look_closer(self) -> Found:
+    def _look_closer(self, needed: tuple[str, ...]) -> Found:
         """Tell a secret that has only notes, or nothing, from a mount of another kind."""
         answer = self._call("GET", self._metadata)
         if isinstance(answer.data.get("current_version"), int):
             return _found(answer.data["current_version"], answer.data, None)
         if not answer.is_nothing:
-            self._demand(answer, self._metadata, _METADATA, "read")
+            self._demand(answer, self._metadata, needed, "read")
         self._prove_version()
         return Found(0, {}, {})
 
     def _prove_version(self) -> None:
         answer = self._call("GET", f"sys/internal/ui/mounts/{self._whole}")
         if answer.status != 200 or not answer.body:  # noqa: PLR2004 - not even that is known
-            raise refusal(answer)
+            raise refusal(answer, self._session.names)
         self._refuse_others(answer)
 
     def _refuse_others(self, mount: Answer) -> None:
@@ -121,8 +127,8 @@ class Kv:
     def _demand(self, answer: Answer, path: str, needed: tuple[str, ...], doing: str) -> None:
         if answer.status == 403:  # noqa: PLR2004 - no right
             raise self._denied(path, needed, doing)
-        if answer.status not in (200, 204):
-            raise refusal(answer)
+        if answer.status not in (200, 204) or answer.is_strange:
+            raise refusal(answer, self._session.names)
 
     def _denied(self, path: str, needed: tuple[str, ...], doing: str) -> RefusedError:
         mount = self._call("GET", f"sys/internal/ui/mounts/{self._whole}")

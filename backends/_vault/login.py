@@ -7,6 +7,7 @@ from typing import Protocol
 
 from backends._vault.answer import Answer, as_object
 from backends._vault.failures import RefusedError, refusal
+from backends._vault.names import Names
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 
 Send = Callable[..., Answer]
@@ -31,12 +32,11 @@ class Login(Protocol):
         """Whether its token is to be renewed, since there is no way to another."""
         ...
 
-    @property
-    def remedy(self) -> str:
-        """What to do when the server knows the token no more."""
+    def remedy(self, names: Names) -> str:
+        """Return what to do when the server knows the token no more."""
         ...
 
-    def acquire(self, send: Send) -> Lease:
+    def acquire(self, send: Send, names: Names) -> Lease:
         """Return a token that is as new as can be; raises `RefusedError`."""
         ...
 
@@ -47,11 +47,14 @@ class GivenToken:
 
     token: str = field(repr=False)
     renews = True
-    remedy = "set VAULT_TOKEN to another"
 
-    def acquire(self, send: Send) -> Lease:
+    def remedy(self, names: Names) -> str:
+        """Ask for another."""
+        return f"set {names('TOKEN')} to another"
+
+    def acquire(self, send: Send, names: Names) -> Lease:
         """Ask how long the token lives; who may not ask that uses it as it is."""
-        return _looked_up(self.token, send)
+        return _looked_up(self.token, send, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +66,21 @@ class TokenFile:
 
     path: Path
     renews = True
-    remedy = "log in again: vault login, or bao login"
 
-    def acquire(self, send: Send) -> Lease:
+    def remedy(self, names: Names) -> str:
+        """Let the command write the file anew."""
+        del names
+        return "log in again: vault login, or bao login"
+
+    def acquire(self, send: Send, names: Names) -> Lease:
         """Read the file, and ask how long its token lives."""
         if not self.path.exists():
             raise RefusedError(
                 StoreDeniedError,
-                "there is no Vault token: set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or"
-                " VAULT_AUTH_METHOD",
+                f"there is no Vault token: set {names('TOKEN')}, or {names('ROLE_ID')} and"
+                f" {names('SECRET_ID')}, or {names('AUTH_METHOD')}",
             )
-        return _looked_up(_content(self.path), send)
+        return _looked_up(_content(self.path), send, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +92,24 @@ class AppRole:
     secret_id: str | None = field(repr=False)
     secret_id_file: Path | None
     renews = False
-    remedy = "run again: a login by AppRole gives another"
 
-    def acquire(self, send: Send) -> Lease:
+    def remedy(self, names: Names) -> str:
+        """Let the next run log in."""
+        del names
+        return "run again: a login by AppRole gives another"
+
+    def acquire(self, send: Send, names: Names) -> Lease:
         """Log in; a role that binds no secret id needs none."""
         body = {"role_id": self.role_id}
         secret_id = _content(self.secret_id_file) if self.secret_id_file else self.secret_id
         if secret_id:
             body["secret_id"] = secret_id
-        hint = "see VAULT_ROLE_ID and VAULT_SECRET_ID, which may have expired or be used up"
-        return _logged_in(send, self.mount, body, hint)
+            source = names("SECRET_ID_FILE" if self.secret_id_file else "SECRET_ID")
+            about = f"{source}, which may have expired or be used up"
+        else:
+            about = f"{names('SECRET_ID')}, which is not set"
+        hint = f"see {names('ROLE_ID')} and {about}"
+        return _logged_in(send, names, self.mount, body, hint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +123,25 @@ class Jwt:
     role: str
     file: Path
     renews = False
-    remedy = "run again: a login by JWT gives another"
 
-    def acquire(self, send: Send) -> Lease:
+    def remedy(self, names: Names) -> str:
+        """Let the next run log in."""
+        del names
+        return "run again: a login by JWT gives another"
+
+    def acquire(self, send: Send, names: Names) -> Lease:
         """Log in by what the file says now: Kubernetes writes it anew every hour."""
         body = {"role": self.role, "jwt": _content(self.file)}
-        hint = f"see VAULT_ROLE, what that role is bound to, and the JWT in {self.file}"
-        return _logged_in(send, self.mount, body, hint)
+        hint = f"see {names('ROLE')}, what that role is bound to, and the JWT in {self.file}"
+        return _logged_in(send, names, self.mount, body, hint)
 
 
-def lease_of(answer: Answer) -> Lease:
+def lease_of(answer: Answer, names: Names) -> Lease:
     """Return the token of a login or a renewal that has worked."""
     auth = as_object(answer.body.get("auth"))
     token, seconds = auth.get("client_token"), _seconds(auth.get("lease_duration"))
     if not isinstance(token, str) or not is_token(token):
-        raise refusal(answer)
+        raise refusal(answer, names)
     return Lease(token, seconds, seconds, auth.get("renewable") is True)
 
 
@@ -131,7 +150,7 @@ def is_token(text: str) -> bool:
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
-def _looked_up(token: str, send: Send) -> Lease:
+def _looked_up(token: str, send: Send, names: Names) -> Lease:
     if not is_token(token):
         raise RefusedError(StoreDeniedError, "the file of the Vault token holds none: log in again")
     answer = send("GET", "auth/token/lookup-self", token=token)
@@ -141,25 +160,25 @@ def _looked_up(token: str, send: Send) -> Lease:
         return Lease(token, left, max(left, life), data.get("renewable") is True)
     if answer.status == 403:  # noqa: PLR2004 - no right to ask, or no token: the next call tells
         return Lease(token, 0, 0, renewable=False)
-    raise refusal(answer)
+    raise refusal(answer, names)
 
 
-def _logged_in(send: Send, mount: str, body: dict[str, str], hint: str) -> Lease:
+def _logged_in(send: Send, names: Names, mount: str, body: dict[str, str], hint: str) -> Lease:
     answer = send("POST", f"auth/{mount}/login", body)
     if answer.status == _OK:
-        return lease_of(answer)
-    if answer.status in (400, 401, 403) and answer.body:
+        return lease_of(answer, names)
+    if answer.status in (400, 401, 403) and not answer.is_foreign:
         raise RefusedError(
             StoreDeniedError,
             f"the login at auth/{mount} is refused ({answer.status}): {hint}, and whether that auth"
-            " method is enabled (VAULT_AUTH_PATH, VAULT_NAMESPACE)",
+            f" method is enabled ({names('AUTH_PATH')}, {names('NAMESPACE')})",
         )
-    if answer.status == 500 and answer.body:  # noqa: PLR2004 - also a JWT that cannot be read
+    if answer.status == 500 and not answer.is_foreign:  # noqa: PLR2004 - also a JWT that cannot be read
         raise RefusedError(
             StoreUnreachableError,
             f"the login at auth/{mount} fails (500): {hint}, and the server's log",
         )
-    raise refusal(answer)
+    raise refusal(answer, names)
 
 
 def _content(path: Path) -> str:

@@ -17,6 +17,7 @@ from backends._vault.answer import Answer, as_object
 from backends._vault.connection import no_answer
 from backends._vault.failures import RefusedError
 from backends._vault.settings import Settings
+from backends._vault.trust import Trusting, trusted
 from rotator.errors import StoreUnreachableError
 
 _CONNECT, _READ = 5.0, 15.0  # seconds; the second also for a whole body
@@ -36,20 +37,14 @@ class Server:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        # hvac's own calls cannot patch metadata, and repeat the server's text in their errors.
-        self._adapter = hvac.adapters.RawAdapter(
-            base_uri=settings.address,
-            namespace=settings.namespace,
-            verify=settings.verify,
-            timeout=(_CONNECT, _READ),
-            allow_redirects=False,
-            session=_session(settings),
-        )
+        self._adapter: hvac.adapters.RawAdapter | None = None
         if settings.verify is False:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         if settings.is_open:
             _log.warning(
-                "VAULT_ADDR is %s: the network can read the tokens; use https", settings.address
+                "%s is %s: the network can read the tokens; use https",
+                settings.names("ADDR"),
+                settings.address,
             )
 
     def send(
@@ -59,34 +54,57 @@ class Server:
         headers = dict(_MERGE_PATCH) if method == "PATCH" else {}
         if token:
             headers["X-Vault-Token"] = token
+        adapter = self._adapter = self._adapter or _adapter(self._settings)
         try:
-            with self._adapter.request(
+            with adapter.request(
                 method, f"/v1/{path}", headers, raise_exception=False, json=body, stream=True
             ) as response:
-                return _answer(response.status_code, _bounded(response.raw))
+                return _answer(response.status_code, _bounded(response.raw, self._settings))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            if isinstance(error, requests.exceptions.SSLError):
+                self._adapter = None  # somebody may correct the files that it has read
             # Without its cause: the text of these errors can repeat what was received.
-            address, is_default = self._settings.address, self._settings.is_default
-            raise no_answer(error, address, is_default=is_default) from None
+            raise no_answer(error, self._settings) from None
         except OSError:  # requests raises it for this one reason
+            names = self._settings.names
             raise RefusedError(
                 StoreUnreachableError,
-                "a certificate file is not there: see VAULT_CACERT, VAULT_CAPATH,"
-                " VAULT_CLIENT_CERT, VAULT_CLIENT_KEY and REQUESTS_CA_BUNDLE",
+                f"a certificate file is not there: see {names('CLIENT_CERT')},"
+                f" {names('CLIENT_KEY')} and REQUESTS_CA_BUNDLE",
             ) from None
+
+
+def _adapter(settings: Settings) -> hvac.adapters.RawAdapter:
+    # hvac's own calls cannot patch metadata, and repeat the server's text in their errors.
+    return hvac.adapters.RawAdapter(
+        base_uri=settings.address,
+        namespace=settings.namespace,
+        verify=settings.verify,
+        timeout=(_CONNECT, _READ),
+        allow_redirects=False,
+        session=_session(settings),
+    )
 
 
 class _Session(requests.Session):
     """Follows no redirect; requests would at least read such an answer, however long it is."""
 
+    is_local = False
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         del resp
+
+    def merge_environment_settings(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - requests'
+        settings = super().merge_environment_settings(*args, **options)
+        # A proxy would read on its way back what is meant for an agent on this machine.
+        return settings | {"proxies": {}} if self.is_local else settings
 
 
 def _session(settings: Settings) -> requests.Session:
     for name in _CHATTY:
         logging.getLogger(name).addFilter(_tell_less)
     session = _Session()
+    session.is_local = settings.is_local
     # hvac prefers what is set here to what it is told.
     session.verify, session.cert = settings.verify, settings.client_cert
     session.auth = _no_credentials
@@ -99,7 +117,9 @@ def _session(settings: Settings) -> requests.Session:
         backoff_factor=0.05,
     )
     session.mount("http://", HTTPAdapter(max_retries=retry))
-    session.mount("https://", HTTPAdapter(max_retries=retry))
+    context = trusted(settings)
+    secured = Trusting(context, max_retries=retry) if context else HTTPAdapter(max_retries=retry)
+    session.mount("https://", secured)
     return session
 
 
@@ -125,7 +145,7 @@ def _answer(status: int, content: bytes) -> Answer:
     return Answer(status, body, str(errors).lower() if errors else "")
 
 
-def _bounded(raw: urllib3.HTTPResponse) -> bytes:
+def _bounded(raw: urllib3.HTTPResponse, settings: Settings) -> bytes:
     deadline = time.monotonic() + _READ
     content = bytearray()
     while chunk := raw.read1(_CHUNK, decode_content=True):
@@ -133,6 +153,7 @@ def _bounded(raw: urllib3.HTTPResponse) -> bytes:
         if len(content) > _LARGEST or time.monotonic() > deadline:
             raise RefusedError(
                 StoreUnreachableError,
-                f"the answer is longer than {_LARGEST} B or takes over {_READ:g} s: see VAULT_ADDR",
+                f"the answer is longer than {_LARGEST} B or takes over {_READ:g} s: see"
+                f" {settings.names('ADDR')}",
             )
     return bytes(content)

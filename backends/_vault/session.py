@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends._vault.answer import Answer
-from backends._vault.failures import RefusedError
+from backends._vault.failures import RefusedError, refusal
 from backends._vault.login import Lease, lease_of
+from backends._vault.names import Names
 from backends._vault.settings import Settings
 from rotator.errors import StoreDeniedError
 
@@ -56,6 +57,7 @@ class Session:
     """Sends requests with a token that lives; safe to share between threads."""
 
     def __init__(self, settings: Settings, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.names = settings.names
         self._settings = settings
         self._monotonic = monotonic
         self._lock = threading.Lock()
@@ -71,15 +73,20 @@ class Session:
         server = self._connected()
         lease = self._lease(server)
         answer = server.send(method, path, body, token=lease.token)
-        if answer.status != _DENIED or _lives(server, lease, path):
+        if answer.status != _DENIED:
+            return answer
+        if answer.is_foreign:
+            raise refusal(answer, self.names)
+        if _lives(server, lease, path):
             return answer
         lease = self._lease(server, instead_of=lease)
         answer = server.send(method, path, body, token=lease.token)
         if answer.status == _DENIED and not _lives(server, lease, path):
+            login = self._settings.login
             raise RefusedError(
                 StoreDeniedError,
                 "the server does not know the Vault token (403), which has expired, was revoked, or"
-                f" is bound to other addresses: {self._settings.login.remedy}",
+                f" is bound to other addresses: {login.remedy(self.names)}",
             )
         return answer
 
@@ -95,24 +102,27 @@ class Session:
         with self._lock:
             now = self._monotonic()
             if self._held is None or self._held.lease is instead_of:
-                self._held = _Held.since(now, self._settings.login.acquire(server.send))
+                self._held = _Held.since(now, self._acquired(server))
             elif self._held.is_due(now):
                 self._held = self._prolonged(server, self._held, now)
             return self._held.lease
+
+    def _acquired(self, server: "Server") -> Lease:
+        return self._settings.login.acquire(server.send, self.names)
 
     def _prolonged(self, server: "Server", held: _Held, now: float) -> _Held:
         login = self._settings.login
         try:
             if not login.renews:
-                return _Held.since(now, login.acquire(server.send))
+                return _Held.since(now, self._acquired(server))
             if held.lease.renewable:
-                return _Held.since(now, _renewed(server, held.lease))
+                return _Held.since(now, _renewed(server, held.lease, self.names))
         except RefusedError as error:
             _log.warning("the Vault token will be over soon: %s", error.sentence)
         return held.later(now)
 
 
-def _renewed(server: "Server", lease: Lease) -> Lease:
+def _renewed(server: "Server", lease: Lease, names: Names) -> Lease:
     """https://developer.hashicorp.com/vault/api-docs/auth/token#renew-a-token-self."""
     answer = server.send("POST", "auth/token/renew-self", {}, token=lease.token)
     if answer.status != _OK:
@@ -120,7 +130,7 @@ def _renewed(server: "Server", lease: Lease) -> Lease:
             StoreDeniedError,
             f"it is not renewed ({answer.status}): see its explicit_max_ttl and the default policy",
         )
-    return lease_of(answer)
+    return lease_of(answer, names)
 
 
 def _lives(server: "Server", lease: Lease, path: str) -> bool:

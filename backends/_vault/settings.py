@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from backends._vault.login import AppRole, GivenToken, Jwt, Login, TokenFile, is_token
+from backends._vault.names import Names
 from rotator.errors import ConfigError
 
 _DEFAULT = "https://127.0.0.1:8200"
@@ -25,11 +26,15 @@ class Settings:
 
     address: str
     is_default: bool
+    is_local: bool  # on this machine
     is_open: bool  # what it is sent can be read on the way
     namespace: str | None
-    verify: bool | str
+    verify: bool
+    ca_file: str | None
+    ca_folder: str | None
     client_cert: tuple[str, str] | str | None
     login: Login
+    names: Names
 
     @classmethod
     def parse(cls, environ: Mapping[str, str]) -> "Settings":
@@ -45,23 +50,25 @@ class Settings:
         return cls(
             address=address,
             is_default=not get("ADDR"),
+            is_local=loopback,
             is_open=scheme == "http" and not loopback,
             namespace=namespace.strip("/") if namespace else None,
             verify=_verify(get, loopback=loopback),
+            ca_file=get("CACERT"),
+            ca_folder=None if get("CACERT") else get("CAPATH"),
             client_cert=(cert, key) if cert and key else cert,
             login=_login(get, environ),
+            names=get.name,
         )
 
 
 class _Variables:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.name = Names.set_in(environ)
 
     def __call__(self, name: str) -> str | None:
         return self._environ.get(self.name(name)) or None
-
-    def name(self, name: str) -> str:
-        return f"BAO_{name}" if self._environ.get(f"BAO_{name}") else f"VAULT_{name}"
 
 
 def _checked(address: str, name: str) -> tuple[str, str]:
@@ -79,15 +86,15 @@ def _checked(address: str, name: str) -> tuple[str, str]:
     return host, url.scheme
 
 
-def _verify(get: _Variables, *, loopback: bool) -> bool | str:
+def _verify(get: _Variables, *, loopback: bool) -> bool:
     skip = (get("SKIP_VERIFY") or "").lower()
     if skip in ("", "0", "f", "false"):
-        return get("CACERT") or get("CAPATH") or True
+        return True
     if loopback:
         return False
     raise ConfigError(
         f"{get.name('SKIP_VERIFY')} is refused, as anybody could then read the tokens: set"
-        " VAULT_CACERT to the file of the server's CA"
+        f" {get.name('CACERT')} to the file of the server's CA"
     )
 
 
@@ -98,7 +105,9 @@ def _login(get: _Variables, environ: Mapping[str, str]) -> Login:
         case "kubernetes" | "jwt" as method:
             role = get("ROLE")
             if not role:
-                raise ConfigError(f"VAULT_AUTH_METHOD={method} needs VAULT_ROLE: set it")
+                raise ConfigError(
+                    f"{get.name('AUTH_METHOD')}={method} needs {get.name('ROLE')}: set it"
+                )
             return Jwt(_mount(get, method), role, Path(get("JWT_FILE") or _POD_JWT))
     token = get("TOKEN")
     if token is None:
@@ -118,13 +127,13 @@ def _method(get: _Variables) -> str:
         return method
     if get("ROLE"):
         raise ConfigError(
-            f"{get.name('ROLE')} is set without a method: set VAULT_AUTH_METHOD to kubernetes"
-            " or jwt"
+            f"{get.name('ROLE')} is set without a method: set {get.name('AUTH_METHOD')} to"
+            " kubernetes or jwt"
         )
     if get("ROLE_ID") and get("TOKEN"):
         raise ConfigError(
-            f"{get.name('TOKEN')} and {get.name('ROLE_ID')} are both set: set VAULT_AUTH_METHOD to"
-            " token or approle"
+            f"{get.name('TOKEN')} and {get.name('ROLE_ID')} are both set: set"
+            f" {get.name('AUTH_METHOD')} to token or approle"
         )
     return "approle" if get("ROLE_ID") or get("SECRET_ID") or get("SECRET_ID_FILE") else "token"
 
@@ -132,7 +141,7 @@ def _method(get: _Variables) -> str:
 def _approle(get: _Variables) -> AppRole:
     role_id, secret_id, file = get("ROLE_ID"), get("SECRET_ID"), get("SECRET_ID_FILE")
     if not role_id:
-        raise ConfigError("a login by AppRole needs VAULT_ROLE_ID: set it")
+        raise ConfigError(f"a login by AppRole needs {get.name('ROLE_ID')}: set it")
     if secret_id and file:
         raise ConfigError(
             f"{get.name('SECRET_ID')} and {get.name('SECRET_ID_FILE')} are both set: remove one"

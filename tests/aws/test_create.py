@@ -1,5 +1,6 @@
 """Secrets that are not there yet, with leave to create them and without."""
 
+import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +11,7 @@ from rotator.journal import Journal
 from rotator.store import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown
 from tests.aws.conftest import store_at
-from tests.aws.site import READING, REGION, WRITING, Aws
+from tests.aws.site import READING, REGION, WRITING, Aws, Site
 
 
 class Missing:
@@ -41,6 +42,33 @@ def test_without_leave_a_missing_secret_is_no_answer(aws: Aws) -> None:
         with pytest.raises(StoreUnreachableError, match="no such secret in eu-west-1: create it"):
             act()
     assert not missing.is_there()
+
+
+def test_the_url_that_a_missing_secret_is_told_with_is_one_that_creates_it(aws: Aws) -> None:
+    missing = Missing(aws, options="")
+    with pytest.raises(StoreUnreachableError) as caught:
+        missing.store.read()
+    (url,) = re.findall("'(.*)'", str(caught.value))
+    keys = aws.may(*READING, *WRITING, "CreateSecret")
+    store = store_at(url, aws, keys=keys)
+    store.write(secret := new_secret(), Journal(), expected=store.read().version)
+    assert shown(missing.store)[0] == secret
+
+
+def test_an_arn_of_no_secret_is_to_be_corrected_as_none_can_be_created_by_it(aws: Aws) -> None:
+    arn = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:gone-AbCdEf"
+    with pytest.raises(StoreUnreachableError, match="no such secret in eu-west-1: correct the ARN"):
+        store_at(f"aws-secretsmanager://{arn}#T", aws).read()
+
+
+def test_an_empty_value_is_none_and_a_write_replaces_it(site: Site) -> None:
+    site.put("")
+    store = store_at(site.store_url, site.aws)
+    assert shown(store) == (None, Journal())
+    version = store.note(noted := Journal(intents=(new_intent(),)), expected=store.read().version)
+    assert shown(store) == (None, noted)
+    store.write(secret := new_secret(), journal := new_journal(), expected=version)
+    assert shown(store) == (secret, journal)
 
 
 def test_reading_and_preflight_create_nothing(aws: Aws) -> None:

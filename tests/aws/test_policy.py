@@ -69,6 +69,17 @@ def test_preflight_names_each_right_that_is_missing(
     assert f"AWS denies secretsmanager:{missing}: allow it on {resource}" in str(caught.value)
 
 
+def test_preflight_names_all_rights_that_are_missing_at_once(site: Site) -> None:
+    for missing in (("TagResource", "UntagResource"), WRITING):
+        others = [operation for operation in (*READING, *WRITING) if operation not in missing]
+        store = store_at(site.store_url, site.aws, keys=site.aws.may(*others))
+        with pytest.raises(StoreDeniedError) as caught:
+            store.preflight()
+        names = ", ".join(f"secretsmanager:{operation}" for operation in missing)
+        resource = f"arn:aws:secretsmanager:{REGION}:*:secret:{site.name}-??????"
+        assert str(caught.value) == f"{store.url}: AWS denies {names}: allow them on {resource}"
+
+
 @pytest.mark.parametrize("missing", READING)
 def test_reading_names_each_right_that_is_missing(site: Site, missing: str) -> None:
     others = [operation for operation in READING if operation != missing]

@@ -32,6 +32,14 @@ def test_the_text_changes_in_one_place_only(aws: Aws) -> None:
     assert site.text() == text.replace("old", new)
 
 
+def test_two_keys_of_one_secret_have_a_journal_each(site: Site) -> None:
+    stores = [store_at(f"{site.store_url}{suffix}", site.aws) for suffix in ("", "_2")]
+    seen = [(new_secret(), new_journal(intents=1)) for _ in stores]
+    for store, (secret, journal) in zip(stores, seen, strict=True):
+        write(store, secret, journal)
+    assert [shown(store) for store in stores] == seen
+
+
 def test_a_token_may_be_addressed_by_its_arn(site: Site) -> None:
     site.put(secret := new_secret())
     url = f"aws-secretsmanager://{site.about()['ARN']}#{site.field}"

@@ -7,12 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from rotator.errors import StoreDeniedError, StoreUnreachableError
-from tests.dotenv.helpers import names_in, put, store_at
+from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
+from tests.dotenv.helpers import NO_JOURNAL, names_in, put, store_at
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux has it, or its types")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -93,14 +94,69 @@ def test_a_disk_that_fails_leaves_the_old_file(
     assert names_in(file.parent) == [".env"]
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
 def test_a_rename_that_fails_leaves_the_old_file(
-    file: Path, monkeypatch: pytest.MonkeyPatch
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, everywhere: bool
 ) -> None:
-    monkeypatch.setattr(Path, "rename", failing(errno.EIO))
+    rename = Path.rename
+
+    def broken(old: Path, new: Path) -> Path:
+        if everywhere or new == file:
+            failing(errno.EIO)()
+        return rename(old, new)
+
+    monkeypatch.setattr(Path, "rename", broken)
     with pytest.raises(StoreUnreachableError, match="Input/output error"):
         put(file, "new")
     assert file.read_text() == "TOKEN=old\n"
     assert names_in(file.parent) == [".env"]
+
+
+@on_linux
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("call", ["", "flock", "fsync", "fchmod", "ftruncate", "lstat", "rename"])
+def test_nothing_is_left_open(
+    call: str, file: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    if linked:
+        file.with_name("twin").hardlink_to(file)
+    store = store_at(file)
+    version = store.read().version
+    store.held_elsewhere()
+    before = len(names_in(Path("/proc/self/fd")))
+    for owner in (os, fcntl, Path):
+        if hasattr(owner, call):
+            monkeypatch.setattr(owner, call, failing(errno.EIO))
+    for action in (
+        store.read,
+        store.preflight,
+        store.held_elsewhere,
+        lambda: store.write("new", NO_JOURNAL, expected=version),
+    ):
+        with suppress(StoreError):
+            action()
+    with suppress(StoreError), store.hold():
+        store.held_elsewhere()
+    assert len(names_in(Path("/proc/self/fd"))) == before
+
+
+@on_linux
+def test_nothing_is_left_open_beside_another_one_at_work_or_after_its_death(file: Path) -> None:
+    lock = file.with_name(".env.rotator-lock")
+    lock.touch()
+    store = store_at(file, lock_timeout=0)
+    before = len(names_in(Path("/proc/self/fd")))
+    with lock.open() as theirs:
+        fcntl.flock(theirs, fcntl.LOCK_EX)
+        assert store.held_elsewhere()
+        with pytest.raises(StoreUnreachableError):
+            store.hold().__enter__()
+    file.with_name(".env.rotator-new").write_text("TOKEN=new\n")
+    file.with_name(".env.rotator-backup").write_text("TOKEN=old\n")
+    file.write_text("TOKEN=nld\n")
+    with store.hold():
+        assert file.read_text() == "TOKEN=old\n"
+    assert len(names_in(Path("/proc/self/fd"))) == before
 
 
 @on_linux

@@ -110,9 +110,11 @@ def test_what_somebody_wrote_after_a_crash_is_theirs(file: Path, tmp_path: Path)
 def test_a_stranger_cannot_plant_a_backup(file: Path, tmp_path: Path) -> None:
     if os.geteuid():
         pytest.skip("only root can give files away")
-    (tmp_path / ".env.rotator-new").write_bytes(b"A=1\nTOKEN=attacker\n ")
-    (tmp_path / ".env.rotator-backup").write_bytes(OLD[:-1] + b" ")
-    os.chown(tmp_path / ".env.rotator-backup", 1234, 1234)
+    backup = tmp_path / ".env.rotator-backup"
+    (tmp_path / ".env.rotator-new").write_bytes(OLD[:-1] + b" ")
+    backup.write_bytes(OLD.replace(b"old-one", b"bad-one"))
+    assert secret(file) == "bad-one", "it is no backup that anybody would take"
+    os.chown(backup, 1234, 1234)
     before = file.read_bytes()
     assert secret(file) == "old-one"
     with store_at(file).hold():

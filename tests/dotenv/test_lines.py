@@ -47,6 +47,7 @@ FOR_DOTENV_ONLY = {
     "spaces around = and quotes": (b"TOKEN =  'old' \n", b"TOKEN =  'new' \n"),
     "a quoted name": (b"'TOKEN'=old\n", b"'TOKEN'=new\n"),
     "a value with spaces": (b"TOKEN=o l d\n", b"TOKEN=new\n"),
+    "a value that starts with a #": (b"TOKEN=#old\n", b"TOKEN=new\n"),
     "CRLF": (b"A=1\r\nTOKEN=old\r\nB=2\r\n", b"A=1\r\nTOKEN=new\r\nB=2\r\n"),
     "CRLF and an absent variable": (b"A=1\r\nB=2", b"A=1\r\nB=2\r\nTOKEN=new"),
     "CR alone": (b"A=1\rTOKEN=old\rB=2\r", b"A=1\rTOKEN=new\rB=2\r"),

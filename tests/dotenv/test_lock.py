@@ -1,5 +1,6 @@
 """The lock: one at a time, whoever they are, and nothing left of it afterwards."""
 
+import fcntl
 import os
 import signal
 import threading
@@ -146,6 +147,40 @@ def test_a_lock_on_a_file_that_was_removed_is_none(file: Path, tmp_path: Path) -
     second.acquire(0)
     first.release()
     second.release()
+    assert names_in(tmp_path) == []
+
+
+def test_who_is_overtaken_while_making_the_lock_file_takes_the_one_that_is_there(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_file = os.open
+
+    def overtaken(path: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_EXCL:
+            path.touch()
+        return open_file(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", overtaken)
+    with store_at(file).hold():
+        assert names_in(tmp_path) == [".env.rotator-lock"]
+    assert names_in(tmp_path) == []
+
+
+def test_who_takes_a_lock_file_that_is_just_being_removed_makes_another(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    removed: list[int] = []
+
+    def removing(fd: int, operation: int) -> None:
+        flock(fd, operation)
+        if not removed:
+            removed.append(1)
+            (tmp_path / ".env.rotator-lock").unlink()
+
+    monkeypatch.setattr(fcntl, "flock", removing)
+    with store_at(file).hold():
+        assert names_in(tmp_path) == [".env.rotator-lock"]
     assert names_in(tmp_path) == []
 
 

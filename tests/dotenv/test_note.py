@@ -104,6 +104,12 @@ def test_a_secret_comes_to_stand_where_it_would_have_without_the_note(
     assert file.read_bytes() == other.read_bytes()
 
 
+def test_a_secret_without_a_journal_takes_the_place_of_a_note_about_nothing(file: Path) -> None:
+    note(file, ONE)
+    put(file, "new")
+    assert file.read_bytes() == b"TOKEN=new\n"
+
+
 @pytest.mark.parametrize("case", ABSENT)
 def test_an_empty_note_about_nothing_adds_nothing(case: str, file: Path) -> None:
     before = ABSENT[case]

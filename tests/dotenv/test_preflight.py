@@ -77,10 +77,17 @@ def test_a_full_disk_is_said_and_nothing_is_lost(link: str, action: str, tmp_pat
 
 
 @with_mounts
-def test_preflight_wants_more_room_than_the_write_will(tmp_path: Path) -> None:
-    code = FULL.format(link="", left=16384, action="store_at(path).preflight")
+@pytest.mark.parametrize(
+    ("link", "left"),
+    [("", 16384), ("path.with_name('twin').hardlink_to(path)", 32768)],
+    ids=["a new file", "two copies"],
+)
+def test_preflight_wants_more_room_than_the_write_will(
+    link: str, left: int, tmp_path: Path
+) -> None:
+    code = FULL.format(link=link, left=left, action="store_at(path).preflight")
     assert "disk full" in output_in_mounts(SMALL_DISK, code, tmp_path / ".env")
-    code = FULL.format(link="", left=16384, action="lambda: put(path, 'new')")
+    code = FULL.format(link=link, left=left, action="lambda: put(path, 'new')")
     assert output_in_mounts(SMALL_DISK, code, tmp_path / ".env").startswith("fine")
 
 

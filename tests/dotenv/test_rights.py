@@ -89,6 +89,16 @@ def test_another_users_file_in_a_sticky_folder_is_rewritten_in_place(file: Path)
     assert (file.stat().st_uid, file.read_text()) == (1234, "TOKEN=new\n")
 
 
+@as_root
+def test_a_folder_that_may_be_written_and_not_listed_is_enough(file: Path) -> None:
+    file.parent.chmod(0o733)
+    file.chmod(0o666)
+    code = "outcome(store_at(path).preflight); outcome(lambda: put(path, 'new'))"
+    assert output(code, file, user=NOBODY).splitlines()[-2:] == ["fine", "fine"]
+    assert file.read_text() == "TOKEN=new\n"
+    assert names_in(file.parent) == [".env"]
+
+
 @with_mounts
 def test_a_read_only_file_system_is_named(file: Path) -> None:
     mounts = 'd=$(dirname "$1"); mount --bind "$d" "$d"; mount -o remount,bind,ro "$d"'

@@ -3,14 +3,13 @@
 import http.client
 import json
 import os
-import ssl
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backends._kubernetes.login import log_in
+from backends._kubernetes.login import Login, log_in
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.serving import serving
 from tests.support.relay import Relay
@@ -36,41 +35,57 @@ class Cluster:
     def do(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Do something as an admin; returns None where there is no such object."""
         kind = "merge-patch+json" if method == "PATCH" else "json"
+        name = server_name(self.admin)
         with self.admin.client() as client:
             answer = client.request(
                 method,
                 path,
                 content=json.dumps(body) if body is not None else None,
                 headers={"Content-Type": f"application/{kind}"},
+                extensions={"sni_hostname": name} if name else {},
             )
         if answer.status_code == http.HTTPStatus.NOT_FOUND:
             return None
-        assert answer.is_success, (method, path, answer.status_code)
+        assert answer.is_success, (method, path, answer.status_code, answer.text)
         return answer.json()
 
 
 class TlsRelay(Relay):
     """An HTTP door to an API server that speaks TLS; it has no credentials of its own."""
 
-    def __init__(self, upstream: str, tls: ssl.SSLContext) -> None:
-        super().__init__(upstream)
-        self._tls = tls
+    def __init__(self, login: Login) -> None:
+        super().__init__(login.access.server)
+        self._login = login
 
     def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPSConnection(self._upstream.netloc, timeout=60, context=self._tls)
+        tls, name = self._login.tls, server_name(self._login)
+
+        class Connection(http.client.HTTPConnection):
+            default_port = http.client.HTTPS_PORT
+
+            def connect(self) -> None:
+                super().connect()
+                self.sock = tls.wrap_socket(self.sock, server_hostname=name or self.host)
+
+        return Connection(self._upstream.netloc, timeout=60)
+
+
+def server_name(login: Login) -> str:
+    """Return the name that the server's certificate has, where it is not that of `server`."""
+    return str(login.access.cluster.get("tls-server-name", ""))
 
 
 @contextmanager
-def running() -> Iterator[Cluster]:
-    """Run the stand-in, or open the door to the real cluster."""
+def running(kubeconfig: str | None = REAL) -> Iterator[Cluster]:
+    """Run the stand-in, or open the door to the real cluster of this admin's kubeconfig."""
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "config")
-        if REAL:
-            cluster = Cluster(Path(REAL))
+        if kubeconfig:
+            cluster = Cluster(Path(kubeconfig).absolute())
             entry = cluster.admin.access.cluster
             write_kubeconfig(config, user={}, **entry)
             anybody = log_in({**os.environ, "KUBECONFIG": str(config)}, None, Path("/nowhere"))
-            with TlsRelay(cluster.upstream, anybody.tls) as relay:
+            with TlsRelay(anybody) as relay:
                 cluster.upstream = relay.url
                 yield cluster
         else:

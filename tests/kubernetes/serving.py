@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from tests.kubernetes.apiserver import ApiServer, Request
 
@@ -33,7 +34,7 @@ def serving(server: ApiServer, tls: ssl.SSLContext | None = None) -> Iterator[st
                     (self.headers["Authorization"] or "").removeprefix("Bearer "),
                     self.headers["Content-Type"] or "",
                     json.loads(content) if content else None,
-                    _has_certificate(self.connection),
+                    _common_name(self.connection),
                 )
             )
             self.send_response_only(answer.code)
@@ -60,5 +61,7 @@ def serving(server: ApiServer, tls: ssl.SSLContext | None = None) -> Iterator[st
         http.server_close()
 
 
-def _has_certificate(connection: object) -> bool:
-    return isinstance(connection, ssl.SSLSocket) and bool(connection.getpeercert())
+def _common_name(connection: object) -> str:
+    certificate = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    subject: Any = (certificate or {}).get("subject", ())
+    return "".join(value for part in subject for key, value in part if key == "commonName")

@@ -24,6 +24,7 @@ def address(text: str) -> Address:
         ("kubernetes://bots/luna?create=true#a.b-c", "kubernetes://bots/luna#a.b-c"),
         ("kubernetes://bots/lu%6Ea?create=false#T", "kubernetes://bots/luna#T"),
         ("kubernetes://bots/a.b?context=prod#T", "kubernetes://bots/a.b?context=prod#T"),
+        ("kubernetes://b/l?context=a%3Fb%26c#T", "kubernetes://b/l?context=a%3Fb%26c#T"),
         (
             "kubernetes://b/l?context=arn:aws:eks:eu-west-1:1:cluster/x%20y#T",
             "kubernetes://b/l?context=arn:aws:eks:eu-west-1:1:cluster/x%20y#T",
@@ -35,10 +36,20 @@ def test_the_same_secret_has_the_same_url(text: str, canonical: str) -> None:
     assert Backends().open(canonical, Path()).url == canonical
 
 
+@pytest.mark.parametrize("query", ["", "?context=a%26b"])
+def test_the_url_that_creates_differs_in_that_alone(query: str) -> None:
+    one = address(f"kubernetes://bots/luna{query}#T")
+    other = address(one.creating)
+    assert (one.create, other.create) == (False, True)
+    assert other.canonical == one.canonical
+    assert other.context == one.context
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("kubernetes:luna", "write kubernetes://NAMESPACE/NAME#KEY"),
+        ("kubernetes:bots/luna", "write kubernetes://NAMESPACE/NAME#KEY"),
         ("kubernetes://bots", "write kubernetes://NAMESPACE/NAME#KEY"),
         ("kubernetes:///luna", "write kubernetes://NAMESPACE/NAME#KEY"),
         ("kubernetes://bots/", "write kubernetes://NAMESPACE/NAME#KEY"),
@@ -51,6 +62,10 @@ def test_the_same_secret_has_the_same_url(text: str, canonical: str) -> None:
         ("kubernetes://bots/luna#a/b", "stands a key of the Secret"),
         ("kubernetes://bots/luna#..", "stands a key of the Secret"),
         ("kubernetes://bots/luna#eyJ.made.up/x", "found something else"),
+        ("kubernetes://bots/luna#T?create=true", "options stand before the `#`"),
+        ("kubernetes://bots/luna#T&create=true", "options stand before the `#`"),
+        ("kubernetes://bots/luna?context=here?create=true#T", "join options with `&`"),
+        ("kubernetes://bots/luna?create=true?context=here", "join options with `&`"),
         ("kubernetes://bots/luna?create=yes", "true or false, found 'yes'"),
         ("kubernetes://bots/luna?context=", "the name of a context"),
         ("kubernetes://bots/luna?creat=1&b=2", "options context and create, found 'b', 'creat'"),
@@ -68,6 +83,7 @@ def test_every_key_has_an_annotation_of_its_own_that_fits() -> None:
     names = [address(f"kubernetes://bots/luna#{key}").annotation for key in keys]
     assert len(set(names)) == len(keys)
     assert names[0] == "nocturna-rotator/journal.T"
+    assert names[2] == f"nocturna-rotator/journal.{'T' * 55}"
     parts = [name.removeprefix("nocturna-rotator/") for name in names]
     assert all(len(part) <= 63 and part[0].isalnum() and part[-1].isalnum() for part in parts)
 

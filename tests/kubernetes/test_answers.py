@@ -69,6 +69,20 @@ def told_by(site: Site, kind: type[StoreError], *, changing: bool = False) -> st
             StoreUnreachableError,
             "is no Kubernetes API serv",
         ),
+        *(
+            (
+                [Fault(200, b'{"kind": "Secret", ' + rest + b"}")],
+                StoreUnreachableError,
+                "is no Kubernetes API server",
+            )
+            for rest in (
+                b'"metadata": {}, "kind": "Pod"',
+                b'"metadata": []',
+                b'"metadata": {}, "data": [1]',
+                b'"metadata": {}, "data": {"NOCTURNA_SERVICE_TOKEN": 5}',
+                b'"metadata": {}, "data": {"NOCTURNA_SERVICE_TOKEN": "*"}',
+            )
+        ),
         (
             [Fault(200, b'{"kind": "Secret", "metadata": {}}' + b" " * 2**23)],
             StoreUnreachableError,

@@ -8,7 +8,7 @@ import pytest
 
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.journal import Journal
-from rotator.store import Entry
+from rotator.store import Absent, Entry
 from tests.kubernetes.helpers import opened, store_of
 from tests.kubernetes.site import CHECKER, JOURNAL, KEY, Site
 from tests.support.relay import Relay
@@ -113,8 +113,17 @@ def test_a_missing_secret_is_unreachable_where_it_may_not_be_created(vacant: Sit
             act()
         assert str(caught.value) == (
             f"{store.url}: there is no Secret luna in the namespace {vacant.namespace}, or no such"
-            " namespace: create it, or add ?create=true to the store URL"
+            " namespace: create it, or let the rotator create the Secret with"
+            f" '{vacant.store_url}'"
         )
+
+
+def test_an_empty_value_is_none_and_a_write_replaces_it(site: Site) -> None:
+    site.put("")
+    version = store_of(site).note(NOTED, expected=store_of(site).read().version)
+    assert store_of(site).read() == Absent(version, NOTED)
+    store_of(site).write("new", NOTED, expected=version)
+    assert site.secret() == "new"
 
 
 def test_a_secret_that_another_creates_meanwhile_keeps_what_it_has(vacant: Site) -> None:
@@ -140,6 +149,17 @@ def test_a_change_whose_answer_is_lost_is_not_sent_again(site: Site) -> None:
             store.write("new", NOTED, expected=version)
         assert len([each for each in relay.moments if each.startswith("before PATCH")]) == 1
     assert site.secret() == "new"
+
+
+def test_a_look_whose_answer_is_lost_is_taken_twice_more(site: Site) -> None:
+    with Relay(site.upstream) as relay:
+        store = opened(site.store_url, site.variables(relay.url))
+        answers = iter([False, False, True, False, False, False])
+        relay.at = lambda moment: not moment.startswith("after GET") or next(answers)
+        store.read()
+        with pytest.raises(StoreUnreachableError, match="broke the connection off"):
+            store.read()
+        assert len([each for each in relay.moments if each.startswith("before GET")]) == 6
 
 
 def test_a_token_that_another_creates_meanwhile_is_a_conflict(vacant: Site) -> None:
@@ -173,13 +193,19 @@ def test_the_missing_right_is_named_as_a_role_spells_it(site: Site, vacant: Site
         store.preflight()
     assert str(caught.value) == (
         f"{store.url}: user system:serviceaccount:{site.namespace}:{CHECKER} may not patch secrets"
-        f' "luna" in the namespace {site.namespace}: grant it a Role with resources: [secrets],'
-        " verbs: [patch] and resourceNames: [luna]"
+        f' "luna" in the namespace {site.namespace}: rotate needs get and patch: grant it a Role'
+        " with resources: [secrets], verbs: [get, patch] and resourceNames: [luna]"
     )
     creating = opened(vacant.store_url, vacant.variables(vacant.upstream, CHECKER))
     creating.read()
-    with pytest.raises(StoreDeniedError, match=r"resources: \[secrets\], verbs: \[create\]$"):
+    with pytest.raises(StoreDeniedError) as caught:
         creating.preflight()
+    assert str(caught.value) == (
+        f"{creating.url}: user system:serviceaccount:{vacant.namespace}:{CHECKER} may not create"
+        f" secrets in the namespace {vacant.namespace}: rotate needs get, patch and create: grant"
+        " it a Role with resources: [secrets], verbs: [get, patch] and resourceNames: [luna], and"
+        " another rule with resources: [secrets], verbs: [create]"
+    )
 
 
 def test_bytes_that_are_no_text_are_read_as_something_that_is_no_token(site: Site) -> None:

@@ -118,6 +118,13 @@ def test_a_missing_exec_plugin_is_named() -> None:
         user_from_plugin(access_with(entry), {})
 
 
+@pytest.mark.parametrize("entry", [{"command": "a\0b"}, {"command": "aws", "args": ["\0"]}])
+def test_an_exec_plugin_that_no_system_can_start_is_told(entry: dict[str, object]) -> None:
+    with pytest.raises(NoAccessError, match=r"cannot be started \(ValueError\)") as caught:
+        user_from_plugin(access_with({"apiVersion": "v1", **entry}), {})
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize("entry", ["aws", {"command": "aws"}, {"apiVersion": "v1", "args": 1}])
 def test_an_exec_entry_that_is_none_is_told(entry: object) -> None:
     with pytest.raises(NoAccessError, match="`exec` of the kubeconfig needs `apiVersion`"):

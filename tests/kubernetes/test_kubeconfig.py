@@ -2,12 +2,14 @@
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backends._kubernetes.kubeconfig import NoAccessError, find_access
+from backends._kubernetes.login import log_in
 from rotator.errors import StoreUnreachableError
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import NOWHERE, opened, store_of
@@ -81,6 +83,23 @@ def test_of_several_files_the_first_counts_and_missing_ones_do_not(tmp_path: Pat
     assert access.user["exec"]["command"] == str(two.parent / "log-in")
 
 
+def test_what_a_file_names_lies_beside_it_wherever_it_was_named_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(tmp_path / "config", tokenFile="token", exec={"command": "./log-in"})
+    monkeypatch.chdir(tmp_path)
+    user = find_access({"KUBECONFIG": "config"}, None, NOWHERE).user
+    assert user["tokenFile"] == str(tmp_path / "token")
+    assert user["exec"]["command"] == str(tmp_path / "log-in")
+
+
+def test_a_plugin_that_is_named_without_a_folder_is_looked_for_as_the_shell_does(
+    tmp_path: Path,
+) -> None:
+    path = written(tmp_path / "config", exec={"command": "aws"})
+    assert find_access({"KUBECONFIG": str(path)}, None, NOWHERE).user["exec"]["command"] == "aws"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -108,11 +127,29 @@ def test_a_broken_kubeconfig_is_told_without_its_content(
     assert TOKEN not in str(caught.value)
 
 
+def test_a_kubeconfig_that_is_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config").write_bytes(b"users: \xff")
+    with pytest.raises(NoAccessError, match="config is no YAML: correct it"):
+        server({"KUBECONFIG": str(tmp_path / "config")})
+
+
+def test_a_kubeconfig_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    unreadable = Path("/proc/self/mem")  # even for root, and yet a file
+    if not unreadable.exists():
+        pytest.skip("Linux has such a file")
+    (tmp_path / "config").symlink_to(unreadable)
+    with pytest.raises(NoAccessError, match=r"cannot be read \(.+\): see to its rights"):
+        server({"KUBECONFIG": str(tmp_path / "config")})
+
+
 @pytest.mark.parametrize(
     ("server_", "cluster", "user", "told"),
     [
         ("ftp://one.example", {}, {}, "names no `server`"),
+        ("https://:6443", {}, {}, "names no `server`"),
         ("https://me:pw@one.example", {}, {}, "holds a user"),
+        ("https://me@one.example", {}, {}, "holds a user"),
+        ("https://:pw@one.example", {}, {}, "holds a user"),
         ("http://one.example", {}, {}, "has no TLS: use an address with https"),
         (SERVER, {"insecure-skip-tls-verify": True}, {}, "has insecure-skip-tls-verify"),
         (SERVER, {}, {"as": "root"}, "has `as`, which is not supported"),
@@ -155,6 +192,20 @@ def test_what_the_kubeconfig_names_and_is_not_usable_is_unreachable(
     path = write_kubeconfig(tmp_path / "config", address, user, **cluster)
     with pytest.raises(StoreUnreachableError, match=told):
         opened("kubernetes://bots/luna", {"KUBECONFIG": str(path)}).read()
+
+
+def test_a_key_that_is_broken_is_left_in_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    broken = {"client-certificate-data": "AA==", "client-key-data": "AA=="}
+    path = write_kubeconfig(tmp_path / "config", "https://127.0.0.1:9", broken)
+    with pytest.raises(NoAccessError) as caught:
+        log_in({"KUBECONFIG": str(path)}, None, NOWHERE)
+    assert "client-key" in str(caught.value)  # it is still held here, with what it holds
+    assert list(folder.iterdir()) == []
 
 
 def test_the_context_is_chosen_by_the_url(site: Site, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import shutil
 import ssl
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,39 +11,18 @@ from backends._kubernetes.login import log_in
 from rotator.errors import StoreUnreachableError
 from rotator.journal import Journal
 from tests.kubernetes.apiserver import ApiServer
+from tests.kubernetes.certificates import server_tls
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import NOWHERE, opened
 from tests.kubernetes.serving import serving
 from tests.kubernetes.site import Site
 
-OPENSSL = shutil.which("openssl")
-pytestmark = pytest.mark.skipif(not OPENSSL, reason="needs the openssl command for a certificate")
-_REQUEST = (
-    "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-    " -subj /CN=rotator-test -addext"
-)
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with self-signed certificates for 127.0.0.1 and for another host."""
-    folder = tmp_path_factory.mktemp("keys")
-    for name, host in (("own", "IP:127.0.0.1"), ("other", "DNS:other.example")):
-        files = ["-keyout", f"{name}.key", "-out", f"{name}.crt"]
-        command = [OPENSSL or "", *_REQUEST.split(), f"subjectAltName={host}", *files]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-    return folder
-
 
 @pytest.fixture
 def door(keys: Path, stand_in: ApiServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """The stand-in behind TLS, by default with its own certificate."""
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     name = getattr(request, "param", "own")
-    tls.load_cert_chain(keys / f"{name}.crt", keys / f"{name}.key")
-    tls.load_verify_locations(keys / "own.crt")
-    tls.verify_mode = ssl.CERT_OPTIONAL
-    with serving(stand_in, tls) as url:
+    with serving(stand_in, server_tls(keys, name, trusted="own")) as url:
         yield url
 
 
@@ -79,7 +57,7 @@ def test_a_client_certificate_is_shown(
     before = len(stand_in.requests)
     with pytest.raises(Exception, match="does not accept these credentials"):
         read(site, tmp_path, door, certificate, **{"certificate-authority": authority})
-    assert [each.has_certificate for each in stand_in.requests[before:]] == [True, True]
+    assert [each.common_name for each in stand_in.requests[before:]] == ["rotator-test"] * 2
 
 
 def test_an_unknown_authority_is_refused_before_anything_is_sent(

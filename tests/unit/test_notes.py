@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -52,6 +53,15 @@ def test_no_note_is_longer_than_the_store_takes() -> None:
     assert len([key for key in found if ":record:" in key]) > 1
 
 
+def test_a_note_may_be_as_long_as_the_store_takes_and_no_longer() -> None:
+    journal = new_journal(owed=0, hooks=4)
+    whole = len(journal.to_text())
+    for longest, parts in ((whole, 1), (whole - 1, 2)):
+        found = changed({}, Notes("TOKEN", "t", {}, longest).noting(journal, "/"))
+        assert (len(found), max(map(len, found.values())) <= longest) == (parts, True)
+        assert Notes("TOKEN", "t", found, longest).journal == journal
+
+
 def test_a_shorter_record_takes_the_rest_of_a_longer_one_away() -> None:
     found = changed({}, notes("t", {}).noting(new_journal(owed=8), "/"))
     found = changed(found, notes("t", found).noting(journal := new_journal(owed=0, hooks=0), "/"))
@@ -100,6 +110,15 @@ def test_a_hand_that_changes_the_secret_keeps_what_is_to_be_done() -> None:
     assert notes("theirs", found).version != notes("ours", found).version
 
 
+def test_of_several_records_a_hand_that_changes_the_secret_keeps_the_latest() -> None:
+    moment = datetime(2026, 11, 23, tzinfo=UTC)
+    for number in range(8):
+        older, later = (new_journal(), replace(new_journal(), minted_at=moment + timedelta(1)))
+        found = written({}, None, f"old {number}", replace(older, minted_at=moment))
+        found = changed(found, notes(f"old {number}", found).preparing(f"new {number}", later))
+        assert notes("theirs", found).journal == later
+
+
 def test_of_two_first_intents_each_writer_sees_the_other() -> None:
     one, other = new_intent(), new_intent()
     seen = notes("t", {})
@@ -122,6 +141,12 @@ def test_an_intent_beside_those_that_were_seen_is_not_crowded() -> None:
     both = seen.journal.with_intent(new_intent())
     found = changed(found, seen.noting(both, seen.version))
     assert not notes("t", found).is_crowded(both, seen.version)
+
+
+def test_who_begins_nothing_is_not_crowded_by_the_intent_of_others() -> None:
+    seen = notes("t", {})
+    found = changed({}, seen.noting(Journal(intents=(new_intent(),)), seen.version))
+    assert not notes("t", found).is_crowded(new_journal(), seen.version)
 
 
 def test_an_intent_of_others_survives_what_did_not_know_of_it() -> None:
@@ -191,3 +216,23 @@ def test_no_note_holds_the_secret() -> None:
 
 def replace_days(intent: Intent) -> Intent:
     return intent._replace(days=None)
+
+
+def test_an_intent_that_somebody_settled_is_a_conflict_to_its_writer() -> None:
+    journal = new_journal(intents=1)
+    nothing = notes("t", {})
+    found = changed({}, nothing.noting(journal, nothing.version))
+    version = notes("t", found).version
+    assert notes("t", found).agrees_with(version)
+    settled = {key: text for key, text in found.items() if ":intent:" not in key}
+    assert not notes("t", settled).agrees_with(version)
+
+
+def test_a_record_that_was_prepared_and_never_counted_is_not_taken_for_the_past() -> None:
+    old, coming = new_journal(owed=0), new_journal()
+    intent = new_intent(coming.token_id)
+    found = written({}, None, "old", old)
+    seen = notes("old", found)
+    begun = changed(found, seen.noting(replace(old, intents=(intent,)), seen.version))
+    prepared = changed(begun, notes("old", begun).preparing("new", coming))
+    assert notes("by hand", prepared).journal == replace(old, intents=(intent,))

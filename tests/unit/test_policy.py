@@ -127,7 +127,7 @@ def minted(ago: timedelta, inputs: Inputs = DUE) -> Inputs:
         pytest.param(minted(-TICK), Need.MINT, id="in the future: that clock was wrong"),
         pytest.param(replace(minted(TICK), forced=True), Need.MINT, id="just now, but forced"),
         pytest.param(minted(TICK, holding(-HOUR)), Need.PATIENCE, id="just now, and over already"),
-        pytest.param(minted(TICK, replace(FINE, refused=True)), Need.PATIENCE, id="and refused"),
+        pytest.param(minted(TICK, replace(FINE, refused=True)), Need.MINT, id="but refused"),
         pytest.param(minted(TICK, replace(FINE, behind=1)), Need.COPY, id="and to be copied"),
         pytest.param(minted(TICK, FINE), Need.NOTHING, id="and fine"),
     ],

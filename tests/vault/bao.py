@@ -90,13 +90,13 @@ def dev_server(folder: Path, *options: str) -> Iterator[int]:
 
 
 @contextmanager
-def sealed_server(folder: Path) -> Iterator[int]:
+def sealed_server(folder: Path, listener: str = "tls_disable = true") -> Iterator[int]:
     """Run a server that nobody has unsealed; yield its port."""
     port = free_port()
     config = folder / "sealed.hcl"
     config.write_text(
         'storage "inmem" {}\n'
-        f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  tls_disable = true\n}}\n'
+        f'listener "tcp" {{\n  address = "127.0.0.1:{port}"\n  {listener}\n}}\n'
     )
     with _running(folder, port, (f"-config={config}",)):
         yield port

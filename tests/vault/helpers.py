@@ -1,13 +1,20 @@
-"""Opening stores with settings that are passed in."""
+"""Opening stores with settings that are passed in, and what they say."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import pytest
 
 from backends._vault.address import Address
 from backends._vault.session import Session
 from backends._vault.settings import Settings
 from backends.vault import VaultStore
+from rotator.errors import StoreError, StoreUnreachableError
 from rotator.registry import parse_url
+from rotator.testing.rig import new_journal
+from tests.vault.bao import ROOT
+
+URL = "vault://secret/bots/luna"
 
 
 def opened(
@@ -21,3 +28,23 @@ def opened(
 
 def address(url: str) -> Address:
     return Address.parse(parse_url(url, Path()))
+
+
+def told(variables: dict[str, str], kind: type[StoreError] = StoreUnreachableError) -> str:
+    """Return what a store says of this server, to all four calls the same."""
+    store = opened(URL, {"VAULT_TOKEN": ROOT} | variables)
+    texts = set()
+    for act in (
+        store.read,
+        store.preflight,
+        lambda: store.write("eyJ.made-up.secret", new_journal(), expected="x"),
+        lambda: store.note(new_journal(), expected="x"),
+    ):
+        with pytest.raises(kind) as caught:
+            act()
+        texts.add(str(caught.value))
+    [text] = texts
+    assert text.startswith(f"{store.url}: ")
+    assert "\n" not in text
+    assert ROOT not in text
+    return text

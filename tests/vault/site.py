@@ -32,10 +32,10 @@ class Site:
         self.metadata = f"{mount}/metadata/{self.path}"
         self.token = bao.token_for(self.policy(), f"site-{number}")
 
-    def policy(self) -> str:
-        """Return the policy of the docs, for this place."""
+    def policy(self, *, to_look: bool = False) -> str:
+        """Return a policy of the docs, for this place."""
         return (
-            documented_policy()
+            documented_policy(to_look=to_look)
             .replace(f"secret/data/{_DOCUMENTED}", self.data)
             .replace(f"secret/metadata/{_DOCUMENTED}", self.metadata)
         )
@@ -74,10 +74,10 @@ class Site:
         return fields, notes, options
 
 
-def documented_policy() -> str:
-    """Return the least rights as the docs print them."""
-    [policy] = re.findall(r"```hcl\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    return str(policy)
+def documented_policy(*, to_look: bool = False) -> str:
+    """Return the least rights as the docs print them: to rotate, or only to look."""
+    to_rotate, looking = re.findall(r"```hcl\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    return str(looking if to_look else to_rotate)
 
 
 @contextmanager

@@ -1,26 +1,32 @@
-"""A server that gives one answer to everything."""
+"""A server that gives one answer to everything, or to each method."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def answering(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the URL of a server, and the requests that it gets, with their Authorization."""
+def answering(
+    status: int, body: bytes, other: Mapping[str, tuple[int, bytes]] = {}, **headers: str
+) -> Iterator[tuple[str, list[str]]]:
+    """Yield the URL of a server, and the requests that it gets, with their Authorization.
+
+    `other` has the answers to methods that get one of their own.
+    """
     seen: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             seen.append(f"{self.command} {self.path} {self.headers.get('Authorization')}")
-            self.send_response_only(status)
+            code, content = other.get(self.command, (status, body))
+            self.send_response_only(code)
             for key, value in headers.items():
                 self.send_header(key, value)
-            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(body)
+            self.wfile.write(content)
 
         do_GET = do_POST = do_PATCH = answer  # noqa: N815 - http.server's way to name a method
 

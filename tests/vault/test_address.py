@@ -35,6 +35,23 @@ def test_the_same_secret_has_one_url(one: str, other: str) -> None:
     assert address(one).canonical == address(other).canonical
 
 
+@pytest.mark.parametrize("part", ["data", "metadata"])
+def test_a_path_of_the_api_is_refused_with_the_url_that_is_meant(part: str) -> None:
+    with pytest.raises(ConfigError, match=f"leave {part}/ out") as caught:
+        address(f"vault://secret/{part}/bots/luna#A")
+    meant, literal = (each.rstrip(",") for each in str(caught.value).split() if "://" in each)
+    assert meant == "vault://secret/bots/luna#A"
+    assert literal == f"vault://secret/{part}/bots/luna?mount=secret#A"
+    parsed = address(literal)
+    assert (parsed.mount, parsed.path) == ("secret", f"{part}/bots/luna")
+    assert parsed.canonical == literal
+
+
+def test_a_secret_may_be_called_data() -> None:
+    assert address("vault://secret/data").path == "data"
+    assert address("vault://secret/database/luna").path == "database/luna"
+
+
 @pytest.mark.parametrize(
     "url",
     [

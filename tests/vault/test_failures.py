@@ -4,51 +4,22 @@ import json
 import socket
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 
 from backends._vault.connection import no_answer
+from backends._vault.settings import Settings
 from backends.vault import open_store
 from rotator.errors import ConfigError, StoreError, StoreUnreachableError
 from rotator.registry import Backends, parse_url
-from rotator.testing.rig import new_journal, new_secret, write
-from tests.vault.bao import ROOT, Bao, dev_server, free_port, sealed_server
-from tests.vault.helpers import opened
+from rotator.testing.rig import new_journal, new_secret
+from tests.vault.bao import ROOT, free_port, sealed_server
+from tests.vault.helpers import URL, opened, told
 from tests.vault.stand_in import answering
 
-URL = "vault://secret/bots/luna"
 SECRET = "eyJ.made-up.secret"
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
-    """Yield the port of a server with a certificate, and the file of its CA."""
-    folder = tmp_path_factory.mktemp("tls")
-    with dev_server(folder, "-dev-tls", f"-dev-tls-cert-dir={folder}") as port:
-        yield port, next(folder.glob("*ca.pem"))
-
-
-def told(variables: dict[str, str], kind: type[StoreError] = StoreUnreachableError) -> str:
-    """Return what a store says of this server, to all four calls the same."""
-    store = opened(URL, {"VAULT_TOKEN": ROOT} | variables)
-    texts = set()
-    for act in (
-        store.read,
-        store.preflight,
-        lambda: store.write(SECRET, new_journal(), expected="x"),
-        lambda: store.note(new_journal(), expected="x"),
-    ):
-        with pytest.raises(kind) as caught:
-            act()
-        texts.add(str(caught.value))
-    [text] = texts
-    assert text.startswith(f"{store.url}: ")
-    assert "\n" not in text
-    assert ROOT not in text
-    return text
 
 
 def test_a_sealed_server_is_told(tmp_path: Path) -> None:
@@ -65,28 +36,6 @@ def test_a_host_that_nobody_knows_is_told() -> None:
     assert "the host is not known" in told({"VAULT_ADDR": "https://vault.invalid"})
 
 
-def test_a_certificate_is_verified_by_the_ca_that_is_given(tls: tuple[int, Path]) -> None:
-    port, ca = tls
-    address = {"VAULT_ADDR": f"https://127.0.0.1:{port}"}
-    assert "is not trusted (unable to get local issuer certificate): set VAULT_CACERT" in told(
-        address
-    )
-    Bao(address["VAULT_ADDR"], ca).wait_for("secret")
-    for trust in ({"VAULT_CACERT": str(ca)}, {"VAULT_SKIP_VERIFY": "true"}):
-        store = opened(URL, address | {"VAULT_TOKEN": ROOT} | trust)
-        write(store, new_secret(), new_journal())
-
-
-def test_a_ca_file_that_is_not_there_is_told(tls: tuple[int, Path]) -> None:
-    variables = {"VAULT_ADDR": f"https://127.0.0.1:{tls[0]}", "VAULT_CACERT": "/not/there"}
-    assert "a certificate file is not there: see VAULT_CACERT" in told(variables)
-
-
-def test_http_and_https_are_not_taken_for_each_other(bao: Bao, tls: tuple[int, Path]) -> None:
-    assert "begin VAULT_ADDR with https://" in told({"VAULT_ADDR": f"http://127.0.0.1:{tls[0]}"})
-    assert "there is no TLS at" in told({"VAULT_ADDR": bao.url.replace("http:", "https:")})
-
-
 @pytest.mark.parametrize(
     ("status", "body", "sentence"),
     [
@@ -97,7 +46,9 @@ def test_http_and_https_are_not_taken_for_each_other(bao: Bao, tls: tuple[int, P
         (503, {"errors": ["error performing token check: Vault is sealed"]}, "is sealed"),
         (503, "<html>", r"not able to answer now \(503\)"),
         (404, "<html>not found</html>", r"no Vault or OpenBao \(404\)"),
-        (404, {"error": "not found"}, "none that Vault gives"),
+        (404, {"error": "not found"}, r"no Vault or OpenBao \(404\): correct VAULT_ADDR"),
+        (403, {"kind": "Status"}, r"no Vault or OpenBao \(403\)"),
+        (403, "<html>", r"no Vault or OpenBao \(403\)"),
         (200, "hello", "no Vault or OpenBao"),
         (200, [1, 2], "no Vault or OpenBao"),
         (200, {"data": {"data": {}, "metadata": None}}, "no KV mount"),
@@ -115,6 +66,18 @@ def test_an_odd_answer_is_told_and_not_repeated(
             store.read()
     assert SECRET not in str(caught.value) + caplog.text
     assert "\n" not in str(caught.value)
+
+
+def test_a_write_that_is_refused_is_no_lost_race() -> None:
+    about = {"data": {"data": {"A": 1}, "metadata": {"version": 1}}}
+    refused = (400, json.dumps({"errors": ["the value is not allowed here"]}).encode())
+    answers = {"POST": refused, "PATCH": (204, b"")}
+    with answering(200, json.dumps(about).encode(), answers) as (address, seen):
+        store = opened(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
+        version = store.read().version
+        with pytest.raises(StoreError, match=r"none that Vault gives here \(400\)"):
+            store.write(new_secret(), new_journal(), expected=version)
+    assert [each.split()[0] for each in seen].count("POST") == 1
 
 
 def test_an_answer_without_an_end_is_given_up() -> None:
@@ -192,7 +155,35 @@ def test_a_wrong_variable_is_a_mistake_of_the_config(monkeypatch: pytest.MonkeyP
 def test_a_time_out_is_told() -> None:
     error = requests.ReadTimeout("slow")
     error.__cause__ = TimeoutError()
-    told = no_answer(error, "https://v", is_default=False)
-    assert told.sentence == "no answer in time from https://v (VAULT_ADDR)"
-    told = no_answer(error, "https://v", is_default=True)
-    assert told.sentence == "no answer in time from https://v, the default: set VAULT_ADDR"
+    for variables, where in (
+        ({"VAULT_ADDR": "https://v"}, "https://v (VAULT_ADDR)"),
+        ({"BAO_ADDR": "https://v"}, "https://v (BAO_ADDR)"),
+        ({}, "https://127.0.0.1:8200, the default: set VAULT_ADDR"),
+    ):
+        told = no_answer(error, Settings.parse(variables))
+        assert told.sentence == f"no answer in time from {where}"
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize("answer", [(200, b"<html>"), (200, b"{}"), (200, b'{"data": {}}')])
+def test_a_success_that_is_none_of_vaults_is_not_believed(
+    method: str, answer: tuple[int, bytes]
+) -> None:
+    nothing = json.dumps({"request_id": "1", "data": {"metadata": {"version": 1}, "data": {}}})
+    well = (204, b"")
+    other = {"GET": (200, nothing.encode()), "PATCH": well, method: answer}
+    with answering(204, b"", other) as (address, _):
+        store = opened("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"})
+        found = store.read()
+        with pytest.raises(StoreUnreachableError):
+            store.write(new_secret(), new_journal(), expected=found.version)
+
+
+def test_a_server_on_this_machine_is_not_reached_through_a_proxy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nothing = json.dumps({"request_id": "1", "data": {"metadata": {"version": 1}, "data": {}}})
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with answering(200, nothing.encode()) as (address, seen):
+        opened("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"}).read()
+    assert seen[-1].startswith("GET /v1/secret/data/luna")

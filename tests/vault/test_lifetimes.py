@@ -108,7 +108,7 @@ def test_the_file_of_the_command_is_read_again_when_its_token_is_over(
     file.write_text("two words\n")
     with pytest.raises(StoreDeniedError, match="holds none"):
         store.read()
-    file.write_text(site.token)
+    file.write_text(f"{site.token}\n")
     store.preflight()
 
 

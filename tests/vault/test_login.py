@@ -141,7 +141,7 @@ def test_the_service_account_of_a_pod_logs_in(
     file = tmp_path / "token"
     file.write_text(signed("system:serviceaccount:bots:luna"))
     body = json.dumps(review).encode()
-    with answering(201, body, **{"Content-Type": "application/json"}) as (cluster, asked):
+    with answering(201, body, {}, **{"Content-Type": "application/json"}) as (cluster, asked):
         site.bao.call("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
         any_ca = Path(certifi.where()).read_text()
         config = {
@@ -170,8 +170,31 @@ def test_the_service_account_of_a_pod_logs_in(
 def test_a_role_that_binds_no_secret_id_needs_none(site: Site, approle: dict[str, str]) -> None:
     role = {"bind_secret_id": False, "secret_id_bound_cidrs": ["127.0.0.0/8"]}
     site.bao.call("POST", make_role(site), role)
-    del approle["VAULT_SECRET_ID"]
+    secret_id = approle.pop("VAULT_SECRET_ID")
     opened(site.store_url, approle).preflight()
+    site.bao.call("POST", make_role(site), {"bind_secret_id": True})
+    with pytest.raises(StoreDeniedError, match="VAULT_ROLE_ID and VAULT_SECRET_ID, which is not"):
+        opened(site.store_url, approle).read()
+    with pytest.raises(StoreDeniedError, match="BAO_SECRET_ID, which may have expired"):
+        opened(site.store_url, approle | {"BAO_SECRET_ID": f"{secret_id}-not"}).read()
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_login_at_what_is_no_vault_is_told(status: int) -> None:
+    with answering(status, b'{"error": "who are you?"}') as (address, _):
+        variables = {"BAO_ADDR": address, "VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
+        with pytest.raises(
+            StoreError, match=rf"no Vault or OpenBao \({status}\): correct BAO_ADDR"
+        ):
+            opened("vault://secret/luna", variables).read()
+
+
+def test_a_variable_is_named_as_it_was_set(site: Site) -> None:
+    for prefix, other in (("BAO", "VAULT"), ("VAULT", "BAO")):
+        variables = {f"{prefix}_ADDR": site.upstream, f"{prefix}_TOKEN": "bad"}
+        with pytest.raises(StoreDeniedError, match=f"set {prefix}_TOKEN to another") as caught:
+            opened(site.store_url, variables | {"BAO_NAMESPACE": ""}).read()
+        assert f"{other}_" not in str(caught.value)
 
 
 @pytest.mark.parametrize("token", [None, 1, "", "two words", "line\n"])
@@ -180,7 +203,7 @@ def test_a_login_that_answers_no_token_is_an_odd_server(token: object) -> None:
     variables = {"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
     with answering(200, body) as (address, _):
         store = opened("vault://secret/luna", variables | {"VAULT_ADDR": address})
-        with pytest.raises(StoreError, match="none that Vault gives"):
+        with pytest.raises(StoreError, match="no Vault or OpenBao"):
             store.read()
 
 

@@ -1,13 +1,12 @@
 """What can stand in a mount, and what it means."""
 
-import json
 import logging
 
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.journal import Journal
-from rotator.store import Absent, Entry
+from rotator.store import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.vault.bao import ROOT, Bao
 from tests.vault.helpers import opened
@@ -18,15 +17,30 @@ def as_root(bao: Bao, **variables: str) -> dict[str, str]:
     return {"VAULT_ADDR": bao.url, "VAULT_TOKEN": ROOT} | variables
 
 
-@pytest.mark.parametrize("value", [12, 1.5, None, True, {"a": ["b"]}, ["x"], {}])
-def test_a_field_that_is_no_text_is_shown_as_json_and_can_be_replaced(
+@pytest.mark.parametrize("value", [12, 0, 1.5, True, False, {"a": ["b"]}, ["x"], {}])
+def test_a_field_that_is_no_text_is_refused_and_kept(site: Site, value: object) -> None:
+    store = opened(site.store_url, site.variables(site.upstream))
+    version = store.read().version
+    site.put_fields({FIELD: value})
+    for act in (
+        store.read,
+        store.preflight,
+        lambda: store.note(Journal(intents=(new_intent(),)), expected=version),
+        lambda: store.write(new_secret(), new_journal(), expected=version),
+    ):
+        with pytest.raises(StoreError, match="the value of this field is no text: correct it, or"):
+            act()
+    assert site.fields() == {FIELD: value}
+    assert site.notes() == {}
+
+
+@pytest.mark.parametrize("value", [12, None, {"a": ["b"]}])
+def test_a_field_that_is_null_is_absent_and_neighbours_may_be_anything(
     site: Site, value: object
 ) -> None:
-    site.put_fields({FIELD: value, "OTHER": value})
+    site.put_fields({FIELD: None, "OTHER": value})
     store = opened(site.store_url, site.variables(site.upstream))
-    found = store.read()
-    assert isinstance(found, Entry)
-    assert found.secret == json.dumps(value)
+    assert isinstance(store.read(), Absent)
     write(store, secret := new_secret(), new_journal())
     assert site.fields() == {FIELD: secret, "OTHER": value}
 

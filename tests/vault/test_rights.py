@@ -6,6 +6,7 @@ import pytest
 
 from rotator.errors import StoreDeniedError
 from rotator.journal import Journal
+from rotator.store import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.vault.helpers import opened
 from tests.vault.site import Site, documented_policy
@@ -30,6 +31,40 @@ def test_the_rights_of_the_docs_are_enough(site: Site) -> None:
     store.write(secret := new_secret(), journal := new_journal(), expected=version)
     store.preflight()
     assert shown(store) == (secret, journal)
+
+
+def test_the_rights_of_the_docs_to_look_are_enough_for_it_and_for_no_more(site: Site) -> None:
+    policy = site.policy(to_look=True)
+    assert re.findall(r'"(\w+)"', policy) == ["read", "read"]
+    reader = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-reader")
+    variables = {"VAULT_ADDR": site.upstream, "VAULT_TOKEN": reader}
+    store = opened(site.store_url, variables)
+    assert isinstance(store.read(), Absent)
+    writer = opened(site.store_url, site.variables(site.upstream))
+    write(writer, secret := new_secret(), journal := new_journal())
+    assert shown(store) == (secret, journal)
+    with pytest.raises(StoreDeniedError):
+        write(store, new_secret(), new_journal())
+    assert shown(store) == (secret, journal)
+
+
+def test_a_reader_is_told_no_more_rights_than_reading_takes(site: Site) -> None:
+    policy = ""
+    for number, (path, full) in enumerate(
+        [(site.data, '["read", "update"]'), (site.metadata, '["create", "patch", "read"]')]
+    ):
+        site.token = site.bao.token_for(
+            policy or 'path "none" { capabilities = ["read"] }',
+            f"{site.path.replace('/', '-')}-{number}",
+        )
+        store = opened(site.store_url, site.variables(site.upstream))
+        line = f'path "{path}" {{ capabilities = ["read"] }}'
+        for act, said in ((store.read, line), (store.preflight, line.replace('["read"]', full))):
+            with pytest.raises(StoreDeniedError, match=re.escape(said)):
+                act()
+        policy += f"{line}\n"
+    site.token = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-reader")
+    assert isinstance(opened(site.store_url, site.variables(site.upstream)).read(), Absent)
 
 
 @pytest.mark.parametrize(("path", "capability"), RIGHTS)
@@ -62,6 +97,16 @@ def test_each_right_that_is_missing_is_needed(site: Site, path: str, capability:
     with pytest.raises(StoreDeniedError) as caught:
         life()
     assert f'path "{path}"' in str(caught.value)
+
+
+def test_a_write_that_is_not_allowed_leaves_no_note(site: Site) -> None:
+    write(opened(site.store_url, site.variables(site.upstream)), new_secret(), new_journal())
+    before = site.notes()
+    policy = _without(site.policy(), site.data, "update")
+    site.token = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-less")
+    with pytest.raises(StoreDeniedError, match="may not update"):
+        write(opened(site.store_url, site.variables(site.upstream)), new_secret(), new_journal())
+    assert site.notes() == before
 
 
 def test_a_line_of_the_message_is_what_the_server_takes(site: Site) -> None:

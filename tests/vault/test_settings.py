@@ -68,8 +68,7 @@ def test_a_client_certificate_may_have_its_key_in_the_same_file() -> None:
 @pytest.mark.parametrize(
     ("variables", "verify"),
     [
-        ({"VAULT_CACERT": "/ca", "VAULT_CAPATH": "/cas"}, "/ca"),
-        ({"VAULT_CAPATH": "/cas"}, "/cas"),
+        ({"VAULT_CACERT": "/ca", "VAULT_CAPATH": "/cas"}, True),
         ({"VAULT_SKIP_VERIFY": "false"}, True),
         ({"VAULT_SKIP_VERIFY": "true", "VAULT_ADDR": "https://localhost:1"}, False),
         ({"BAO_SKIP_VERIFY": "1", "BAO_ADDR": "https://[::1]:1"}, False),
@@ -79,6 +78,33 @@ def test_certificates_are_verified(variables: dict[str, str], verify: object) ->
     assert Settings.parse(variables).verify == verify
 
 
+def test_a_file_of_authorities_wins_over_a_folder() -> None:
+    folder = {"VAULT_CAPATH": "/cas"}
+    for variables, trusted in (
+        (folder, (None, "/cas")),
+        (folder | {"BAO_CACERT": "/ca"}, ("/ca", None)),
+    ):
+        settings = Settings.parse(variables)
+        assert (settings.ca_file, settings.ca_folder) == trusted
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [
+        ("http://vault.example.com:8200", True),
+        ("http://127.0.0.1.example.com", True),
+        ("https://vault.example.com:8200", False),
+        ("http://localhost:8200", False),
+        ("http://127.0.0.1:8200", False),
+        ("http://[::1]:8200", False),
+    ],
+)
+def test_only_http_to_another_machine_can_be_read_on_the_way(
+    address: str, *, is_open: bool
+) -> None:
+    assert Settings.parse({"VAULT_ADDR": address, "VAULT_TOKEN": "t"}).is_open is is_open
+
+
 @pytest.mark.parametrize(
     ("variables", "names"),
     [
@@ -86,7 +112,12 @@ def test_certificates_are_verified(variables: dict[str, str], verify: object) ->
         ({"VAULT_ADDR": "unix:///run/vault.sock"}, "VAULT_ADDR"),
         ({"VAULT_ADDR": "https://[half"}, "VAULT_ADDR"),
         ({"VAULT_ADDR": "https://h:port"}, "VAULT_ADDR"),
+        ({"VAULT_ADDR": "https://:8200"}, "VAULT_ADDR is no address"),
+        ({"VAULT_ADDR": "https://h?token=s3cret"}, "VAULT_ADDR is no address"),
+        ({"VAULT_ADDR": "https://h#s3cret"}, "VAULT_ADDR is no address"),
         ({"BAO_ADDR": "https://user:s3cret@h"}, "BAO_ADDR"),
+        ({"VAULT_ADDR": "https://h/a b"}, "VAULT_ADDR holds"),
+        ({"VAULT_ADDR": "https://h/\x7f"}, "VAULT_ADDR holds"),
         ({"VAULT_ADDR": "https://h/v1/"}, "VAULT_ADDR ends with /v1"),
         ({"VAULT_NAMESPACE": "a b"}, "VAULT_NAMESPACE"),
         ({"VAULT_SKIP_VERIFY": "1", "VAULT_ADDR": "https://h"}, "VAULT_CACERT"),
@@ -98,6 +129,8 @@ def test_certificates_are_verified(variables: dict[str, str], verify: object) ->
         ({"VAULT_AUTH_METHOD": "jwt"}, "VAULT_ROLE"),
         ({"VAULT_AUTH_METHOD": "ldap"}, "token, approle, kubernetes, jwt"),
         ({"VAULT_ROLE_ID": "r", "VAULT_AUTH_PATH": "../../sys"}, "VAULT_AUTH_PATH"),
+        ({"BAO_AUTH_METHOD": "jwt"}, "BAO_AUTH_METHOD=jwt needs VAULT_ROLE"),
+        ({"BAO_TOKEN": "s3cret", "VAULT_ROLE_ID": "r"}, "BAO_TOKEN and VAULT_ROLE_ID"),
     ],
 )
 def test_a_mistake_is_told_by_the_name_of_its_variable(

@@ -1,0 +1,73 @@
+"""An API server that is not reached, or does not know us: where it was looked for, and as whom."""
+
+import socket
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from backends._kubernetes.failures import translated
+from rotator.errors import StoreDeniedError, StoreUnreachableError
+from tests.kubernetes.apiserver import ApiServer
+from tests.kubernetes.cluster import write_kubeconfig
+from tests.kubernetes.helpers import opened, store_of
+from tests.kubernetes.site import Site
+from tests.kubernetes.test_answers import status
+
+REQUEST = httpx2.Request("GET", "https://one.example:6443/api/v1/namespaces/bots/secrets/luna")
+CHECK = (
+    "check `server` of the kubeconfig, the proxy if there is one, and the network, and try again"
+)
+
+
+def test_a_server_that_is_not_there_is_told_with_its_address(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"https://127.0.0.1:{free.getsockname()[1]}"
+    path = write_kubeconfig(tmp_path / "config", address, {"token": "t"})
+    store = opened("kubernetes://bots/luna", {"KUBECONFIG": str(path)})
+    with pytest.raises(StoreUnreachableError) as caught:
+        store.read()
+    assert str(caught.value) == (
+        f"{store.url}: the API server {address} cannot be reached (connection refused): {CHECK}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "cause", "told"),
+    [
+        (httpx2.ConnectError, socket.gaierror(-2, "?"), "cannot be reached (no such host)"),
+        (httpx2.ConnectError, OSError(101, "No way there"), "cannot be reached (No way there)"),
+        (httpx2.ConnectError, None, "cannot be reached"),
+        (httpx2.ConnectTimeout, TimeoutError(), "cannot be reached (no connection in time)"),
+        (httpx2.ReadTimeout, TimeoutError(), "does not answer in time"),
+    ],
+)
+def test_each_way_of_not_getting_there_is_told_apart(
+    error: type[httpx2.TransportError], cause: Exception | None, told: str
+) -> None:
+    with pytest.raises(StoreUnreachableError) as caught, translated("kubernetes://bots/luna"):
+        raise error("", request=REQUEST) from cause
+    assert str(caught.value) == (
+        f"kubernetes://bots/luna: the API server https://one.example:6443 {told}: {CHECK}"
+    )
+
+
+def test_a_user_without_credentials_is_told_that_it_has_none(site: Site, tmp_path: Path) -> None:
+    path = write_kubeconfig(tmp_path / "config", site.upstream, {})
+    with pytest.raises(StoreDeniedError) as caught:
+        opened(site.store_url, {"KUBECONFIG": str(path)}).read()
+    told = f"the user in the kubeconfig {path} has none: give it a token, a certificate or an exec"
+    assert told in str(caught.value)
+
+
+def test_whom_the_server_takes_for_anybody_is_not_told_to_grant_anybody_a_role(
+    site: Site, stand_in: ApiServer, tmp_path: Path
+) -> None:
+    anybody = 'secrets "luna" is forbidden: User "system:anonymous" cannot get resource "secrets"'
+    stand_in.faults.append(status(403, "Forbidden", anybody))
+    with pytest.raises(StoreDeniedError, match=r"not accept these credentials \(403\): renew"):
+        store_of(site).read()
+    stand_in.faults.append(status(403, "Forbidden", anybody))
+    path = write_kubeconfig(tmp_path / "config", site.upstream, {})
+    with pytest.raises(StoreDeniedError, match=r"wants credentials \(403\), and the user in"):
+        opened(site.store_url, {"KUBECONFIG": str(path)}).read()
