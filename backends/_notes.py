@@ -53,8 +53,13 @@ class Notes:
         return self._version(self._print, self._record, self._intents)
 
     def agrees_with(self, expected: str) -> bool:
-        """Tell whether secret and record are those of this version."""
-        return self.version.rpartition("/")[0] == expected.rpartition("/")[0]
+        """Tell whether secret and record are those of this version, and its intents still there.
+
+        An intent that is gone was taken for dead and settled, perhaps while its writer was asleep:
+        its token may be revoked by now.
+        """
+        same = self.version.rpartition("/")[0] == expected.rpartition("/")[0]
+        return same and _runs_in(expected) <= {intent.run for intent in self._intents}
 
     def is_crowded(self, journal: Journal, expected: str) -> bool:
         """Tell whether a first intent in `journal` meets another that its writer has not seen."""
@@ -104,10 +109,18 @@ class Notes:
 
     @property
     def _record(self) -> str:
-        mark = self._print
-        if mark not in self._records and self._records:
-            mark = max(self._records, key=lambda each: (_minted(self._records[each]), each))
-        return self._whole(mark)
+        if self._print in self._records:
+            return self._whole(self._print)
+        # A token of which an intent is still open was never written: that is no record of the past.
+        pending = {intent.token_id for intent in self._intents} - {None}
+        past = [
+            mark
+            for mark, text in self._records.items()
+            if Journal.from_text(text).token_id not in pending
+        ]
+        return self._whole(
+            max(past, key=lambda each: (_minted(self._records[each]), each), default="")
+        )
 
     def _whole(self, mark: str) -> str:
         """Return a record out of all its notes."""

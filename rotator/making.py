@@ -11,6 +11,7 @@ from rotator.errors import (
     MintOutcomeUnknownError,
     RotatorError,
     StoreError,
+    TokenRefusedError,
     VerificationError,
 )
 from rotator.journal import Journal
@@ -74,6 +75,7 @@ class Maker:
             self._refuse_late(record, token)
             about = record.settled_by(token, journal)
             promote(record.reading, token, about)
+            self._prove_late(record, token)
         except UncertainWriteError:
             raise
         except RotatorError as error:
@@ -106,9 +108,24 @@ class Maker:
             record.close()
         return ApiError(f"{error}: {found.told or 'none is there yet; the next run looks again'}")
 
+    def _prove_late(self, record: Record, token: ServiceToken) -> None:
+        """Ask once more, where the write took so long that others may have revoked the token."""
+        if not self._is_late(record):
+            return
+        try:
+            self._api.exchange(token.secret)
+        except TokenRefusedError:
+            raise UncertainWriteError(
+                f"the new token {token.name} was revoked while it was written, since that took over"
+                f" three quarters of rotation_timeout ({in_words(self._timeout)}): run again"
+            ) from None
+
+    def _is_late(self, record: Record) -> bool:
+        return self._api.now() - record.intent.begun_at > self._timeout * 3 / 4
+
     def _refuse_late(self, record: Record, token: ServiceToken) -> None:
         # Others take this rotation for dead, and its token for left over, once its time is up.
-        if self._api.now() - record.intent.begun_at > self._timeout * 3 / 4:
+        if self._is_late(record):
             raise VerificationError(
                 f"the new token {token.name} came too late: rotation_timeout"
                 f" ({in_words(self._timeout)}) is nearly over; raise it, or run again when the API"

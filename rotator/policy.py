@@ -73,7 +73,9 @@ def decide(inputs: Inputs) -> Verdict:
     """Return the verdict of the first check that objects."""
     verdict = next(found for check in CHAIN if (found := check(inputs)))
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
-    if verdict.need is Need.MINT and young and not inputs.forced:
+    # One that the server refuses is of no use to anybody, however young.
+    patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
+    if patient and young and not inputs.forced:
         why = "left alone, since it was minted less than an hour ago (--force renews it)"
         message = f"{verdict.message}; {why}"
         return replace(verdict, need=Need.PATIENCE, message=message)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from rotator.errors import ConflictError, StoreError
+from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.journal import Journal
 from rotator.report import StoreReport, StoreState
 from rotator.store import Entry, SecretStore
@@ -22,14 +22,22 @@ def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
 
     A failed write may have arrived all the same – even a conflict can be with ourselves, where an
     answer got lost and the write was repeated – so the store is read again. Raises
-    what it failed with when the store shows another secret; when it does not answer either,
-    `UncertainWriteError`, since a bot may already have the new token, which must then stay valid.
+    what it failed with when the store shows another secret; when it does not answer either, or the
+    write can still be on its way, `UncertainWriteError`, since a bot may have or get the new token,
+    which must then stay valid.
     """
     try:
         _write(reading, token, journal)
     except StoreError as error:
-        if not _shows(reading.store, token, error):
-            raise
+        if _shows(reading.store, token, error):
+            return
+        # Where no lock tells who is at work there is a network, and behind it perhaps our request.
+        if isinstance(error, StoreUnreachableError) and reading.store.held_elsewhere() is None:
+            raise UncertainWriteError(
+                f"{error}; the write may still arrive there, so the new token {token.name} was not"
+                " revoked: the next run takes it, or revokes it"
+            ) from None
+        raise
 
 
 def spread(

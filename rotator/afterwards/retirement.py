@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.errors import RotatorError
+from rotator.errors import RotatorError, TokenRefusedError
 from rotator.journal import Owed
 from rotator.recovery.holdings import Fleet
 from rotator.survey import Reading, Survey
+from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
@@ -63,6 +64,7 @@ class Retirement:
     def __init__(self, fleet: Fleet, api: Callable[[], ServiceTokens]) -> None:
         self._fleet = fleet
         self._api = api
+        self._proven: str | None = None
 
     def is_due(self, owed: Owed) -> bool:
         """Tell whether the time has come, by the server's clock where it has told it."""
@@ -84,6 +86,7 @@ class Retirement:
         try:
             if not self.is_due(owed):
                 return old
+            self._prove(seen.current)
             if seen.shows(owed.token_id):
                 again = "it stands in the stores again; rotate --force makes another one"
                 return old._replace(message=again)
@@ -98,6 +101,18 @@ class Retirement:
             message = f"{error}; the next run tries again"
             return old._replace(state=OldState.FAILED, message=message)
         return old._replace(state=OldState.REVOKED, message=None if done else GONE)
+
+    def _prove(self, current: ServiceToken | None) -> None:
+        """Raise unless the server accepts the token that is to do without the old one."""
+        if current is None or current.secret == self._proven:
+            return
+        try:
+            self._api().exchange(current.secret)
+        except TokenRefusedError:
+            raise TokenRefusedError(
+                f"the API does not accept {current.name}, which replaced it"
+            ) from None
+        self._proven = current.secret
 
     def _holders(self, seen: Survey, token_id: str) -> frozenset[str]:
         """Return the stores that are not known to do without the token."""

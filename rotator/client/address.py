@@ -1,11 +1,10 @@
 """The API's address, and which requests go there."""
 
-import re
 from urllib.parse import SplitResult, urlsplit
 
 from rotator.errors import ConfigError
+from rotator.hosts import is_loopback
 
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
@@ -25,7 +24,7 @@ def checked_url(url: str, *, allow_insecure_http: bool) -> str:
     if parts is None or parts.query or parts.fragment:
         raise ConfigError("api_url: expected a URL such as https://your-api-server.com/api")
     host = parts.hostname or ""
-    if parts.scheme == "http" and not allow_insecure_http and not _LOOPBACK.fullmatch(host):
+    if parts.scheme == "http" and not allow_insecure_http and not is_loopback(host):
         raise ConfigError(
             "api_url: expected https: http would show the token to the network"
             " (allow_insecure_http=True permits it)"

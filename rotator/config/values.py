@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from rotator.config.afterwards import read_hooks, read_notify
 from rotator.config.section import Section
 from rotator.errors import ConfigError
+from rotator.hosts import is_loopback
 from rotator.settings import (
     HOOK_TIMEOUT,
     RENEW_BEFORE,
@@ -44,7 +45,6 @@ LONGEST_VALIDITY = timedelta(days=365)  # the API's own limit for a token that e
 SHORTEST_TIMEOUT = timedelta(seconds=1)
 LONGEST_TIMEOUT = timedelta(hours=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def read_api(section: Section, folder: Path, file: Path | None = None) -> ApiSettings:
@@ -165,7 +165,7 @@ def _api_url(section: Section) -> str | None:
     if url.scheme not in ("http", "https") or not host or url.query or url.fragment or port == 0:
         raise section.wrong("url", "a URL such as https://your-api-server.com/api")
     insecure = section.flag("allow_insecure_http", default=False)
-    if url.scheme == "http" and not insecure and not _LOOPBACK.fullmatch(host):
+    if url.scheme == "http" and not insecure and not is_loopback(host):
         raise section.wrong(
             "url",
             "https: http would show the password to the network (allow_insecure_http = true in"

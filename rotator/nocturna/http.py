@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -15,6 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from rotator.errors import ApiError, ApiFaultError
+from rotator.hosts import is_loopback
 from rotator.nocturna.calls import Call
 from rotator.nocturna.faults import NotDoneError, outcome_unknown, refusal, unreachable
 from rotator.nocturna.server_time import ServerTime
@@ -68,6 +70,8 @@ class Http:
         self._environment = self._session.merge_environment_settings(
             base_url, {}, stream=True, verify=None, cert=None
         )
+        if is_loopback(urlsplit(base_url).hostname):
+            self._environment["proxies"] = {}  # a proxy would read the password on its way back
         self.time = ServerTime(clock, monotonic)
 
     def send(  # noqa: PLR0913 - the parts of an HTTP request, by name

@@ -121,25 +121,32 @@ def test_a_proxy_from_the_environment_is_used(
     assert request.line == ("POST http://nocturna.invalid/api/auth/service-token/refresh HTTP/1.1")
 
 
-def test_no_proxy_leaves_an_api_on_loopback_direct(
+def test_an_api_on_this_machine_is_not_reached_through_a_proxy(
     api: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", DEAD)
-    with pytest.raises(ApiError, match="the proxy did not connect; check HTTPS_PROXY and NO_PROXY"):
-        client_of(api).tokens.exchange(api.issue())
-    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
     client_of(api).tokens.exchange(api.issue())
     assert paths(api) == [EXCHANGE]
 
 
-def test_a_mint_through_a_dead_proxy_was_certainly_not_done(
-    api: Sandbox, monkeypatch: pytest.MonkeyPatch
+def test_no_proxy_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", DEAD)
+    client = Client("http://nocturna.invalid/api", MADE_UP)
+    with pytest.raises(ApiError, match="the proxy did not connect; check HTTPS_PROXY and NO_PROXY"):
+        client.tokens.exchange("a.b.c")
+    monkeypatch.setenv("NO_PROXY", "nocturna.invalid")
+    with pytest.raises(ApiError) as caught:
+        Client("http://nocturna.invalid/api", MADE_UP).tokens.exchange("a.b.c")
+    assert "proxy" not in str(caught.value)
+
+
+def test_what_a_dead_proxy_did_not_take_was_certainly_not_done(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", DEAD)
     with pytest.raises(ApiError, match="the proxy did not connect") as caught:
-        client_of(api).tokens.mint(None, "charts")
-    assert "may have been made" not in str(caught.value)
-    assert api.live_tokens() == []
+        Client("http://nocturna.invalid/api", MADE_UP).tokens.exchange("a.b.c")
+    assert type(caught.value) is NotDoneError
 
 
 def test_a_proxy_that_wants_a_password_lets_nothing_through(

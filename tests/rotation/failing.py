@@ -1,14 +1,16 @@
 """Runs that fail, and what has to be true after them."""
 
+from typing import Unpack
+
 from rotator.order import Order
 from rotator.report import Action, Report
 from rotator.sandbox import ServiceTokenRow
 from rotator.store import SecretStore
-from tests.support.world import World
+from tests.support.world import Changes, World
 
 
-def failed(world: World, *stores: SecretStore) -> Report:
-    report = world.rotation(*stores).rotate(Order())
+def failed(world: World, *stores: SecretStore, **settings: Unpack[Changes]) -> Report:
+    report = world.rotation(*stores, **settings).rotate(Order())
     assert report.action is Action.FAILED
     return report
 

@@ -3,7 +3,7 @@ from itertools import count
 
 import pytest
 
-from rotator.errors import ConflictError
+from rotator.errors import ConflictError, StoreUnreachableError
 from rotator.order import Order
 from rotator.policy import Status
 from rotator.report import Action
@@ -78,6 +78,41 @@ def test_a_note_at_the_end_that_another_ones_came_before_is_made_again(
     assert world.store().read().journal.owed == ()
 
 
+def test_a_note_at_the_end_that_never_gets_through_is_told_and_left_to_the_next_run(
+    world: World, old: str
+) -> None:
+    crowd = Failing(ConflictError("somebody noted something"), *range(3, 100))
+    store = MeddledStore(world.store(), before_note=crowd)
+    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, "somebody noted something")
+    assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert not world.api.accepts(old)
+    assert world.store().read().journal.owed == ()
+
+
+def test_a_store_that_falls_silent_when_its_conflict_is_looked_into_is_told(
+    world: World, old: str
+) -> None:
+    calls, gone = count(1), Failing(StoreUnreachableError("the store is gone"))
+    away = False
+
+    def conflict() -> None:
+        nonlocal away
+        if next(calls) == 3:
+            away = True
+            raise ConflictError("somebody noted something")
+
+    def silent() -> None:
+        if away:
+            gone()
+
+    store = MeddledStore(world.store(), before_note=conflict, before_read=silent)
+    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, "the store is gone")
+    assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert not world.api.accepts(old)
+
+
 @pytest.mark.usefixtures("old")
 def test_who_is_overtaken_at_the_end_leaves_the_rest_to_the_other(world: World) -> None:
     calls = count(1)
@@ -105,3 +140,44 @@ def test_a_leak_is_not_left_to_whoever_replaced_the_token_meanwhile(world: World
     report = world.rotation(store).rotate(Order(revoke_old=True))
     assert "has replaced the token meanwhile: run again" in str(report.error)
     assert world.api.accepts(old)
+
+
+def test_the_token_of_a_write_that_may_still_arrive_is_not_revoked(world: World, old: str) -> None:
+    silence = Failing(StoreUnreachableError("the answer was lost"), 1)
+    store = SharedStore(world.store(), before_write=silence)
+    report = failed(world, store)
+    assert "the write may still arrive there" in str(report.error)
+    (ours,) = [row.secret for row in world.api.live_tokens() if row.secret != old]
+    found = world.store().read()
+    world.store().write(ours, found.journal, expected=found.version)
+    world.clock.advance(timedelta(minutes=4))
+    report = world.rotation(SharedStore(world.store())).rotate(Order())
+    assert (report.error, world.secret()) == (None, ours)
+    assert world.api.accepts(ours)
+    assert world.store().read().journal.intents == ()
+
+
+def test_the_token_of_a_write_that_never_arrived_is_revoked_later(world: World, old: str) -> None:
+    silence = Failing(StoreUnreachableError("nobody got it"), 1)
+    failed(world, SharedStore(world.store(), before_write=silence))
+    (lost,) = [row.secret for row in world.api.live_tokens() if row.secret != old]
+    world.clock.advance(timedelta(minutes=4))
+    report = world.rotation(SharedStore(world.store())).rotate(Order())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert not world.api.accepts(lost)
+
+
+def test_a_token_that_was_revoked_while_it_was_written_is_no_success(
+    world: World, old: str
+) -> None:
+    def sleep_and_be_taken_for_dead() -> None:
+        world.clock.advance(timedelta(minutes=3))
+        (ours,) = [row for row in world.api.live_tokens() if row.secret != old]
+        world.api.revoke(ours.id)
+
+    store = SharedStore(world.store(), before_write=sleep_and_be_taken_for_dead)
+    report = failed(world, store, retire=timedelta())
+    assert "was revoked while it was written" in str(report.error)
+    assert world.api.accepts(old)
+    assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert [row.secret for row in world.api.live_tokens()] == [world.secret()]

@@ -191,3 +191,14 @@ def test_a_leaked_token_that_cannot_be_revoked_yet_is_a_failure(world: World) ->
     report = world.rotation(world.store(), silent).rotate(Order(revoke_old=True))
     assert states(report) == [OldState.WAITING]
     assert "is not revoked yet" in str(report.error)
+
+
+def test_nothing_is_revoked_while_the_api_refuses_the_token_that_replaced_it(world: World) -> None:
+    world.put(old := world.api.issue(days=3))
+    world.rotation(retire=timedelta(minutes=5)).rotate(Order())
+    world.api.revoke(str(world.token().token_id))
+    world.clock.advance(timedelta(minutes=10))
+    world.api.misbehave(Fault.status(503), "POST /auth/admin/service-tokens", times=None)
+    report = world.rotation(retire=timedelta(minutes=5), probe=False).rotate(Order())
+    assert "the API does not accept" in str(report.error)
+    assert world.api.accepts(old)

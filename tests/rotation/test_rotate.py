@@ -123,16 +123,23 @@ def test_an_eternal_token_can_be_made_on_demand(world: World) -> None:
     assert world.token().expires_at is None
 
 
-def test_a_token_minted_within_the_hour_is_left_alone_even_when_refused(world: World) -> None:
+def test_a_token_that_is_refused_is_renewed_however_young_it_is(world: World) -> None:
     world.rotation().rotate(Order())
-    minted = world.secret()
-    world.clock.advance(timedelta(minutes=59))
+    world.clock.advance(timedelta(minutes=5))
     world.api.revoke(str(world.token().token_id))
     report = world.rotation().rotate(Order())
-    assert (report.action, report.status) == (Action.SKIPPED, Status.REFUSED)
-    assert world.secret() == minted
-    world.clock.advance(timedelta(minutes=1))
-    assert world.rotation().rotate(Order()).action is Action.ROTATED
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.api.accepts(world.secret())
+
+
+def test_a_token_that_was_asked_to_be_short_is_left_alone_at_first_without_a_failure(
+    world: World,
+) -> None:
+    world.rotation().rotate(Order(validity=timedelta(days=3)))
+    short = world.secret()
+    report = world.rotation().rotate(Order())
+    assert (report.action, report.status, report.error) == (Action.SKIPPED, Status.DUE, None)
+    assert world.secret() == short
 
 
 @pytest.mark.parametrize("days", [3, -1], ids=["due", "expired"])

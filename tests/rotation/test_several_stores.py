@@ -77,6 +77,17 @@ def test_a_store_that_was_away_for_two_rotations_does_not_bring_an_old_token_bac
     assert world.secret("a.env") == world.secret("b.env") == newest
 
 
+def test_every_store_knows_which_token_a_copy_has_replaced(world: World) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    world.put(world.api.issue(days=20), "b.env")
+    replaced = world.token("b.env").token_id
+    stores = [world.store("a.env"), world.store("b.env")]
+    report = world.rotation(*stores, retire=timedelta(days=1)).rotate(Order())
+    assert report.action is Action.CONVERGED
+    for store in stores:
+        assert [owed.token_id for owed in store.read().journal.owed] == [replaced]
+
+
 def test_the_first_store_learns_from_a_newer_token_in_another(world: World) -> None:
     newer = world.api.issue(days=80)
     world.put(world.api.issue(days=5), "a.env")
