@@ -2,45 +2,17 @@
 
 import os
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
-from rotator import __version__, commands
+from rotator import __version__, commands, options
 from rotator import config as settings
-from rotator.errors import ConfigError
-from rotator.logs import FORMATS, configure
+from rotator.executing.arguments import BeforeProgram, Wishes, with_wishes
+from rotator.logs import configure
 from rotator.order import Order
-from rotator.settings import Settings
 from rotator.times import utc_now
-
-
-def _begun_names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
-    """Complete a token's name; a config that is wrong completes nothing."""
-    try:
-        tokens = _settings(context.params.get("config")).tokens
-    except Exception:  # noqa: BLE001 - a shell that completes is no place for an error
-        return []
-    return [token.name for token in tokens if token.name.startswith(begun)]
-
-
-def _configured(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options that every command with settings has."""
-    path = click.Path(path_type=Path)
-    formats = click.Choice(FORMATS)
-    with_log = click.option(
-        "--log-format", type=formats, default="text", help="How the log on stderr looks."
-    )
-    with_config = click.option(
-        "--config", type=path, help="The config file [default: $ROTATOR_CONFIG, or ./rotator.toml]."
-    )
-    return with_config(with_log(command))
-
-
-_names = click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=_begun_names)
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,10 +36,10 @@ def cli() -> None:
 
 
 @cli.command()
-@_names
+@options.names
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the token.")
-@_json
-@_configured
+@options.as_json
+@options.configured
 def check(
     names: tuple[str, ...], config: Path | None, log_format: str, *, probe: bool, as_json: bool
 ) -> int:
@@ -77,17 +49,17 @@ def check(
     missing, invalid, or refused by the API; 3 cannot tell (a store or the API does not answer, or
     the settings are wrong). Of several tokens the worst counts: 2, then 3, then 1.
     """
-    return commands.check(_begin(config, log_format), names, probe=probe, as_json=as_json)
+    return commands.check(options.begin(config, log_format), names, probe=probe, as_json=as_json)
 
 
 @cli.command()
-@_names
+@options.names
 @click.option("--force", is_flag=True, help="Make a new token even where the old one is fine.")
 @click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen; log in, but change nothing.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 when something was changed.")
-@_json
-@_configured
+@options.as_json
+@options.configured
 def rotate(  # noqa: PLR0913 - one per option
     names: tuple[str, ...],
     config: Path | None,
@@ -110,19 +82,19 @@ def rotate(  # noqa: PLR0913 - one per option
     --detailed-exitcode 3 says that all is well and something was changed, or would be (--dry-run).
     """
     order = Order(force=force, dry_run=dry_run, revoke_old=revoke_old)
-    found = _begin(config, log_format)
+    found = options.begin(config, log_format)
     return commands.rotate(found, names, order, detailed=detailed_exitcode, as_json=as_json)
 
 
 @cli.command()
-@click.argument("name", required=False, shell_complete=_begun_names)
+@options.name
 @click.option(
     "--days", type=click.IntRange(1, 365), help="Its life [default: as configured; 90 with --show]."
 )
 @click.option("--eternal", is_flag=True, help="Make one that never expires.")
 @click.option("--scope", help="Its scope [default: as configured, or the current one's].")
 @click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
-@_configured
+@options.configured
 def mint(  # noqa: PLR0913 - one per option
     name: str | None,
     days: int | None,
@@ -145,7 +117,7 @@ def mint(  # noqa: PLR0913 - one per option
         raise click.UsageError("--show stores the token nowhere, so it takes no NAME.")
     validity = timedelta(days=days) if days else None
     order = Order(force=True, eternal=eternal, validity=validity, scope=scope)
-    found = _begin(config, log_format)
+    found = options.begin(config, log_format)
     if show:
         from rotator.showing import mint_shown  # noqa: PLC0415 - rarely needed
 
@@ -154,7 +126,7 @@ def mint(  # noqa: PLR0913 - one per option
 
 
 @cli.command()
-@_configured
+@options.configured
 def daemon(config: Path | None, log_format: str) -> int:
     """Stay up, and renew each token when its time comes.
 
@@ -164,9 +136,60 @@ def daemon(config: Path | None, log_format: str) -> int:
     from rotator.serving import serve  # noqa: PLC0415 - APScheduler costs every other command 80 ms
 
     configure(log_format, sys.stderr, verbose=True)
-    cwd = _current_folder()
+    cwd = options.current_folder()
     serve(lambda: settings.load(config, os.environ, cwd), utc_now)
     return 0
+
+
+@cli.command("exec", cls=BeforeProgram)
+@options.names
+@with_wishes
+@options.configured
+def execute(names: tuple[str, ...], config: Path | None, log_format: str, wishes: Wishes) -> int:
+    """Run CMD with the secret, and restart it when the secret changes.
+
+    \b
+      rotator exec -- python bot.py
+      rotator exec luna-bot --file --signal HUP -- ./bot --verbose
+
+    CMD finds the secret in the variable that the token's first store names, NOCTURNA_SERVICE_TOKEN
+    if it names none. With --file it finds the path of a file in the same with _FILE at its end; a
+    change then replaces the file, and does no more unless --signal or --restart is given. To read
+    the stores is all that is needed: no API and no admin, of whom CMD gets nothing either.
+
+    Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
+    started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
+    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    from rotator.executing.running import run  # noqa: PLC0415 - for this command alone
+
+    configure(log_format, sys.stderr, verbose=True)
+    return run(options.load(config), names, wishes)
+
+
+@cli.command("access-token")
+@options.name
+@click.option("--header", is_flag=True, help="Print the whole header, for curl -H @-.")
+@click.option("--cache", is_flag=True, help="Keep it for other runs while it is fresh.")
+@options.configured
+def access_token(
+    name: str | None, config: Path | None, log_format: str, *, header: bool, cache: bool
+) -> int:
+    """Print a fresh access token, for scripts.
+
+    \b
+      rotator access-token --header | curl -H @- https://your-api-server.com/api/...
+
+    The service token that the stores of NAME show is exchanged for it; NAME may be left out where
+    only one is configured. To read the stores is all that is needed: no admin, and no right to
+    write. With --cache it is kept in the user's runtime directory until its last minutes.
+
+    Exits 1 when there is no service token, or the API does not accept it or does not answer, and 2
+    when the settings are wrong.
+    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    from rotator.accessing.printing import print_access_token  # noqa: PLC0415 - for this alone
+
+    found = options.begin(config, log_format)
+    return print_access_token(found, name, as_header=header, cached=cache)
 
 
 @cli.command()
@@ -195,19 +218,3 @@ def completion(shell: str) -> int:
     if found := get_completion_class(shell):
         click.echo(found(cli, {}, "rotator", "_ROTATOR_COMPLETE").source())
     return 0
-
-
-def _begin(path: Path | None, log_format: str) -> Settings:
-    configure(log_format, sys.stderr, verbose=False)
-    return _settings(path)
-
-
-def _settings(path: Path | None) -> Settings:
-    return settings.load(path, os.environ, _current_folder())
-
-
-def _current_folder() -> Path:
-    try:
-        return Path.cwd()
-    except OSError:
-        raise ConfigError("the current folder is gone: change to another one") from None

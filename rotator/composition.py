@@ -42,6 +42,15 @@ def rotations(
     return [Rotation(token, stores[token.name], shared) for token in wanted]
 
 
+def opened(
+    settings: Settings, names: Sequence[str]
+) -> list[tuple[TokenSettings, list[SecretStore]]]:
+    """Return the named tokens, or all of them, with their stores; raises as `rotations` does."""
+    wanted = _selected(settings, names)
+    stores = _opened(settings)
+    return [(token, stores[token.name]) for token in wanted]
+
+
 def fleet(settings: Settings) -> Fleet:
     """Return all stores of all tokens, to be looked at; instances serve one thread each."""
 

@@ -142,8 +142,13 @@ def _is_about(journal: Journal, token: ServiceToken | None) -> bool:
 
 def survey(stores: Iterable[SecretStore], now: datetime) -> Survey:
     """Read each store once; an error of one becomes part of the result."""
-    answers = tuple(look(store) for store in stores)
-    return Survey(answers, _newest([each for each in answers if isinstance(each, Reading)], now))
+    return surveyed((look(store) for store in stores), now)
+
+
+def surveyed(answers: Iterable[Reading | Silence], now: datetime) -> Survey:
+    """Return the survey that these answers make."""
+    found = tuple(answers)
+    return Survey(found, _newest([each for each in found if isinstance(each, Reading)], now))
 
 
 def look(store: SecretStore) -> Reading | Silence:

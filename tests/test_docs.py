@@ -62,7 +62,9 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
         assert running.stop() == 0
 
 
-@pytest.mark.parametrize("command", ["check", "rotate", "mint", "daemon", "demo", "completion"])
+@pytest.mark.parametrize(
+    "command", ["check", "rotate", "mint", "daemon", "exec", "access-token", "demo", "completion"]
+)
 def test_the_help_in_the_docs_is_the_real_one(rotator: Runner, command: str) -> None:
     (shown,) = re.findall(
         rf"^## rotator {command}\n\n```\n(.*?)\n```",

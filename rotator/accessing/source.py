@@ -1,0 +1,75 @@
+"""The service token that some stores show, traded for an access token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from rotator.errors import StoreError, TokenRefusedError
+from rotator.policy import Inputs, Status, decide
+from rotator.store import SecretStore
+from rotator.survey import survey
+from rotator.times import Clock
+from rotator.tokens import ServiceToken
+
+if TYPE_CHECKING:
+    from rotator.nocturna.admin import AccessToken
+
+Exchange = Callable[[str], "AccessToken"]
+
+
+class Traded(NamedTuple):
+    """An access token, and the service token that it was got for."""
+
+    token: ServiceToken
+    access: AccessToken
+
+
+class Source(NamedTuple):
+    """The stores of the token `name`, which may hold different ones: the current one counts."""
+
+    name: str
+    stores: Sequence[SecretStore]
+    clock: Clock
+
+    def read(self) -> ServiceToken:
+        """Return the live token that the stores show; raises `StoreError` where there is none."""
+        now = self.clock()
+        seen = survey(self.stores, now)
+        verdict = decide(
+            Inputs(now, renew_before=timedelta(), token=seen.current, fault=seen.fault)
+        )
+        if seen.current and verdict.status is not Status.EXPIRED:
+            return seen.current
+        if seen.silent:
+            raise StoreError(f"{self.name}: {'; '.join(str(each.error) for each in seen.silent)}")
+        raise StoreError(
+            f"{self.name}: {self._urls}: {verdict.message}; rotator rotate makes a new one"
+        )
+
+    def traded(self, token: ServiceToken, exchange: Exchange) -> Traded:
+        """Exchange a token that was read, or the one that has replaced it if it is refused.
+
+        Raises `TokenRefusedError`, and whatever else `exchange` raises.
+        """
+        try:
+            return Traded(token, exchange(token.secret))
+        except TokenRefusedError:
+            newer = self.read()
+            if newer.secret == token.secret:
+                raise self._refusal(token) from None
+        try:
+            return Traded(newer, exchange(newer.secret))
+        except TokenRefusedError:
+            raise self._refusal(newer) from None
+
+    def _refusal(self, token: ServiceToken) -> TokenRefusedError:
+        return TokenRefusedError(
+            f"{self.name}: the API does not accept service token {token.name} (401), and there is"
+            f" no other in {self._urls}; renew it: rotator rotate --force"
+        )
+
+    @property
+    def _urls(self) -> str:
+        return ", ".join(store.url for store in self.stores)

@@ -1,0 +1,60 @@
+"""Signals, and word from other threads, as bytes of one pipe: the main thread waits there."""
+
+import os
+import select
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+FORWARDED = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+    signal.SIGCONT,
+)
+WORD = 0  # no signal has this number
+_MOST = 4096
+
+Wait = Callable[[float | None], bytes]
+"""Waits so many seconds, or for ever, and returns what came: signals' numbers, and `WORD`."""
+Ring = Callable[[], None]
+"""Lets the one who waits see a `WORD`; for other threads."""
+
+
+@contextmanager
+def mailbox() -> Iterator[tuple[Wait, Ring]]:
+    """Yield the two ends; meanwhile no signal of `FORWARDED` ends this process.
+
+    That holds for process 1 of a container as well, to which a signal without a handler never
+    comes. What was ignored from the start, as under nohup, stays so: for the child, too.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+
+    def wait(timeout: float | None) -> bytes:
+        readable, _, _ = select.select([reader], [], [], timeout)
+        return os.read(reader, _MOST) if readable else b""
+
+    def ring() -> None:
+        os.write(writer, bytes([WORD]))
+
+    numbers = [n for n in FORWARDED if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {n: signal.signal(n, _noted) for n in (*numbers, signal.SIGCHLD)}
+    last = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    try:
+        yield wait, ring
+    finally:
+        signal.set_wakeup_fd(last)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        # The pipe is left to the end of the process: a thread may still ring.
+
+
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    """Do nothing: the number stands in the pipe already."""

@@ -1,0 +1,59 @@
+"""What the commands have in common on their command line, and how they get their settings."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from rotator import config
+from rotator.errors import ConfigError
+from rotator.logs import FORMATS, configure
+from rotator.settings import Settings
+
+
+def begun_names(context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+    """Complete a token's name; a config that is wrong completes nothing."""
+    try:
+        tokens = load(context.params.get("config")).tokens
+    except Exception:  # noqa: BLE001 - a shell that completes is no place for an error
+        return []
+    return [token.name for token in tokens if token.name.startswith(begun)]
+
+
+def configured(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that every command with settings has."""
+    path = click.Path(path_type=Path)
+    formats = click.Choice(FORMATS)
+    with_log = click.option(
+        "--log-format", type=formats, default="text", help="How the log on stderr looks."
+    )
+    with_config = click.option(
+        "--config", type=path, help="The config file [default: $ROTATOR_CONFIG, or ./rotator.toml]."
+    )
+    return with_config(with_log(command))
+
+
+names = click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=begun_names)
+name = click.argument("name", required=False, shell_complete=begun_names)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+
+
+def begin(path: Path | None, log_format: str) -> Settings:
+    """Let warnings go to stderr, and return the settings; raises `ConfigError`."""
+    configure(log_format, sys.stderr, verbose=False)
+    return load(path)
+
+
+def load(path: Path | None) -> Settings:
+    """Return the settings of a file or the environment; raises `ConfigError`."""
+    return config.load(path, os.environ, current_folder())
+
+
+def current_folder() -> Path:
+    """Return the current folder; raises `ConfigError` when it is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise ConfigError("the current folder is gone: change to another one") from None

@@ -1,0 +1,77 @@
+"""Several stores of one token, of which some go silent."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rotator.errors import StoreError, StoreUnreachableError
+from rotator.executing.watched import Watched
+from rotator.journal import Journal
+from rotator.registry import Backends
+from rotator.store import SecretStore
+from tests.support.clock import NOON
+from tests.support.stores import Failing, MeddledStore
+from tests.unit.jwts import lasting
+
+DOWN = Failing(StoreUnreachableError("shelf://a: it does not answer"))
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def stores(tmp_path: Path) -> list[SecretStore]:
+    return [Backends().open(f"dotenv:{name}.env", tmp_path) for name in "ab"]
+
+
+def write(store: SecretStore, secret: str, journal: Journal | None = None) -> None:
+    store.write(secret, journal or Journal(), expected=store.read().version)
+
+
+def test_a_silent_store_does_not_bring_an_older_token_back(
+    stores: list[SecretStore], caplog: pytest.LogCaptureFixture
+) -> None:
+    new, old = lasting(90 * DAY, "new"), lasting(3 * DAY, "old")
+    write(stores[0], new, Journal(token_id="new", previous_token_id="old"))
+    write(stores[1], old)
+    down = False
+
+    def obstacle() -> None:
+        if down:
+            DOWN()
+
+    watched = Watched("luna", [MeddledStore(stores[0], before_read=obstacle), stores[1]])
+    assert watched.look(NOON).secret == new
+    down = True
+    assert watched.look(NOON).secret == watched.look(NOON).secret == new
+    (record,) = caplog.records
+    assert record.getMessage().startswith("luna: shelf://a: it does not answer; the program goes")
+    write(stores[1], newest := lasting(91 * DAY, "n"), Journal("n", previous_token_id="new"))
+    assert watched.look(NOON).secret == newest
+    down = False
+    assert watched.look(NOON).secret == newest
+    assert caplog.messages[1:] == ["luna: its stores are in order again"]
+
+
+def test_a_token_that_expires_is_told_and_kept(
+    stores: list[SecretStore], caplog: pytest.LogCaptureFixture
+) -> None:
+    write(stores[0], secret := lasting(DAY))
+    watched = Watched("luna", stores[:1])
+    assert watched.look(NOON).secret == secret
+    assert watched.look(NOON + 2 * DAY).secret == secret
+    assert watched.look(NOON + 3 * DAY).secret == secret
+    (record,) = caplog.records
+    assert "its token expired at 2026-11-24 12:00 UTC" in record.getMessage()
+    assert record.levelno == logging.WARNING
+
+
+def test_every_store_says_why_there_is_no_token(stores: list[SecretStore]) -> None:
+    write(stores[1], "changeme")
+    with pytest.raises(StoreError) as caught:
+        Watched("luna", stores).look(NOON)
+    told = str(caught.value)
+    assert told.startswith("luna: dotenv:///")
+    assert "a.env#NOCTURNA_SERVICE_TOKEN: there is no token" in told
+    assert "b.env#NOCTURNA_SERVICE_TOKEN: the value is not a JWT" in told
+    assert "changeme" not in told
