@@ -1,0 +1,58 @@
+"""A bot with httpx and asyncio that calls the API every five minutes, and survives everything."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from rotator.client import TokenManager
+from rotator.client.httpx import NocturnaAuth
+from rotator.errors import RotatorError
+
+PAUSE = 300.0  # seconds
+log = logging.getLogger("bot")
+Sleep = Callable[[float], Awaitable[object]]
+
+
+async def main() -> None:
+    """Run until the process is ended."""
+    logging.basicConfig(level=logging.INFO)
+    manager = TokenManager(os.environ["NOCTURNA_API_URL"], os.environ["NOCTURNA_TOKEN_SOURCE"])
+    async with httpx.AsyncClient(timeout=30.0) as client:
+        await run(manager, client, asyncio.sleep)
+
+
+async def run(manager: TokenManager, client: httpx.AsyncClient, sleep: Sleep) -> None:
+    """Look at the service token, then call the API again and again."""
+    await asyncio.to_thread(tell_status, manager)
+    client.auth = NocturnaAuth(manager)
+    while True:
+        await call(client, f"{manager.api_url}/calculations/natal-chart")
+        await sleep(PAUSE)
+
+
+def tell_status(manager: TokenManager) -> None:
+    """Log how long the service token lives: a warning if somebody should see to it."""
+    try:
+        status = manager.token_status()
+    except RotatorError as error:
+        log.warning("%s", error)  # perhaps it is there a moment later: no reason to end
+    else:
+        log.log(logging.WARNING if status.is_due else logging.INFO, "%s", status.message)
+
+
+async def call(client: httpx.AsyncClient, url: str) -> None:
+    """Make one call; what goes wrong is logged, and the next call is another try."""
+    try:
+        response = await client.post(url, json={})
+        response.raise_for_status()
+    except (httpx.HTTPError, RotatorError) as error:
+        log.warning("no chart: %s", error)
+    else:
+        log.info("a chart of %d bytes", len(response.content))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,57 @@
+"""A bot with requests that calls the API every five minutes, and survives everything."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import requests
+
+from rotator.client import NocturnaAuth, TokenManager
+from rotator.errors import RotatorError
+
+PAUSE = 300.0  # seconds
+TIMEOUT = 30.0  # seconds; requests waits for ever without one
+log = logging.getLogger("bot")
+
+
+def main() -> None:
+    """Run until the process is ended."""
+    logging.basicConfig(level=logging.INFO)
+    manager = TokenManager(os.environ["NOCTURNA_API_URL"], os.environ["NOCTURNA_TOKEN_SOURCE"])
+    with requests.Session() as session:
+        run(manager, session, time.sleep)
+
+
+def run(manager: TokenManager, session: requests.Session, sleep: Callable[[float], object]) -> None:
+    """Look at the service token, then call the API again and again."""
+    tell_status(manager)
+    session.auth = NocturnaAuth(manager)
+    while True:
+        call(session, f"{manager.api_url}/calculations/natal-chart")
+        sleep(PAUSE)
+
+
+def tell_status(manager: TokenManager) -> None:
+    """Log how long the service token lives: a warning if somebody should see to it."""
+    try:
+        status = manager.token_status()
+    except RotatorError as error:
+        log.warning("%s", error)  # perhaps it is there a moment later: no reason to end
+    else:
+        log.log(logging.WARNING if status.is_due else logging.INFO, "%s", status.message)
+
+
+def call(session: requests.Session, url: str) -> None:
+    """Make one call; what goes wrong is logged, and the next call is another try."""
+    try:
+        response = session.post(url, json={}, timeout=TIMEOUT)
+        response.raise_for_status()
+    except (requests.RequestException, RotatorError) as error:
+        log.warning("no chart: %s", error)
+    else:
+        log.info("a chart of %d bytes", len(response.content))
+
+
+if __name__ == "__main__":
+    main()
