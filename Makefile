@@ -5,26 +5,41 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PROMISES := tests/crash tests/faults tests/stateful tests/commands/test_races.py
+DEATHS := tests/crash tests/commands/test_races.py
+FAULTS := tests/faults tests/stateful
+SERVERS := tests/vault tests/aws tests/kubernetes tests/backends tests/door
+BOTS := tests/client tests/executing tests/accessing tests/examples tests/commands
+LAST := tests/test_secrets_stay_inside.py
+COVERED := $(BIN)/coverage run -m pytest --quiet
 
-.PHONY: demo test suite promises lint check-types check-imports bench crash-matrix test-lowest clean
+.PHONY: demo test core servers bots deaths faults lint check-types check-imports bench crash-matrix test-lowest clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
 
+# Five sessions side by side, as much of their time is waiting for processes and servers.
 test: lint check-types check-imports
-	@$(MAKE) --no-print-directory --jobs=2 suite promises
-
-suite: $(VENV)/installed-dev
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(PROMISES))
+	@$(MAKE) --no-print-directory --jobs=5 --output-sync core servers bots deaths faults
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
-# These try to break the rotator's promises in thousands of ways: beside the others, and without
-# coverage, which would double their time and which killed processes cannot save.
-promises: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --quiet $(PROMISES) tests/test_secrets_stay_inside.py
+core: $(VENV)/installed-dev
+	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(FAULTS) $(SERVERS) $(BOTS))
+
+servers: $(VENV)/installed-dev
+	$(COVERED) $(SERVERS) $(LAST)
+
+bots: $(VENV)/installed-dev
+	$(COVERED) $(BOTS) $(addprefix --ignore=,$(DEATHS)) $(LAST)
+
+# These two try to break the rotator's promises in thousands of ways: without coverage, which would
+# double their time and which killed processes cannot save.
+deaths: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --quiet $(DEATHS) $(LAST)
+
+faults: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --quiet $(FAULTS) $(LAST)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check --quiet

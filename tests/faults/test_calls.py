@@ -54,6 +54,7 @@ def test_a_good_rotation_makes_the_calls_that_are_made_to_fail(folder: Path) -> 
         "POST /auth",
         "POST /auth/admin",
         "POST /auth/service-token",
+        "POST /auth/service-token",
         "DELETE /auth/admin/service-tokens",
     ]
 
