@@ -6,26 +6,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEATHS := tests/crash tests/commands/test_races.py
+PLACES := tests/backends tests/door tests/examples
 FAULTS := tests/faults tests/stateful
-SERVERS := tests/vault tests/aws tests/kubernetes tests/backends tests/door
-BOTS := tests/client tests/executing tests/accessing tests/examples tests/commands
+SERVERS := tests/vault tests/aws tests/kubernetes
+BOTS := tests/client tests/executing tests/accessing tests/commands
 LAST := tests/test_secrets_stay_inside.py
 COVERED := $(BIN)/coverage run -m pytest --quiet
 
-.PHONY: demo test core servers bots deaths faults lint check-types check-imports bench crash-matrix test-lowest clean
+.PHONY: demo test core servers bots places deaths faults lint check-types check-imports bench crash-matrix test-lowest clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
 
-# Five sessions side by side, as much of their time is waiting for processes and servers.
+# Six sessions, four of them side by side, as much of their time is waiting for processes and servers.
 test: lint check-types check-imports
 	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=5 --output-sync core servers bots deaths faults
+	@$(MAKE) --no-print-directory --jobs=4 --output-sync deaths faults core bots servers places
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 core: $(VENV)/installed-dev
-	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(FAULTS) $(SERVERS) $(BOTS))
+	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(FAULTS) $(PLACES) $(SERVERS) $(BOTS))
 
 servers: $(VENV)/installed-dev
 	$(COVERED) $(SERVERS) $(LAST)
@@ -33,8 +34,11 @@ servers: $(VENV)/installed-dev
 bots: $(VENV)/installed-dev
 	$(COVERED) $(BOTS) $(addprefix --ignore=,$(DEATHS)) $(LAST)
 
-# These two try to break the rotator's promises in thousands of ways: without coverage, which would
-# double their time and which killed processes cannot save.
+# These start processes by the thousand to break the rotator's promises: without coverage, which
+# would double their time, and which killed ones cannot save.
+places: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --quiet $(PLACES) $(LAST)
+
 deaths: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --quiet $(DEATHS) $(LAST)
 

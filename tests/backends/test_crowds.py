@@ -8,7 +8,7 @@ from tests.commands.test_races import CROWD, crowd, crowd_log
 from tests.support.process import Runner
 from tests.support.transcript import Transcript
 
-ROUNDS = int(os.environ.get("ROTATOR_CROWD_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("ROTATOR_CROWD_ROUNDS", "1"))
 
 
 def test_of_twenty_forced_rotations_one_new_token_survives_each_round(
