@@ -18,10 +18,10 @@ COVERED := $(BIN)/coverage run -m pytest --quiet
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
 
-# Six sessions, four of them side by side, as much of their time is waiting for processes and servers.
+# Six sessions side by side, as much of their time is waiting for processes and servers.
 test: lint check-types check-imports
 	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=4 --output-sync deaths faults core bots servers places
+	@$(MAKE) --no-print-directory --jobs=6 --output-sync deaths faults core bots servers places
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
