@@ -19,9 +19,10 @@ demo: $(VENV)/installed
 	@$(BIN)/rotator demo
 
 # Six sessions side by side, as much of their time is waiting for processes and servers.
-test: lint check-types check-imports
+test: lint
 	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=6 --output-sync deaths faults core bots servers places
+	@$(MAKE) --no-print-directory --jobs=8 --output-sync deaths faults core bots servers places \
+		check-types check-imports
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
@@ -85,5 +86,5 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing the development tools (once)..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --group dev
 	@touch $@

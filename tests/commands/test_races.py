@@ -16,7 +16,7 @@ from tests.support.transcript import Transcript
 
 ROOT = Path(__file__).parents[2]
 CROWD = 20
-ROUNDS = 50
+ROUNDS = int(os.environ.get("ROTATOR_CROWD_ROUNDS", "25"))
 
 
 class Crowd:
