@@ -75,11 +75,11 @@ class Maker:
             self._refuse_late(record, token)
             about = record.settled_by(token, journal)
             promote(record.reading, token, about)
-            self._prove_late(record, token)
         except UncertainWriteError:
             raise
         except RotatorError as error:
             raise self._undone(record.about(minted.token_id), minted, error) from None
+        self._prove_late(record, token)  # outside: what a store shows is never undone
         return Made(token, about)
 
     def _minted(self, run: str, first: Reading, wish: Wish) -> tuple[Record, Minted]:
@@ -112,12 +112,20 @@ class Maker:
         """Ask once more, where the write took so long that others may have revoked the token."""
         if not self._is_late(record):
             return
+        slow = (
+            f"writing it took over three quarters of rotation_timeout ({in_words(self._timeout)})"
+        )
         try:
             self._api.exchange(token.secret)
         except TokenRefusedError:
             raise UncertainWriteError(
-                f"the new token {token.name} was revoked while it was written, since that took over"
-                f" three quarters of rotation_timeout ({in_words(self._timeout)}): run again"
+                f"the new token {token.name} was revoked while it was written, since {slow}: run"
+                " again"
+            ) from None
+        except ApiError as error:
+            raise UncertainWriteError(
+                f"{error}; the new token {token.name} is in its first store, but {slow}, and"
+                " another rotator may have revoked it meanwhile: run again"
             ) from None
 
     def _is_late(self, record: Record) -> bool:

@@ -13,6 +13,7 @@ from tests.rotation.failing import assert_the_next_run_revokes, failed
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
 
+CALL_EXCHANGE = "POST /auth/service-token/refresh"
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 
 
@@ -180,4 +181,23 @@ def test_a_token_that_was_revoked_while_it_was_written_is_no_success(
     assert "was revoked while it was written" in str(report.error)
     assert world.api.accepts(old)
     assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
+
+
+@pytest.mark.parametrize("fault", [Fault.status(503), Fault.status(403), Fault.reset_before()])
+def test_a_late_token_that_nobody_can_vouch_for_stays_in_its_store_and_valid(
+    world: World, old: str, fault: Fault
+) -> None:
+    def sleep_while_the_api_goes_away() -> None:
+        world.clock.advance(timedelta(minutes=3))
+        world.api.misbehave(fault, CALL_EXCHANGE, times=None)
+
+    store = SharedStore(world.store(), before_write=sleep_while_the_api_goes_away)
+    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    assert "in its first store" in str(report.error)
+    world.api.behave()
+    assert world.api.accepts(world.secret())
+    assert world.api.accepts(old)
+    report = world.rotation(retire=timedelta()).rotate(Order())
+    assert (report.action, report.error) == (Action.KEPT, None)
     assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
