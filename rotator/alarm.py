@@ -45,6 +45,7 @@ def raised(report: Report, renew_before: timedelta, rhythm: Rhythm) -> Report:
         level, text = _without_life(report)
     else:
         attempts = rhythm.attempts(left)
+        report = report._replace(attempts_left=attempts)
         level = _by_life(left, attempts, renew_before)
         text = f"the token still lives {in_words(left)}: {_counted(attempts)} left, {rhythm.text}"
     return report._replace(level=level, error=f"{report.error}; {text}")

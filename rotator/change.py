@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import NamedTuple
 
 from rotator.afterwards.conclusion import Conclusion
 from rotator.afterwards.hooks import Hooks
-from rotator.afterwards.retirement import OldToken, Retirement, owed_after
+from rotator.afterwards.retirement import Retirement, owed_after
 from rotator.diagnosis import Diagnosis
-from rotator.errors import ApiError, RotatorError
+from rotator.done import Done
+from rotator.errors import ApiError, RotatorError, kind
 from rotator.journal import Intent, Journal
 from rotator.making import Maker, NotBegunError, OvertakenError
 from rotator.order import Order
@@ -25,28 +25,9 @@ from rotator.settings import TokenSettings
 from rotator.shared import Shared
 from rotator.store import SecretStore
 from rotator.survey import Reading, Survey, survey
-from rotator.tokens import ServiceToken
 from rotator.writing import note, spread
 
 _ATTEMPTS = 10  # to write an intent that no other rotator's comes in between
-
-
-class Done(NamedTuple):
-    """What a change came to; `action` is None where the token is to be left as it is.
-
-    `notes` tell what was finished of earlier runs, `troubles` what could not be. `not_begun` says
-    that another rotator's intent came first.
-    """
-
-    seen: Survey
-    verdict: Verdict
-    action: Action | None = None
-    token: ServiceToken | None = None
-    written: tuple[StoreReport, ...] = ()
-    old_tokens: tuple[OldToken, ...] = ()
-    notes: tuple[str, ...] = ()
-    troubles: tuple[str, ...] = ()
-    not_begun: bool = False
 
 
 class Change:
@@ -90,7 +71,9 @@ class Change:
                 self._shared.sleep(random.uniform(0, attempt * PAUSE))  # noqa: S311 - no secret
                 again = self._attempted(before, verdict, order)
                 done = again._replace(notes=(*done.notes, *again.notes))
-            return done if done.action is Action.FAILED else self._concluded(done, order)
+            if done.action is Action.FAILED:
+                return done._replace(after=survey(self._stores, self._shared.clock()))
+            return self._concluded(done, order)
 
     def _attempted(self, before: Survey, verdict: Verdict, order: Order) -> Done:
         seen = self._after_others(verdict)
@@ -159,7 +142,7 @@ class Change:
                 case Need.COPY:
                     return self._copied(seen, verdict)
         except RotatorError as error:
-            return Done(seen, verdict, Action.FAILED, troubles=(str(error),))
+            return _failed(seen, verdict, error)
         return _overtaken(seen, verdict) if overtaken else Done(seen, verdict)
 
     def _rotated(self, seen: Survey, verdict: Verdict, order: Order) -> Done:
@@ -178,19 +161,19 @@ class Change:
         try:
             made = maker.make(first, order.wish(self._settings, seen), journal)
         except NotBegunError as error:
-            return Done(seen, verdict, Action.FAILED, troubles=(str(error),), not_begun=True)
+            return _failed(seen, verdict, error)._replace(not_begun=True)
         except OvertakenError as error:
-            return self._theirs(verdict, str(error))
+            return self._theirs(verdict, error)
         promoted = StoreReport(first.store.url, StoreState.WRITTEN)
         written = (promoted, *spread(others, made.token, made.journal))
         settled = replace(self._diagnosis.settled(seen, made.token), reason=verdict.reason)
         return Done(seen, settled, Action.ROTATED, made.token, written)
 
-    def _theirs(self, verdict: Verdict, error: str) -> Done:
+    def _theirs(self, verdict: Verdict, error: OvertakenError) -> Done:
         seen = survey(self._stores, self._shared.clock())
         theirs = self._diagnosis.by_stores(seen, Order())
         if theirs.need is Need.MINT:
-            return Done(seen, verdict, Action.FAILED, troubles=(error,))
+            return _failed(seen, verdict, error)
         return self._copied(seen, theirs) if theirs.need is Need.COPY else _overtaken(seen, theirs)
 
     def _copied(self, seen: Survey, verdict: Verdict) -> Done:
@@ -226,7 +209,12 @@ class Change:
             old_tokens=concluded.old_tokens,
             notes=(*done.notes, *concluded.notes),
             troubles=(*done.troubles, *concluded.troubles),
+            after=concluded.seen,
         )
+
+
+def _failed(seen: Survey, verdict: Verdict, error: RotatorError) -> Done:
+    return Done(seen, verdict, Action.FAILED, troubles=(str(error),), failure=kind(error))
 
 
 def _overtaken(seen: Survey, verdict: Verdict) -> Done:

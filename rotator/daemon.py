@@ -16,6 +16,7 @@ from apscheduler.jobstores.base import JobLookupError
 
 from rotator.afterwards.notices import tell_failures
 from rotator.alarm import raised
+from rotator.board import Board, Look
 from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
 from rotator.order import Order
@@ -33,14 +34,23 @@ Load = Callable[[], Sequence[Rotation]]
 class Daemon:
     """Keeps a fleet alive; `load` reads the config and is called again by `reload`.
 
-    `scheduler` is an APScheduler 3 scheduler that nobody has started yet.
+    `scheduler` is an APScheduler 3 scheduler that nobody has started yet; what every look comes to
+    is posted to `board`.
     """
 
-    def __init__(self, scheduler: Any, load: Load, clock: Clock, draw: Draw) -> None:  # noqa: ANN401 - APScheduler has no types
+    def __init__(
+        self,
+        scheduler: Any,  # noqa: ANN401 - APScheduler has no types
+        load: Load,
+        clock: Clock,
+        draw: Draw,
+        board: Board,
+    ) -> None:
         self._scheduler = scheduler
         self._load = load
         self._clock = clock
         self._draw = draw
+        self._board = board
         self._plans = threading.Lock()  # what is in force, and its jobs, change together
         self._stopping = False
         self._reloads = 0
@@ -91,6 +101,7 @@ class Daemon:
         with self._plans:
             self._reloads += 1
             self._fleet = {rotation.name: rotation for rotation in fleet}
+            self._board.watch(self._fleet)
             self._scheduler.remove_all_jobs()
             for rotation in fleet:
                 self._plan(rotation, self._clock(), 0)
@@ -118,6 +129,7 @@ class Daemon:
         try:
             if not self._in_force(rotation):
                 return
+            begun = self._clock()
             found = guarded(rotation, lambda token: token.rotate(Order()))
         finally:
             busy.release()
@@ -131,6 +143,7 @@ class Daemon:
             watched = self._in_force(rotation)
             if watched:
                 self._plan(rotation, moment, failures)
+        self._board.post(Look(report, begun, now, moment if watched else None))
         _tell(report, f"next look at {rfc3339(moment)}" if watched else "no further look")
 
     def _tell_people(self, rotation: Rotation, report: Report) -> None:

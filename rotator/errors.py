@@ -15,6 +15,12 @@ def internal_error(error: BaseException) -> str:
     return f"internal error: {type(error).__name__}{place}; please report this line"
 
 
+def kind(error: BaseException) -> str:
+    """Return the machine-readable kind of an error: `store-denied` of a `StoreDeniedError`."""
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
+
+
 class RotatorError(Exception):
     """The top of the tree: `rotator.__main__` turns it into one line and an exit status."""
 

@@ -52,4 +52,6 @@ def _not_begun(rotation: Rotation) -> Report:
 
 
 def _failed(rotation: Rotation, reason: str, error: str) -> Report:
-    return Report(rotation.name, Status.UNKNOWN, reason, error, Action.FAILED, error=error)
+    return Report(
+        rotation.name, Status.UNKNOWN, reason, error, Action.FAILED, error=error, failure=reason
+    )

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from rotator.afterwards.retirement import OldToken
+from rotator.errors import kind
 from rotator.policy import Status, Verdict
 from rotator.store import Entry
 from rotator.survey import Reading, Silence, Survey
@@ -49,7 +50,11 @@ class StoreReport(NamedTuple):
 class Report(NamedTuple):
     """One token; `action` is None where nothing was to be done (`check`).
 
-    `expires_at` is aware UTC and None when eternal or unknown, like `seconds_left`.
+    `expires_at` is aware UTC and None when eternal or unknown, like `seconds_left`. `failure` is
+    the kind of the first thing that went wrong. `orphans` counts the tokens that may be live with
+    no store to hold them, by the journals: mints that are not settled, and old tokens that could
+    not be revoked. `hooks_left` counts the hooks that have not worked yet, and `attempts_left` what
+    fits into the life of a token that could not be renewed.
     """
 
     name: str
@@ -66,14 +71,10 @@ class Report(NamedTuple):
     old_tokens: tuple[OldToken, ...] = ()
     notes: tuple[str, ...] = ()
     level: str | None = None
-
-    def joined(
-        self, old_tokens: tuple[OldToken, ...], notes: tuple[str, ...], troubles: Iterable[str]
-    ) -> "Report":
-        """Return the report with old tokens, what else was done, and what else went wrong."""
-        all_of_it = [*((self.error,) if self.error else ()), *troubles]
-        error = "; ".join(dict.fromkeys(all_of_it)) or None
-        return self._replace(old_tokens=old_tokens, notes=notes, error=error)
+    failure: str | None = None
+    orphans: int = 0
+    hooks_left: int = 0
+    attempts_left: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys."""
@@ -103,7 +104,11 @@ class Report(NamedTuple):
                 for old in self.old_tokens
             ],
             "notes": list(self.notes),
+            "orphans": self.orphans,
+            "hooks_left": self.hooks_left,
+            "attempts_left": self.attempts_left,
             "level": self.level,
+            "failure": self.failure,
             "error": self.error,
         }
 
@@ -115,6 +120,7 @@ class Outcome(TypedDict, total=False):
     token: ServiceToken | None
     written: tuple[StoreReport, ...]
     error: str | None
+    failure: str | None
 
 
 def describe(
@@ -144,7 +150,16 @@ def describe(
         seconds_left=left.total_seconds() if left is not None else None,
         stores=tuple(stores.values()),
         error="; ".join(trouble for trouble in troubles if trouble) or None,
+        failure=outcome.get("failure") or _failure(seen, written),
+        orphans=len(seen.intents),
+        hooks_left=len(seen.hooks),
     )
+
+
+def _failure(seen: Survey, written: Iterable[StoreReport]) -> str | None:
+    if seen.silent:
+        return kind(seen.silent[0].error)
+    return "store-behind" if any(each.status is StoreState.BEHIND for each in written) else None
 
 
 def _store_report(answer: Reading | Silence, seen: Survey) -> StoreReport:

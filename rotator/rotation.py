@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
 from rotator.diagnosis import Diagnosis
-from rotator.errors import RotatorError, StoreError
+from rotator.errors import RotatorError, StoreError, kind
 from rotator.order import Order
 from rotator.policy import Need, Status, Verdict
 from rotator.report import Action, Outcome, Report, describe
@@ -83,7 +83,9 @@ class Rotation:
             if verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(seen, order):
                 return self._changed(seen, verdict, order)
         except RotatorError as error:
-            return self._report(seen, verdict, action=Action.FAILED, error=str(error))
+            return self._report(
+                seen, verdict, action=Action.FAILED, error=str(error), failure=kind(error)
+            )
         _tidy(seen.reachable)
         return self._idle(seen, verdict)
 
@@ -95,7 +97,7 @@ class Rotation:
             report = self._report(
                 done.seen, done.verdict, action=done.action, token=done.token, written=done.written
             )
-        return report.joined(done.old_tokens, done.notes, done.troubles)
+        return done.told_in(report)
 
     def _announced(self, seen: Survey, verdict: Verdict, order: Order) -> Verdict:
         """Say as well what a real run would do beside the token itself."""
@@ -123,7 +125,8 @@ class Rotation:
             return self._report(seen, verdict, action=Action.KEPT)
         # Patience with a token that is due is a plan; with one that is useless, a failure.
         error = None if verdict.status is Status.DUE else verdict.message
-        return self._report(seen, verdict, action=Action.SKIPPED, error=error)
+        failure = "too-young" if error else None
+        return self._report(seen, verdict, action=Action.SKIPPED, error=error, failure=failure)
 
     def _report(self, seen: Survey, verdict: Verdict, **outcome: Unpack[Outcome]) -> Report:
         return describe(self.name, seen, verdict, self._shared.clock(), **outcome)

@@ -9,6 +9,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from rotator import composition
+from rotator.board import Board
 from rotator.daemon import Daemon
 from rotator.fleet import WORKERS
 from rotator.recovery.ledger import Ledger
@@ -37,7 +38,7 @@ def serve(load: Callable[[], Settings], clock: Clock) -> None:
     scheduler = BackgroundScheduler(
         executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC
     )
-    daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform)
+    daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform, Board())
     with arriving_signals() as next_signal:
         daemon.start()
         while (number := next_signal(TICK)) not in STOP:

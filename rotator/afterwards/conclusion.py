@@ -17,8 +17,9 @@ from rotator.writing import note
 
 
 class Concluded(NamedTuple):
-    """What became of the old tokens, what else was done, and what went wrong."""
+    """What the stores show now, what became of old tokens, what else was done, and what failed."""
 
+    seen: Survey
     old_tokens: tuple[OldToken, ...] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
@@ -55,7 +56,7 @@ class Conclusion:
         seen, unwritten = note(seen, lambda reading: _with_hooks(reading.found.journal, failed))
         old_tokens = _held_back(seen, failures) if failures else self._retirement.carry_out(seen)
         gone = {old.token_id for old in old_tokens if old.state is OldState.REVOKED}
-        _, unnoted = note(seen, lambda reading: _without_owed(reading.found.journal, gone))
+        seen, unnoted = note(seen, lambda reading: _without_owed(reading.found.journal, gone))
         troubles += [failure.message for failure in failures] + unwritten + unnoted
         troubles += _old_troubles(old_tokens, told=bool(failures) and not order.revoke_old)
         if order.revoke_old and not old_tokens and not renewed:
@@ -65,7 +66,7 @@ class Conclusion:
             )
         ran = len(due) - len(failures)
         notes = (f"{ran} of its hooks worked now",) if ran and not renewed else ()
-        return Concluded(tuple(old_tokens), notes, tuple(troubles))
+        return Concluded(seen, tuple(old_tokens), notes, tuple(troubles))
 
     def _due_hooks(self, seen: Survey) -> tuple[str, ...]:
         """Return the hooks that are noted; all of them where one that is noted was replaced."""

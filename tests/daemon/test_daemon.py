@@ -6,6 +6,7 @@ from typing import Unpack
 
 import pytest
 
+from rotator.board import Board
 from rotator.daemon import Daemon
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.rotation import Rotation
@@ -27,7 +28,10 @@ class Watch:
         self.world = world
         self.scheduler = SteppedScheduler(world.clock)
         self.fleet: Sequence[Rotation] | Exception = [world.rotation(**settings)]
-        self.daemon = Daemon(self.scheduler, self._load, world.clock, lambda low, _high: low)
+        self.board = Board()
+        self.daemon = Daemon(
+            self.scheduler, self._load, world.clock, lambda low, _high: low, self.board
+        )
 
     def _load(self) -> Sequence[Rotation]:
         if isinstance(self.fleet, Exception):
@@ -178,3 +182,17 @@ def test_a_start_with_wrong_settings_fails(watch: Watch) -> None:
     watch.fleet = ConfigError("rotator.toml: …")
     with pytest.raises(ConfigError):
         watch.daemon.start()
+
+
+def test_every_look_is_on_the_board(watch: Watch) -> None:
+    world = watch.world
+    world.put(world.api.issue(days=3))
+    world.api.misbehave(*NO_ADMIN)
+    watch.start()
+    world.api.behave()
+    watch.scheduler.step(timedelta(minutes=1))
+    card = watch.board.cards()["luna-bot"]
+    assert card
+    assert [look.report.failure for look in card.history] == [None, "not-admin"]
+    assert card.last.next_at
+    assert timedelta() < card.last.next_at - world.clock() <= HOUR

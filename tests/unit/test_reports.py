@@ -84,7 +84,11 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
         ],
         "old_tokens": [],
         "notes": [],
+        "orphans": 0,
+        "hooks_left": 0,
+        "attempts_left": None,
         "level": None,
+        "failure": "store-unreachable",
         "error": "e://mute: no answer",
     }
 

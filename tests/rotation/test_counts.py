@@ -1,0 +1,89 @@
+"""What a report tells programs: the kind of a failure, and what is left to be done."""
+
+from datetime import timedelta
+
+import pytest
+
+from rotator.alarm import DAILY, raised
+from rotator.errors import StoreDeniedError, StoreUnreachableError
+from rotator.order import Order
+from rotator.report import Report
+from rotator.sandbox import Fault
+from tests.support.stores import Failing, MeddledStore, SharedStore
+from tests.support.world import World
+
+CALL_LOGIN = "POST /auth/login"
+CALL_MINT = "POST /auth/admin/service-tokens"
+CALL_EXCHANGE = "POST /auth/service-token/refresh"
+CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
+
+
+def run(world: World, **settings: object) -> Report:
+    return world.rotation(**settings).rotate(Order())  # type: ignore[arg-type] # of several kinds
+
+
+@pytest.mark.parametrize(
+    ("call", "fault", "kind"),
+    [
+        (CALL_LOGIN, Fault.status(401), "login-refused"),
+        (CALL_LOGIN, Fault.reset_before(), "api-unreachable"),
+        (CALL_MINT, Fault.status(403), "not-admin"),
+        (CALL_EXCHANGE, Fault.status(401), "verification"),
+    ],
+)
+def test_a_failure_at_the_api_has_a_kind(
+    world: World, old: str, call: str, fault: Fault, kind: str
+) -> None:
+    assert world.api.accepts(old)
+    world.api.misbehave(fault, call, times=None)
+    assert run(world, probe=False).failure == kind
+
+
+def test_a_failure_of_a_store_has_a_kind(world: World, old: str) -> None:
+    assert world.api.accepts(old)
+    denied = MeddledStore(world.store(), before_preflight=Failing(StoreDeniedError("no")))
+    assert world.rotation(denied).rotate(Order()).failure == "store-denied"
+    gone = StoreUnreachableError("away")
+    silent = MeddledStore(world.store(), before_read=Failing(gone))
+    assert world.rotation(silent).rotate(Order()).failure == "store-unreachable"
+
+
+def test_a_success_has_no_kind_of_failure_and_leaves_nothing(world: World, old: str) -> None:
+    assert world.api.accepts(old)
+    report = run(world, hooks=(("true",),))
+    assert (report.failure, report.orphans, report.hooks_left) == (None, 0, 0)
+
+
+def test_hooks_that_failed_are_counted_until_they_work(world: World, old: str) -> None:
+    assert world.api.accepts(old)
+    hooks = (("test", "-e", str(world.folder / "mended")), ("true",))
+    for _ in range(2):
+        report = run(world, hooks=hooks)
+        assert (report.failure, report.hooks_left) == ("unfinished", 1)
+    assert world.rotation(hooks=hooks).check(probe=False).hooks_left == 1
+    (world.folder / "mended").touch()
+    assert run(world, hooks=hooks).hooks_left == 0
+
+
+def test_an_old_token_that_cannot_be_revoked_is_an_orphan(world: World, old: str) -> None:
+    assert world.api.accepts(old)
+    world.api.misbehave(Fault.status(503), CALL_REVOKE, times=None)
+    assert run(world, retire=timedelta()).orphans == 1
+    world.api.behave()
+    assert run(world, retire=timedelta()).orphans == 0
+
+
+def test_a_mint_that_is_not_settled_is_an_orphan(world: World, old: str) -> None:
+    assert world.api.accepts(old)
+    lost = Failing(StoreUnreachableError("the answer was lost"), 1)
+    report = world.rotation(SharedStore(world.store(), before_write=lost)).rotate(Order())
+    assert report.orphans == 1
+    assert world.rotation().check(probe=False).orphans == 1
+
+
+def test_the_attempts_that_are_left_are_counted_where_a_renewal_failed(
+    world: World, old: str
+) -> None:
+    assert world.api.accepts(old)
+    world.api.misbehave(Fault.status(503), CALL_LOGIN, times=None)
+    assert raised(run(world), timedelta(days=7), DAILY).attempts_left == 3

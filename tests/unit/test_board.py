@@ -1,0 +1,70 @@
+from datetime import UTC, datetime, timedelta
+
+from rotator.board import Board, Look
+from rotator.policy import Status
+from rotator.report import Action, Report
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def look(hour: int, action: Action, failure: str | None = None, name: str = "luna") -> Look:
+    error = "it broke" if failure else None
+    report = Report(name, Status.DUE, "expiring", "…", action, error=error, failure=failure)
+    begun = NOON + timedelta(hours=hour)
+    return Look(report, begun, begun + timedelta(seconds=2))
+
+
+def test_a_board_knows_what_it_watches_before_anything_was_looked_at() -> None:
+    board = Board()
+    board.watch(["sol", "luna"])
+    assert board.cards() == {"sol": None, "luna": None}
+    board.post(look(0, Action.KEPT))
+    assert list(board.cards()) == ["sol", "luna"]
+    assert board.cards()["sol"] is None
+
+
+def test_a_card_keeps_the_last_success_and_the_last_rotation_through_failures() -> None:
+    board = Board()
+    board.watch(["luna"])
+    rotated, kept = look(1, Action.ROTATED), look(2, Action.KEPT)
+    failed = look(3, Action.FAILED, "api-unreachable")
+    for each in (rotated, kept, failed, failed):
+        board.post(each)
+    card = board.cards()["luna"]
+    assert card
+    assert card.last == failed
+    assert (card.rotated_at, card.succeeded_at) == (rotated.ended_at, kept.ended_at)
+    assert card.history == (failed, failed, rotated)
+    assert card.rotations == {"expiring": 1}
+    assert card.failures == {"api-unreachable": 2}
+
+
+def test_a_rotation_with_a_failed_hook_is_both() -> None:
+    board = Board()
+    board.watch(["luna"])
+    both = look(1, Action.ROTATED, "unfinished")
+    board.post(both)
+    card = board.cards()["luna"]
+    assert card
+    assert (card.rotated_at, card.succeeded_at) == (both.ended_at, None)
+    assert (card.rotations, card.failures) == ({"expiring": 1}, {"unfinished": 1})
+
+
+def test_the_history_is_short() -> None:
+    board = Board()
+    board.watch(["luna"])
+    for hour in range(100):
+        board.post(look(hour, Action.FAILED, "api-fault"))
+    card = board.cards()["luna"]
+    assert card
+    assert len(card.history) == 20
+    assert card.history[0] == card.last
+
+
+def test_a_token_that_left_the_config_is_forgotten() -> None:
+    board = Board()
+    board.watch(["luna", "sol"])
+    board.post(look(0, Action.KEPT))
+    board.watch(["sol"])
+    board.post(look(1, Action.KEPT))
+    assert board.cards() == {"sol": None}
