@@ -3,6 +3,7 @@
 import logging
 from typing import TextIO
 
+from rotator import audit
 from rotator.times import rfc3339, utc_now
 
 FORMATS = ("text", "json")
@@ -19,6 +20,8 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it retries is told when it fails
     if verbose:
         logging.getLogger("rotator").setLevel(logging.INFO)
+    # People read what a run came to; its single steps are for programs and for the records.
+    logging.getLogger(audit.LOGGER).setLevel(logging.INFO if form == "json" else logging.WARNING)
 
 
 def one_line(text: str) -> str:
@@ -40,6 +43,8 @@ class _JsonFormatter(logging.Formatter):
             "time": rfc3339(utc_now()),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **audit.current(),
+            **record.__dict__.get("audit", {}),
             "message": _message(record),
         }
         return json.dumps(line)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
+from rotator.audit import Event, told
 from rotator.errors import StoreError
 from rotator.journal import Intent, Journal, scope_digest
 from rotator.minting import Wish
@@ -36,7 +37,12 @@ class Record(NamedTuple):
         """Write the intent; raises `ConflictError` when somebody was faster, or a `StoreError`."""
         found = self.reading.found
         journal = found.journal.with_intent(self.intent)
-        version = self.reading.store.note(journal, expected=found.version)
+        store, intent = self.reading.store, self.intent
+        what = f"a mint, in the journal of {store.url}"
+        with told(
+            Event.INTENDED, what, store=store.url, intent=intent.run, token_id=intent.token_id
+        ):
+            version = store.note(journal, expected=found.version)
         return self._replace(reading=self.reading.noting(version, journal))
 
     def about(self, token_id: str) -> Record:
@@ -54,8 +60,10 @@ class Record(NamedTuple):
         What cannot be written now stays; the next run then finds that nothing is left to settle.
         """
         journal = self.reading.found.journal.without_intents({self.intent.run})
-        with suppress(StoreError):
-            self.reading.store.note(journal, expected=self.reading.found.version)
+        store = self.reading.store
+        what = f"the end of a mint, in the journal of {store.url}"
+        with suppress(StoreError), told(Event.NOTED, what, store=store.url, intent=self.intent.run):
+            store.note(journal, expected=self.reading.found.version)
 
     def keep(self) -> bool:
         """Make sure that the next run finds the intent, whatever others have written since."""

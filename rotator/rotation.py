@@ -15,6 +15,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
+from rotator import audit
+from rotator.audit import Event
 from rotator.diagnosis import Diagnosis
 from rotator.errors import RotatorError, StoreError, kind
 from rotator.order import Order
@@ -55,9 +57,10 @@ class Rotation:
     def hooks(self) -> Hooks:
         """What is run, and who is told, when the token was renewed or could not be."""
         from rotator.afterwards.hooks import Hooks  # noqa: PLC0415 - a look at a store needs none of it
+        from rotator.afterwards.workloads import Restarts  # noqa: PLC0415 - (the same)
 
-        token = self._settings
-        return Hooks(token.hooks, token.notify, token.hook_timeout, self._shared.environ)
+        token, environ = self._settings, self._shared.environ
+        return Hooks(token.hooks, token.notify, token.hook_timeout, environ, Restarts(token))
 
     @cached_property
     def _change(self) -> Change:
@@ -75,8 +78,15 @@ class Rotation:
 
     def rotate(self, order: Order) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
+        with audit.run(self.name):
+            report = self._rotated(order)
+            _tell_end(report)
+        return report
+
+    def _rotated(self, order: Order) -> Report:
         seen = survey(self._stores, self._shared.clock())
         verdict = self._diagnosis.of(seen, order)
+        _tell_decision(seen, verdict)
         try:
             if order.dry_run:
                 return self._rehearsed(seen, self._announced(seen, verdict, order))
@@ -135,6 +145,30 @@ class Rotation:
 def _preflight(readings: Iterable[Reading]) -> None:
     for reading in readings:
         reading.store.preflight()
+
+
+def _tell_decision(seen: Survey, verdict: Verdict) -> None:
+    audit.tell(
+        Event.DECIDED,
+        verdict.message,
+        status=verdict.status,
+        reason=verdict.reason,
+        need=verdict.need,
+        token_id=seen.current.name if seen.current else None,
+    )
+
+
+def _tell_end(report: Report) -> None:
+    audit.tell(
+        Event.FINISHED,
+        report.error or report.message,
+        outcome=report.failure or audit.DONE,
+        action=report.action,
+        status=report.status,
+        reason=report.reason,
+        token_id=report.token_id,
+        previous_token_id=report.previous_token_id,
+    )
 
 
 def _tidy(readings: Iterable[Reading]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from rotator.audit import Event, told
 from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.journal import Journal
 from rotator.report import StoreReport, StoreState
@@ -75,7 +76,8 @@ def _noted(reading: Reading, change: Callable[[Reading], Journal]) -> Reading:
     while (journal := change(now)) != now.found.journal:
         attempts += 1
         try:
-            return now.noting(now.store.note(journal, expected=now.found.version), journal)
+            with told(Event.NOTED, f"the journal in {now.store.url}", store=now.store.url):
+                return now.noting(now.store.note(journal, expected=now.found.version), journal)
         except ConflictError:
             again = look(now.store)
             if isinstance(again, Silence):
@@ -97,7 +99,9 @@ def _spread_to(reading: Reading, token: ServiceToken, journal: Journal) -> Store
 
 
 def _write(reading: Reading, token: ServiceToken, journal: Journal) -> None:
-    reading.store.write(token.secret, journal, expected=reading.found.version)
+    url = reading.store.url
+    with told(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
+        reading.store.write(token.secret, journal, expected=reading.found.version)
 
 
 def _shows(store: SecretStore, token: ServiceToken, failure: StoreError) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from rotator import audit
 from rotator.afterwards.hooks import Failure, Hooks, Occasion
 from rotator.afterwards.retirement import OldState, OldToken, Retirement
 from rotator.journal import Journal
@@ -53,6 +54,7 @@ class Conclusion:
         due = self._due_hooks(seen)
         failures = self._hooks.run(due, self._occasion(seen)) if due else []
         failed = tuple(failure.hook_id for failure in failures)
+        _tell_hooks(due, failures)
         seen, unwritten = note(seen, lambda reading: _with_hooks(reading.found.journal, failed))
         old_tokens = _held_back(seen, failures) if failures else self._retirement.carry_out(seen)
         gone = {old.token_id for old in old_tokens if old.state is OldState.REVOKED}
@@ -77,7 +79,15 @@ class Conclusion:
         stores = tuple(r.store.url for r in seen.reachable if r.holds(token))
         if token is None:
             return Occasion(self._name, None, None, stores)
-        return Occasion(self._name, token.token_id, token.expires_at, stores)
+        return Occasion(self._name, token.token_id, token.expires_at, stores, token.name)
+
+
+def _tell_hooks(due: Sequence[str], failures: Sequence[Failure]) -> None:
+    messages = {failure.hook_id: failure.message for failure in failures}
+    for hook_id in due:
+        outcome = "failed" if hook_id in messages else audit.DONE
+        message = messages.get(hook_id, f"the hook {hook_id} worked")
+        audit.tell(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
 def _with_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:

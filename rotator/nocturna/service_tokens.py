@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from rotator.audit import Event, told
 from rotator.errors import (
     ApiFaultError,
     ApiUnreachableError,
@@ -72,6 +73,12 @@ class ServiceTokens:
             if validity % ONE_DAY or not ONE_DAY <= validity <= LONGEST_VALIDITY:
                 raise ValueError("validity is a whole number of days from 1 to 365")
             wish["days"] = validity.days
+        with told(Event.MINTED, "a token, at the API", scope=scope) as fields:
+            minted = self._minted(wish)
+            fields["token_id"] = minted.token_id
+        return minted
+
+    def _minted(self, wish: dict[str, object]) -> Minted:
         answer = self._admin.send(MINT, json=wish)
         body = answer.body if isinstance(answer.body, dict) else {}
         secret, token_id = body.get("service_token"), body.get("token_id")
@@ -134,10 +141,13 @@ class ServiceTokens:
         Raises `NotFoundError` when it lists the token and yet does not find it: a proxy, say, may
         not know the path.
         """
-        try:
-            self.revoke(token_id)
-        except NotFoundError:
-            if any(row.token_id == token_id for row in self.list_tokens()):
-                raise
-            return False
-        return True
+        what = f"the token {token_id}, at the API"
+        with told(Event.REVOKED, what, token_id=token_id) as fields:
+            try:
+                self.revoke(token_id)
+            except NotFoundError:
+                if any(row.token_id == token_id for row in self.list_tokens()):
+                    raise
+                fields["outcome"] = "gone"
+                return False
+            return True

@@ -109,8 +109,9 @@ def test_what_is_finished_later_counts_as_a_change(rotator: Runner, api: Sandbox
 def test_failures_are_logged_as_json_where_that_is_asked_for(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=3))
     api.misbehave(Fault.status(403), MINT)
-    (entry,) = rotator("rotate", "--log-format", "json").err.splitlines()
+    *trail, entry = rotator("rotate", "--log-format", "json").err.splitlines()
     assert (json.loads(entry)["level"], "default: mint" in entry) == ("error", True)
+    assert {json.loads(line)["logger"] for line in trail} == {"rotator.audit"}
 
 
 def test_old_tokens_stand_in_the_json(rotator: Runner, api: Sandbox) -> None:

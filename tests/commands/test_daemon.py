@@ -73,7 +73,7 @@ def test_a_failed_run_is_told_with_the_time_of_the_next(rotator: Runner, api: Sa
     rotator.write_env(api.issue(days=3))
     api.misbehave(Fault.status(403), "POST /auth/admin/service-tokens", times=None)
     with rotator.started("daemon", "--log-format", "json") as running:
-        line = json.loads(running.wait_for("not an admin"))
+        line = json.loads(running.wait_for("next look at"))
         assert running.stop() == 0
     assert line["level"] == "error"
     assert line["message"].startswith("default: ")
