@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class Runner:
         try:
             yield running
         finally:
-            running.process.kill()
+            running.kill()
             self._keep(arguments, running)
 
     def __call__(self, *arguments: str, **changes: str) -> Result:
@@ -142,6 +142,17 @@ class Running:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(30)
+
+    def kill(self) -> None:
+        """Kill it together with its children, which would keep its pipes open for ever."""
+        if self.process.poll() is not None:
+            return
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        self.process.kill()
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
 
     def take_out(self) -> str:
         """Return what stands on stdout, which then is no output of a kind to search for secrets."""
