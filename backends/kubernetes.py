@@ -15,10 +15,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from backends._kubernetes.address import Address
+from backends._kubernetes.answers import Answer, failure
 from backends._kubernetes.api import Api
-from backends._kubernetes.failures import Answer, failure, immutable, translated
+from backends._kubernetes.connection import Connection
+from backends._kubernetes.failures import translated
 from backends._kubernetes.kubeconfig import SERVICE_ACCOUNT
-from backends._kubernetes.secret import NOTHING, Seen, patch_of, secret_of, seen_in
+from backends._kubernetes.secret import (
+    NOTHING,
+    Seen,
+    immutable,
+    patch_of,
+    secret_of,
+    seen_in,
+    subject_of,
+)
 from rotator.errors import ConflictError
 from rotator.journal import Journal
 from rotator.store import Absent, Entry, StoreUrl
@@ -52,7 +62,8 @@ class KubernetesStore:
     ) -> None:
         self._address = address
         self._url = address.canonical
-        self._api = Api(address, environment, service_account, sleep)
+        connection = Connection(address.context, environment, service_account, sleep)
+        self._api = Api(address, connection)
 
     def __repr__(self) -> str:
         return f"KubernetesStore({self._url!r})"
@@ -98,7 +109,7 @@ class KubernetesStore:
             return seen_in(answer.body, self._address)
         if answer.reason == "NotFound" and self._address.create:
             return NOTHING
-        raise failure(answer, "get", self._address, self._api.nobody)
+        raise failure(answer, subject_of(self._address, "get"), self._api.nobody)
 
     def _change(self, secret: str | None, journal: str, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
@@ -135,7 +146,7 @@ class KubernetesStore:
             return seen_in(answer.body, self._address)
         if _overtaken(answer, verb):
             return None
-        raise failure(answer, verb, self._address, self._api.nobody)
+        raise failure(answer, subject_of(self._address, verb), self._api.nobody)
 
 
 def _overtaken(answer: Answer, verb: str) -> bool:

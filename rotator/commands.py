@@ -34,6 +34,7 @@ def rotate(
     """Renew the tokens that need it."""
     composition.require_login(settings.api)
     composition.require_notices(settings)
+    composition.require_restarts(settings)
     rotations = composition.rotations(settings, names, utc_now, Ledger())
     with stop_requests() as stopped, output.ProgressBar(len(rotations), sys.stderr) as bar:
         found = fleet.run(

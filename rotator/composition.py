@@ -99,6 +99,15 @@ def require_notices(settings: Settings) -> None:
         require(wanted[0].origin)
 
 
+def require_restarts(settings: Settings) -> None:
+    """Raise `ConfigError` when workloads are to be restarted that nothing could restart."""
+    if wanted := [token for token in settings.tokens if token.restart]:
+        from rotator.afterwards.workloads import Restarts  # noqa: PLC0415 - few have restarts
+
+        for token in wanted:
+            Restarts(token).require()
+
+
 def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.admin import AdminSession, Credentials  # noqa: PLC0415

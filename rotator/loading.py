@@ -16,6 +16,7 @@ from rotator.store import SecretStore, StoreUrl
 OpenStore = Callable[[StoreUrl], SecretStore]
 _OURS = "nocturna-rotator"
 _BACKENDS = "backends"
+_STORES = "rotator.backends"
 
 
 def load(point: EntryPoint) -> OpenStore:
@@ -52,11 +53,12 @@ def _opening_broken(why: str) -> OpenStore:
 
 def _why(point: EntryPoint, error: BaseException, failed: str) -> str:
     owner = _owner(point)
+    served = f"{point.name}: stores" if point.group == _STORES else "restarts"
     missing = error.name if isinstance(error, ImportError) else None
     extra = point.value.partition("[")[2].rstrip("] ")  # `point.extras` splits names with dashes
     if extra and isinstance(error, ModuleNotFoundError) and _is_foreign(missing, point):
         return (
-            f"{point.name}: stores need the module {missing}, which is not installed:"
+            f"{served} need the module {missing}, which is not installed:"
             f" pip install '{owner}[{extra}]'"
         )
     if others := _others() if owner == _OURS else "":
@@ -66,7 +68,7 @@ def _why(point: EntryPoint, error: BaseException, failed: str) -> str:
         )
     kind = f"{type(error).__name__}: {missing}" if missing else type(error).__name__
     return (
-        f"the package {owner}, which serves {point.name}: stores, cannot {failed} ({kind}): update,"
+        f"the package {owner}, which serves {served}, cannot {failed} ({kind}): update,"
         " repair or uninstall it"
     )
 

@@ -33,6 +33,7 @@ def serve(load: Callable[[], Settings], clock: Clock) -> None:
         settings = load()
         composition.require_login(settings.api)
         composition.require_notices(settings)
+        composition.require_restarts(settings)
         return composition.rotations(settings, (), clock, ledger)
 
     scheduler = BackgroundScheduler(

@@ -70,7 +70,8 @@ class TokenSettings(NamedTuple):
     `scope` None keeps the current token's scope. `retire` is how long the old token stays valid
     after a rotation, None until it expires. `rotation_timeout` is the longest that one rotation may
     take: the record of another run that is older is that of a dead one. `hooks` are commands, as
-    lists of arguments, each of which may run for `hook_timeout`; `notify` are URLs for apprise.
+    lists of arguments, each of which may run for `hook_timeout`; `restart` are workloads, as
+    `[NAMESPACE/]KIND/NAME`, each of which has the same time; `notify` are URLs for apprise.
     `origin` names the place that configured the token.
     """
 
@@ -86,6 +87,7 @@ class TokenSettings(NamedTuple):
     hooks: tuple[tuple[str, ...], ...] = ()
     hook_timeout: timedelta = HOOK_TIMEOUT
     notify: tuple[Secret, ...] = ()
+    restart: tuple[str, ...] = ()
 
 
 class Settings(NamedTuple):

@@ -79,11 +79,16 @@ class Address:
         return f"kubernetes://{self.namespace}/{self.name}{query}#{self.key}"
 
 
+def is_namespace(text: str) -> bool:
+    """Tell whether a namespace can have this name."""
+    return bool(_NAMESPACE.fullmatch(text))
+
+
 def _place(location: str) -> tuple[str, str]:
     namespace, _, name = location.removeprefix("//").partition("/")
     if not location.startswith("//") or not namespace or not name:
         raise ConfigError(f"a kubernetes: store needs a namespace and a Secret: write {_EXAMPLE}")
-    if not _NAMESPACE.fullmatch(namespace):
+    if not is_namespace(namespace):
         raise ConfigError(
             f"{_shown(namespace)} is no name of a namespace (up to 63 small letters, digits and -):"
             f" write {_EXAMPLE}"

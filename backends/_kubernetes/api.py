@@ -3,131 +3,35 @@
 https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/secret-v1/
 """
 
-import json
-import time
-from collections.abc import Callable, Mapping
-from http import HTTPStatus
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from backends._kubernetes.address import Address
-from backends._kubernetes.failures import Answer, OddAnswerError
-from backends._kubernetes.login import Login, log_in
-from backends._kubernetes.secret import MANAGER
-
-_REPEATS = 2
-_LONGEST_WAIT = 5  # seconds
-_LONGEST_ANSWER = 4 * 2**20  # bytes; a Secret has 1 MiB, as base64, and managed fields
-_DEADLINE = 60.0  # seconds for one answer, however slowly it drips
+from backends._kubernetes.answers import Answer
+from backends._kubernetes.connection import Connection
 
 
 class Api:
-    """One Secret at its API server; raises `httpx2.HTTPError`, `NoAccessError`, `OddAnswerError`.
+    """One Secret at its API server; raises what a `Connection` does."""
 
-    Each request has a connection of its own: they are few, and far between.
-    """
-
-    def __init__(
-        self,
-        address: Address,
-        environment: Mapping[str, str],
-        service_account: Path,
-        sleep: Callable[[float], object],
-    ) -> None:
-        self._context = address.context
-        self._environment = environment
-        self._service_account = service_account
-        self._sleep = sleep
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._connection = connection
         self._folder = f"api/v1/namespaces/{address.namespace}/secrets"
         self._file = f"{self._folder}/{address.name}"
-        self._login: Login | None = None
 
     @property
     def nobody(self) -> str | None:
         """Where the user is described, if it has no credentials."""
-        access = self._login.access if self._login else None
-        return access.origin if access and access.is_anonymous else None
+        return self._connection.nobody
 
     def get(self) -> Answer:
         """Look at the Secret."""
-        return self._ask("GET", self._file)
+        return self._connection.ask("GET", self._file)
 
     def patch(self, change: Mapping[str, Any], *, dry_run: bool = False) -> Answer:
         """Apply a merge patch to the Secret, or have the server only say whether it would."""
-        return self._ask("PATCH", self._file, change, dry_run=dry_run)
+        return self._connection.ask("PATCH", self._file, change, dry_run=dry_run)
 
     def create(self, secret: Mapping[str, Any], *, dry_run: bool = False) -> Answer:
         """Create the Secret, or have the server only say whether it would."""
-        return self._ask("POST", self._folder, secret, dry_run=dry_run)
-
-    def _ask(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        *,
-        dry_run: bool = False,
-    ) -> Answer:
-        """Ask, and ask again where that is safe: a read, what was not let in, what was too much."""
-        import httpx2  # noqa: PLC0415 - loaded where it is used
-
-        reading, refused = body is None, False
-        for left in reversed(range(_REPEATS + 1)):
-            try:
-                answer, wait = self._ask_once(method, path, body, dry_run=dry_run)
-            except (httpx2.NetworkError, httpx2.RemoteProtocolError):
-                if not reading or not left:
-                    raise
-                continue
-            if answer.status == HTTPStatus.UNAUTHORIZED and not refused:
-                refused, self._login = True, None
-            elif answer.status == HTTPStatus.TOO_MANY_REQUESTS or (
-                reading and answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            ):
-                if left:
-                    self._sleep(wait)
-            else:
-                break
-        return answer
-
-    def _ask_once(
-        self, method: str, path: str, body: Mapping[str, Any] | None, *, dry_run: bool
-    ) -> tuple[Answer, float]:
-        self._login = self._login or log_in(self._environment, self._context, self._service_account)
-        request: dict[str, Any] = {}
-        if body is not None:
-            kind = "merge-patch+json" if method == "PATCH" else "json"
-            request = {
-                "content": json.dumps(body).encode(),
-                "headers": {"Content-Type": f"application/{kind}"},
-                "params": {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})},
-            }
-        if name := self._login.access.cluster.get("tls-server-name"):
-            request["extensions"] = {"sni_hostname": str(name)}
-        with (
-            self._login.client() as client,
-            client.stream(method, path, **request) as response,
-        ):
-            return Answer(response.status_code, _object(response)), _wait(response)
-
-
-def _object(response: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK is not loaded here
-    content, deadline = bytearray(), time.monotonic() + _DEADLINE
-    for chunk in response.iter_bytes():
-        content += chunk
-        if len(content) > _LONGEST_ANSWER or time.monotonic() > deadline:
-            raise OddAnswerError
-    try:
-        body = json.loads(content)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        if response.is_success:
-            raise OddAnswerError
-        return {}
-    return body
-
-
-def _wait(response: Any) -> float:  # noqa: ANN401 - (the same)
-    asked = response.headers.get("Retry-After", "")
-    return float(min(int(asked), _LONGEST_WAIT)) if asked.isdecimal() else 0.0
+        return self._connection.ask("POST", self._folder, secret, dry_run=dry_run)

@@ -1,63 +1,19 @@
-"""From what went wrong to what a user can do about it: one line, and never the server's own words.
-
-Status codes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
-"""
+"""From what was no answer at all to what a user can do about it, in one line."""
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from backends._kubernetes.address import Address
+from backends._kubernetes.answers import ODD, OddAnswerError
 from backends._kubernetes.kubeconfig import NoAccessError
-from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
+from rotator.errors import StoreError, StoreUnreachableError
 
 if TYPE_CHECKING:
     import httpx2
-
-# The only words of a server that are repeated: names that cannot hold a token.
-_ACCOUNT = re.compile(
-    r'User "(system:(?:anonymous|serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,63}))"'
-)
-_WEBHOOK = re.compile(r'admission webhook "([a-z0-9.-]{1,100})" denied')
-
-_TOO_LARGE = (
-    "the Secret has become too large (1 MiB, its annotations 256 KiB): remove what is not needed"
-    " from it"
-)
-_ODD = (
-    "what answers is no Kubernetes API server, or a proxy before it: check `server` of the"
-    " kubeconfig"
-)
-
-
-class OddAnswerError(Exception):
-    """An answer that no API server gives."""
-
-
-class Answer(NamedTuple):
-    """What the API server answered: an object, or a Status that says why not."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    def __repr__(self) -> str:
-        return f"Answer({self.status}, …)"
-
-    @property
-    def reason(self) -> str:
-        """The machine-readable reason of a Status, such as NotFound."""
-        return str(self.body.get("reason", "")) if self.body.get("kind") == "Status" else ""
-
-    @property
-    def message(self) -> str:
-        """The sentence of a Status, which must not be repeated."""
-        return str(self.body.get("message", "")) if self.body.get("kind") == "Status" else ""
 
 
 @contextmanager
@@ -70,107 +26,9 @@ def translated(url: str) -> Iterator[None]:
     except NoAccessError as error:
         raise StoreUnreachableError(f"{url}: {error}") from None
     except OddAnswerError:
-        raise StoreUnreachableError(f"{url}: {_ODD}") from None
+        raise StoreUnreachableError(f"{url}: {ODD}") from None
     except httpx2.HTTPError as error:
         raise _unreachable(url, error) from None
-
-
-def failure(answer: Answer, verb: str, address: Address, nobody: str | None) -> StoreError:
-    """Return the error for an answer to `verb` (get, patch, create) that is no success.
-
-    `nobody` says where the user is described, if it has no credentials.
-    """
-    status = answer.status
-    kind: type[StoreError] = StoreUnreachableError
-    if status == HTTPStatus.UNAUTHORIZED or _account(answer) == "system:anonymous":
-        kind, text = StoreDeniedError, _unknown(status, nobody)
-    elif status == HTTPStatus.FORBIDDEN:
-        kind, text = StoreDeniedError, _forbidden(answer, verb, address)
-    elif answer.reason == "NotFound":
-        text = _missing(verb, address)
-    elif (
-        status in (HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS)
-        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    ):
-        text = f"the API server answered {status}: try again when it has recovered"
-    elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "Too long" in answer.message:
-        kind, text = StoreError, _TOO_LARGE
-    elif status in (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
-        kind, text = StoreError, f"the change was refused ({status}){_by(answer)}"
-    else:
-        text = _ODD
-    return kind(f"{address.canonical}: {text}")
-
-
-def immutable(url: str) -> StoreError:
-    """Return the error for a Secret that nobody can change."""
-    return StoreError(
-        f"{url}: this Secret is immutable and cannot take a new token: delete it, and create it"
-        " again without `immutable: true`"
-    )
-
-
-def _account(answer: Answer) -> str | None:
-    match = _ACCOUNT.search(answer.message) if answer.status == HTTPStatus.FORBIDDEN else None
-    return match[1] if match else None
-
-
-def _unknown(status: int, nobody: str | None) -> str:
-    if nobody:
-        return (
-            f"the API server wants credentials ({status}), and the user in {nobody} has none: give"
-            " it a token, a certificate or an exec plugin"
-        )
-    return (
-        f"the API server does not accept these credentials ({status}): renew the token or"
-        " certificate of this user, or log in again"
-    )
-
-
-def _forbidden(answer: Answer, verb: str, address: Address) -> str:
-    message = answer.message
-    if "cannot" in message and "resource" in message:
-        account = _account(answer)
-        who = f" {account}" if account else ""
-        what = "secrets" if verb == "create" else f'secrets "{address.name}"'
-        return (
-            f"user{who} may not {verb} {what} in the namespace {address.namespace}:"
-            f" {_remedy(verb, address)}"
-        )
-    if "is being terminated" in message:
-        return f"the namespace {address.namespace} is being deleted: create it again"
-    if "exceeded quota" in message:
-        return f"the quota of the namespace {address.namespace} is exceeded: raise it"
-    return f"the cluster forbids to {verb} this Secret (403){_by(answer)}"
-
-
-def _remedy(verb: str, address: Address) -> str:
-    """Return which Role is needed: for all of a rotation, unless only to look was tried."""
-    verbs = "get" if verb == "get" else "get, patch"
-    role = f"a Role with resources: [secrets], verbs: [{verbs}] and resourceNames: [{address.name}]"
-    if verb == "get":
-        return f"grant it {role}"
-    if verb == "patch":
-        return f"rotate needs get and patch: grant it {role}"
-    return (
-        f"rotate needs get, patch and create: grant it {role}, and another rule with"
-        " resources: [secrets], verbs: [create]"
-    )
-
-
-def _by(answer: Answer) -> str:
-    webhook = _WEBHOOK.search(answer.message)
-    who = f" by the admission webhook {webhook[1]}" if webhook else ""
-    return f"{who}: try it with kubectl edit secret, and ask who runs the cluster's admission rules"
-
-
-def _missing(verb: str, address: Address) -> str:
-    if verb == "create":
-        return f"there is no namespace {address.namespace}: create it"
-    return (
-        f"there is no Secret {address.name} in the namespace {address.namespace}, or no such"
-        f" namespace: create it, or let the rotator create the Secret with '{address.creating}'"
-    )
 
 
 def _unreachable(url: str, error: httpx2.HTTPError) -> StoreError:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+_NAMESPACE = "default"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _SECTIONS = {"clusters": "cluster", "contexts": "context", "users": "user"}
 _FILES = {
@@ -36,11 +37,15 @@ class NoAccessError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The entries `cluster` and `user` of a kubeconfig, with absolute paths, and their origin."""
+    """The entries `cluster` and `user` of a kubeconfig, with absolute paths, and their origin.
+
+    `namespace` is the one that kubectl would take, as it stands there.
+    """
 
     cluster: Mapping[str, Any]
     user: Mapping[str, Any] = field(repr=False)
     origin: str
+    namespace: str = _NAMESPACE
 
     @property
     def server(self) -> str:
@@ -86,7 +91,15 @@ def _of_pod(environment: Mapping[str, str], folder: Path) -> Access:
         },
         user={"tokenFile": str(folder / "token")},
         origin="the pod's service account",
+        namespace=_of_pods(folder / "namespace"),
     )
+
+
+def _of_pods(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace").strip()
+    except OSError:
+        return _NAMESPACE  # as kubectl has it
 
 
 def _of_files(paths: list[Path], context: str | None) -> Access:
@@ -114,7 +127,8 @@ def _of_files(paths: list[Path], context: str | None) -> Access:
     chosen = _named(merged, "contexts", current, shown)
     cluster = _named(merged, "clusters", chosen.get("cluster"), shown)
     user = _named(merged, "users", chosen.get("user"), shown) if chosen.get("user") else {}
-    return Access(cluster, user, f"the kubeconfig {shown}")
+    namespace = str(chosen.get("namespace") or _NAMESPACE)
+    return Access(cluster, user, f"the kubeconfig {shown}", namespace)
 
 
 def _load(path: Path) -> dict[str, Any]:

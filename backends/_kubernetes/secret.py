@@ -5,9 +5,9 @@ import hashlib
 from typing import Any, NamedTuple
 
 from backends._kubernetes.address import Address
-from backends._kubernetes.failures import OddAnswerError
-
-MANAGER = "nocturna-rotator"
+from backends._kubernetes.answers import OddAnswerError, Subject
+from backends._kubernetes.connection import MANAGER
+from rotator.errors import StoreError
 
 
 class Seen(NamedTuple):
@@ -92,3 +92,41 @@ def _data(address: Address, value: str | None) -> dict[str, Any]:
     if value is None:
         return {}
     return {"data": {address.key: base64.b64encode(value.encode()).decode()}}
+
+
+def subject_of(address: Address, verb: str) -> Subject:
+    """Return what messages say of a Secret that was to be got, patched or created."""
+    objects = "secrets" if verb == "create" else f'secrets "{address.name}"'
+    remedy, missing = _remedy(address, verb), _missing(address, verb)
+    return Subject(address.canonical, "Secret", address.namespace, verb, objects, remedy, missing)
+
+
+def immutable(url: str) -> StoreError:
+    """Return the error for a Secret that nobody can change."""
+    return StoreError(
+        f"{url}: this Secret is immutable and cannot take a new token: delete it, and create it"
+        " again without `immutable: true`"
+    )
+
+
+def _remedy(address: Address, verb: str) -> str:
+    """Return which Role is needed: for all of a rotation, unless only to look was tried."""
+    verbs = "get" if verb == "get" else "get, patch"
+    role = f"a Role with resources: [secrets], verbs: [{verbs}] and resourceNames: [{address.name}]"
+    if verb == "get":
+        return f"grant it {role}"
+    if verb == "patch":
+        return f"rotate needs get and patch: grant it {role}"
+    return (
+        f"rotate needs get, patch and create: grant it {role}, and another rule with"
+        " resources: [secrets], verbs: [create]"
+    )
+
+
+def _missing(address: Address, verb: str) -> str:
+    if verb == "create":
+        return f"there is no namespace {address.namespace}: create it"
+    return (
+        f"there is no Secret {address.name} in the namespace {address.namespace}, or no such"
+        f" namespace: create it, or let the rotator create the Secret with '{address.creating}'"
+    )

@@ -1,4 +1,4 @@
-"""What happens after a rotation: commands are run and notices sent, which never see the token."""
+"""What happens after a rotation: commands, restarts and notices, none of which sees the token."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.afterwards import notify, processes
 from rotator.afterwards.notify import Kind
 from rotator.logs import one_line
 from rotator.settings import Secret
 from rotator.times import minute, rfc3339
+
+if TYPE_CHECKING:
+    from rotator.afterwards.workloads import Restarts
 
 _log = logging.getLogger(__name__)
 _TOKEN = re.compile(r"eyJ[\w.-]+")  # a cut one, too
@@ -27,13 +30,20 @@ _NOT_FOR_HOOKS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")
 class Occasion(NamedTuple):
     """What a hook is told; never the token.
 
-    `expires_at` is aware UTC, None when the token is eternal; `stores` are URLs.
+    `expires_at` is aware UTC, None when the token is eternal; `stores` are the URLs of those that
+    hold it. `known_as` is the token's id, or a fingerprint where it has none.
     """
 
     name: str
     token_id: str | None
     expires_at: datetime | None
     stores: tuple[str, ...]
+    known_as: str = "none"
+
+    @property
+    def state(self) -> str:
+        """A word that changes with the token, and when a store gets it that was away."""
+        return f"{self.known_as}/{_id(' '.join(sorted(self.stores)))}"
 
 
 class Failure(NamedTuple):
@@ -44,7 +54,7 @@ class Failure(NamedTuple):
 
 
 class Hooks:
-    """The commands and notify URLs of one token; each command may take `timeout`.
+    """The commands, restarts and notify URLs of one token; each of the first two has `timeout`.
 
     Commands get `environ` without the admin's credentials, notify URLs and tokens, and with
     `ROTATOR_NAME`, `ROTATOR_TOKEN_ID`, `ROTATOR_EXPIRES_AT` (RFC 3339; empty when eternal) and
@@ -57,8 +67,10 @@ class Hooks:
         notify: Sequence[Secret],
         timeout: timedelta,
         environ: Mapping[str, str],
+        restarts: Restarts | None = None,
     ) -> None:
         self._commands = commands
+        self._restarts = restarts
         self._urls = notify
         self._timeout = timeout
         self._environ = {
@@ -69,8 +81,9 @@ class Hooks:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """One for each command and then for each URL: 8 hex digits, the same in every run."""
-        return tuple(each for each, _ in (*self._commands_by_id(), *self._urls_by_id()))
+        """One for each command, restart and URL: 8 hex digits, the same in every run."""
+        hooks = (*self._commands_by_id(), *self._workloads_by_id(), *self._urls_by_id())
+        return tuple(each for each, _ in hooks)
 
     @property
     def notice_ids(self) -> tuple[str, ...]:
@@ -78,12 +91,21 @@ class Hooks:
         return tuple(each for each, _ in self._urls_by_id())
 
     def run(self, ids: Collection[str], occasion: Occasion) -> list[Failure]:
-        """Run those of these ids, in order, whether or not others fail; pass over unknown ids."""
+        """Run those of these ids, in order, whether or not others fail; pass over unknown ids.
+
+        Restarts come after the commands, which may prepare what new pods need, and notices at the
+        end of it all.
+        """
         failures = []
         for hook_id, command in self._commands_by_id():
             message = self._failed(command, occasion) if hook_id in ids else None
             if message:
                 failures.append(Failure(hook_id, message))
+        for hook_id, workload in self._workloads_by_id():
+            if hook_id in ids and self._restarts:
+                message = self._restarts.failed(workload, occasion.state, self._timeout)
+                if message:
+                    failures.append(Failure(hook_id, f"{message}; {_AGAIN}"))
         wanted = [(hook_id, url) for hook_id, url in self._urls_by_id() if hook_id in ids]
         answers = notify.send([url for _, url in wanted], _notice(occasion), self._environ)
         for (hook_id, _), fault in zip(wanted, answers, strict=True):
@@ -101,6 +123,10 @@ class Hooks:
         import json  # noqa: PLC0415 - most runs rotate nothing
 
         return [(_id(json.dumps(list(command))), command) for command in self._commands]
+
+    def _workloads_by_id(self) -> list[tuple[str, str]]:
+        workloads = self._restarts.workloads if self._restarts else ()
+        return [(_id(f"restart {workload}"), workload) for workload in workloads]
 
     def _urls_by_id(self) -> list[tuple[str, Secret]]:
         return [(_id(url.get()), url) for url in self._urls]

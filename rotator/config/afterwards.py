@@ -1,12 +1,12 @@
-"""The keys about what happens after a rotation: hooks and notices.
+"""The keys about what happens after a rotation: hooks, restarts and notices.
 
-No message shows what was found in them: arguments may, and notify URLs do, hold credentials.
+No message shows what was found in hooks and URLs: arguments may, and URLs do, hold credentials.
 """
 
 import re
 from pathlib import Path
 
-from rotator.config.section import Section
+from rotator.config.section import Section, shown
 from rotator.errors import ConfigError
 from rotator.settings import Secret
 
@@ -16,6 +16,15 @@ _HOOKS = (
 )
 _URLS = 'a list of apprise URLs such as ["slack://…", "mailto://…"]'
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_WORKLOADS = (
+    "a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or"
+    ' daemonset, such as ["deployment/luna-bot", "bots/statefulset/sol-bot"]'
+)
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_WORKLOAD = re.compile(
+    r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?(deployment|statefulset|daemonset)/(?=.{1,253}\Z)"
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+)
 
 
 def read_hooks(section: Section, folder: Path) -> tuple[tuple[str, ...], ...]:
@@ -45,6 +54,21 @@ def read_notify(section: Section) -> tuple[Secret, ...]:
                 f"{place}: found a text that is no URL as URL {number}, expected {_URLS}"
             )
     return tuple(Secret(f"{place}: URL {number}", value=url) for number, url in enumerate(value, 1))
+
+
+def read_restart(section: Section) -> tuple[str, ...]:
+    """Return the workloads, each as `[NAMESPACE/]KIND/NAME`."""
+    value = section.raw("restart")
+    if value is None:
+        return ()
+    place = section.place("restart")
+    if not isinstance(value, list):
+        raise ConfigError(f"{place}: found {_kind(value)}, expected {_WORKLOADS}")
+    for number, text in enumerate(value, 1):
+        if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
+            found = shown(text) if isinstance(text, str) else _kind(text)
+            raise ConfigError(f"{place}: found {found} as workload {number}, expected {_WORKLOADS}")
+    return tuple(value)
 
 
 def _hook(value: object, place: str, number: int, folder: Path) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ CONFIG = "ROTATOR_CONFIG"
 STORE = "ROTATOR_STORE"
 NOTIFY = "ROTATOR_NOTIFY"
 HOOKS = "ROTATOR_HOOKS"
+RESTART = "ROTATOR_RESTART"
 _API = {
     "url": "NOCTURNA_API_URL",
     "admin_email": "NOCTURNA_ADMIN_EMAIL",
@@ -81,6 +82,11 @@ def refuse_misspelled(variables: Mapping[str, str]) -> None:
         raise ConfigError(
             f"environment: {HOOKS}: found an unknown variable, expected hooks in a config file:"
             " lists of arguments do not fit into a variable"
+        )
+    if variables.get(RESTART):
+        raise ConfigError(
+            f"environment: {RESTART}: found an unknown variable, expected `restart` in a config"
+            " file"
         )
     # What a hook is told; it may well call us.
     told = TOLD_TO_HOOKS if all(name in variables for name in TOLD_TO_HOOKS) else ()

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rotator.config.afterwards import read_hooks, read_notify
+from rotator.config.afterwards import read_hooks, read_notify, read_restart
 from rotator.config.section import Section
 from rotator.errors import ConfigError
 from rotator.hosts import is_loopback
@@ -39,6 +39,7 @@ TOKEN_KEYS = (
     "hooks",
     "hook_timeout",
     "notify",
+    "restart",
 )
 ONE_DAY = timedelta(days=1)
 LONGEST_VALIDITY = timedelta(days=365)  # the API's own limit for a token that ends
@@ -82,6 +83,7 @@ def read_token(
         hooks=read_hooks(section, folder),
         hook_timeout=_timeout(section, "hook_timeout", HOOK_TIMEOUT),
         notify=read_notify(section),
+        restart=read_restart(section),
     )
     if token.validity % ONE_DAY or not ONE_DAY <= token.validity <= LONGEST_VALIDITY:
         raise section.wrong("validity", "whole days from 1d to 365d")

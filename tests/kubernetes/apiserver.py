@@ -1,6 +1,6 @@
-"""A stand-in for the API server of a cluster: Secrets, and who may do what with them.
+"""A stand-in for the API server of a cluster: Secrets and workloads, and who may do what with them.
 
-Keeps namespaces, Secrets, ServiceAccounts, Roles and RoleBindings in memory. Texts and codes are
+Keeps these, namespaces, ServiceAccounts, Roles and RoleBindings in memory. Texts and codes are
 those of kube-apiserver 1.32: `apierrors.New…` in k8s.io/apimachinery/pkg/api/errors/errors.go.
 """
 
@@ -18,7 +18,7 @@ from tests.kubernetes.objects import RefusedError, merged, validate
 
 ADMIN = "kubernetes-admin"
 _PATH = re.compile(
-    r"/(?:api|apis/rbac\.authorization\.k8s\.io)/v1/namespaces"
+    r"/(?:api|apis/(?P<group>apps|rbac\.authorization\.k8s\.io))/v1/namespaces"
     r"(?:/(?P<namespace>[^/]+)(?:/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+)(?P<token>/token)?)?)?)?"
 )
 _KINDS = {
@@ -27,6 +27,13 @@ _KINDS = {
     "serviceaccounts": "ServiceAccount",
     "roles": "Role",
     "rolebindings": "RoleBinding",
+    "deployments": "Deployment",
+    "statefulsets": "StatefulSet",
+    "daemonsets": "DaemonSet",
+}
+_GROUPS = {
+    **dict.fromkeys(("deployments", "statefulsets", "daemonsets"), "apps"),
+    **dict.fromkeys(("roles", "rolebindings"), "rbac.authorization.k8s.io"),
 }
 _VERBS = {"GET": "get", "PATCH": "patch", "POST": "create", "DELETE": "delete"}
 _MERGE_PATCH = "application/merge-patch+json"
@@ -74,28 +81,23 @@ class ApiServer:
             return Fault(code, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
-        address = urlsplit(request.path)
-        match = _PATH.fullmatch(address.path)
         user = ADMIN if request.common_name == ADMIN else self.tokens.get(request.token)
         if user is None:
             raise RefusedError(401, "Unauthorized", "Unauthorized")
-        if not match:
-            raise RefusedError(404, "NotFound", "the server could not find the requested resource")
-        namespace, plural, name = match["namespace"], match["plural"], match["name"]
-        if plural is None:
-            namespace, plural, name = "", "namespaces", namespace
+        address = urlsplit(request.path)
+        namespace, plural, name, wants_token = _place(address.path)
         self._authorize(user, _VERBS[request.method], namespace, plural, name)
         kept = self._objects.setdefault((namespace, plural), {})
         dry_run = parse_qs(address.query).get("dryRun") == ["All"]
-        if request.method == "POST" and not match["token"]:
+        if request.method == "POST" and not wants_token:
             return 201, self._create(namespace, plural, request.body, dry_run=dry_run)
         if name is None:
             return 200, {"kind": f"{_KINDS[plural]}List", "items": list(kept.values())}
         if name not in kept:
             raise RefusedError(
-                404, "NotFound", f'{plural} "{name}" not found', name=name, kind=plural
+                404, "NotFound", f'{_full(plural)} "{name}" not found', name=name, kind=plural
             )
-        if match["token"]:
+        if wants_token:
             return 201, self._token(namespace, name)
         if request.method == "PATCH":
             return 200, self._patch(kept, request, name, plural, dry_run=dry_run)
@@ -114,16 +116,17 @@ class ApiServer:
             role = self._objects[namespace, "roles"].get(binding["roleRef"]["name"], {})
             for rule in role.get("rules", ()) if user in subjects else ():
                 named = "resourceNames" not in rule or name in rule["resourceNames"]
-                if plural in rule["resources"] and verb in rule["verbs"] and named:
+                grouped = _GROUPS.get(plural, "") in rule["apiGroups"]
+                if grouped and plural in rule["resources"] and verb in rule["verbs"] and named:
                     return
         if user == ADMIN:
             return
-        what = plural if name is None else f'{plural} "{name}"'
+        what = _full(plural) if name is None else f'{_full(plural)} "{name}"'
         raise RefusedError(
             403,
             "Forbidden",
-            f'{what} is forbidden: User "{user}" cannot {verb} resource "{plural}" in API group ""'
-            f' in the namespace "{namespace}"',
+            f'{what} is forbidden: User "{user}" cannot {verb} resource "{plural}" in API group'
+            f' "{_GROUPS.get(plural, "")}" in the namespace "{namespace}"',
             **({} if name is None else {"name": name}),
             kind=plural,
         )
@@ -150,6 +153,8 @@ class ApiServer:
         if not dry_run:
             metadata["resourceVersion"] = str(next(self._versions))
             kept[name] = created
+            if _GROUPS.get(plural) == "apps":
+                metadata["generation"] = 1
         return created
 
     def _patch(
@@ -185,9 +190,27 @@ class ApiServer:
         if new != old and not dry_run:
             new["metadata"]["resourceVersion"] = str(next(self._versions))
             kept[name] = new
+            if new.get("spec") != old.get("spec"):
+                new["metadata"]["generation"] += 1
         return new
 
     def _token(self, namespace: str, name: str) -> dict[str, Any]:
         token = secrets.token_urlsafe()
         self.tokens[token] = f"system:serviceaccount:{namespace}:{name}"
         return {"kind": "TokenRequest", "status": {"token": token}}
+
+
+def _place(path: str) -> tuple[str, str, str | None, bool]:
+    """Return namespace, resource, name, and whether a token of that account is wanted."""
+    match = _PATH.fullmatch(path)
+    plural = match["plural"] or "namespaces" if match else ""
+    if not match or plural not in _KINDS or _GROUPS.get(plural) != match["group"]:
+        raise RefusedError(404, "NotFound", "the server could not find the requested resource")
+    if match["plural"] is None:
+        return "", plural, match["namespace"], False
+    return match["namespace"], plural, match["name"], bool(match["token"])
+
+
+def _full(plural: str) -> str:
+    """Return the resource with its group, as messages have it."""
+    return f"{plural}.{_GROUPS[plural]}" if plural in _GROUPS else plural

@@ -76,10 +76,13 @@ def _faults(
                 " alphanumeric character"
             ),
         )
-    for key in wanted["metadata"].get("annotations", {}):
-        if not _QUALIFIED.fullmatch(key):
+    template = wanted.get("spec", {}).get("template", {})
+    for field, part in (("metadata", wanted), ("spec.template", template)):
+        for key in part.get("metadata", {}).get("annotations", {}):
+            if _QUALIFIED.fullmatch(key):
+                continue
             yield (
-                "metadata.annotations",
+                f"{field}.annotations",
                 _INVALID,
                 (f'Invalid value: "{key}": name part must be no more than 63 characters'),
             )

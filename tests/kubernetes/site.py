@@ -111,11 +111,10 @@ class Site:
         return found
 
     def _accounts(self, *, may_create: bool) -> dict[str, str]:
-        objects, creating = documented()
-        for each in [*objects, _object("ServiceAccount", NOBODY)]:
+        for each in [*documented(), _object("ServiceAccount", NOBODY)]:
             wanted = _moved(each, self.namespace)
             if may_create and (wanted["kind"], wanted["metadata"]["name"]) == ("Role", ROTATOR):
-                wanted["rules"] += creating
+                wanted["rules"] += documented_rules("verbs: [create]")
             group = "apis/rbac.authorization.k8s.io" if "rbac" in wanted["apiVersion"] else "api"
             folder = f"{group}/v1/namespaces/{self.namespace}/{_PLURALS[wanted['kind']]}"
             self.cluster.do("POST", folder, wanted)
@@ -149,21 +148,22 @@ class Site:
         return True
 
 
-def documented() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return the accounts and roles of the documentation, and the rule that allows to create."""
-    blocks = [
-        block
-        for page in sorted(_DOCS.glob("*.md"))
-        for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)
-    ]
-    objects = [
-        each
-        for block in blocks
-        if "kind: ServiceAccount" in block
-        for each in yaml.safe_load_all(block)
-    ]
-    [creating] = [block for block in blocks if "verbs: [create]" in block]
-    return objects, yaml.safe_load(creating)
+def documented() -> list[dict[str, Any]]:
+    """Return the accounts and roles of the documentation."""
+    blocks = [block for block in _blocks() if "kind: ServiceAccount" in block]
+    return [each for block in blocks for each in yaml.safe_load_all(block)]
+
+
+def documented_rules(sign: str) -> list[dict[str, Any]]:
+    """Return the rules of the documentation that are to be added for this."""
+    [block] = [each for each in _blocks() if sign in each and "kind: ServiceAccount" not in each]
+    rules: list[dict[str, Any]] = yaml.safe_load(block)
+    return rules
+
+
+def _blocks() -> list[str]:
+    page = (_DOCS / "stores.md").read_text()
+    return re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
 
 
 def _moved(wanted: dict[str, Any], namespace: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import httpx2
 import pytest
 
 from backends._kubernetes.address import Address
-from backends._kubernetes.failures import Answer, translated
+from backends._kubernetes.answers import Answer
+from backends._kubernetes.failures import translated
 from backends._kubernetes.login import log_in
 from backends._kubernetes.secret import seen_in
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
