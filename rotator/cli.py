@@ -9,7 +9,9 @@ import click
 
 from rotator import __version__, commands, options
 from rotator import config as settings
+from rotator.doctor.command import doctor
 from rotator.executing.arguments import BeforeProgram, Wishes, with_wishes
+from rotator.listing.command import tokens
 from rotator.logs import configure
 from rotator.order import Order
 from rotator.times import utc_now
@@ -218,3 +220,7 @@ def completion(shell: str) -> int:
     if found := get_completion_class(shell):
         click.echo(found(cli, {}, "rotator", "_ROTATOR_COMPLETE").source())
     return 0
+
+
+cli.add_command(doctor)
+cli.add_command(tokens)

@@ -11,7 +11,8 @@ from rotator import __version__
 from rotator.sandbox import Fault, Sandbox
 from tests.support.process import ROTATOR, Runner
 
-COMMANDS = ["check", "rotate", "mint", "daemon", "exec", "access-token", "demo", "completion"]
+COMMANDS = ["check", "rotate", "mint", "daemon", "exec", "access-token"]
+COMMANDS += ["doctor", "tokens", "demo", "completion"]
 
 
 def test_the_version_is_told(rotator: Runner) -> None:

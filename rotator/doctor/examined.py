@@ -1,0 +1,77 @@
+"""What there is to be seen of one token: its stores, its hooks, and the API's word on it."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from rotator.composition import OpenApi
+from rotator.diagnosis import Diagnosis
+from rotator.errors import StoreError, internal_error
+from rotator.order import Order
+from rotator.policy import Status, Verdict
+from rotator.settings import TokenSettings
+from rotator.store import SecretStore
+from rotator.survey import Survey, survey
+from rotator.times import Clock
+
+
+class Examined(NamedTuple):
+    """One token. `verdict` is about the current one, whichever stores hold it.
+
+    `probed` says that the API was asked whether it accepts that, `untold` why it did not say.
+    `unwritable` tells by URL why a store may not be written. `broken_hooks` are the numbers, from
+    1, of those hooks that could not be started.
+    """
+
+    token: TokenSettings
+    seen: Survey
+    verdict: Verdict
+    probed: bool
+    untold: str | None
+    unwritable: Mapping[str, str]
+    broken_hooks: tuple[int, ...]
+
+
+class Examiner(NamedTuple):
+    """Looks at tokens; the API is asked where it answers, and the token's settings permit it."""
+
+    api: OpenApi
+    api_answers: bool
+    clock: Clock
+    environ: Mapping[str, str]
+
+    def look(self, token: TokenSettings, stores: Sequence[SecretStore]) -> Examined:
+        """Read every store, prove that it can be written, and change nothing."""
+        seen = survey(stores, self.clock())
+        diagnosis = Diagnosis(token, self.api, self.clock)
+        verdict, untold = diagnosis.by_stores(seen, Order()), None
+        lives = seen.current is not None and verdict.status is not Status.EXPIRED
+        probed = lives and token.probe and self.api_answers
+        if probed:
+            verdict, untold = diagnosis.by_server(seen, Order())
+        if seen.current and verdict.reason == "behind":  # each store has a finding of its own
+            verdict = diagnosis.settled(seen, seen.current)
+        faults = {r.store.url: _unwritable(r.store) for r in seen.reachable}
+        unwritable = {url: fault for url, fault in faults.items() if fault}
+        broken = _broken(token.hooks, self.environ)
+        return Examined(token, seen, verdict, probed, untold, unwritable, broken)
+
+
+def _unwritable(store: SecretStore) -> str | None:
+    try:
+        store.preflight()
+    except StoreError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 - a bug in one store must not hide the others
+        return f"{store.url}: {internal_error(error)}"
+    return None
+
+
+def _broken(hooks: Sequence[Sequence[str]], environ: Mapping[str, str]) -> tuple[int, ...]:
+    path = os.pathsep.join(os.get_exec_path(environ))
+    return tuple(
+        number
+        for number, (program, *_) in enumerate(hooks, 1)
+        if shutil.which(program, path=path) is None
+    )

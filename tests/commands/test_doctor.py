@@ -1,0 +1,34 @@
+"""`rotator doctor` as a process: what it prints, and its exit status."""
+
+import re
+
+from rotator.sandbox import Sandbox
+from tests.support.process import Runner
+
+
+def test_it_tells_how_things_stand_and_what_is_worst_last(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(60))
+    fine = rotator("doctor")
+    assert (fine.status, fine.err) == (0, "")
+    assert fine.out.endswith("\nno problems, no warnings, 8 ok\n")
+    stores = "dotenv:.env dotenv:away/.env"
+    ill = rotator("doctor", PYTHONIOENCODING="ascii:strict", ROTATOR_STORE=stores)
+    assert ill.status == 1
+    assert re.match("ok: settings: the settings are complete\nok: api: http", ill.out)
+    worst, summary = ill.out.splitlines()[-2:]
+    assert worst.startswith("problem: default: dotenv://")
+    assert summary.startswith("1 problem, ")
+
+
+def test_its_json_has_an_object_for_each_finding(rotator: Runner) -> None:
+    result = rotator("doctor", "--json", NOCTURNA_ADMIN_EMAIL="")
+    assert (result.status, result.err) == (2, "")
+    assert result.json[0] == {
+        "check": "settings",
+        "token": None,
+        "store": None,
+        "status": "problem",
+        "message": "environment: NOCTURNA_ADMIN_EMAIL: found nothing, expected the e-mail of an"
+        " admin",
+    }
+    assert [row["status"] for row in result.json if row["check"] == "store"] == ["ok", "warning"]

@@ -1,0 +1,40 @@
+"""The checks about the API that no embedded one can be made to need."""
+
+from datetime import timedelta
+
+import pytest
+
+from rotator.doctor.contact import Contact
+from rotator.doctor.finding import findings
+from rotator.doctor.of_api import CHECKS, ApiFacts
+from tests.doctor.clinic import Clinic, bad, message
+
+URL = "https://api.example.com/api"
+MET = Contact(URL, account="5f0c", skew=timedelta())
+
+
+@pytest.mark.parametrize(
+    ("met", "expected"),
+    [
+        (MET, []),
+        (MET._replace(url="http://localhost:8000/api"), []),
+        (MET._replace(url="http://api.example.com/api"), [("api", "warning")]),
+        (MET._replace(skew=None), [("clock", "warning")]),
+        (Contact(None), []),  # the settings have a finding about that
+    ],
+)
+def test_what_was_met_is_judged(met: Contact, expected: list[tuple[str, str]]) -> None:
+    assert bad(list(findings(CHECKS, ApiFacts(met, timedelta(days=1))))) == expected
+
+
+class Broken(dict[str, str]):
+    def get(self, *_: object) -> str:
+        raise ValueError("hunter2")
+
+
+def test_a_bug_in_a_look_at_one_token_hides_nothing_else(clinic: Clinic) -> None:
+    found = clinic.examine(environ=Broken())
+    assert bad(found) == [("internal", "problem")]
+    assert message(found).startswith("internal error: ValueError at ")
+    assert {"api", "login", "list"} <= {finding.topic for finding in found}
+    assert "orphans" not in {finding.topic for finding in found}

@@ -1,0 +1,144 @@
+"""What the doctor says of stores, of what they hold, and of what was left undone beside it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from rotator.composition import api_opener
+from rotator.doctor.examined import Examiner
+from rotator.doctor.finding import findings
+from rotator.doctor.of_token import CHECKS, TokenFacts
+from rotator.errors import StoreDeniedError
+from rotator.registry import Backends
+from rotator.sandbox import Fault, Sandbox
+from rotator.settings import ApiSettings, TokenSettings
+from tests.doctor.clinic import Clinic, bad, message
+from tests.support.stores import MeddledStore
+
+TWO = 'stores = ["dotenv:luna.env", "dotenv:{}"]'
+CONTENTS: list[tuple[str, Callable[[Sandbox], str], list[tuple[str, str]]]] = [
+    ("fine", lambda api: api.issue(60), []),
+    ("eternal", lambda api: api.issue(eternal=True), []),
+    ("due", lambda api: api.issue(3), [("token", "warning")]),
+    ("over", lambda api: api.issue(-1), [("token", "problem")]),
+    ("nothing", lambda _: "", [("store", "warning")]),
+    ("garbage", lambda _: "garbage", [("store", "problem")]),
+    ("an access token", lambda api: api.access_token(), [("store", "problem")]),
+]
+
+
+@pytest.mark.parametrize(
+    ("secret", "expected"), [each[1:] for each in CONTENTS], ids=[each[0] for each in CONTENTS]
+)
+def test_what_a_store_holds_is_judged(
+    clinic: Clinic, secret: Callable[[Sandbox], str], expected: list[tuple[str, str]]
+) -> None:
+    clinic.put(secret(clinic.api))
+    assert bad(clinic.examine()) == expected
+
+
+def test_a_token_that_the_api_refuses_is_a_problem(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.api.rotate_signing_key()
+    found = clinic.examine()
+    assert bad(found) == [("token", "problem")]
+    assert "is not accepted by the API" in message(found)
+
+
+def test_a_revoked_token_is_found_without_a_probe_as_well(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.api.revoke(clinic.api.tokens[0].id)
+    found = clinic.examine(toml="probe = false")
+    assert bad(found) == [("token", "problem")]
+    assert "--force" in message(found)
+    assert not any("service-token/refresh" in path for _, path, _ in clinic.api.calls)
+
+
+def test_an_exchange_that_fails_is_no_refusal(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.api.misbehave(Fault.status(400), "POST /auth/service-token/refresh", times=None)
+    assert bad(clinic.examine()) == [("token", "warning")]
+
+
+def test_a_token_that_the_list_ends_early_is_told(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.api.tokens[0].expires_at -= timedelta(days=30)
+    found = clinic.examine()
+    assert bad(found) == [("token", "warning")]
+    assert "ends token" in message(found)
+
+
+def test_a_store_that_is_away_hides_no_other(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    found = clinic.examine(tokens={"luna": TWO.format("away/luna.env")})
+    assert bad(found) == [("store", "problem"), ("orphans", "warning")]
+    fine = [finding for finding in found if finding.result == "ok"]
+    assert {"store", "token"} <= {finding.topic for finding in fine}
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (StoreDeniedError("x: we may only read: grant patch"), "x: we may only read: grant patch"),
+        (ValueError("hunter2"), "internal error: ValueError"),
+    ],
+)
+def test_a_store_that_may_not_be_written_is_a_problem(
+    clinic: Clinic, error: Exception, said: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    clinic.put(clinic.api.issue(60))
+    store = Backends().open("dotenv:luna.env", clinic.folder)
+    settings = TokenSettings("luna", "test", (store.url,))
+    api = api_opener(ApiSettings(clinic.url), clinic.clock)
+    examiner = Examiner(api, api_answers=True, clock=clinic.clock, environ={})
+    seen = examiner.look(settings, [MeddledStore(store, before_preflight=fail)])
+    found = list(findings(CHECKS, TokenFacts(seen, clinic.clock())))
+    assert bad(found) == [("store", "problem")]
+    assert said in message(found)
+    assert "hunter2" not in message(found)
+    assert any("the API accepts it" in finding.message for finding in found)
+
+
+def test_a_store_that_is_behind_is_told(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.put(clinic.api.issue(40), "copy.env")
+    found = clinic.examine(tokens={"luna": TWO.format("copy.env")})
+    assert bad(found) == [("store", "warning")]
+    assert "another token than the current one" in message(found)
+    assert any("the API accepts it" in finding.message for finding in found)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("intent=0123456789ab/2026-11-20T00:00:00Z/90/01234567", "was cut off"),
+        ("intent=0123456789ab/2026-11-23T11:59:30Z/90/01234567", "may still be under way"),
+        ("owed=1b2d@2026-11-22T09:12:33Z", "old token 1b2d was to be revoked"),
+        ("hook=01234567", "1 hook or notice has not worked"),
+        ("hook=01234567 hook=12345678", "2 hooks or notices have not worked"),
+    ],
+)
+def test_what_an_earlier_run_left_undone_is_told(clinic: Clinic, word: str, said: str) -> None:
+    clinic.put(clinic.api.issue(60), note=f"# rotator: v=1 {word}\n")
+    found = clinic.examine()
+    assert bad(found) == [("journal", "warning")]
+    assert said in message(found)
+
+
+def test_an_old_token_whose_time_has_not_come_is_fine(clinic: Clinic) -> None:
+    note = "# rotator: v=1 owed=1b2d@2026-11-24T09:12:33Z\n"
+    clinic.put(clinic.api.issue(60), note=note)
+    assert bad(clinic.examine()) == []
+
+
+def test_many_tokens_keep_their_order(clinic: Clinic) -> None:
+    names = [f"bot-{number}" for number in range(30)]
+    for name in names:
+        clinic.put(clinic.api.issue(60), f"{name}.env")
+    found = clinic.examine(tokens={name: f'stores = ["dotenv:{name}.env"]' for name in names})
+    assert [finding.token for finding in found if finding.topic == "token"] == names
+    assert bad(found) == []

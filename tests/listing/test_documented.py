@@ -1,0 +1,15 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rotator.listing.row import Row, RowStatus
+from rotator.listing.stock import Part
+
+PAGE = Path(__file__).parents[2] / "docs/commands.md"
+
+
+def test_every_json_key_and_value_is_documented() -> None:
+    section = PAGE.read_text().partition("## rotator tokens list")[2].partition("\n## ")[0]
+    now = datetime.now(UTC)
+    row = Row("x", RowStatus.HELD, "x", True, now, None, None, None, ())  # noqa: FBT003 - a row
+    words = [*row.to_json(), *RowStatus, *Part]
+    assert [word for word in words if f"`{word}`" not in section] == []

@@ -1,0 +1,42 @@
+"""The list on a terminal."""
+
+import io
+from datetime import timedelta
+
+import pytest
+
+from rotator.listing.row import Row, RowStatus
+from rotator.listing.shown import as_table
+from rotator.listing.stock import Part, Place
+from tests.support.clock import NOON
+
+ID = "5f0c1b2d-0000-4000-8000-000000000000"
+PLACE = Place("luna", "dotenv:///srv/[x]/.env#NOCTURNA_SERVICE_TOKEN", Part.HELD)
+
+
+def row(status: RowStatus, *places: Place, own: bool = True) -> Row:
+    end = NOON + timedelta(days=3)
+    return Row(ID, status, "[red]x", own, NOON, end, timedelta(days=3), None, places)
+
+
+def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    owed = Place("sol", "dotenv:b", Part.OWED, NOON)
+    rows = [row(RowStatus.HELD, PLACE, owed), row(RowStatus.ORPHAN, own=False)]
+    lines = as_table(rows, io.StringIO()).splitlines()
+    assert "status" in lines[0]
+    assert [ID in line for line in lines] == [False, True, False, True]
+    assert "[red]x" in lines[1]
+    assert "luna: dotenv:///srv/[x]/.env" in lines[1]
+    assert "sol: dotenv:b (to be revoked from 2026-11-23 12:00 UTC on)" in lines[2]
+    assert "another admin's" in lines[3]
+
+
+def test_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    text = as_table([row(RowStatus.HELD, PLACE)], io.StringIO())
+    assert text.startswith(f"{ID}: held – expires 2026-11-26 12:00 UTC (3 days), created ")
+
+
+def test_an_empty_list_is_told_on_a_terminal() -> None:
+    assert as_table([], io.StringIO()) == "the API lists no service token\n"
