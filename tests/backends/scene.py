@@ -10,7 +10,7 @@ from typing import Self
 
 from rotator.sandbox import Sandbox
 from tests.backends.kinds import Site
-from tests.crash.scene import ServersClock
+from tests.support.clock import ServersClock
 from tests.support.process import Result, Runner
 from tests.support.relay import Relay
 

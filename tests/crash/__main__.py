@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.crash.crew import Crew
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Matrix, Outcome
 from tests.support.transcript import Transcript
@@ -20,9 +21,9 @@ def main() -> int:
     began = time.monotonic()
     transcript = Transcript()
     outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory(prefix="rotator-crash-") as folder:
+    with tempfile.TemporaryDirectory(prefix="rotator-crash-") as folder, Crew() as crew:
         for stores in (1, 3):
-            matrix = Matrix(Path(folder, str(stores)), ENV_FILES[:stores], transcript)
+            matrix = Matrix(Path(folder, str(stores)), ENV_FILES[:stores], transcript, crew)
             for title, played in (
                 ("a rotation is killed", matrix.of_rotations()),
                 ("a recovery is killed", matrix.of_recoveries()),

@@ -1,11 +1,11 @@
 """A server that kills its client in the middle of a call."""
 
-import subprocess
 from concurrent.futures import Future
 from threading import Event
 
 from rotator.sandbox import Fault
 from tests.crash.cases import Death
+from tests.crash.crew import Running
 
 PATIENCE = 60  # seconds; only a bug takes as long
 
@@ -15,7 +15,7 @@ class Killer:
 
     def __init__(self, death: Death) -> None:
         self._death = death
-        self._process: Future[subprocess.Popen[str]] = Future()
+        self._process: Future[Running] = Future()
         self._go_on = Event()
         self._done = Event()
 
@@ -27,7 +27,7 @@ class Killer:
             return Fault(before=self._kill_and_linger, after=self._done.set)
         return Fault(before=self._kill_and_hang_up)
 
-    def take(self, process: "subprocess.Popen[str]") -> None:
+    def take(self, process: Running) -> None:
         self._process.set_result(process)
 
     def finish(self) -> None:
@@ -38,7 +38,7 @@ class Killer:
     def _kill(self) -> None:
         process = self._process.result(PATIENCE)
         process.kill()
-        process.wait(PATIENCE)
+        process.wait()
 
     def _kill_and_hang_up(self) -> None:
         self._kill()

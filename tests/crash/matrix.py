@@ -11,9 +11,11 @@ from typing import NamedTuple
 from rotator.sandbox import Sandbox
 from tests.crash import checks
 from tests.crash.cases import Case, Death, Moment, cases_of, mint_of
+from tests.crash.crew import Crew
 from tests.crash.envfiles import EnvFile
-from tests.crash.scene import TIMEOUT, Scene, ServersClock, Wreck
+from tests.crash.scene import TIMEOUT, Scene, Wreck
 from tests.crash.watch import UNSEEN
+from tests.support.clock import ServersClock
 from tests.support.transcript import Transcript
 
 _WORKERS = 4
@@ -29,10 +31,13 @@ class Outcome(NamedTuple):
 class Matrix:
     """All deaths of a rotation whose token is in these files, each with a recovery."""
 
-    def __init__(self, folder: Path, files: Sequence[EnvFile], transcript: Transcript) -> None:
+    def __init__(
+        self, folder: Path, files: Sequence[EnvFile], transcript: Transcript, crew: Crew
+    ) -> None:
         self._folder = folder
         self._files = files
         self._transcript = transcript
+        self._crew = crew
         self._numbers = count()
 
     def of_rotations(self) -> list[Outcome]:
@@ -70,7 +75,7 @@ class Matrix:
         clock = ServersClock()
         folder = self._folder / f"case-{next(self._numbers)}"
         with Sandbox(clock=clock) as api:
-            scene = Scene(folder, self._files, api, clock)
+            scene = Scene(folder, self._files, api, clock, self._crew)
             try:
                 yield scene
             finally:

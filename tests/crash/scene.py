@@ -1,28 +1,27 @@
 """A token in the files of some bots, an API of its own, and rotators that live or are killed."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 from rotator.journal import Intent
 from rotator.sandbox import Fault, Sandbox, ServiceTokenRow
 from rotator.times import utc_now
 from tests.crash.cases import Case, Death, Moment
+from tests.crash.crew import Crew, Running
 from tests.crash.envfiles import EnvFile, attributes
-from tests.crash.killer import PATIENCE, Killer
-from tests.support.process import ROTATOR, Result
+from tests.crash.forked import Job
+from tests.crash.killer import Killer
+from tests.support.clock import ServersClock
+from tests.support.process import Result
 from tests.support.transcript import Transcript
 
 TIMEOUT = timedelta(seconds=10)
 # The next run gives a token of a few seconds time to be used by whoever made it.
 NEXT_RUN = timedelta(seconds=11)
-_SRC = Path(__file__).parents[2]
 _CONFIG = """
 [api]
 url = "{url}"
@@ -38,14 +37,11 @@ hooks = [{hook}]
 """
 
 
-class ServersClock:
-    """The real time, but for what somebody sets it ahead or back."""
+class Life(TypedDict, total=False):
+    """How far a victim lives; see `Job`."""
 
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return utc_now() + self.ahead
+    log: str
+    moment: int
 
 
 class Wreck(NamedTuple):
@@ -59,8 +55,14 @@ class Wreck(NamedTuple):
 
 class Scene:
     def __init__(
-        self, folder: Path, files: Sequence[EnvFile], api: Sandbox, clock: ServersClock
+        self,
+        folder: Path,
+        files: Sequence[EnvFile],
+        api: Sandbox,
+        clock: ServersClock,
+        crew: Crew,
     ) -> None:
+        self._crew = crew
         self.folder = folder
         self.bots = folder / "bots"
         self.files = files
@@ -98,8 +100,8 @@ class Scene:
         return self._hooked.read_text().split() if self._hooked.exists() else []
 
     def rotate(self) -> Result:
-        """Run the installed command."""
-        return self._end(self._start(str(ROTATOR), "rotate"))
+        """Run the command."""
+        return self._end(self._start())
 
     def record(self) -> tuple[Result, tuple[Moment, ...]]:
         """Run a victim that lives."""
@@ -136,9 +138,8 @@ class Scene:
         for row in wreck.made:
             self.api.issue(created_at=row.created_at, expires_at=row.expires_at)
 
-    def _victim(self, moment: int) -> "subprocess.Popen[str]":
-        orders = (str(self.folder), str(self._log), str(moment))
-        return self._start(sys.executable, "-m", "tests.crash.victim", *orders, "rotate")
+    def _victim(self, moment: int) -> Running:
+        return self._start(log=str(self._log), moment=moment)
 
     @property
     def _log(self) -> Path:
@@ -148,23 +149,12 @@ class Scene:
         lines = self._log.read_text().splitlines()
         return tuple(Moment(*line.split("\t")) for line in lines)
 
-    def _start(self, *command: str) -> "subprocess.Popen[str]":
-        # A child that is killed cannot write coverage's data in peace.
-        ours = ("COVERAGE_", "NOCTURNA", "ROTATOR")
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=kept | {"PYTHONPATH": str(_SRC)},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def _start(self, **life: Unpack[Life]) -> Running:
+        return self._crew.start(Job(str(self.folder), ("rotate",), **life))
 
-    def _end(self, process: "subprocess.Popen[str]") -> Result:
-        out, err = process.communicate(timeout=PATIENCE)
+    def _end(self, process: Running) -> Result:
+        result = process.result()
         self.transcript.processes += 1
-        self.transcript.add(f"{self.folder.name}: stdout", out)
-        self.transcript.add(f"{self.folder.name}: stderr", err)
-        return Result(process.returncode, out, err)
+        self.transcript.add(f"{self.folder.name}: stdout", result.out)
+        self.transcript.add(f"{self.folder.name}: stderr", result.err)
+        return result

@@ -5,8 +5,8 @@ from types import FrameType
 
 ELSEWHERE = "elsewhere"
 STEPS = {
-    "__main__.begin": "read",
-    "__main__.end": "end",
+    "tests.crash.victim.begin": "read",
+    "tests.crash.victim.end": "end",
     "backends.dotenv.DotenvStore.hold": "hold",
     "backends.dotenv.DotenvStore.preflight": "preflight",
     "rotator.change.Change._cleared_up": "clear up",

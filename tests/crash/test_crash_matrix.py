@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.crew import Crew
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Matrix, Outcome
 from tests.crash.steps import ELSEWHERE
@@ -37,15 +38,17 @@ def steps(outcomes: Sequence[Outcome]) -> set[str]:
 
 @pytest.mark.parametrize(("stores", "more"), [(1, set()), (3, {"spread"})], ids=["one", "three"])
 def test_the_next_run_brings_into_order_what_a_killed_one_left(
-    tmp_path: Path, transcript: Transcript, stores: int, more: set[str]
+    tmp_path: Path, transcript: Transcript, crew: Crew, stores: int, more: set[str]
 ) -> None:
-    outcomes = Matrix(tmp_path, ENV_FILES[:stores], transcript).of_rotations()
+    outcomes = Matrix(tmp_path, ENV_FILES[:stores], transcript, crew).of_rotations()
     assert failures(outcomes) == ""
     assert steps(outcomes) == STEPS_OF_A_ROTATION | more
     assert ELSEWHERE not in steps(outcomes)
 
 
-def test_a_killed_recovery_is_recovered_from_too(tmp_path: Path, transcript: Transcript) -> None:
-    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript).of_recoveries()
+def test_a_killed_recovery_is_recovered_from_too(
+    tmp_path: Path, transcript: Transcript, crew: Crew
+) -> None:
+    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew).of_recoveries()
     assert failures(outcomes) == ""
     assert steps(outcomes) == STEPS_OF_A_ROTATION | {"clear up"}

@@ -1,9 +1,7 @@
 """A rotator that numbers the moments at which it changes the world, and dies at one of them.
 
-    python -m tests.crash.victim FOLDER LOG MOMENT ARGUMENT...
-
-Each moment becomes a line in LOG, before the change is made. Moment -1 lets it live. What counts
-are changes below FOLDER, processes, and requests; the rotator itself is the real one.
+Each moment becomes a line in a log, before the change is made. Moment -1 lets it live. What counts
+are changes below a folder, processes, and requests; the rotator itself is the real one.
 """
 
 import os
@@ -14,11 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rotator.__main__ import main
 from tests.crash.steps import current_step
 from tests.crash.watch import Watch
 
-_WHOLE_LIFE = -1
+WHOLE_LIFE = -1
 
 
 def nothing() -> None:
@@ -93,19 +90,14 @@ def end(moments: Moments) -> None:
     moments.reach("the exit, when all is done")
 
 
-def live() -> int:
-    folder, log, chosen, *arguments = sys.argv[1:]
+def live(folder: Path, log: Path, chosen: int, main: Callable[[], int]) -> int:
+    """Run the command in this process, as far as the chosen moment."""
     fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    moments = Moments(fd, int(chosen))
-    watch = Watch(Path(folder), moments.reach)
+    moments = Moments(fd, chosen)
+    watch = Watch(folder, moments.reach)
     wrap_what_is_not_audited(watch, moments)
     sys.addaudithook(watch)
-    sys.argv = ["rotator", *arguments]
     begin(moments)
     status = main()
     end(moments)
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(live())

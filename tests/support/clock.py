@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+from rotator.times import utc_now
+
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -14,3 +16,17 @@ class FakeClock:
 
     def advance(self, span: timedelta) -> None:
         self.now += span
+
+
+class ServersClock:
+    """The real time, but for what somebody sets it ahead or back."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
+
+    def pass_by(self) -> None:
+        """Let the time go by for which a new token is left to whoever may have made it."""
+        self.ahead += timedelta(seconds=11)

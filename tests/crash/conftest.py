@@ -1,0 +1,11 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.crash.crew import Crew
+
+
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    with Crew() as crew:
+        yield crew
