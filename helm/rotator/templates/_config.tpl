@@ -1,0 +1,22 @@
+{{- /* rotator.toml, as config.api, config.defaults and config.tokens say. */ -}}
+{{- define "rotator.toml" -}}
+{{- dict "api" .Values.config.api "defaults" .Values.config.defaults "token" .Values.config.tokens | mustToToml -}}
+{{- end -}}
+
+{{- define "rotator.adminIsMounted" -}}
+{{- if or .Values.admin.existingSecret .Values.admin.csi -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{- /* The files of the Secret or CSI volume that are used, by variable, as JSON. */ -}}
+{{- define "rotator.adminFiles" -}}
+{{- $files := dict -}}
+{{- if include "rotator.adminIsMounted" . -}}
+{{- $_ := set $files "NOCTURNA_ADMIN_PASSWORD_FILE" .Values.admin.passwordKey -}}
+{{- if not (or .Values.config.api.admin_email .Values.config.api.admin_email_file) -}}
+{{- $_ := set $files "NOCTURNA_ADMIN_EMAIL_FILE" .Values.admin.emailKey -}}
+{{- end -}}
+{{- end -}}
+{{- $files | toJson -}}
+{{- end -}}

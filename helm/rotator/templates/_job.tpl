@@ -1,0 +1,66 @@
+{{- /* A CronJob's specification: (dict "root" ROOT "forced" true). A forced run is not
+       tried again, as that would renew once more what the first try has renewed. */ -}}
+{{- define "rotator.cronJobSpec" -}}
+{{- $root := .root -}}
+{{- $shards := int $root.Values.fleet.shards -}}
+schedule: {{ $root.Values.cronJob.schedule | quote }}
+timeZone: {{ $root.Values.cronJob.timeZone }}
+concurrencyPolicy: Forbid
+startingDeadlineSeconds: {{ $root.Values.cronJob.startingDeadlineSeconds }}
+successfulJobsHistoryLimit: {{ $root.Values.cronJob.successfulJobsHistoryLimit }}
+failedJobsHistoryLimit: {{ $root.Values.cronJob.failedJobsHistoryLimit }}
+suspend: {{ or .forced $root.Values.cronJob.suspend }}
+jobTemplate:
+  metadata:
+    labels: {{- include "rotator.labels" $root | nindent 6 }}
+  spec: {{- include "rotator.jobSpec" . | nindent 4 }}
+{{- end -}}
+
+{{- define "rotator.jobSpec" -}}
+{{- $root := .root -}}
+{{- $shards := int $root.Values.fleet.shards -}}
+{{- $retries := .forced | ternary 0 $root.Values.cronJob.backoffLimit -}}
+activeDeadlineSeconds: {{ $root.Values.cronJob.activeDeadlineSeconds }}
+{{- if gt $shards 1 }}
+completionMode: Indexed
+completions: {{ $shards }}
+parallelism: {{ $root.Values.fleet.parallelism | default $shards }}
+# By index: one shard that fails must not end the others.
+backoffLimitPerIndex: {{ $retries }}
+{{- else }}
+backoffLimit: {{ $retries }}
+{{- end }}
+podFailurePolicy:
+  rules:
+    - action: {{ gt $shards 1 | ternary "FailIndex" "FailJob" }}
+      onExitCodes: # wrong settings stay wrong
+        containerName: rotator
+        operator: In
+        values: [2]
+    {{- if not .forced }}
+    - action: Ignore # a pod that had to leave its node was no try
+      onPodConditions:
+        - type: DisruptionTarget
+          status: "True"
+    {{- end }}
+template:
+  metadata: {{- include "rotator.podMetadata" (list $root "job") | nindent 4 }}
+  spec:
+    restartPolicy: Never
+    {{- include "rotator.podSettings" $root | nindent 4 }}
+    containers:
+      - name: rotator
+        args:
+          - rotate
+          {{- if .forced }}
+          - --force
+          {{- end }}
+          - --log-format={{ $root.Values.logFormat }}
+          {{- if gt $shards 1 }}
+          - --shard=$(JOB_COMPLETION_INDEX)/{{ $shards }}
+          {{- end }}
+          {{- with $root.Values.metrics.push.url }}
+          - --metrics-push={{ . }}
+          {{- end }}
+        {{- include "rotator.container" $root | nindent 8 }}
+{{- end -}}

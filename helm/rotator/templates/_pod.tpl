@@ -1,0 +1,118 @@
+{{- /* What the pods of all kinds have in common. */ -}}
+{{- define "rotator.podSettings" -}}
+serviceAccountName: {{ include "rotator.serviceAccountName" . }}
+enableServiceLinks: false # a Service called rotator would give us variables that look like settings
+# The token is for Kubernetes' own API, which only its stores and restarts need.
+automountServiceAccountToken: {{ include "rotator.rights" . | fromJson | empty | not }}
+terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
+securityContext:
+  runAsNonRoot: true
+  {{- with .Values.podSecurityContext.runAsUser }}
+  runAsUser: {{ . }}
+  {{- end }}
+  {{- with .Values.podSecurityContext.runAsGroup }}
+  runAsGroup: {{ . }}
+  {{- end }}
+  {{- with .Values.podSecurityContext.fsGroup }}
+  fsGroup: {{ . }}
+  fsGroupChangePolicy: OnRootMismatch
+  {{- end }}
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: config
+    configMap:
+      name: {{ include "rotator.fullname" . }}
+  {{- if .Values.admin.existingSecret }}
+  - name: admin
+    secret:
+      secretName: {{ .Values.admin.existingSecret }}
+      defaultMode: 0440
+      items:
+        {{- range include "rotator.adminFiles" . | fromJson | values | sortAlpha }}
+        - key: {{ . }}
+          path: {{ . }}
+        {{- end }}
+  {{- else if .Values.admin.csi }}
+  - name: admin
+    csi: {{- merge (dict "readOnly" true) .Values.admin.csi | toYaml | nindent 6 }}
+  {{- end }}
+  - name: tmp
+    emptyDir:
+      medium: Memory
+      sizeLimit: 16Mi
+  {{- with .Values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- /* The one container of a pod, without its args. */ -}}
+{{- define "rotator.container" -}}
+image: {{ include "rotator.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+env:
+  - name: ROTATOR_CONFIG
+    value: /etc/rotator/rotator.toml
+  {{- range $name, $file := include "rotator.adminFiles" . | fromJson }}
+  - name: {{ $name }}
+    value: /run/secrets/nocturna/{{ $file }}
+  {{- end }}
+  {{- with .Values.extraEnv }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- with .Values.extraEnvFrom }}
+envFrom: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.resources }}
+resources: {{- toYaml . | nindent 2 }}
+{{- end }}
+volumeMounts:
+  - name: config
+    mountPath: /etc/rotator
+    readOnly: true
+  {{- if include "rotator.adminIsMounted" . }}
+  - name: admin
+    mountPath: /run/secrets/nocturna
+    readOnly: true
+  {{- end }}
+  - name: tmp
+    mountPath: /tmp
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- /* (list ROOT COMPONENT) */ -}}
+{{- define "rotator.podMetadata" -}}
+{{- $root := index . 0 -}}
+labels: {{- include "rotator.labels" $root | nindent 2 }}
+  app.kubernetes.io/component: {{ index . 1 }}
+  {{- with $root.Values.podLabels }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+annotations:
+  checksum/config: {{ include "rotator.toml" $root | sha256sum }}
+  {{- with $root.Values.podAnnotations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}

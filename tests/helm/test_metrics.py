@@ -1,0 +1,46 @@
+"""Metrics: pushed by CronJobs, scraped from the daemon, with alerts and a dashboard."""
+
+import json
+
+import yaml
+
+from tests.helm.chart import CHART, Chart, container
+
+
+def test_a_cron_job_pushes_what_it_did(chart: Chart) -> None:
+    pod = chart.render("everything").cron_job()["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert "--metrics-push=http://pushgateway.monitoring:9091" in container(pod)["args"]
+
+
+def test_prometheus_finds_the_daemon_by_its_service(chart: Chart) -> None:
+    metrics = {"serviceMonitor": {"enabled": True, "interval": "2m", "labels": {"release": "p"}}}
+    manifests = chart.render("kind-deployment", metrics=metrics)
+    monitor, service = manifests.one("ServiceMonitor"), manifests.one("Service")
+    assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    assert monitor["metadata"]["labels"]["release"] == "p"
+    [endpoint] = monitor["spec"]["endpoints"]
+    assert endpoint == {"port": "http", "path": "/metrics", "interval": "2m"}
+    assert endpoint["port"] in [each["name"] for each in service["spec"]["ports"]]
+    selected = monitor["spec"]["selector"]["matchLabels"].items()
+    assert selected <= service["metadata"]["labels"].items()
+
+
+def test_the_alerts_are_those_of_the_file(chart: Chart) -> None:
+    rule = chart.render("everything").one("PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+
+
+def test_the_dashboard_is_that_of_the_file(chart: Chart) -> None:
+    maps = chart.render("everything").of("ConfigMap")
+    [found] = [each for each in maps if "grafana_dashboard" in each["metadata"]["labels"]]
+    [text] = found["data"].values()
+    assert json.loads(text) == json.loads((CHART / "files" / "dashboard.json").read_text())
+
+
+def test_none_of_it_is_there_unless_it_is_asked_for(chart: Chart) -> None:
+    for kind in ("kind-cronjob", "kind-deployment"):
+        manifests = chart.render(kind)
+        assert not [*manifests.of("ServiceMonitor"), *manifests.of("PrometheusRule")]
+        assert len(manifests.of("ConfigMap")) == 1
+        assert "--metrics-push" not in str(manifests.objects)

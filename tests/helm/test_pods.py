@@ -1,0 +1,99 @@
+"""What is in the pods: the admin's credentials as files, and what else is asked for."""
+
+from typing import Any
+
+from tests.helm.chart import Chart, Object, container, variables
+
+FILES = "/run/secrets/nocturna"
+
+
+def pod_of(chart: Chart, *files: str, **values: object) -> Object:
+    pods = [pod for _, pod in chart.render(*files, **values).pods()]
+    return pods[0]
+
+
+def volume(pod: Object, name: str) -> Any:  # noqa: ANN401 - YAML
+    return next((each for each in pod["volumes"] if each["name"] == name), None)
+
+
+def test_the_admin_s_credentials_are_two_files_of_a_secret_and_nothing_else_of_it(
+    chart: Chart,
+) -> None:
+    admin = {"existingSecret": "nocturna-admin", "emailKey": "user", "passwordKey": "pass"}
+    for _, pod in chart.render("kind-cronjob", admin=admin).pods():
+        assert volume(pod, "admin")["secret"] == {
+            "secretName": "nocturna-admin",
+            "defaultMode": 0o440,
+            "items": [{"key": key, "path": key} for key in ("pass", "user")],
+        }
+        assert variables(pod)["NOCTURNA_ADMIN_EMAIL_FILE"] == f"{FILES}/user"
+        assert variables(pod)["NOCTURNA_ADMIN_PASSWORD_FILE"] == f"{FILES}/pass"
+        [mount] = [each for each in container(pod)["volumeMounts"] if each["name"] == "admin"]
+        assert (mount["mountPath"], mount["readOnly"]) == (FILES, True)
+
+
+def test_an_e_mail_in_the_config_is_not_looked_for_in_the_secret(chart: Chart) -> None:
+    pod = pod_of(chart, "kind-cronjob", config={"api": {"admin_email": "admin@example.com"}})
+    assert "NOCTURNA_ADMIN_EMAIL_FILE" not in variables(pod)
+    assert [each["key"] for each in volume(pod, "admin")["secret"]["items"]] == ["password"]
+
+
+def test_the_credentials_may_come_from_a_csi_volume(chart: Chart) -> None:
+    pod = pod_of(chart, "everything")
+    csi = volume(pod, "admin")["csi"]
+    assert (csi["driver"], csi["readOnly"]) == ("secrets-store.csi.k8s.io", True)
+    assert variables(pod)["NOCTURNA_ADMIN_PASSWORD_FILE"] == f"{FILES}/admin-password"
+
+
+def test_a_password_in_a_store_needs_no_volume(chart: Chart) -> None:
+    pod = pod_of(chart, "kind-cronjob", "store-vault")
+    assert volume(pod, "admin") is None
+    assert not [name for name in variables(pod) if name.startswith("NOCTURNA_")]
+
+
+def test_a_password_may_be_a_file_of_an_injector(chart: Chart) -> None:
+    api = {"admin_email": "a@example.com", "admin_password_file": "/vault/secrets/password"}
+    pod = pod_of(chart, "kind-cronjob", config={"api": api}, admin={"existingSecret": ""})
+    assert volume(pod, "admin") is None
+
+
+def test_what_is_written_at_run_time_stays_in_memory(chart: Chart) -> None:
+    pod = pod_of(chart, "kind-cronjob")
+    assert volume(pod, "tmp")["emptyDir"]["medium"] == "Memory"
+    [mount] = [each for each in container(pod)["volumeMounts"] if not each.get("readOnly")]
+    assert mount["mountPath"] == "/tmp"  # noqa: S108 - in the pod, where it is HOME
+
+
+def test_a_volume_of_env_files_can_be_written_by_the_bot_s_user(chart: Chart) -> None:
+    pod = pod_of(chart, "kind-cronjob", "store-dotenv")
+    assert volume(pod, "luna")["persistentVolumeClaim"] == {"claimName": "luna-env"}
+    ids = {key: pod["securityContext"][key] for key in ("runAsUser", "runAsGroup", "fsGroup")}
+    assert set(ids.values()) == {1000}
+
+
+def test_openshift_may_choose_the_ids(chart: Chart) -> None:
+    pod = pod_of(chart, "everything")
+    assert set(pod["securityContext"]) == {"runAsNonRoot", "seccompProfile"}
+
+
+def test_services_give_the_pod_no_variables(chart: Chart) -> None:
+    assert {pod["enableServiceLinks"] for _, pod in chart.render("kind-cronjob").pods()} == {False}
+
+
+def test_whatever_a_cluster_asks_of_its_pods_can_be_said(chart: Chart) -> None:
+    manifests = chart.render("everything")
+    template = manifests.cron_job()["spec"]["jobTemplate"]["spec"]["template"]
+    assert template["metadata"]["labels"]["team"] == "bots"
+    assert template["metadata"]["annotations"]["example.com/team"] == "bots"
+    for name, pod in manifests.pods():
+        assert pod["imagePullSecrets"] == [{"name": "registry"}], name
+        assert pod["nodeSelector"] == {"kubernetes.io/os": "linux"}
+        assert pod["tolerations"] == [{"key": "bots", "operator": "Exists"}]
+        assert "nodeAffinity" in pod["affinity"]
+        assert pod["priorityClassName"] == "low"
+        assert pod["terminationGracePeriodSeconds"] == 240
+        only = container(pod)
+        assert only["imagePullPolicy"] == "Always"
+        assert only["envFrom"] == [{"secretRef": {"name": "vault-approle"}}]
+        assert only["resources"]["limits"] == {"memory": "512Mi"}
+        assert {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"} in only["env"]
