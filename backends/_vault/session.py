@@ -1,6 +1,7 @@
 """A login that many stores share, kept alive."""
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ _log = logging.getLogger(__name__)
 # One for each server and login, and for the whole process: a fleet of a thousand tokens logs in
 # once. `open_store` gets no more than a URL, so there is no other place to share it.
 _SESSIONS: dict[Settings, "Session"] = {}
+# A child of a fork would talk over its parent's connections, or wait for a lock that nobody holds.
+os.register_at_fork(after_in_child=_SESSIONS.clear)
 
 
 def shared(settings: Settings) -> "Session":
