@@ -8,6 +8,7 @@ from pathlib import Path
 
 _NAME = "nocturna-rotator"
 _MODE = 0o700
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class UnusableFolderError(Exception):
@@ -51,7 +52,8 @@ def _opened(path: Path) -> int:
     except OSError as error:
         raise UnusableFolderError(f"{path}: {error.strerror}") from None
     found = os.fstat(folder)
-    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) != _MODE:
+    # Only what it gives to others: a set-group-ID bit comes from the folder above (mkdir(2)).
+    if found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & _OTHERS:
         os.close(folder)
         raise UnusableFolderError(f"{path} is not a folder of this user alone; remove it")
     return folder

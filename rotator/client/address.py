@@ -16,6 +16,8 @@ def checked_url(url: str, *, allow_insecure_http: bool) -> str:
     Raises `ConfigError`, without the URL, for one that is none, that holds credentials, or that
     would show the token to the network.
     """
+    if not isinstance(url, str):  # as `os.environ.get` of a variable that is not set
+        raise ConfigError(f"api_url: found {type(url).__name__}, expected a text")
     parts = _split(url)
     if "@" in url:
         raise ConfigError(

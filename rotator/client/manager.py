@@ -13,7 +13,7 @@ from rotator.client.pause import Jitter
 from rotator.client.sources import source_of
 from rotator.client.status import RENEW_BEFORE, TokenStatus, status_of
 from rotator.client.tokens import AccessTokens
-from rotator.errors import RotatorError, TokenRefusedError
+from rotator.errors import ConfigError, RotatorError, TokenRefusedError
 from rotator.nocturna.admin import AccessToken, access_token
 from rotator.nocturna.calls import EXCHANGE
 from rotator.nocturna.http import Http, Limits
@@ -48,7 +48,7 @@ class TokenManager(AccessTokens):
     ) -> None:
         self._clock = clock
         now = now or boot_seconds()
-        self._keeper = Keeper(source_of(service_token, Path.cwd()), now, jitter)
+        self._keeper = Keeper(source_of(service_token, _current_folder()), now, jitter)
         self._refused: str | None = None
         super().__init__(
             api_url,
@@ -116,6 +116,13 @@ class TokenManager(AccessTokens):
         if failure is ServiceTokenRefusedError:
             return self._keeper.newer_than(self._refused) is not None
         return False
+
+
+def _current_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise ConfigError("the current folder is gone: change to another one") from None
 
 
 def _exchanged(http: Http, token: ServiceToken) -> AccessToken:

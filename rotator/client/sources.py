@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rotator.client.errors import ServiceTokenUnavailableError
-from rotator.errors import RotatorError
+from rotator.errors import ConfigError, RotatorError
 from rotator.tokens import ServiceToken
 
 _LARGEST_FILE = 64 * 1024  # bytes; a token has a few hundred
@@ -39,10 +39,16 @@ class Source(NamedTuple):
 def source_of(service_token: str | Callable[[], str], folder: Path) -> Source:
     """Return the source that was named; relative files start at `folder`.
 
-    A store is not read yet. Raises `ConfigError` for a URL that no store serves, and
-    `MalformedTokenError` for a text that is neither a URL nor a token.
+    A store is not read yet. Raises `ConfigError` for a URL that no store serves and for what is
+    neither text nor callable, and `MalformedTokenError` for a text that is neither a URL nor a
+    token.
     """
     if not isinstance(service_token, str):
+        if not callable(service_token):  # as `os.environ.get` of a variable that is not set
+            raise ConfigError(
+                f"service_token: found {type(service_token).__name__}, expected a text such as"
+                " env:NAME, or a callable"
+            )
         name = getattr(service_token, "__qualname__", type(service_token).__name__)
         return Source(f"the callable {name}", cheap=False, text=partial(_called, service_token))
     scheme, colon, rest = service_token.partition(":")
@@ -64,8 +70,15 @@ def _called(function: Callable[[], str]) -> str:
         text = function()
     except RotatorError:
         raise
-    except Exception as error:  # noqa: BLE001 - it is not ours, and its text may hold the token
-        raise ServiceTokenUnavailableError(f"it raised {type(error).__name__}") from None
+    except Exception as error:  # noqa: BLE001 - whatever is not ours
+        raised = type(error).__name__
+    else:
+        return _checked(text)
+    # Out here, where it has no context: the text of that error may hold the token.
+    raise ServiceTokenUnavailableError(f"it raised {raised}")
+
+
+def _checked(text: object) -> str:
     if not isinstance(text, str):
         raise ServiceTokenUnavailableError(f"it returned {type(text).__name__}, not a text")
     return text

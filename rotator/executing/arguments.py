@@ -11,6 +11,7 @@ import click
 from rotator.times import parse_duration
 
 _PROGRAM = "program"
+_LONGEST = timedelta(days=365)  # a wait of centuries is an error to the system
 Command = Callable[..., int]
 
 
@@ -48,9 +49,12 @@ class _Duration(click.ParamType[timedelta]):
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         try:
-            return parse_duration(str(value))
+            span = parse_duration(str(value))
         except ValueError as error:
             self.fail(f"found {value!r}, expected {error}", param, ctx)
+        if span > _LONGEST:
+            self.fail(f"found {value!r}, expected {_LONGEST.days}d at most", param, ctx)
+        return span
 
 
 class _SignalName(click.ParamType[signal.Signals]):
@@ -70,6 +74,9 @@ def with_wishes(command: Command) -> Command:
 
     @wraps(command)
     def bundled(**given: Any) -> int:  # noqa: ANN401 - whatever the options are
+        from rotator.executing.mailbox import hold_back  # noqa: PLC0415 - for this command alone
+
+        hold_back()
         program = click.get_current_context().meta[_PROGRAM]
         own = {key: given.pop(key) for key in Wishes._fields[1:]}
         return command(wishes=Wishes(program, **own), **given)

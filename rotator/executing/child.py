@@ -10,7 +10,8 @@ from rotator.executing.terminal import Terminal
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
-_PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)  # which a program does not expect
+# By Python and `Terminal`, which a program does not expect.
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU)
 _SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 
 
@@ -36,7 +37,7 @@ class Child:
         program = self._arguments[0]
         try:
             self._pid = os.posix_spawnp(
-                program, self._arguments, environ, setpgroup=0, setsigdef=_PYTHON_IGNORES
+                program, self._arguments, environ, setpgroup=0, setsigdef=_IGNORED
             )
         except FileNotFoundError:
             raise CannotStartError(NOT_FOUND, f"{program}: there is no such program") from None

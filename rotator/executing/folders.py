@@ -46,8 +46,11 @@ class Folders:
         Raises `OSError` at the system's limit of watches.
         """
         wanted = {place for folder in folders if (place := _place(folder))}
-        for place in self._watches.keys() - wanted:
-            self._observer.unschedule(self._watches.pop(place))
+        # A folder that was removed and made anew often has the number of the one before.
+        over = {e.watch for e in self._observer.emitters if not e.should_keep_running()}
+        for place, watch in list(self._watches.items()):
+            if place not in wanted or watch in over:
+                self._observer.unschedule(self._watches.pop(place))
         with _kept_from_children():
             for place in wanted - self._watches.keys():
                 with suppress(FileNotFoundError, NotADirectoryError):

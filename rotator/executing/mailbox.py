@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from rotator.signals import STOP
+
 FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -24,6 +26,15 @@ Wait = Callable[[float | None], bytes]
 """Waits so many seconds, or for ever, and returns what came: signals' numbers, and `WORD`."""
 Ring = Callable[[], None]
 """Lets the one who waits see a `WORD`; for other threads."""
+
+
+def hold_back() -> None:
+    """Let SIGTERM and SIGINT wait until there is a `mailbox`.
+
+    The kernel throws away what comes to process 1 of a container before there is a handler for it,
+    unless it is blocked: a stop would be lost while we start.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
 
 
 @contextmanager
@@ -47,6 +58,7 @@ def mailbox() -> Iterator[tuple[Wait, Ring]]:
     numbers = [n for n in FORWARDED if signal.getsignal(n) is not signal.SIG_IGN]
     before = {n: signal.signal(n, _noted) for n in (*numbers, signal.SIGCHLD)}
     last = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)  # see `hold_back`
     try:
         yield wait, ring
     finally:

@@ -15,7 +15,7 @@ from rotator.executing.handing import Handing
 from rotator.executing.looking import Looking, Rhythm
 from rotator.executing.machine import Plan
 from rotator.executing.mailbox import mailbox
-from rotator.executing.secret_folder import parent_folder, secret_folder
+from rotator.executing.secret_folder import secret_folder
 from rotator.executing.supervisor import Supervisor
 from rotator.executing.terminal import Terminal
 from rotator.executing.variables import variables
@@ -45,7 +45,7 @@ def run(settings: Settings, names: Sequence[str], wishes: Wishes) -> int:
     rhythm = Rhythm(wishes.poll.total_seconds(), SystemRandom().uniform)
     inherit_orphans()
     child = Child(wishes.program, Terminal())
-    private = secret_folder(parent_folder(os.environ)) if wishes.in_file else nullcontext()
+    private = secret_folder(os.environ) if wishes.in_file else nullcontext()
     with mailbox() as (wait, ring), private as folder:
         looking = Looking(watched, events, utc_now, rhythm, ring)
         handing = Handing(os.environ, named, folder)

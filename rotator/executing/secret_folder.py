@@ -14,9 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from rotator.errors import RotatorError
+
 _PREFIX = "rotator-exec-"
 _IN_MEMORY = ("tmpfs", "ramfs")
 _log = logging.getLogger(__name__)
+
+
+class NoFolderError(RotatorError):
+    """There is no place for files, not even for temporary ones."""
 
 
 def parent_folder(environ: Mapping[str, str]) -> Path:
@@ -25,7 +31,8 @@ def parent_folder(environ: Mapping[str, str]) -> Path:
     Tried are `$XDG_RUNTIME_DIR`, `/run/user/UID` and `/dev/shm`.
     """
     named = environ.get("XDG_RUNTIME_DIR")
-    candidates = [Path(named)] if named else []
+    # That of somebody else, which `sudo` may leave there, is theirs to put something else in.
+    candidates = [Path(named)] if named and _is_ours(Path(named)) else []
     candidates += [Path(f"/run/user/{os.geteuid()}"), Path("/dev/shm")]  # noqa: S108 - its folder is private
     for folder in candidates:
         if is_in_memory(folder) and os.access(folder, os.W_OK | os.X_OK):
@@ -33,6 +40,13 @@ def parent_folder(environ: Mapping[str, str]) -> Path:
     folder = Path(tempfile.gettempdir())
     _log.warning("no folder in memory (/dev/shm) can be written: the secret is kept in %s", folder)
     return folder
+
+
+def _is_ours(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def is_in_memory(folder: Path) -> bool:
@@ -55,10 +69,20 @@ def is_in_memory(folder: Path) -> bool:
 
 
 @contextmanager
-def secret_folder(parent: Path) -> Iterator[Path]:
-    """Yield a new folder (mode 0700) that is removed at the end, after those of dead processes."""
-    _sweep(parent)
-    folder, lock = _made(parent)
+def secret_folder(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield a new folder (mode 0700) that is removed at the end, after those of dead processes.
+
+    Raises `NoFolderError`.
+    """
+    try:
+        parent = parent_folder(environ)
+        _sweep(parent)
+        folder, lock = _made(parent)
+    except OSError as error:
+        raise NoFolderError(
+            f"exec: no folder can be made for the secret's file ({error.strerror}):"
+            " mount a tmpfs at /dev/shm, or set TMPDIR"
+        ) from None
     try:
         yield folder
     finally:

@@ -6,8 +6,7 @@ and the like go to the group that the terminal is lent to, and therefore to the 
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 
 class Terminal:
@@ -18,6 +17,10 @@ class Terminal:
             self._fd: int | None = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
             self._fd = None
+        else:
+            # The child is in front, and we behind it: there this signal stops whoever reaches for
+            # the terminal and, after `stty tostop`, whoever writes to it, as our log does.
+            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     def lend(self, group: int) -> None:
         """Let the child's group have it, if it is ours to lend."""
@@ -49,16 +52,6 @@ class Terminal:
             return False
 
     def _give(self, group: int) -> None:
-        with _undisturbed(), suppress(OSError):
+        with suppress(OSError):
             if self._fd is not None:
                 os.tcsetpgrp(self._fd, group)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold off the signal that stops a background process which reaches for the terminal."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -22,9 +22,10 @@ from rotator.errors import (
     RotatorError,
     TokenRefusedError,
 )
-from rotator.nocturna.calls import EXCHANGE, LOGIN, REVOKE, Call
+from rotator.nocturna.calls import EXCHANGE, LIST, LOGIN, MINT, REVOKE, VERIFY, Call
 
 UNAUTHORIZED = 401
+_BY_ADMIN = (LIST, MINT, REVOKE, VERIFY)
 
 
 class UnauthorizedError(ApiError):
@@ -41,7 +42,7 @@ def refusal(call: Call, status: int) -> ApiError:
     return kind(f"{call.doing}: {text}")
 
 
-def _meaning(  # noqa: C901, PLR0911 - a table: one line per status
+def _meaning(  # noqa: C901, PLR0911, PLR0912 - a table: a line per status
     call: Call, status: int
 ) -> tuple[type[ApiError], str]:
     match status:
@@ -54,6 +55,11 @@ def _meaning(  # noqa: C901, PLR0911 - a table: one line per status
             return TokenRefusedError, "the API does not accept it (401)"
         case 401:
             return UnauthorizedError, "the API does not accept the admin session (401)"
+        case 403 if call not in _BY_ADMIN:
+            return ApiError, (
+                "the API, or a proxy in front of it, forbids it (403); ask whoever runs the API: is"
+                " the account locked, or this machine not allowed?"
+            )
         case 403:
             return NotAdminError, "the account is not an admin (403); use an admin's e-mail"
         case 404 if call is REVOKE:

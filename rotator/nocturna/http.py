@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
@@ -26,6 +27,8 @@ _BUSY = frozenset({429, 500, 502, 503, 504})
 _CONNECTIONS = 32
 _NONE_OF_OURS = ("TRACE",)  # to urllib3 an empty list means: every method
 _CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
+# Most of urllib3's lines name no server, so that ours are known by the thread that writes them.
+_calling: ContextVar[bool] = ContextVar("calling", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class Http:
         try:
             prepared = self._session.prepare_request(request)
             with (
+                _told_less(),
                 self._connected(call) as session,
                 session.send(
                     prepared, timeout=timeout, allow_redirects=False, **self._environment
@@ -115,12 +119,14 @@ class Http:
                     raise refusal(call, response.status_code)
                 return Answer(_json(call, response.raw, self._limits.read))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            # Without its cause: the text of these errors can hold the URL, and with it a token.
-            raise unreachable(call, error) from None
+            failure = unreachable(call, error)
         except OSError:  # requests raises it for this one reason
-            raise NotDoneError(
+            failure = NotDoneError(
                 f"{call.doing}: the file that REQUESTS_CA_BUNDLE names is not there"
-            ) from None
+            )
+        # Out here, where it has no context: the text of such an error can hold the URL, and with it
+        # a token, and `from None` would only hide it.
+        raise failure
 
     @contextmanager
     def _connected(self, call: Call) -> Iterator[requests.Session]:
@@ -194,12 +200,23 @@ def _adapter(limits: Limits, retried: tuple[str, ...]) -> HTTPAdapter:
     return HTTPAdapter(max_retries=retry, pool_maxsize=_CONNECTIONS)
 
 
+@contextmanager
+def _told_less() -> Iterator[None]:
+    before = _calling.set(True)
+    try:
+        yield
+    finally:
+        _calling.reset(before)
+
+
 def _tell_less(record: logging.LogRecord) -> bool:
-    """Keep out of urllib3's log lines what may hold a secret.
+    """Keep out of urllib3's log lines what may hold a secret; only those of our calls are touched.
 
     These are queries (the refresh token is one) and the texts of errors, which repeat what was
     received.
     """
+    if not _calling.get():
+        return True
     args = record.args if isinstance(record.args, tuple) else ()
     record.args = tuple(type(a).__name__ if isinstance(a, Exception) else a for a in args)
     record.msg, record.args = record.getMessage().split("?", 1)[0], ()

@@ -87,6 +87,17 @@ def test_leftovers_of_yesterday_are_removed(rotator: Runner, api: Sandbox) -> No
     assert "old" not in names
 
 
+def test_a_runtime_directory_that_hands_its_group_down_will_do(
+    rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue())
+    folder(rotator).parent.chmod(0o2770)  # as a volume of Kubernetes with an fsGroup
+    for _ in range(2):
+        printed(rotator, "--cache")
+    assert exchanges(api) == 1
+    assert stat.S_IMODE(folder(rotator).stat().st_mode) == 0o2700
+
+
 @pytest.mark.parametrize("wrong", ["open to others", "a link", "a file"])
 def test_a_folder_that_is_not_private_is_not_used(
     rotator: Runner, api: Sandbox, wrong: str

@@ -1,7 +1,9 @@
 """What cannot work is told at once, or with the place that has no token."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +53,40 @@ def test_a_text_that_is_neither_a_token_nor_a_source_is_told_at_once(api: Sandbo
         with pytest.raises(ConfigError) as caught:
             TokenManager(api.url, text)
         assert "eyJ" not in str(caught.value)
+
+
+def test_a_variable_that_is_not_set_is_told_at_once(api: Sandbox, tmp_path: Path) -> None:
+    missing: Any = os.environ.get("THERE_IS_NONE")
+    with pytest.raises(ConfigError, match="service_token: found NoneType, expected a text such as"):
+        TokenManager(api.url, missing)
+    with pytest.raises(ConfigError, match="api_url: found NoneType, expected a text"):
+        TokenManager(missing, api.issue())
+    path: Any = tmp_path
+    with pytest.raises(ConfigError, match="service_token: found PosixPath"):
+        TokenManager(api.url, path)
+
+
+def test_a_current_folder_that_is_gone_is_told_at_once(
+    api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(ConfigError, match="the current folder is gone"):
+        TokenManager(api.url, "file:token")
+
+
+def test_the_error_of_a_callable_is_not_dragged_along(api: Sandbox) -> None:
+    def careless() -> str:
+        raise ValueError(api.issue())
+
+    with pytest.raises(ServiceTokenUnavailableError) as caught:
+        TokenManager(api.url, careless).get_access_token()
+    text, error = "", caught.value.__context__
+    while error:
+        text, error = text + repr(error), error.__context__
+    assert "it raised ValueError" in text
+    assert "eyJ" not in text
 
 
 @pytest.mark.parametrize(

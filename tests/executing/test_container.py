@@ -3,7 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from rotator.sandbox import Sandbox
 from tests.executing.conftest import permitted
-from tests.executing.helpers import BOT, SOON, has, put
+from tests.executing.helpers import BOT, SOON, child_of, has, put
 from tests.support.process import ROTATOR, Runner, Running
 
 SPACES = ("--pid", "--fork", "--mount-proc", "--kill-child")
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.skipif(not permitted(*SPACES), reason="no right to a pr
 
 
 @contextmanager
-def as_process_1(rotator: Runner, *arguments: str) -> Iterator[tuple[Running, int]]:
-    """Start the command in a namespace of its own; yield it with its number outside."""
+def as_process_1(rotator: Runner, *arguments: str) -> Iterator[tuple[Running, Callable[[], int]]]:
+    """Start the command in a namespace of its own; yield it, and what tells its number outside."""
     process = subprocess.Popen(
         ["unshare", *SPACES, ROTATOR, *arguments],  # noqa: S607 - any unshare
         cwd=rotator.folder,
@@ -38,9 +39,7 @@ def as_process_1(rotator: Runner, *arguments: str) -> Iterator[tuple[Running, in
     )
     running = Running(process)
     try:
-        running.wait_for("ready")
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text()
-        yield running, int(children.split()[0])
+        yield running, lambda: child_of(running)
     finally:
         process.kill()
         rotator.transcript.add("exec as process 1", running.result().err)
@@ -49,15 +48,38 @@ def as_process_1(rotator: Runner, *arguments: str) -> Iterator[tuple[Running, in
 def test_process_1_buries_orphans_and_passes_sigterm_on(rotator: Runner, api: Sandbox) -> None:
     put(rotator, api.issue(days=60))
     with as_process_1(rotator, "exec", "--", "sh", "-c", ORPHANS) as (running, one):
-        os.kill(one, signal.SIGTERM)
+        running.wait_for("ready")
+        os.kill(one(), signal.SIGTERM)
         assert running.process.wait(10) == 5
 
 
 def test_process_1_restarts_the_program(rotator: Runner, api: Sandbox) -> None:
     put(rotator, api.issue(days=60))
-    bot = (*BOT[:-1], f"echo ready >&2; {BOT[-1]}")
-    with as_process_1(rotator, "exec", *SOON, *bot) as (running, one):
+    with as_process_1(rotator, "exec", *SOON, *BOT) as (running, one):
+        running.wait_for("has ")
         put(rotator, new := api.issue(days=61))
         running.wait_for(has(new))
-        os.kill(one, signal.SIGTERM)
+        os.kill(one(), signal.SIGTERM)
         assert running.process.wait(10) == 143
+
+
+def test_a_sigterm_that_comes_before_the_program_is_started_is_not_lost(rotator: Runner) -> None:
+    os.mkfifo(config := rotator.folder / "settings")
+    rotator.env = {"ROTATOR_CONFIG": str(config)}
+    with as_process_1(rotator, "exec", "--", "sleep", "30") as (running, one):
+        writer = when_it_is_read(config)
+        os.kill(one(), signal.SIGTERM)
+        os.write(writer, b'[[token]]\nname = "luna"\nstores = ["dotenv:.env"]\n')
+        os.close(writer)
+        assert running.process.wait(10) == 143
+
+
+def when_it_is_read(fifo: Path) -> int:
+    """Wait until somebody reads it, who then waits for what is written; return where to write."""
+    end = time.monotonic() + 20
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:  # nobody does
+            assert time.monotonic() < end
+            time.sleep(0.01)

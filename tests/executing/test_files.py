@@ -101,6 +101,12 @@ def test_a_signal_without_a_file_is_refused(rotator: Runner) -> None:
     assert result.err.count("\n") == 1
 
 
+def test_a_time_that_the_system_cannot_wait_is_refused(rotator: Runner) -> None:
+    result = rotator("exec", "--poll", "200000d", "--", "true")
+    assert result.status == 2
+    assert "found '200000d', expected 365d at most" in result.err
+
+
 def test_what_a_killed_one_left_is_swept_and_what_a_living_one_has_is_not(
     rotator: Runner, api: Sandbox, memory: Path
 ) -> None:

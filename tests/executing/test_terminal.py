@@ -102,3 +102,16 @@ def test_a_background_job_that_reads_is_stopped_until_it_is_in_front(screen: Scr
     screen.wait_for("one\r\none")
     screen.type("\x04")
     screen.wait_for("status=0=")
+
+
+def test_a_restart_is_told_and_done_where_the_terminal_stops_jobs_that_write_from_behind(
+    rotator: Runner, api: Sandbox, screen: Screen
+) -> None:
+    screen.type("stty tostop\n")
+    screen.type("rotator exec --settle 1s -- sh -c 'echo ready; exec cat'; echo status=$?=\n")
+    screen.wait_for("\nready")
+    put(rotator, api.issue(days=61))
+    screen.wait_for("the program is restarted")
+    screen.wait_for("\nready")
+    screen.type("\x04")
+    screen.wait_for("status=0=")

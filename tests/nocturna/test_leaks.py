@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+import requests
 
 from rotator.errors import RotatorError
 from rotator.nocturna.http import Limits
@@ -68,6 +69,14 @@ def act(client: Client, call: str, token: str) -> object:
     return None
 
 
+def chain(error: BaseException) -> list[str]:
+    """Return what an error says, and each that it came from: some reporters show them all."""
+    found = [str(error), repr(error)]
+    for cause in (error.__cause__, error.__context__):
+        found += chain(cause) if cause else []
+    return found
+
+
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("call", [LOGIN, REFRESH, MINT, EXCHANGE, REVOKE])
 def test_no_error_repr_or_log_line_holds_a_secret(
@@ -86,7 +95,7 @@ def test_no_error_repr_or_log_line_holds_a_secret(
     try:
         said.append(repr(act(client, call, token)))
     except RotatorError as error:
-        said += [str(error), repr(error), *traceback.format_exception(error)]
+        said += [*chain(error), *traceback.format_exception(error)]
     said += caplog.messages
     said.append(caplog.text)
     found = [text for text in said for secret in api.secrets if secret in text]
@@ -134,6 +143,17 @@ def test_broken_http_that_repeats_a_token_is_not_repeated(
         client.stopwatch.seconds += 1800 if call == REFRESH else 0
         with pytest.raises(RotatorError) as caught:
             act(client, call, secret)
-    said = [*traceback.format_exception(caught.value), *caplog.messages, caplog.text]
+    said = [*chain(caught.value), *traceback.format_exception(caught.value)]
+    said += [*caplog.messages, caplog.text]
     assert not [text for text in said if secret in text]
     assert len(server.requests) >= 3
+
+
+def test_log_lines_of_other_requests_are_left_as_they_are(
+    client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    client.call()
+    with recorder(answer()) as elsewhere:
+        requests.get(f"{elsewhere.url}?page=2", timeout=5)
+    assert any("?page=2" in message for message in caplog.messages)

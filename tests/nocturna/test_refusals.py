@@ -13,6 +13,8 @@ from tests.nocturna.support import MADE_UP, Client, client_of, credentials
         (LOGIN, 401, LoginRefusedError, "check both – the e-mail's upper and lower case count"),
         (REVOKE, 401, UnauthorizedError, "does not accept the admin session"),
         (REVOKE, 403, NotAdminError, "use an admin's e-mail"),
+        (EXCHANGE, 403, ApiError, "ask whoever runs the API: is the account locked"),
+        (LOGIN, 403, ApiError, "or this machine not allowed?"),
         (LOGIN, 404, ApiError, "is `/api` missing at the end of the API's URL?"),
         (REVOKE, 404, NotFoundError, "there is no such token"),
         (REVOKE, 422, ApiError, "is a value empty or wrong?"),

@@ -1,0 +1,56 @@
+"""The folders of `rotator exec`: those that it watches, and the one that it makes."""
+
+import os
+from pathlib import Path
+from queue import Empty, Queue
+
+import pytest
+
+from rotator.executing.folders import Folders
+from rotator.executing.secret_folder import parent_folder
+from rotator.sandbox import Sandbox
+from tests.executing.conftest import permitted
+from tests.executing.helpers import put
+from tests.support.process import Runner
+
+
+def test_a_folder_that_was_made_anew_is_watched_again(tmp_path: Path) -> None:
+    changes: Queue[set[str]] = Queue()
+    folders = Folders(changes.put)
+    folder = tmp_path / "store"
+    folder.mkdir()
+    folders.watch([folder])
+    folder.rmdir()
+    folder.mkdir()  # on many file systems with the number of the one before
+    for _ in range(10):  # looks; the kernel may not have told of the first folder's end yet
+        folders.watch([folder])
+        (folder / ".env").write_text("A=1\n")
+        try:
+            assert str(folder / ".env") in changes.get(timeout=1)
+        except Empty:
+            continue
+        return
+    pytest.fail("nobody was told of the new folder's file")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
+def test_a_runtime_directory_of_somebody_else_is_passed_over(memory: Path) -> None:
+    there = {"XDG_RUNTIME_DIR": str(memory)}
+    assert parent_folder(there) == memory
+    os.chown(memory, 65534, 65534)  # as `sudo` may leave the variable in place
+    assert parent_folder(there) != memory
+
+
+@pytest.mark.skipif(not permitted("--mount"), reason="no right to mounts of its own")
+def test_without_any_folder_to_write_to_the_program_is_not_started(
+    rotator: Runner, api: Sandbox
+) -> None:
+    put(rotator, api.issue(days=60))
+    closed = "for place in /dev/shm /run /var/tmp /usr/tmp /tmp; do test ! -d $place || {"
+    closed += " mount --bind $place $place && mount -o remount,bind,ro $place; }; done"
+    script = f'{closed}; cd "$PWD" && exec rotator exec --file -- echo started'
+    result = rotator.in_shell(f"XDG_RUNTIME_DIR= unshare --mount sh -c '{script}'")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("rotator: exec: no folder can be made for the secret's file (")
+    assert result.err.endswith("mount a tmpfs at /dev/shm, or set TMPDIR\n")
+    assert result.err.count("\n") == 1
