@@ -13,7 +13,9 @@ from rotator.doctor.command import doctor
 from rotator.executing.arguments import BeforeProgram, Wishes, with_wishes
 from rotator.listing.command import tokens
 from rotator.logs import configure
+from rotator.metrics.outlets import Outlets
 from rotator.order import Order
+from rotator.sharding import Shard
 from rotator.times import utc_now
 
 
@@ -60,6 +62,8 @@ def check(
 @click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen; log in, but change nothing.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 when something was changed.")
+@options.shard
+@options.with_outlets
 @options.as_json
 @options.configured
 def rotate(  # noqa: PLR0913 - one per option
@@ -67,6 +71,8 @@ def rotate(  # noqa: PLR0913 - one per option
     config: Path | None,
     log_format: str,
     *,
+    shard: Shard | None,
+    outlets: Outlets,
     force: bool,
     revoke_old: bool,
     dry_run: bool,
@@ -82,10 +88,12 @@ def rotate(  # noqa: PLR0913 - one per option
 
     Exits 0 when all is well, 1 when something failed, 2 when the settings are wrong. With
     --detailed-exitcode 3 says that all is well and something was changed, or would be (--dry-run).
+    Metrics that could not be written or pushed are a warning, and no failure.
     """
     order = Order(force=force, dry_run=dry_run, revoke_old=revoke_old)
     found = options.begin(config, log_format)
-    return commands.rotate(found, names, order, detailed=detailed_exitcode, as_json=as_json)
+    run = commands.Run(shard, outlets, detailed=detailed_exitcode, as_json=as_json)
+    return commands.rotate(found, names, order, run)
 
 
 @cli.command()

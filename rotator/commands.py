@@ -3,19 +3,42 @@
 import logging
 import sys
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rotator import composition, fleet, output, statuses
 from rotator.afterwards import notices
 from rotator.alarm import DAILY, raised
 from rotator.errors import ConfigError, OutputError
+from rotator.metrics.outlets import Outlets, Stopwatch
 from rotator.order import Order
 from rotator.recovery.ledger import Ledger
 from rotator.report import Report
+from rotator.rotation import Rotation
 from rotator.settings import Settings
+from rotator.sharding import Shard, share
 from rotator.signals import stop_requests
 from rotator.times import in_words, utc_now
 
 _log = logging.getLogger(__name__)
+
+
+class Run(NamedTuple):
+    """What a run of `rotate` is to serve, and how it is told of; None is the whole fleet."""
+
+    shard: Shard | None = None
+    outlets: Outlets = Outlets()
+    detailed: bool = False
+    as_json: bool = False
+
+    def of(self, rotations: Sequence[Rotation]) -> list[Rotation]:
+        """Return those of its share; all stores of the config are looked at all the same."""
+        if self.shard is None:
+            return list(rotations)
+        mine = set(share((rotation.name for rotation in rotations), *self.shard))
+        return [rotation for rotation in rotations if rotation.name in mine]
+
+
+_PLAIN = Run()
 
 
 def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: bool) -> int:
@@ -28,26 +51,32 @@ def check(settings: Settings, names: Sequence[str], *, probe: bool, as_json: boo
     return statuses.of_check(reports)
 
 
-def rotate(
-    settings: Settings, names: Sequence[str], order: Order, *, detailed: bool, as_json: bool
-) -> int:
+def rotate(settings: Settings, names: Sequence[str], order: Order, run: Run = _PLAIN) -> int:
     """Renew the tokens that need it."""
+    run.outlets.require()
     composition.require_login(settings.api)
     composition.require_notices(settings)
     composition.require_restarts(settings)
-    rotations = composition.rotations(settings, names, utc_now, Ledger())
+    rotations = run.of(composition.rotations(settings, names, utc_now, Ledger()))
+    watch = Stopwatch(utc_now)
+    act = watch.timed(lambda rotation: rotation.rotate(order))
     with stop_requests() as stopped, output.ProgressBar(len(rotations), sys.stderr) as bar:
-        found = fleet.run(
-            rotations, lambda rotation: rotation.rotate(order), stopped=stopped, advance=bar.advance
-        )
+        found = fleet.run(rotations, act, stopped=stopped, advance=bar.advance)
         pairs = zip(rotations, found, strict=True)
         reports = [raised(report, rotation.renew_before, DAILY) for rotation, report in pairs]
         if not order.dry_run:
             notices.tell_failures(list(zip(rotations, reports, strict=True)))
-    _show(reports, as_json=as_json)
-    if order.revoke_old:
-        output.log_leak_steps(reports)
-    return statuses.of_rotate(reports, detailed=detailed)
+    try:
+        _show(reports, as_json=run.as_json, none=f"no token belongs to the shard {run.shard}")
+        if order.revoke_old:
+            output.log_leak_steps(reports)
+    finally:
+        if run.outlets and not order.dry_run:
+            from rotator.metrics.publishing import publish  # noqa: PLC0415 - few want metrics
+
+            every = [token.name for token in settings.tokens]
+            publish(run.outlets, reports, watch.spans, every, utc_now)
+    return statuses.of_rotate(reports, detailed=run.detailed)
 
 
 def mint(settings: Settings, name: str | None, order: Order) -> int:
@@ -63,13 +92,18 @@ def mint(settings: Settings, name: str | None, order: Order) -> int:
                 in_words(order.validity),
                 in_words(token.renew_before),
             )
-    return rotate(settings, names, order, detailed=False, as_json=False)
+    return rotate(settings, names, order)
 
 
-def _show(reports: Sequence[Report], *, as_json: bool) -> None:
+def _show(reports: Sequence[Report], *, as_json: bool, none: str = "") -> None:
     try:
-        if sys.stdout is not None:  # else somebody closed it, so nobody wants the results
+        if sys.stdout is None:  # somebody closed it, so nobody wants the results
+            return
+        if reports or as_json:
             output.show(reports, sys.stdout, as_json=as_json)
+        else:
+            sys.stdout.write(f"{none}\n")
+            sys.stdout.flush()
     except BrokenPipeError:
         pass  # the reader has seen enough: the exit status still tells how things stand
     except OSError as error:

@@ -12,7 +12,7 @@ from rotator.sandbox import Sandbox
 from tests.door.programs import ROOT
 from tests.support.process import Runner
 
-SDKS = ("hvac", "boto3", "botocore", "lightkube", "apprise")
+SDKS = ("hvac", "boto3", "botocore", "lightkube", "apprise", "prometheus_client")
 PROGRAM = """
 import sys
 sys.path[:0] = [{root!r}, {packages!r}]

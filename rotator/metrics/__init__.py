@@ -1,0 +1,1 @@
+"""The state of the tokens as Prometheus metrics; needs the extra `metrics`."""

@@ -1,0 +1,68 @@
+"""Samples as text for Prometheus, by its official library."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from prometheus_client import generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.registry import Collector
+
+from rotator import __version__
+from rotator.board import Card
+from rotator.metrics.measures import COUNTERS, GAUGES, PREFIX, Samples, measured
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+_OPENMETRICS = "application/openmetrics-text"
+
+
+def render(cards: Mapping[str, Card | None], now: datetime, accept: str) -> tuple[str, bytes]:
+    """Return the content type and the body of `/metrics`, after the header `Accept`.
+
+    `now` is aware UTC. The formats are Prometheus's text format and OpenMetrics 1.0:
+    https://prometheus.io/docs/instrumenting/content_negotiation/.
+    """
+    collector = Exposition(present(measured(cards, now)))
+    # The library's own choice compares versions that a client makes up, and breaks on `version=a`.
+    if any(each.partition(";")[0].strip() == _OPENMETRICS for each in accept.split(",")):
+        body: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call] # the library's
+        return openmetrics.CONTENT_TYPE_LATEST, body
+    return TEXT, generate_latest(collector)
+
+
+def present(samples: Samples) -> Samples:
+    """Return the numbers that there are, without NaN."""
+    return {series: value for series, value in samples.items() if value == value}  # noqa: PLR0124 - what NaN is not
+
+
+class Exposition(Collector):
+    """Samples in the form that prometheus_client takes; `build` adds the rotator's version."""
+
+    def __init__(self, samples: Samples, *, build: bool = True) -> None:
+        self._build = build
+        self._by_metric: defaultdict[str, Samples] = defaultdict(dict)
+        for series, value in samples.items():
+            self._by_metric[series.metric][series] = value
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the families that have samples, in the order of the table."""
+        if self._build:
+            about = "The version of the rotator."
+            yield InfoMetricFamily(f"{PREFIX}build", about, {"version": __version__})
+        for gauge in GAUGES:
+            if found := self._by_metric.get(gauge.name):
+                family = GaugeMetricFamily(
+                    gauge.name, gauge.help, labels=("token",), unit=gauge.unit
+                )
+                for series, value in found.items():
+                    family.add_metric((series.token,), value)
+                yield family
+        for counter in COUNTERS:
+            if found := self._by_metric.get(counter.name):
+                counted = CounterMetricFamily(
+                    counter.name, counter.help, labels=("token", "reason")
+                )
+                for series, value in found.items():
+                    counted.add_metric((series.token, series.reason or ""), value)
+                yield counted

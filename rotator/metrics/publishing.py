@@ -1,0 +1,51 @@
+"""The metrics of one run, to where they are wanted. A failure costs nothing but the metrics."""
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from rotator.board import Board, Look
+from rotator.metrics.measures import measured
+from rotator.metrics.memory import lasting
+from rotator.metrics.outlets import Outlets
+from rotator.metrics.textfile import update
+from rotator.report import Report
+from rotator.times import Clock
+
+_log = logging.getLogger(__name__)
+Spans = Mapping[str, tuple[datetime, datetime]]
+
+
+def publish(
+    outlets: Outlets,
+    reports: Sequence[Report],
+    spans: Spans,
+    tokens: Collection[str],
+    clock: Clock,
+) -> None:
+    """Tell of a run; `spans` has the times of the tokens that it has begun, by name.
+
+    `tokens` are all of the config: in the file, what earlier runs knew of them stays.
+    """
+    board = Board()
+    board.watch(list(spans))
+    for report in reports:
+        if report.name in spans:
+            board.post(Look(report, *spans[report.name]))
+    samples = lasting(measured(board.cards(), clock()))
+    if outlets.textfile:
+        try:
+            update(outlets.textfile, samples, tokens)
+        except OSError as error:
+            _log.warning(
+                "%s: the metrics were not written (%s); check the folder's rights and space",
+                outlets.textfile,
+                error.strerror,
+            )
+    if outlets.gateway:
+        from rotator.metrics.push import NotPushedError, push  # noqa: PLC0415 - HTTP costs 60 ms
+
+        try:
+            push(outlets.gateway, samples)
+        except NotPushedError as error:
+            _log.warning("%s: the metrics were not pushed: %s", outlets.gateway.place, error)

@@ -1,0 +1,70 @@
+"""Tokens in every state, as the board has them, and what is rendered of them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from rotator.board import Board, Card, Look
+from rotator.metrics.exposition import render
+from rotator.metrics.measures import PREFIX
+from rotator.policy import Status
+from rotator.report import Action, Report, StoreReport, StoreState
+from tests.support.clock import NOON
+
+LAST_MONTH = NOON - timedelta(days=30)
+
+
+def look(action: Action, status: Status = Status.OK, *, name: str = "luna", **more: Any) -> Look:  # noqa: ANN401 - of the report
+    """Return a look that took two seconds and ended at noon, unless `ended_at` says otherwise."""
+    ended: datetime = more.pop("ended_at", NOON)
+    usual = {
+        "reason": str(status),
+        "message": "…",
+        "action": action,
+        "expires_at": NOON + timedelta(days=10),
+    }
+    return Look(
+        Report(name=name, status=status, **{**usual, **more}), ended - timedelta(seconds=2), ended
+    )
+
+
+def failed(status: Status = Status.DUE, **more: Any) -> Look:  # noqa: ANN401 - (the same)
+    return look(Action.FAILED, status, error="it broke", **{"failure": "api-fault", **more})
+
+
+def unknown(**more: Any) -> Look:  # noqa: ANN401 - (the same)
+    return failed(Status.UNKNOWN, failure="store-unreachable", expires_at=None, **more)
+
+
+def cards(*looks: Look) -> dict[str, Card | None]:
+    """Return the board after these looks."""
+    board = Board()
+    board.watch(list(dict.fromkeys(each.report.name for each in looks)))
+    for each in looks:
+        board.post(each)
+    return board.cards()
+
+
+def every_metric() -> dict[str, Card | None]:
+    """Return a board of which each metric has something to tell."""
+    stores = (StoreReport("dotenv:a", StoreState.CURRENT), StoreReport("x:b", StoreState.BEHIND))
+    return cards(
+        look(Action.ROTATED, Status.DUE, reason="expiring", ended_at=LAST_MONTH),
+        failed(attempts_left=4, stores=stores, orphans=2, hooks_left=3),
+        look(Action.KEPT, Status.ETERNAL, name="sol", expires_at=None),
+        unknown(name="mars"),
+    )
+
+
+def shown(found: dict[str, Card | None], now: datetime = NOON) -> dict[str, dict[str, float]]:
+    """Return the numbers of `/metrics` by short name, and by token, or token and reason."""
+    _, body = render(found, now, "")
+    numbers: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(body.decode()):
+        for sample in family.samples:
+            key = "/".join(
+                sample.labels[label] for label in ("token", "reason") if label in sample.labels
+            )
+            numbers.setdefault(sample.name.removeprefix(PREFIX), {})[key] = sample.value
+    return numbers
