@@ -13,7 +13,7 @@ LOG_LEVEL=info
 
 def write(folder: Path, token: str) -> Path:
     """Make the folder and a `.env` with this token in it; return the folder."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / ".env"
     file.write_text(_TEXT.format(variable=VARIABLE, token=token))
     file.chmod(0o600)

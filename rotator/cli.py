@@ -15,6 +15,7 @@ from rotator.listing.command import tokens
 from rotator.logs import configure
 from rotator.metrics.outlets import Outlets
 from rotator.order import Order
+from rotator.page.address import Address, with_listen
 from rotator.sharding import Shard
 from rotator.times import utc_now
 
@@ -136,18 +137,22 @@ def mint(  # noqa: PLR0913 - one per option
 
 
 @cli.command()
+@with_listen
 @options.configured
-def daemon(config: Path | None, log_format: str) -> int:
+def daemon(config: Path | None, log_format: str, listen: Address | None) -> int:
     """Stay up, and renew each token when its time comes.
 
     Looks at every token at the start, when it becomes due, and at least once an hour. SIGTERM and
     SIGINT finish the rotation in hand and exit 0; SIGHUP reads the settings again.
+
+    With --listen it shows how the tokens are, to everybody who can reach that address: the page at
+    /, /healthz and /readyz for probes, and /metrics for Prometheus.
     """
     from rotator.serving import serve  # noqa: PLC0415 - APScheduler costs every other command 80 ms
 
     configure(log_format, sys.stderr, verbose=True)
     cwd = options.current_folder()
-    serve(lambda: settings.load(config, os.environ, cwd), utc_now)
+    serve(lambda: settings.load(config, os.environ, cwd), utc_now, listen)
     return 0
 
 

@@ -64,18 +64,17 @@ class Daemon:
         _log.info("watching %s", ", ".join(self._fleet))
         self._scheduler.start()
 
-    def reload(self) -> None:
-        """Read the config again; a wrong one is reported, and the old one stays in force."""
+    def reload(self) -> str | None:
+        """Read the config again; of a wrong one return why, and the old one stays in force."""
         try:
             fleet = self._load()
         except ConfigError as error:
-            _log.error("%s; the settings in force stay as they were", error)
-            return
+            return _kept(str(error))
         except Exception as error:  # noqa: BLE001 - no reload may end the watch
-            _log.error("%s; the settings in force stay as they were", internal_error(error))
-            return
+            return _kept(internal_error(error))
         self._adopt(fleet)
         _log.info("read the settings again; watching %s", ", ".join(self._fleet))
+        return None
 
     def tick(self) -> None:
         """Notice a clock that was set; to be called every minute or so.
@@ -155,6 +154,11 @@ class Daemon:
 
     def _in_force(self, rotation: Rotation) -> bool:
         return not self._stopping and self._fleet.get(rotation.name) is rotation
+
+
+def _kept(trouble: str) -> str:
+    _log.error("%s; the settings in force stay as they were", trouble)
+    return trouble
 
 
 def _tell(report: Report, outlook: str) -> None:

@@ -1,7 +1,9 @@
 """The daemon as a process: a real scheduler, real signals."""
 
 import logging
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC
 from random import SystemRandom
 
@@ -12,6 +14,8 @@ from rotator import composition
 from rotator.board import Board
 from rotator.daemon import Daemon
 from rotator.fleet import WORKERS
+from rotator.page.address import Address
+from rotator.page.condition import Condition, Phase
 from rotator.recovery.ledger import Ledger
 from rotator.rotation import Rotation
 from rotator.settings import Settings
@@ -22,29 +26,56 @@ TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
 
 
-def serve(load: Callable[[], Settings], clock: Clock) -> None:
+class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types
+    """APScheduler's own, in a thread of its own, which can be asked after."""
+
+    def lives(self) -> bool:
+        """Tell whether that thread runs."""
+        return self._thread is not None and bool(self._thread.is_alive())
+
+
+def serve(load: Callable[[], Settings], clock: Clock, address: Address | None) -> None:
     """Keep the fleet alive until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
-    Raises `ConfigError` when the settings are wrong at the start.
+    The page is at `address`, if there is one, from before the first look until after the last.
+    Raises `ConfigError` when the settings are wrong at the start, or the address cannot be had.
     """
     ledger = Ledger()  # outlives a reload, as a mint in flight does
+    board = Board()
+    scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
+    condition = Condition(time.monotonic, scheduler.lives)
 
     def fleet() -> list[Rotation]:
         settings = load()
         composition.require_login(settings.api)
         composition.require_notices(settings)
         composition.require_restarts(settings)
-        return composition.rotations(settings, (), clock, ledger)
+        rotations = composition.rotations(settings, (), clock, ledger)
+        condition.tokens = settings.tokens
+        return rotations
 
-    scheduler = BackgroundScheduler(
-        executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC
-    )
-    daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform, Board())
-    with arriving_signals() as next_signal:
+    daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform, board)
+    with arriving_signals() as next_signal, _page(address, board, condition, clock):
         daemon.start()
+        condition.phase = Phase.RUNNING
         while (number := next_signal(TICK)) not in STOP:
             if number in RELOAD:
-                daemon.reload()
+                condition.trouble = daemon.reload()
             daemon.tick()
+            condition.beat()
+        condition.phase = Phase.STOPPING
         _log.info("stopping; a rotation in hand is finished first")
         daemon.stop()
+
+
+def _page(
+    address: Address | None, board: Board, condition: Condition, clock: Clock
+) -> AbstractContextManager[None]:
+    if address is None:
+        return nullcontext()
+    from rotator.page.server import PageServer, serving  # noqa: PLC0415 - few want the page
+    from rotator.page.site import Site  # noqa: PLC0415 - (the same)
+
+    server = PageServer(address, Site(board, condition, clock, time.monotonic))
+    _log.info("the status page is at http://%s/", server.address)
+    return serving(server)

@@ -26,7 +26,7 @@ def test_a_reload_serves_the_new_tokens_and_forgets_the_old(watch: Watch) -> Non
     world = watch.world
     kept = world.secret()
     watch.fleet = [world.rotation(world.store("new.env"), name="new-bot")]
-    watch.daemon.reload()
+    assert watch.daemon.reload() is None
     watch.scheduler.step(timedelta())
     assert world.api.accepts(world.secret("new.env"))
     world.api.revoke(str(world.token().token_id))
@@ -38,8 +38,10 @@ def test_a_reload_of_wrong_settings_keeps_the_old_ones(
     watch: Watch, caplog: pytest.LogCaptureFixture
 ) -> None:
     watch.fleet = ConfigError('rotator.toml: [defaults] validity: found "x", expected …')
-    watch.daemon.reload()
-    assert "validity" in caplog.text
+    trouble = watch.daemon.reload()
+    assert trouble
+    assert "validity" in trouble
+    assert trouble in caplog.text
     assert "stay as they were" in caplog.text
     assert [record.levelno for record in caplog.records][-1] == logging.ERROR
     watch.world.api.revoke(str(watch.world.token().token_id))

@@ -1,0 +1,93 @@
+"""What is at which path: pure, but for the clock and the board that it asks."""
+
+import gzip
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import NamedTuple
+
+from rotator.board import Board
+from rotator.page.condition import Condition, Probe
+from rotator.page.document import Document
+from rotator.page.rows import Fleet
+from rotator.times import Clock
+
+_TEXT = "text/plain; charset=utf-8"
+_HTML = "text/html; charset=utf-8"
+# However many readers there are, the page is made once in this time: a rotation has the processor.
+FRESH = 2.0  # seconds
+_LEVEL = 5  # of gzip: 200 tokens in 32 KB instead of 460, within 10 ms
+
+
+class Answer(NamedTuple):
+    """An answer of HTTP, also compressed if that is worth it; `policy` is what a browser may do."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+    gzipped: bytes | None = None
+    policy: str = "default-src 'none'; frame-ancestors 'none'"
+
+
+class Site:
+    """Answers by path, from many threads; `monotonic` is in seconds."""
+
+    def __init__(
+        self, board: Board, condition: Condition, clock: Clock, monotonic: Callable[[], float]
+    ) -> None:
+        self._board = board
+        self._condition = condition
+        self._clock = clock
+        self._monotonic = monotonic
+        self._document = Document()
+        self._making = threading.Lock()
+        self._made: tuple[float, Answer] | None = None
+
+    def answer(self, path: str, accept: str) -> Answer:
+        """Return the answer for a path; `accept` is the header, for the metrics."""
+        match path:
+            case "/":
+                return self._page()
+            case "/healthz":
+                return _of(self._condition.health())
+            case "/readyz":
+                return _of(self._condition.readiness())
+            case "/metrics":
+                return self._metrics(accept)
+        return told(HTTPStatus.NOT_FOUND, "there is /, /healthz, /readyz and /metrics")
+
+    def _page(self) -> Answer:
+        with self._making:
+            now = self._monotonic()
+            if self._made is None or now - self._made[0] >= FRESH:
+                self._made = now, self._rendered()
+            return self._made[1]
+
+    def _rendered(self) -> Answer:
+        condition = self._condition
+        tokens = {token.name: token for token in condition.tokens}
+        fleet = Fleet(self._board.cards(), tokens, self._clock())
+        page = self._document.render(fleet, condition.phase, condition.trouble).encode()
+        gzipped = gzip.compress(page, _LEVEL, mtime=0)
+        return Answer(HTTPStatus.OK, _HTML, page, gzipped, self._document.policy)
+
+    def _metrics(self, accept: str) -> Answer:
+        try:
+            from rotator.metrics.exposition import render  # noqa: PLC0415 - an extra, rarely asked for
+
+            content_type, body = render(self._board.cards(), self._clock(), accept)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("prometheus_client"):
+                raise
+            line = "metrics need prometheus-client: pip install 'nocturna-rotator[metrics]'"
+            return told(HTTPStatus.NOT_IMPLEMENTED, line)
+        return Answer(HTTPStatus.OK, content_type, body)
+
+
+def told(status: HTTPStatus, line: str) -> Answer:
+    """Return an answer of one line of text."""
+    return Answer(status, _TEXT, f"{line}\n".encode())
+
+
+def _of(probe: Probe) -> Answer:
+    return told(HTTPStatus.OK if probe.good else HTTPStatus.SERVICE_UNAVAILABLE, probe.line)

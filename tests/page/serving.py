@@ -1,0 +1,65 @@
+"""A page on a real socket, with whatever is to be shown on it."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import requests
+
+from rotator.board import Board
+from rotator.page.address import LOOPBACK, Address
+from rotator.page.condition import Condition, Phase
+from rotator.page.server import PATIENCE, PageServer, serving
+from rotator.page.site import Site
+from rotator.settings import TokenSettings
+from rotator.times import Clock
+from tests.support.clock import FakeClock
+
+
+class Served(NamedTuple):
+    server: PageServer
+    condition: Condition
+    board: Board
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.server.address}/"
+
+    @property
+    def port(self) -> int:
+        return self.server.address.port
+
+    def get(self, path: str = "", **headers: str) -> requests.Response:
+        return requests.get(self.url + path, headers=headers, timeout=30)
+
+
+class Passing:
+    """Seconds of which there are always enough between two readers."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 10
+        return self.now
+
+
+@contextmanager
+def served(  # noqa: PLR0913 - what a page is made of
+    board: Board,
+    host: str = LOOPBACK,
+    *,
+    tokens: tuple[TokenSettings, ...] = (),
+    clock: Clock | None = None,
+    monotonic: Callable[[], float] | None = None,
+    port: int = 0,
+    patience: float = PATIENCE,
+) -> Iterator[Served]:
+    condition = Condition(time.monotonic, lambda: True)
+    condition.phase = Phase.RUNNING
+    condition.tokens = tokens
+    site = Site(board, condition, clock or FakeClock(), monotonic or Passing())
+    server = PageServer(Address(host, port), site, patience)
+    with serving(server):
+        yield Served(server, condition, board)

@@ -1,0 +1,101 @@
+"""`rotator daemon --listen` as a process."""
+
+import re
+import signal
+import socket
+import time
+from threading import Event
+
+import requests
+
+from rotator.sandbox import Fault, Sandbox
+from tests.support.process import Runner, Running
+
+
+def address(running: Running) -> str:
+    """Return the URL at which the daemon says that its page is."""
+    line = running.wait_for("the status page is at")
+    found = re.search(r"http://127\.0\.0\.1:\d+/", line)
+    assert found, line
+    return found[0]
+
+
+def answer(url: str) -> tuple[int, str]:
+    got = requests.get(url, timeout=30)
+    return got.status_code, got.text
+
+
+def test_a_daemon_shows_how_it_is_until_its_last_rotation_has_ended(
+    rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(days=3))
+    in_hand, go_on = Event(), Event()
+
+    def mint_meanwhile() -> None:
+        in_hand.set()
+        go_on.wait(60)
+
+    api.misbehave(Fault.meanwhile(mint_meanwhile, "before"), "POST /auth/admin/service-tokens")
+    with rotator.started("daemon", "--listen", "0") as running:
+        url = address(running)
+        assert in_hand.wait(60)
+        assert answer(f"{url}healthz") == (200, "ok\n")
+        assert answer(f"{url}readyz") == (200, "ready\n")
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for("stopping")
+        assert answer(f"{url}readyz") == (503, "stopping\n")
+        assert answer(f"{url}healthz") == (200, "ok\n")
+        go_on.set()
+        assert running.process.wait(60) == 0
+        running.wait_for("default: rotated (expiring)")
+    assert api.calls.count(("POST", "/auth/admin/service-tokens", 200)) == 1
+
+
+def test_a_daemon_shows_its_tokens_and_what_is_wrong_with_its_settings(
+    rotator: Runner, api: Sandbox
+) -> None:
+    secret = api.issue(days=60)
+    rotator.write_env(secret)
+    with rotator.started("daemon", "--listen", "127.0.0.1:0") as running:
+        url = address(running)
+        running.wait_for("next look at")
+        status, page = answer(url)
+        assert status == 200
+        assert 'data-state="ok" data-name="default"' in page
+        assert not [part for part in secret.split(".") if part in page]
+        assert answer(f"{url}metrics")[0] == 200
+        (rotator.folder / "admin-password").unlink()
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_for("the settings in force stay as they were")
+        told = "NOCTURNA_ADMIN_PASSWORD_FILE: cannot read"
+        for _ in range(300):  # the page is made anew every other second
+            if told in answer(url)[1]:
+                break
+            time.sleep(0.1)
+        assert told in answer(url)[1]
+        assert told in answer(f"{url}readyz")[1]
+        assert running.stop() == 0
+
+
+def test_a_port_in_use_ends_it_before_anything_is_done(rotator: Runner, api: Sandbox) -> None:
+    secret = api.issue(days=3)
+    rotator.write_env(secret)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = rotator("daemon", "--listen", str(port))
+    assert result.status == 2
+    assert result.err == (
+        f"rotator: --listen 127.0.0.1:{port}: another program listens there: choose another port,"
+        " or end that one\n"
+    )
+    assert secret in rotator.env_file.read_text()
+    assert api.calls == []
+
+
+def test_a_wrong_address_is_told_in_a_line(rotator: Runner) -> None:
+    result = rotator("daemon", "--listen", ":9464")
+    assert result.status == 2
+    assert result.err == (
+        "rotator: Invalid value for '--listen': found ':9464', expected [HOST:]PORT, such as 9464,"
+        " 0.0.0.0:9464 or [::1]:9464; see rotator daemon --help\n"
+    )

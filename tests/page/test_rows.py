@@ -1,0 +1,129 @@
+from datetime import timedelta
+
+import pytest
+
+from rotator.alarm import Level
+from rotator.board import Board, Card, Look
+from rotator.page.rows import Bar, Fleet, Tone, counted, next_look, remaining, rows
+from rotator.policy import Status
+from rotator.report import Report
+from rotator.settings import TokenSettings
+from tests.support.clock import NOON
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+
+
+def report(name: str = "luna-bot", status: Status = Status.OK, days: float | None = 45) -> Report:
+    end = None if days is None else NOON + days * DAY
+    return Report(name, status, str(status), "…", expires_at=end)
+
+
+def failed(found: Report, level: Level) -> Report:
+    return found._replace(error="no", level=level)
+
+
+def fleet(*reports: Report, waiting: str | None = None, next_in: timedelta = HOUR) -> Fleet:
+    board = Board()
+    names = [found.name for found in reports]
+    board.watch([*names, waiting] if waiting else names)
+    for found in reports:
+        board.post(Look(found, NOON, NOON, NOON + next_in))
+    return Fleet(board.cards(), {name: TokenSettings(name, "", ()) for name in names}, NOON)
+
+
+def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> None:
+    shown = rows(
+        fleet(
+            report("fine", days=60),
+            report("eternal", Status.ETERNAL, None),
+            report("fine-but-older", days=20),
+            report("due", Status.DUE, 3),
+            failed(report("one-store-away"), Level.WARNING),
+            failed(report("critical", Status.DUE, 0.5), Level.CRITICAL),
+            report("missing", Status.MISSING, None),
+            waiting="waiting",
+        )
+    )
+    assert [row.name for row in shown] == [
+        *("missing", "critical", "due", "one-store-away", "waiting"),
+        *("fine-but-older", "fine", "eternal"),
+    ]
+    assert {word: count for word, (_, count) in counted(shown).items()} == {
+        "missing": 1,
+        "failing": 2,
+        "due": 1,
+        "waiting": 1,
+        "ok": 2,
+        "eternal": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "word", "tone"),
+    [
+        (report(), "ok", Tone.GOOD),
+        (report(status=Status.ETERNAL, days=None), "eternal", Tone.GOOD),
+        (report(status=Status.DUE, days=3), "due", Tone.WARN),
+        (report(status=Status.UNKNOWN, days=None), "unknown", Tone.WARN),
+        (report(status=Status.EXPIRED, days=-1), "expired", Tone.BAD),
+        (report(status=Status.REFUSED), "refused", Tone.BAD),
+        (failed(report(), Level.WARNING), "failing", Tone.WARN),
+        (failed(report(), Level.ERROR), "failing", Tone.BAD),
+        (failed(report(), Level.CRITICAL), "failing", Tone.BAD),
+    ],
+)
+def test_a_state_is_a_word_and_a_tone(found: Report, word: str, tone: Tone) -> None:
+    (row,) = rows(fleet(found))
+    assert (row.word, row.tone) == (word, tone)
+
+
+def test_a_look_that_does_not_come_is_noticed() -> None:
+    (row,) = rows(fleet(report(), next_in=-timedelta(minutes=12)))
+    assert (row.word, row.tone) == ("overdue", Tone.WARN)
+    assert next_look(row.card, NOON) == "overdue for 12 minutes"
+
+
+@pytest.mark.parametrize(
+    ("days", "bar", "words"),
+    [
+        (45, Bar(0.5, 7 / 90), "45 days left"),
+        (90, Bar(1.0, 7 / 90), "90 days left"),
+        (0.5, Bar(0.5 / 90, 7 / 90), "12 hours left"),
+        (-2, Bar(0.0, 7 / 90), "over for 2 days"),
+        (0, Bar(0.0, 7 / 90), "over for 0 seconds"),
+        (280, Bar(1.0, 7 / 280), "280 days left"),  # made by hand, with another life
+    ],
+)
+def test_a_bar_is_a_share_of_the_validity(days: float, bar: Bar, words: str) -> None:
+    (row,) = rows(fleet(report(days=days)))
+    assert row.bar == pytest.approx(bar)
+    assert remaining(row) == words
+
+
+def test_what_has_no_end_has_a_full_bar_and_what_is_not_there_an_empty_one() -> None:
+    eternal, missing = report(status=Status.ETERNAL, days=None), report("x", Status.MISSING, None)
+    assert {row.name: (row.bar.life, remaining(row)) for row in rows(fleet(eternal, missing))} == {
+        "luna-bot": (1.0, "never expires"),
+        "x": (0.0, "no token"),
+    }
+
+
+def test_the_next_renewal_is_where_renew_before_begins() -> None:
+    (row,) = rows(fleet(report(days=45)))
+    assert row.renews_at == NOON + 38 * DAY
+
+
+@pytest.mark.parametrize(
+    ("next_in", "words"),
+    [
+        (timedelta(minutes=54), "in 54 minutes"),
+        (timedelta(), "now"),
+        (timedelta(minutes=-3), "now"),
+        (None, "none is planned"),
+    ],
+)
+def test_the_next_look_is_told_in_words(next_in: timedelta | None, words: str) -> None:
+    look = Look(report(), NOON, NOON, None if next_in is None else NOON + next_in)
+    card: Card = fleet(report()).cards["luna-bot"]._replace(last=look)  # type: ignore[union-attr] # posted
+    assert next_look(card, NOON) == words
