@@ -15,7 +15,7 @@ CALLS = [
     "POST /auth/service-token/refresh",
     "DELETE /auth/admin/service-tokens/{id}",
 ]
-FORMS = ([], ["--json"], ["--log-format", "json"])
+FORMS: tuple[list[str], ...] = ([], ["--json"], ["--log-format", "json"])
 FAULTS = [Fault.server_error(), Fault.status(422), Fault.truncated(), Fault.redirect("http://x/")]
 
 
