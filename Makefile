@@ -6,14 +6,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEATHS := tests/crash tests/commands/test_races.py
-PLACES := tests/backends tests/door tests/examples tests/helm
+PLACES := tests/backends tests/door tests/examples tests/helm tests/cron tests/image
 FAULTS := tests/faults tests/stateful
 SERVERS := tests/vault tests/aws tests/kubernetes
 BOTS := tests/client tests/executing tests/accessing tests/commands
 LAST := tests/test_secrets_stay_inside.py
 COVERED := $(BIN)/coverage run -m pytest --quiet
 
-.PHONY: demo test core servers bots places deaths faults lint check-types check-imports bench crash-matrix test-lowest clean
+.PHONY: demo test core servers bots places deaths faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -71,6 +71,17 @@ test-lowest: $(VENV)/installed-dev
 	$(BIN)/uv pip install --quiet --python .venv-lowest --resolution lowest-direct --editable . --group dev
 	$(BIN)/uv pip install --quiet --python .venv-lowest --no-deps --group programs
 	.venv-lowest/bin/python -m pytest
+
+# The image built and run, cron and systemd in a container: as root, before each release.
+test-image: $(VENV)/installed-dev
+	$(BIN)/python -m pytest tests/image tests/cron
+
+# The image's packages with their hashes; newer ones: make lock LOCK=--upgrade
+LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
+lock: $(VENV)/installed-dev
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile $(LOCKED) $(LOCK) --all-extras --no-emit-package nocturna-rotator pyproject.toml --output-file requirements.lock
+	echo hatchling | $(BIN)/uv pip compile $(LOCKED) $(LOCK) - --output-file requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

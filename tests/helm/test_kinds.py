@@ -85,10 +85,10 @@ def test_a_deployment_is_one_daemon_that_is_never_two(chart: Chart) -> None:
     spec = chart.render("kind-deployment").one("Deployment")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     daemon = container(spec["template"]["spec"])
-    assert daemon["args"] == ["daemon", "--log-format=json", "--listen=0.0.0.0:8080"]
+    assert daemon["args"] == ["daemon", "--log-format=json", "--listen=0.0.0.0:9464"]
     assert daemon["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
     assert daemon["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
-    assert daemon["ports"] == [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]
+    assert daemon["ports"] == [{"name": "http", "containerPort": 9464, "protocol": "TCP"}]
 
 
 def test_the_service_leads_to_the_daemon_and_to_no_pod_of_the_tests(chart: Chart) -> None:

@@ -27,7 +27,7 @@ def test_it_is_about_all_pods_of_the_release_and_both_ways(chart: Chart) -> None
 def test_nothing_comes_in_but_to_the_page_of_a_daemon(chart: Chart) -> None:
     assert "ingress" not in policy(chart, "kind-cronjob")
     [rule] = policy(chart, "kind-deployment")["ingress"]
-    assert ports(rule) == [8080]
+    assert ports(rule) == [9464]
     assert "from" not in rule
     peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     [rule] = policy(chart, "kind-deployment", networkPolicy={"from": peers})["ingress"]

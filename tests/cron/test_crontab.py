@@ -1,0 +1,162 @@
+"""The crontab's line does what its comments say: run by sh as cron runs it, and by cron itself."""
+
+import fcntl
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rotator.sandbox import Sandbox
+from rotator.tokens import ServiceToken
+from tests.cron import machine
+from tests.cron.server import ETC, pasted, prepared
+from tests.support.process import ROTATOR, Result, Runner
+
+CRONTAB = (machine.ROOT / "cron/rotator.crontab").read_text()
+(ENTRY,) = re.findall(r"^\d.*$", CRONTAB, re.MULTILINE)
+VARIABLES = dict(re.findall(r'^([A-Z_]+)="?(.*?)"?$', CRONTAB, re.MULTILINE))
+*SCHEDULE, USER, COMMAND = ENTRY.split(None, 6)
+
+
+class Cron:
+    """Runs the command as cron does: sh, a bare environment, nothing on stdin.
+
+    Only that syslog is spared: many machines of tests have none, and people's need not know.
+    """
+
+    def __init__(self, rotator: Runner, api: Sandbox) -> None:
+        self.rotator = rotator
+        self.etc = rotator.folder / "etc"
+        self.etc.mkdir()
+        (self.etc / "admin-email").write_text(f"{api.admin_email}\n")
+        (self.etc / "admin-password").write_text(f"{api.admin_password}\n")
+        lines = (machine.ROOT / "cron/environment").read_text()
+        lines = lines.replace("https://your-api-server.com/api", api.url)
+        lines = lines.replace("/srv/luna/.env", str(rotator.env_file))
+        (self.etc / "environment").write_text(lines)
+
+    def __call__(self, command: str = COMMAND) -> Result:
+        env = {k: v.replace(ETC, str(self.etc)) for k, v in VARIABLES.items()}
+        env |= {"PATH": f"{ROTATOR.parent}:/usr/bin:/bin", "JITTER": "0", "HOME": "/"}
+        line = command.replace(ETC, str(self.etc)).replace(
+            "logger ", "logger --no-act --socket-errors=off "
+        )
+        done = subprocess.run(
+            [env["SHELL"], "-c", line],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        self.rotator.transcript.add("crontab", done.stdout + done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture
+def cron(rotator: Runner, api: Sandbox) -> Cron:
+    return Cron(rotator, api)
+
+
+def test_it_renews_a_token_that_is_due_without_a_word(
+    cron: Cron, rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(days=3))
+    assert cron() == Result(0, "", "")
+    assert len(api.tokens) == 2
+    assert api.tokens[-1].id in rotator.env_file.read_text()
+
+
+def test_a_failure_is_one_line_for_syslog_and_mail(
+    cron: Cron, rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(days=3))
+    (cron.etc / "admin-password").write_text("wrong\n")
+    result = cron()
+    assert result.out == ""
+    (line,) = result.err.splitlines()
+    assert re.match(r"<27>.* nocturna-rotator: .*default: log in: ", line), line
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [("rotator rotate", "/none rotate"), ("/environment;", "/none;")],
+    ids=["the program", "its settings"],
+)
+def test_what_cannot_even_be_started_is_told_as_well(cron: Cron, found: str, broken: str) -> None:
+    assert COMMAND.count(found) == 1
+    result = cron(COMMAND.replace(found, broken))
+    (line,) = result.err.splitlines()
+    assert re.match(r"<27>.* nocturna-rotator: .*/none: ", line), line
+
+
+def test_it_gives_way_to_a_run_that_still_lasts_without_a_word(
+    cron: Cron, rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(days=3))
+    with (cron.etc / "environment").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert cron() == Result(0, "", "")
+        assert len(api.tokens) == 1
+    assert cron() == Result(0, "", "")
+    assert len(api.tokens) == 2
+
+
+def test_a_run_waits_up_to_the_jitter() -> None:
+    wait = re.search(r"sleep (\"\$\(.*?\)\")", COMMAND)
+    assert wait
+    drawn = {
+        int(subprocess.check_output(["sh", "-c", f"JITTER=3; echo {wait[1]}"]))  # noqa: S607 - any
+        for _ in range(60)
+    }
+    assert drawn == {0, 1, 2, 3}
+
+
+def test_the_line_is_one_that_cron_can_read() -> None:
+    assert all(re.fullmatch(r"[\d*/]+", field) for field in SCHEDULE)
+    assert USER == "rotator"
+    assert "%" not in COMMAND
+    assert len(COMMAND) < 999  # Debian's cron refuses more
+    assert CRONTAB.endswith("\n")
+    name = Path(shlex.split(pasted("cron").splitlines()[1], comments=True)[-1]).name
+    assert re.fullmatch(r"[\w-]+", name)  # cron passes over others
+
+
+@pytest.mark.skipif(machine.missing("cron") is not None, reason=str(machine.missing("cron")))
+def test_a_real_cron_daemon_runs_it_as_its_user(
+    rotator: Runner, api: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As the README says; only that @reboot, which is when cron starts, spares a wait of hours."""
+    secret = api.issue(days=3)
+    shared = tmp_path_factory.mktemp("srv")
+    shared.chmod(0o755)
+    installed = "/etc/cron.d/nocturna-rotator"
+    script = f"""
+{prepared(api, secret, shared)}
+{pasted("cron")}
+sed -i 's/^JITTER=.*/JITTER=0/' {installed}
+job=$(grep ' rotator {{' {installed} | cut -d' ' -f6-)
+echo "@reboot $job" >> {installed}
+wait='until grep -q previous= /srv/luna/.env; do sleep 0.1; done'
+echo "@reboot $job" | sed "s|sleep [^;]*|$wait|; s/flock -n -E 0/flock/; s/r rotate/& nobody/" \\
+    >> {installed}
+/opt/nocturna-rotator/bin/python /opt/src/tests/cron/listener.py > syslog &
+until test -S /dev/log; do sleep 0.1; done
+rm -f /run/crond.*
+cron
+for _ in $(seq 300); do ! grep -q '^<27>' syslog || break; sleep 0.1; done
+ls -l luna/.env
+"""
+    told = machine.run_script(script, shared)
+    rotator.transcript.add("cron", told)
+    assert "-rw-r----- 1 rotator luna" in told, told
+    _, _, token = (shared / "luna/.env").read_text().strip().rpartition("=")
+    assert ServiceToken.parse(token).token_id == api.tokens[-1].id
+    assert len(api.tokens) == 2
+    syslog = (shared / "syslog").read_text()
+    rotator.transcript.add("syslog", syslog)
+    (line,) = re.findall(r"^<27>.* nocturna-rotator: (.*)$", syslog, re.MULTILINE)
+    assert "nobody" in line
