@@ -12,8 +12,11 @@ import tests.vault.site as vault_site
 from tests.aws.site import Aws
 from tests.backends.kinds import Site
 from tests.kubernetes.cluster import Cluster
+from tests.support.crew import Crew
 from tests.vault.bao import Bao
 
+MODULES = ("backends.aws_secretsmanager", "backends.kubernetes", "backends.vault")
+SDKS = ("boto3", "botocore.session", "hvac", "lightkube")
 KINDS = ("vault", "aws", "kubernetes")
 
 
@@ -59,3 +62,9 @@ def new_site(
 def site(request: pytest.FixtureRequest, new_site: Callable[[str], Site]) -> Site:
     """Return an empty place in each kind of store in turn."""
     return new_site(request.param)
+
+
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    with Crew(*MODULES, *SDKS) as crew:
+        yield crew

@@ -1,8 +1,6 @@
 """A rotator whose API and store are reached through relays, and who dies at a given request."""
 
-import os
 import signal
-import subprocess
 from concurrent.futures import Future
 from contextlib import ExitStack
 from datetime import timedelta
@@ -10,7 +8,9 @@ from typing import Self
 
 from rotator.sandbox import Sandbox
 from tests.backends.kinds import Site
+from tests.crash.forked import Job
 from tests.support.clock import ServersClock
+from tests.support.crew import Crew, Running
 from tests.support.process import Result, Runner
 from tests.support.relay import Relay
 
@@ -24,12 +24,13 @@ _MORE_READS = ("after POST / secretsmanager.Describe", "after POST /auth/login")
 class Scene:
     """A due token in a store, retired at once when it is replaced."""
 
-    def __init__(self, site: Site, rotator: Runner) -> None:
+    def __init__(self, site: Site, rotator: Runner, crew: Crew) -> None:
         self.site = site
         self.rotator = rotator
+        self._crew = crew
         self.clock = ServersClock()
         self._stack = ExitStack()
-        self._victim: Future[subprocess.Popen[str]] = Future()
+        self._victim: Future[Running] = Future()
         self._deadly: str | None = None
         self._seen = 0
 
@@ -55,7 +56,7 @@ class Scene:
 
     def rotate(self) -> Result:
         """Run a rotator that nobody kills."""
-        return self.rotator("rotate")
+        return self._end(self._start())
 
     def kill_after(self, number: int) -> str | None:
         """Run a rotator until a change has been done that it does not hear of any more.
@@ -63,10 +64,10 @@ class Scene:
         Return what it was; None if the run ended before so many changes were made.
         """
         self._victim, self._deadly, self._left = Future(), None, number
-        with self.rotator.started("rotate") as victim:
-            self._victim.set_result(victim.process)
-            status = victim.process.wait(PATIENCE)
-        assert status == (-signal.SIGKILL if self._deadly else 0), victim.lines
+        victim = self._start()
+        self._victim.set_result(victim)
+        result = self._end(victim)
+        assert result.status == (-signal.SIGKILL if self._deadly else 0), result.err
         self._left = -1
         self.clock.ahead += LATER
         return self._deadly
@@ -82,9 +83,18 @@ class Scene:
             return True
         self._deadly = moment
         process = self._victim.result(PATIENCE)
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait(PATIENCE)
+        process.kill()
+        process.wait()
         return False
+
+    def _start(self) -> Running:
+        return self._crew.start(Job(str(self.rotator.folder), ("rotate",), self.rotator.env))
+
+    def _end(self, process: Running) -> Result:
+        result = process.result()
+        self.rotator.transcript.processes += 1
+        self.rotator.transcript.add("rotator rotate", result.out + result.err)
+        return result
 
 
 def is_change(moment: str) -> bool:

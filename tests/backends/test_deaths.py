@@ -4,15 +4,18 @@ from itertools import count
 
 from tests.backends.kinds import Site
 from tests.backends.scene import Scene
+from tests.support.crew import Crew
 from tests.support.process import Runner
 
 MOST = 40
 
 
-def test_the_next_run_brings_into_order_what_a_killed_one_left(site: Site, rotator: Runner) -> None:
+def test_the_next_run_brings_into_order_what_a_killed_one_left(
+    site: Site, rotator: Runner, crew: Crew
+) -> None:
     problems, changes = [], []
     for number in count():
-        with Scene(site, rotator) as scene:
+        with Scene(site, rotator, crew) as scene:
             killed = scene.kill_after(number)
             problems += [f"{number} {killed}: {each}" for each in _while_dead(scene)]
             if killed is None:

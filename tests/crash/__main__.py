@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.crash.crew import Crew
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Matrix, Outcome
+from tests.support.crew import Crew
 from tests.support.transcript import Transcript
 
 Row = tuple[str, str, str, str]

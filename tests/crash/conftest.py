@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.crash.crew import Crew
+from tests.support.crew import Crew
 
 
 @pytest.fixture(scope="session")

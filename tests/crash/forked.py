@@ -1,17 +1,19 @@
 """Processes of the command, forked from one that has loaded everything: a start costs no imports.
 
-    python -m tests.crash.forked
+    python -m tests.crash.forked MODULE...
 
-forks one for each line of JSON on stdin, and answers with its pid and, when it has ended, with its
-exit status. They are processes like any others: to kill one takes from it all that it had.
+loads these modules as well, forks one for each line of JSON on stdin, and answers with its pid and,
+when it has ended, with its exit status. They are processes like any others: to kill one takes from
+it all that it had.
 """
 
 import importlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, NoReturn
 
 from rotator.__main__ import main
@@ -27,10 +29,14 @@ LOADED_WHERE_USED = (
 
 
 class Job(NamedTuple):
-    """A command in a folder, with its output beside it, that dies at a moment if it has one."""
+    """A command in a folder, with its output beside it, that dies at a moment if it has one.
+
+    `environ` is what it has beside the rest of the environment.
+    """
 
     folder: str
     arguments: Sequence[str]
+    environ: Mapping[str, str] = MappingProxyType({})
     log: str | None = None
     moment: int = victim.WHOLE_LIFE
 
@@ -40,7 +46,7 @@ class Job(NamedTuple):
 
 
 def serve() -> None:
-    for name in LOADED_WHERE_USED:
+    for name in (*LOADED_WHERE_USED, *sys.argv[1:]):
         importlib.import_module(name)
     for line in sys.stdin:
         child = os.fork() or _run(Job(*json.loads(line)))
@@ -58,6 +64,7 @@ def _run(job: Job) -> NoReturn:
         os.chdir(job.folder)
         for stream, file in enumerate(job.outputs, 1):
             os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), stream)
+        os.environ.update(job.environ)
         sys.argv = ["rotator", *job.arguments]
         if job.log is None:
             status = main()

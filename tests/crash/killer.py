@@ -5,7 +5,7 @@ from threading import Event
 
 from rotator.sandbox import Fault
 from tests.crash.cases import Death
-from tests.crash.crew import Running
+from tests.support.crew import Running
 
 PATIENCE = 60  # seconds; only a bug takes as long
 

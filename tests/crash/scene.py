@@ -11,11 +11,11 @@ from rotator.journal import Intent
 from rotator.sandbox import Fault, Sandbox, ServiceTokenRow
 from rotator.times import utc_now
 from tests.crash.cases import Case, Death, Moment
-from tests.crash.crew import Crew, Running
 from tests.crash.envfiles import EnvFile, attributes
 from tests.crash.forked import Job
 from tests.crash.killer import Killer
 from tests.support.clock import ServersClock
+from tests.support.crew import Crew, Running
 from tests.support.process import Result
 from tests.support.transcript import Transcript
 

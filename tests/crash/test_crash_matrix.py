@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.crew import Crew
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Matrix, Outcome
 from tests.crash.steps import ELSEWHERE
+from tests.support.crew import Crew
 from tests.support.transcript import Transcript
 
 STEPS_OF_A_ROTATION = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from tests.crash import checks
 from tests.crash.cases import Death, mint_of
-from tests.crash.crew import Crew
 from tests.crash.envfiles import SOL
 from tests.crash.matrix import Matrix
+from tests.support.crew import Crew
 from tests.support.transcript import Transcript
 
 

@@ -20,9 +20,10 @@ Starter = subprocess.Popen[str]
 
 
 class Crew:
-    """Starts jobs; more at the same time make it larger."""
+    """Starts jobs, with these modules loaded; more at the same time make it larger."""
 
-    def __init__(self) -> None:
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
         self._all: list[Starter] = []
         self._idle: SimpleQueue[Starter] = SimpleQueue()
 
@@ -50,7 +51,7 @@ class Crew:
         ours = ("COVERAGE_", "NOCTURNA", "ROTATOR")
         kept = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
         starter = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.forked"],
+            [sys.executable, "-m", "tests.crash.forked", *self._modules],
             cwd=_SRC,
             env=kept,
             stdin=subprocess.PIPE,
@@ -71,7 +72,7 @@ class Running:
         self._answers = starter.stdout
         self._starter = starter
         self._idle = idle
-        starter.stdin.write(json.dumps(job) + "\n")
+        starter.stdin.write(json.dumps(job._replace(environ=dict(job.environ))) + "\n")
         starter.stdin.flush()
         self._pid = int(self._answers.readline())
         self._status: int | None = None
