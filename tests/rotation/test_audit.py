@@ -34,14 +34,21 @@ class Trail:
         return [(line["event"], line["outcome"]) for line in self.lines() if "event" in line]
 
 
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    root, raising = logging.getLogger(), logging.raiseExceptions
+    handlers = root.handlers[:]
+    loggers = [root, *map(logging.getLogger, ("rotator", "rotator.audit", "urllib3"))]
+    levels = [logger.level for logger in loggers]
+    yield
+    root.handlers[:], logging.raiseExceptions = handlers, raising
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
 @pytest.fixture
-def trail() -> Iterator[Trail]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield Trail("json")
-    configure("text", io.StringIO(), verbose=False)
-    root.handlers[:], logging.raiseExceptions = handlers, True
-    root.setLevel(level)
+def trail() -> Trail:
+    return Trail("json")
 
 
 def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -> None:
@@ -108,12 +115,8 @@ def test_an_unknown_end_is_told_as_such(world: World, old: str, trail: Trail) ->
 
 def test_the_text_log_leaves_the_steps_out(world: World, old: str) -> None:
     assert world.api.accepts(old)
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
     text = Trail("text")
     world.rotation().rotate(Order())
-    root.handlers[:], logging.raiseExceptions = handlers, True
-    root.setLevel(level)
     assert text.stream.getvalue() == ""
 
 
