@@ -79,7 +79,7 @@ def _early_ends(facts: ListFacts) -> Iterator[Finding]:
         end = ends_at(row) if row else None
         if token is None or end is None:
             continue
-        if token.expires_at is None or end < token.expires_at - SLACK:
+        if token.expires_at is None or token.expires_at - end > SLACK:
             message = (
                 f"the API's list ends token {token.name} at {minute(end)}, before the token itself"
                 f" does: rotator rotate {each.token.name} --force replaces it"

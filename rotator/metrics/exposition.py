@@ -24,11 +24,17 @@ def render(cards: Mapping[str, Card | None], now: datetime, accept: str) -> tupl
     https://prometheus.io/docs/instrumenting/content_negotiation/.
     """
     collector = Exposition(present(measured(cards, now)))
-    # The library's own choice compares versions that a client makes up, and breaks on `version=a`.
-    if any(each.partition(";")[0].strip() == _OPENMETRICS for each in accept.split(",")):
+    if form(accept) == openmetrics.CONTENT_TYPE_LATEST:
         body: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call] # the library's
         return openmetrics.CONTENT_TYPE_LATEST, body
     return TEXT, generate_latest(collector)
+
+
+def form(accept: str) -> str:
+    """Return the content type that a client gets for its header `Accept`: one of two."""
+    # The library's own choice compares versions that a client makes up, and breaks on `version=a`.
+    wanted = (each.partition(";")[0].strip() for each in accept.split(","))
+    return openmetrics.CONTENT_TYPE_LATEST if _OPENMETRICS in wanted else TEXT
 
 
 def present(samples: Samples) -> Samples:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 4096
 _METHODS = ("GET", "HEAD")
+_OF_A_BODY = ("Content-Length", "Transfer-Encoding")
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))")
 _HEADERS = (
     ("Cache-Control", "no-store"),
@@ -59,7 +60,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self) -> Answer:
         if self.command not in _METHODS:
             return self._refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
-        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+        # What follows a line that is no header was not read: it may announce a body as well.
+        if self.headers.defects or any(name in self.headers for name in _OF_A_BODY):
             return self._refused(HTTPStatus.BAD_REQUEST, "a request with a body")
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 and self.request_version != "HTTP/1.0":  # RFC 9112, section 3.2

@@ -1,7 +1,7 @@
 """What the page says of each token: pure arithmetic over its card, with the worst on top."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from rotator.times import in_words
 # A look that is this late is not just waiting for its turn, or in hand.
 LATE = timedelta(minutes=5)
 _NOTHING = timedelta()
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 _ENDLESS: dict[Status | None, str] = {
     Status.ETERNAL: "never expires",
     Status.MISSING: "no token",
@@ -115,8 +116,13 @@ def _row(name: str, fleet: Fleet) -> Row:
         tone=tone,
         left=left,
         bar=_bar(left, token, eternal=eternal),
-        renews_at=expires_at - token.renew_before if expires_at else None,
+        renews_at=_renewal(expires_at, token.renew_before) if expires_at else None,
     )
+
+
+def _renewal(expires_at: datetime, renew_before: timedelta) -> datetime:
+    # Anybody can write any `exp` into a token, and there is nothing before the year 1.
+    return max(expires_at, _EARLIEST + renew_before) - renew_before
 
 
 def _state(card: Card | None, now: datetime) -> tuple[str, Tone]:

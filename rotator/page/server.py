@@ -18,7 +18,10 @@ from rotator.page.site import Site
 MOST_CONNECTIONS = 64
 # For a request and its answer together, however slowly the bytes come.
 PATIENCE = 30.0  # seconds
-_WAIT_FOR_A_PLACE = 1.0  # seconds
+_WAIT_FOR_A_PLACE = 0.1  # seconds
+# So many go each time: a probe may have to wait behind a whole queue of connections that are only
+# held, and gives up after some seconds.
+_SENT_AWAY = 8
 _TURN = 0.25  # seconds
 _REASONS = {
     EADDRINUSE: "another program listens there: choose another port, or end that one",
@@ -68,7 +71,7 @@ class PageServer(ThreadingTCPServer):
                 self._deadlines[connection] = time.monotonic() + self._patience
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Take a connection once there is a place; the one that was quiet for longest makes it.
+        """Take a connection once there is a place; those that were quiet for longest make it.
 
         So nobody who holds connections open keeps a probe out, which would get us restarted.
         """
@@ -76,7 +79,7 @@ class PageServer(ThreadingTCPServer):
         if not self._places.acquire(timeout=_WAIT_FOR_A_PLACE):
             with self._lock:
                 by_age = sorted(self._deadlines, key=lambda each: self._deadlines[each])
-                for oldest in by_age[:1]:
+                for oldest in by_age[:_SENT_AWAY]:
                     _hang_up(oldest)
             self._places.acquire()
         with self._lock:

@@ -14,7 +14,8 @@ from rotator.times import Clock
 
 _TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"
-# However many readers there are, the page is made once in this time: a rotation has the processor.
+# However many readers there are, page and metrics are made once in this time: a rotation has the
+# processor.
 FRESH = 2.0  # seconds
 _LEVEL = 5  # of gzip: 200 tokens in 32 KB instead of 460, within 10 ms
 
@@ -41,13 +42,13 @@ class Site:
         self._monotonic = monotonic
         self._document = Document()
         self._making = threading.Lock()
-        self._made: tuple[float, Answer] | None = None
+        self._made: dict[str, tuple[float, Answer]] = {}
 
     def answer(self, path: str, accept: str) -> Answer:
         """Return the answer for a path; `accept` is the header, for the metrics."""
         match path:
             case "/":
-                return self._page()
+                return self._fresh("page", self._rendered)
             case "/healthz":
                 return _of(self._condition.health())
             case "/readyz":
@@ -56,12 +57,12 @@ class Site:
                 return self._metrics(accept)
         return told(HTTPStatus.NOT_FOUND, "there is /, /healthz, /readyz and /metrics")
 
-    def _page(self) -> Answer:
+    def _fresh(self, what: str, make: Callable[[], Answer]) -> Answer:
         with self._making:
             now = self._monotonic()
-            if self._made is None or now - self._made[0] >= FRESH:
-                self._made = now, self._rendered()
-            return self._made[1]
+            if what not in self._made or now - self._made[what][0] >= FRESH:
+                self._made[what] = now, make()
+            return self._made[what][1]
 
     def _rendered(self) -> Answer:
         condition = self._condition
@@ -73,15 +74,18 @@ class Site:
 
     def _metrics(self, accept: str) -> Answer:
         try:
-            from rotator.metrics.exposition import render  # noqa: PLC0415 - an extra, rarely asked for
-
-            content_type, body = render(self._board.cards(), self._clock(), accept)
+            from rotator.metrics.exposition import form, render  # noqa: PLC0415 - an extra, rarely asked for
         except ModuleNotFoundError as error:
             if not (error.name or "").startswith("prometheus_client"):
                 raise
             line = "metrics need prometheus-client: pip install 'nocturna-rotator[metrics]'"
             return told(HTTPStatus.NOT_IMPLEMENTED, line)
-        return Answer(HTTPStatus.OK, content_type, body)
+
+        def exposed() -> Answer:
+            content_type, body = render(self._board.cards(), self._clock(), accept)
+            return Answer(HTTPStatus.OK, content_type, body)
+
+        return self._fresh(form(accept), exposed)
 
 
 def told(status: HTTPStatus, line: str) -> Answer:

@@ -69,6 +69,13 @@ def test_a_token_that_the_list_ends_early_is_told(clinic: Clinic) -> None:
     assert "ends token" in message(found)
 
 
+def test_a_forged_end_in_the_year_1_is_over_and_no_bug(clinic: Clinic) -> None:
+    clinic.api.issue(60)
+    claims = {"type": "service", "token_id": clinic.api.tokens[0].id, "exp": -62135596800}
+    clinic.put(clinic.api.sign(claims))
+    assert bad(clinic.examine()) == [("token", "problem")]
+
+
 def test_a_store_that_is_away_hides_no_other(clinic: Clinic) -> None:
     clinic.put(clinic.api.issue(60))
     found = clinic.examine(tokens={"luna": TWO.format("away/luna.env")})

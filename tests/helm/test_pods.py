@@ -3,6 +3,7 @@
 from typing import Any
 
 from tests.helm.chart import Chart, Object, container, variables
+from tests.helm.schemas import VERSIONS, faults
 
 FILES = "/run/secrets/nocturna"
 
@@ -97,3 +98,29 @@ def test_whatever_a_cluster_asks_of_its_pods_can_be_said(chart: Chart) -> None:
         assert only["envFrom"] == [{"secretRef": {"name": "vault-approle"}}]
         assert only["resources"]["limits"] == {"memory": "512Mi"}
         assert {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"} in only["env"]
+
+
+def test_names_that_look_like_numbers_or_truths_stay_texts_and_large_ids_stay_whole(
+    chart: Chart,
+) -> None:
+    ids = {"runAsUser": 1000660000, "runAsGroup": 1000660000, "fsGroup": 1000660000}
+    made = chart.render(
+        "kind-cronjob",
+        "store-kubernetes",
+        admin={"existingSecret": "123", "emailKey": "true", "passwordKey": "a: b"},
+        serviceAccount={"name": "456"},
+        podSecurityContext=ids,
+        priorityClassName="on",
+        cronJob={"schedule": "@monthly", "startingDeadlineSeconds": 1000000},
+        config={"tokens": [{"name": "luna", "stores": ["kubernetes://2026/luna"]}]},
+    )
+    assert not [fault for each in made.objects for fault in faults(each, VERSIONS[-1])]
+    assert [each["metadata"]["namespace"] for each in made.of("Role")] == ["2026"]
+    assert made.cron_job()["spec"]["startingDeadlineSeconds"] == 1000000
+    for _, pod in made.pods():
+        secret = volume(pod, "admin")["secret"]
+        assert secret["secretName"] == "123"
+        assert [each["key"] for each in secret["items"]] == ["a: b", "true"]
+        assert variables(pod)["NOCTURNA_ADMIN_PASSWORD_FILE"] == f"{FILES}/a: b"
+        assert ids.items() <= pod["securityContext"].items()
+        assert (pod["serviceAccountName"], pod["priorityClassName"]) == ("456", "on")

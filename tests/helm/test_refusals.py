@@ -38,6 +38,11 @@ SCHEMA: list[tuple[Values, str]] = [
     ),
     ({"logFormat": "xml"}, "at '/logFormat': value must be one of 'json', 'text'"),
     ({"image": {"digest": "latest"}}, "at '/image/digest': 'latest' does not match pattern"),
+    (
+        {"fullnameOverride": "My rotator: x"},
+        "at '/fullnameOverride': 'My rotator: x' does not match",
+    ),
+    ({"nameOverride": "123"}, "at '/nameOverride': '123' does not match pattern"),
     (config(validty="90d"), "at '/config/tokens/0': additional properties 'validty' not allowed"),
     (config(validity=90), "at '/config/tokens/0/validity': got number, want string"),
     (config(stores=[]), "at '/config/tokens/0/stores': minItems: got 0, want 1"),

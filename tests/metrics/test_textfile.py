@@ -50,6 +50,19 @@ def test_it_is_what_node_exporter_wants(file: Path) -> None:
     assert all(sample.timestamp is None for family in families for sample in family.samples)
 
 
+def test_the_files_of_two_configs_have_no_series_in_common(file: Path) -> None:
+    update(file, failure(), ["luna"])
+    other = file.with_name("other.prom")
+    update(other, measured(cards(failed(name="sol")), NOON), ["sol"])
+    series = [
+        (sample.name, tuple(sample.labels.items()))
+        for each in (file, other)
+        for family in text_string_to_metric_families(each.read_text())
+        for sample in family.samples
+    ]
+    assert len(series) == len(set(series)) > 20
+
+
 def test_runs_add_up(file: Path) -> None:
     for _ in range(3):
         update(file, failure(), ["luna"])

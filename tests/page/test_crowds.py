@@ -65,6 +65,18 @@ def test_readers_at_once_get_one_page_that_was_made_once() -> None:
         assert page.get().text not in pages
 
 
+def test_metrics_are_made_once_for_many_readers_in_each_of_their_two_forms() -> None:
+    shown = fleets.of_many(3)
+    moments = iter([0.0] * 5 + [2.0])
+    with served(shown.board, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
+        before = {page.get("metrics", Accept=accept).text for accept in ("", "text/plain", "a/b")}
+        form = "application/openmetrics-text;version="
+        before |= {page.get("metrics", Accept=form + version).text for version in ("1.0.0", "a")}
+        assert len(before) == 2
+        page.board.watch(["luna-bot"])
+        assert page.get("metrics").text not in before
+
+
 def test_whoever_holds_every_connection_open_keeps_no_probe_out() -> None:
     with served(Board()) as page, ExitStack() as stack:
         held = []
@@ -76,6 +88,15 @@ def test_whoever_holds_every_connection_open_keeps_no_probe_out() -> None:
         assert held[0].recv(1) == b""
         held[-1].sendall(PROBE.removeprefix(b"GET / HT"))
         held[-1].close()
+
+
+def test_a_probe_waits_seconds_behind_a_whole_queue_of_connections_that_are_only_held() -> None:
+    # Longer than a reader's 30 seconds: none of them is sent away for its age.
+    with served(Board(), patience=300) as page, ExitStack() as stack:
+        for _ in range(2 * MOST_CONNECTIONS):
+            line = socket.create_connection(("127.0.0.1", page.port), timeout=30)
+            stack.enter_context(line)
+        assert page.get("healthz").status_code == 200
 
 
 def test_a_slow_reader_and_a_slow_writer_are_sent_away() -> None:

@@ -109,6 +109,8 @@ def test_another_method_is_refused(page: Served, method: str) -> None:
     [
         ("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nGET /", 400),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length : 5\r\n\r\nGET /", 400),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nx\r\nContent-Length: 5\r\n\r\nGET /", 400),
         ("GET / HTTP/1.1\r\n\r\n", 400),
         ("GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400),
         ("GET / HTTP/9.9\r\n\r\n", 505),

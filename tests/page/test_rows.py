@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -57,6 +57,12 @@ def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> N
         "ok": 2,
         "eternal": 1,
     }
+
+
+@pytest.mark.parametrize("end", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
+def test_a_forged_end_at_either_end_of_time_takes_nothing_from_the_others(end: datetime) -> None:
+    forged = report("forged")._replace(expires_at=end)
+    assert {row.name for row in rows(fleet(forged, report()))} == {"forged", "luna-bot"}
 
 
 @pytest.mark.parametrize(

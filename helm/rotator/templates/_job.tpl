@@ -6,7 +6,7 @@
 schedule: {{ $root.Values.cronJob.schedule | quote }}
 timeZone: {{ $root.Values.cronJob.timeZone }}
 concurrencyPolicy: Forbid
-startingDeadlineSeconds: {{ $root.Values.cronJob.startingDeadlineSeconds }}
+startingDeadlineSeconds: {{ int64 $root.Values.cronJob.startingDeadlineSeconds }}
 successfulJobsHistoryLimit: {{ $root.Values.cronJob.successfulJobsHistoryLimit }}
 failedJobsHistoryLimit: {{ $root.Values.cronJob.failedJobsHistoryLimit }}
 suspend: {{ or .forced $root.Values.cronJob.suspend }}
@@ -20,7 +20,7 @@ jobTemplate:
 {{- $root := .root -}}
 {{- $shards := int $root.Values.fleet.shards -}}
 {{- $retries := .forced | ternary 0 $root.Values.cronJob.backoffLimit -}}
-activeDeadlineSeconds: {{ $root.Values.cronJob.activeDeadlineSeconds }}
+activeDeadlineSeconds: {{ int64 $root.Values.cronJob.activeDeadlineSeconds }}
 {{- if gt $shards 1 }}
 completionMode: Indexed
 completions: {{ $shards }}
@@ -60,7 +60,7 @@ template:
           - --shard=$(JOB_COMPLETION_INDEX)/{{ $shards }}
           {{- end }}
           {{- with $root.Values.metrics.push.url }}
-          - --metrics-push={{ . }}
+          - {{ printf "--metrics-push=%s" . | quote }}
           {{- end }}
         {{- include "rotator.container" $root | nindent 8 }}
 {{- end -}}

@@ -14,8 +14,8 @@
 {{- end -}}
 
 {{- define "rotator.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "rotator.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "rotator.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "rotator.labels" -}}

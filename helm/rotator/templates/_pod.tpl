@@ -1,6 +1,6 @@
 {{- /* What the pods of all kinds have in common. */ -}}
 {{- define "rotator.podSettings" -}}
-serviceAccountName: {{ include "rotator.serviceAccountName" . }}
+serviceAccountName: {{ include "rotator.serviceAccountName" . | quote }}
 enableServiceLinks: false # a Service called rotator would give us variables that look like settings
 # The token is for Kubernetes' own API, which only its stores and restarts need.
 automountServiceAccountToken: {{ include "rotator.rights" . | fromJson | empty | not }}
@@ -8,13 +8,13 @@ terminationGracePeriodSeconds: {{ .Values.terminationGracePeriodSeconds }}
 securityContext:
   runAsNonRoot: true
   {{- with .Values.podSecurityContext.runAsUser }}
-  runAsUser: {{ . }}
+  runAsUser: {{ int64 . }}
   {{- end }}
   {{- with .Values.podSecurityContext.runAsGroup }}
-  runAsGroup: {{ . }}
+  runAsGroup: {{ int64 . }}
   {{- end }}
   {{- with .Values.podSecurityContext.fsGroup }}
-  fsGroup: {{ . }}
+  fsGroup: {{ int64 . }}
   fsGroupChangePolicy: OnRootMismatch
   {{- end }}
   seccompProfile:
@@ -23,7 +23,7 @@ securityContext:
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -41,12 +41,12 @@ volumes:
   {{- if .Values.admin.existingSecret }}
   - name: admin
     secret:
-      secretName: {{ .Values.admin.existingSecret }}
+      secretName: {{ .Values.admin.existingSecret | quote }}
       defaultMode: 0440
       items:
         {{- range include "rotator.adminFiles" . | fromJson | values | sortAlpha }}
-        - key: {{ . }}
-          path: {{ . }}
+        - key: {{ . | quote }}
+          path: {{ . | quote }}
         {{- end }}
   {{- else if .Values.admin.csi }}
   - name: admin
@@ -63,7 +63,7 @@ volumes:
 
 {{- /* The one container of a pod, without its args. */ -}}
 {{- define "rotator.container" -}}
-image: {{ include "rotator.image" . }}
+image: {{ include "rotator.image" . | quote }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
 securityContext:
   allowPrivilegeEscalation: false
@@ -75,7 +75,7 @@ env:
     value: /etc/rotator/rotator.toml
   {{- range $name, $file := include "rotator.adminFiles" . | fromJson }}
   - name: {{ $name }}
-    value: /run/secrets/nocturna/{{ $file }}
+    value: {{ printf "/run/secrets/nocturna/%s" $file | quote }}
   {{- end }}
   {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
