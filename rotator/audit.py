@@ -59,6 +59,11 @@ def current() -> dict[str, str]:
     return found._asdict() if found else {}
 
 
+def about(token: str) -> dict[str, dict[str, str]]:
+    """Return the `extra` of a log line that is about this token, and is no part of the trail."""
+    return {"audit": {"token": token}}
+
+
 def tell(event: Event, message: str, **fields: str | None) -> None:
     """Write one line; fields of None are left out, and the outcome is `done` unless given."""
     known = {name: value for name, value in fields.items() if value is not None}

@@ -16,6 +16,7 @@ from apscheduler.jobstores.base import JobLookupError
 
 from rotator.afterwards.notices import tell_failures
 from rotator.alarm import raised
+from rotator.audit import about
 from rotator.board import Board, Look
 from rotator.errors import ConfigError, internal_error
 from rotator.fleet import guarded
@@ -166,4 +167,4 @@ def _tell(report: Report, outlook: str) -> None:
         _log.info("%s; %s", line(report), outlook)
     if report.level:
         number = logging.getLevelNamesMapping()[report.level.upper()]
-        _log.log(number, "%s: %s; %s", report.name, report.error, outlook)
+        _log.log(number, "%s: %s; %s", report.name, report.error, outlook, extra=about(report.name))

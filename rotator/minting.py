@@ -84,7 +84,7 @@ def mint_proven(api: ServiceTokens, wish: Wish, now: datetime) -> ServiceToken:
 def give_back(api: ServiceTokens, token_id: str) -> str | None:
     """Revoke a token that no store holds; return why it could not be done, None when it was."""
     try:
-        api.ensure_revoked(token_id)
+        api.ensure_revoked(token_id, "unused")
     except RotatorError as error:
         return f"it could not be revoked ({error})"
     return None

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rotator.afterwards.retirement import OldState
+from rotator.audit import about
 from rotator.logs import one_line
 from rotator.policy import Status
 from rotator.report import CHANGED, Action, Report, StoreReport, StoreState
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _LEAK = (
     """a revoked token still works as a bearer until it expires; only another signing key ends that:
-    ask the API's operator (all tokens are then refused: rotate --force renews them)""",
+    ask the API's operator (all tokens are then refused: rotate renews them)""",
     """it had the rights of the admin who minted it: revoke those tokens in the API's list that
     nobody knows""",
     "remove it from where it leaked, and restart the bots that read it only at their start",
@@ -56,7 +57,7 @@ def log_errors(reports: Sequence[Report]) -> None:
     for report in reports:
         if report.error:
             level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
-            _log.log(level, "%s: %s", report.name, report.error)
+            _log.log(level, "%s: %s", report.name, report.error, extra=about(report.name))
 
 
 def log_leak_steps(reports: Sequence[Report]) -> None:

@@ -26,6 +26,7 @@ from rotator.settings import TokenSettings
 from rotator.shared import Shared
 from rotator.store import SecretStore
 from rotator.survey import Reading, Survey, survey
+from rotator.times import rfc3339
 
 if TYPE_CHECKING:
     from rotator.afterwards.hooks import Hooks
@@ -168,6 +169,7 @@ def _tell_end(report: Report) -> None:
         reason=report.reason,
         token_id=report.token_id,
         previous_token_id=report.previous_token_id,
+        expires_at=rfc3339(report.expires_at) if report.expires_at else None,
     )
 
 

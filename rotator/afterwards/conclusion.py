@@ -16,6 +16,15 @@ from rotator.order import Order
 from rotator.survey import Survey
 from rotator.writing import note
 
+_NONE_OLDER = (
+    "no older token is known that could be revoked: if the current one leaked, run"
+    " rotate --force --revoke-old"
+)
+_NONE_REPLACED = (
+    "the stores had no token that could be revoked: find the one that leaked with rotator tokens"
+    " list, and revoke it with rotator tokens revoke ID"
+)
+
 
 class Concluded(NamedTuple):
     """What the stores show now, what became of old tokens, what else was done, and what failed."""
@@ -61,11 +70,8 @@ class Conclusion:
         seen, unnoted = note(seen, lambda reading: _without_owed(reading.found.journal, gone))
         troubles += [failure.message for failure in failures] + unwritten + unnoted
         troubles += _old_troubles(old_tokens, told=bool(failures) and not order.revoke_old)
-        if order.revoke_old and not old_tokens and not renewed:
-            troubles.append(
-                "no older token is known that could be revoked: if the current one leaked, run"
-                " rotate --force --revoke-old"
-            )
+        if order.revoke_old and not old_tokens:
+            troubles.append(_NONE_REPLACED if renewed else _NONE_OLDER)
         ran = len(due) - len(failures)
         notes = (f"{ran} of its hooks worked now",) if ran and not renewed else ()
         return Concluded(seen, tuple(old_tokens), notes, tuple(troubles))

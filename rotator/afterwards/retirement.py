@@ -51,7 +51,7 @@ def owed_after(
     """
     owed = {each.token_id: each for each in seen.owed}
     if grace is not None:
-        ids = [reading.token.token_id for reading in replaced if reading.token]
+        ids = [reading.last_id for reading in replaced]
         owed |= {each: Owed(each, now + grace) for each in ids if each and each not in owed}
     by_age = sorted(owed.values(), key=lambda each: each.due_at)
     early, rest = by_age[:-MOST_OWED], by_age[-MOST_OWED:]
@@ -96,7 +96,7 @@ class Retirement:
             self._api().log_in()  # which tells the server's time: ours may be ahead
             if not self.is_due(owed):
                 return old
-            done = self._api().ensure_revoked(owed.token_id)
+            done = self._api().ensure_revoked(owed.token_id, "replaced")
         except RotatorError as error:
             message = f"{error}; the next run tries again"
             return old._replace(state=OldState.FAILED, message=message)

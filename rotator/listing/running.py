@@ -69,7 +69,7 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
         _refuse_held(stock, token_id)
     api = composition.api_opener(settings.api, utc_now)()
     row = next((each for each in api.list_tokens() if each.token_id == token_id), None)
-    if row is None or not api.ensure_revoked(token_id):
+    if row is None or not api.ensure_revoked(token_id, "asked"):
         raise NotFoundError(
             f"the API lists no token {token_id}: it is revoked already, or the id is wrong; see"
             " rotator tokens list"

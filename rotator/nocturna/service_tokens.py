@@ -135,14 +135,16 @@ class ServiceTokens:
         if not isinstance(body, dict) or body.get("success") is not True:
             raise ApiFaultError(f"{REVOKE.doing}: the API does not say that it did")
 
-    def ensure_revoked(self, token_id: str) -> bool:
+    def ensure_revoked(self, token_id: str, reason: str) -> bool:
         """Revoke a token; return False where the server does not list it any more.
+
+        The audit trail tells the reason.
 
         Raises `NotFoundError` when it lists the token and yet does not find it: a proxy, say, may
         not know the path.
         """
         what = f"the token {token_id}, at the API"
-        with told(Event.REVOKED, what, token_id=token_id) as fields:
+        with told(Event.REVOKED, what, token_id=token_id, reason=reason) as fields:
             try:
                 self.revoke(token_id)
             except NotFoundError:

@@ -101,7 +101,7 @@ class Reconciler:
             revoked: dict[str, None] = {}
             for token_id in (each for finding in findings for each in finding.left_over):
                 if token_id not in revoked:
-                    api.ensure_revoked(token_id)
+                    api.ensure_revoked(token_id, "left-over")
                     revoked[token_id] = None
         return Judgement(
             settled=frozenset(f.run for f in findings if f.settled),

@@ -75,6 +75,8 @@ def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -
     assert lines[2]["token_id"] == lines[4]["token_id"] == finished["token_id"] == report.token_id
     assert lines[4]["store"] == world.store().url
     assert finished["previous_token_id"] == previous
+    assert finished["expires_at"] == f"{world.token().expires_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert revoked["reason"] == "replaced"
     assert old not in trail.stream.getvalue()
     assert world.secret() not in trail.stream.getvalue()
 
