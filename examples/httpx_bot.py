@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import os
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import httpx
 
@@ -11,7 +13,7 @@ from rotator.client import TokenManager
 from rotator.client.httpx import NocturnaAuth
 from rotator.errors import RotatorError
 
-PAUSE = 300.0  # seconds
+PAUSE, AFTER_FAILURE = 300.0, 60.0  # seconds; the manager waits a minute at most
 log = logging.getLogger("bot")
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -19,7 +21,12 @@ Sleep = Callable[[float], Awaitable[object]]
 async def main() -> None:
     """Run until the process is ended."""
     logging.basicConfig(level=logging.INFO)
-    manager = TokenManager(os.environ["NOCTURNA_API_URL"], os.environ["NOCTURNA_TOKEN_SOURCE"])
+    try:
+        manager = TokenManager(os.environ["NOCTURNA_API_URL"], os.environ["NOCTURNA_TOKEN_SOURCE"])
+    except KeyError as missing:
+        sys.exit(f"set the variable {missing}")
+    except RotatorError as error:
+        sys.exit(f"{error}")
     async with httpx.AsyncClient(timeout=30.0) as client:
         await run(manager, client, asyncio.sleep)
 
@@ -29,8 +36,8 @@ async def run(manager: TokenManager, client: httpx.AsyncClient, sleep: Sleep) ->
     await asyncio.to_thread(tell_status, manager)
     client.auth = NocturnaAuth(manager)
     while True:
-        await call(client, f"{manager.api_url}/calculations/natal-chart")
-        await sleep(PAUSE)
+        worked = await call(client, f"{manager.api_url}/calculations/natal-chart")
+        await sleep(PAUSE if worked else AFTER_FAILURE)
 
 
 def tell_status(manager: TokenManager) -> None:
@@ -43,16 +50,18 @@ def tell_status(manager: TokenManager) -> None:
         log.log(logging.WARNING if status.is_due else logging.INFO, "%s", status.message)
 
 
-async def call(client: httpx.AsyncClient, url: str) -> None:
+async def call(client: httpx.AsyncClient, url: str) -> bool:
     """Make one call; what goes wrong is logged, and the next call is another try."""
     try:
         response = await client.post(url, json={})
         response.raise_for_status()
     except (httpx.HTTPError, RotatorError) as error:
         log.warning("no chart: %s", error)
-    else:
-        log.info("a chart of %d bytes", len(response.content))
+        return False
+    log.info("a chart of %d bytes", len(response.content))
+    return True
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main())

@@ -2,15 +2,17 @@
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import requests
 
 from rotator.client import NocturnaAuth, TokenManager
 from rotator.errors import RotatorError
 
-PAUSE = 300.0  # seconds
+PAUSE, AFTER_FAILURE = 300.0, 60.0  # seconds; the manager waits a minute at most
 TIMEOUT = 30.0  # seconds; requests waits for ever without one
 log = logging.getLogger("bot")
 
@@ -18,7 +20,12 @@ log = logging.getLogger("bot")
 def main() -> None:
     """Run until the process is ended."""
     logging.basicConfig(level=logging.INFO)
-    manager = TokenManager(os.environ["NOCTURNA_API_URL"], os.environ["NOCTURNA_TOKEN_SOURCE"])
+    try:
+        manager = TokenManager(os.environ["NOCTURNA_API_URL"], os.environ["NOCTURNA_TOKEN_SOURCE"])
+    except KeyError as missing:
+        sys.exit(f"set the variable {missing}")
+    except RotatorError as error:
+        sys.exit(f"{error}")
     with requests.Session() as session:
         run(manager, session, time.sleep)
 
@@ -28,8 +35,8 @@ def run(manager: TokenManager, session: requests.Session, sleep: Callable[[float
     tell_status(manager)
     session.auth = NocturnaAuth(manager)
     while True:
-        call(session, f"{manager.api_url}/calculations/natal-chart")
-        sleep(PAUSE)
+        worked = call(session, f"{manager.api_url}/calculations/natal-chart")
+        sleep(PAUSE if worked else AFTER_FAILURE)
 
 
 def tell_status(manager: TokenManager) -> None:
@@ -42,16 +49,18 @@ def tell_status(manager: TokenManager) -> None:
         log.log(logging.WARNING if status.is_due else logging.INFO, "%s", status.message)
 
 
-def call(session: requests.Session, url: str) -> None:
+def call(session: requests.Session, url: str) -> bool:
     """Make one call; what goes wrong is logged, and the next call is another try."""
     try:
         response = session.post(url, json={}, timeout=TIMEOUT)
         response.raise_for_status()
     except (requests.RequestException, RotatorError) as error:
         log.warning("no chart: %s", error)
-    else:
-        log.info("a chart of %d bytes", len(response.content))
+        return False
+    log.info("a chart of %d bytes", len(response.content))
+    return True
 
 
 if __name__ == "__main__":
-    main()
+    with suppress(KeyboardInterrupt):
+        main()

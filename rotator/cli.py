@@ -57,7 +57,7 @@ def check(
     return commands.check(options.begin(config, log_format), names, probe=probe, as_json=as_json)
 
 
-@cli.command()
+@cli.command(short_help="Renew the tokens that are due.")
 @options.names
 @click.option("--force", is_flag=True, help="Make a new token even where the old one is fine.")
 @click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
@@ -100,7 +100,9 @@ def rotate(  # noqa: PLR0913 - one per option
 @cli.command()
 @options.name
 @click.option(
-    "--days", type=click.IntRange(1, 365), help="Its life [default: as configured; 90 with --show]."
+    "--days",
+    type=click.IntRange(1, 365),
+    help="Days to live [default: as configured; 90 with --show].",
 )
 @click.option("--eternal", is_flag=True, help="Make one that never expires.")
 @click.option("--scope", help="Its scope [default: as configured, or the current one's].")
@@ -156,21 +158,24 @@ def daemon(config: Path | None, log_format: str, listen: Address | None) -> int:
     return 0
 
 
-@cli.command("exec", cls=BeforeProgram)
+@cli.command(
+    "exec", cls=BeforeProgram, short_help="Run a bot with its token; restart it on a change."
+)
 @options.names
 @with_wishes
 @options.configured
 def execute(names: tuple[str, ...], config: Path | None, log_format: str, wishes: Wishes) -> int:
-    """Run CMD with the secret, and restart it when the secret changes.
+    """Run CMD with its service token, and restart it when the token changes.
 
     \b
       rotator exec -- python bot.py
       rotator exec luna-bot --file --signal HUP -- ./bot --verbose
 
-    CMD finds the secret in the variable that the token's first store names, NOCTURNA_SERVICE_TOKEN
-    if it names none. With --file it finds the path of a file in the same with _FILE at its end; a
-    change then replaces the file, and does no more unless --signal or --restart is given. To read
-    the stores is all that is needed: no API and no admin, of whom CMD gets nothing either.
+    CMD finds the token in the variable that its first store names, NOCTURNA_SERVICE_TOKEN if that
+    names none. With --file it finds the path of a file in the same with _FILE at its end; a change
+    then replaces the file, and does no more unless --signal or --restart is given. To read the
+    stores is all that is needed: no API and no admin, of whom CMD gets nothing either. A store may
+    also be file:PATH, a file with the bare token, such as a mounted Secret.
 
     Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
@@ -192,11 +197,15 @@ def access_token(
     """Print a fresh access token, for scripts.
 
     \b
-      rotator access-token --header | curl -H @- https://your-api-server.com/api/...
+      set -o pipefail
+      rotator access-token --header | curl -fsS -H @- https://your-api-server.com/api/...
+
+    Without pipefail a failure of rotator is lost, and curl calls without a token.
 
     The service token that the stores of NAME show is exchanged for it; NAME may be left out where
     only one is configured. To read the stores is all that is needed: no admin, and no right to
-    write. With --cache it is kept in the user's runtime directory until its last minutes.
+    write; one may also be file:PATH, a file with the bare token. With --cache the access token is
+    kept in the user's runtime directory until its last minutes.
 
     Exits 1 when there is no service token, or the API does not accept it or does not answer, and 2
     when the settings are wrong.
@@ -207,7 +216,7 @@ def access_token(
     return print_access_token(found, name, as_header=header, cached=cache)
 
 
-@cli.command()
+@cli.command(short_help="See it work, against an embedded API.")
 def demo() -> int:
     """Show the whole job in a few seconds, against an API that this program embeds.
 
@@ -218,7 +227,7 @@ def demo() -> int:
     return run(sys.stdout)
 
 
-@cli.command()
+@cli.command(short_help="Print the completion script of a shell.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
     """Print the script that completes commands, options and token names.

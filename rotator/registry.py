@@ -15,11 +15,26 @@ from rotator.loading import OpenStore, load
 from rotator.store import SecretStore, StoreUrl
 
 GROUP = "rotator.backends"
+_FOR_BOTS = {
+    "file": "`file:` is only read, by rotator exec, rotator access-token and rotator.client, as a"
+    " bare token leaves no room for the record of a rotation: use dotenv:PATH, or the store that"
+    " fills the file, such as kubernetes://NAMESPACE/NAME#KEY",
+    "env": "`env:` is only read, by rotator.client, as nobody can change the environment of a"
+    " process from outside: use dotenv:PATH, or any other store",
+}
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
 
 
 class UnknownSchemeError(ConfigError):
     """No installed package serves stores of this scheme."""
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file of a store that is one: its canonical URL has an empty host, and says so."""
+    scheme, _, rest = url.partition(":")
+    if not scheme or not rest.startswith("///"):
+        return None
+    return Path(unquote(rest[2:].partition("#")[0].partition("?")[0]))
 
 
 class Backends:
@@ -72,6 +87,8 @@ def _backend(scheme: str) -> EntryPoint:
         )
     for point in found:
         return point
+    if scheme in _FOR_BOTS:
+        raise UnknownSchemeError(_FOR_BOTS[scheme])
     schemes = ", ".join(sorted(entry_points(group=GROUP).names))
     raise UnknownSchemeError(
         f"no installed package serves {scheme}: stores; installed are: {schemes}"

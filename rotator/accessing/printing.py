@@ -13,6 +13,7 @@ from rotator import composition, statuses
 from rotator.accessing.cache import Cache, Start
 from rotator.accessing.private_folder import UnusableFolderError, folder_path, private_folder
 from rotator.accessing.source import Exchange, Source
+from rotator.accessing.stores import opened
 from rotator.errors import ConfigError
 from rotator.settings import Settings
 from rotator.times import utc_now
@@ -51,7 +52,7 @@ def print_access_token(
 
 
 def _source(settings: Settings, name: str | None) -> Source:
-    found = composition.opened(settings, [name] if name else [])
+    found = opened(settings, [name] if name else [])
     if len(found) > 1:
         names = ", ".join(token.name for token, _ in found)
         raise ConfigError(f"access-token: found no NAME, expected one of: {names}")

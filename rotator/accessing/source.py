@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from rotator.accessing.lacks import lack_of, lives
 from rotator.errors import StoreError, TokenRefusedError
-from rotator.policy import Inputs, Status, decide
 from rotator.store import SecretStore
 from rotator.survey import survey
 from rotator.times import Clock
@@ -37,16 +36,11 @@ class Source(NamedTuple):
         """Return the live token that the stores show; raises `StoreError` where there is none."""
         now = self.clock()
         seen = survey(self.stores, now)
-        verdict = decide(
-            Inputs(now, renew_before=timedelta(), token=seen.current, fault=seen.fault)
-        )
-        if seen.current and verdict.status is not Status.EXPIRED:
+        if seen.current and lives(seen.current, now):
             return seen.current
-        if seen.silent:
-            raise StoreError(f"{self.name}: {'; '.join(str(each.error) for each in seen.silent)}")
-        raise StoreError(
-            f"{self.name}: {self._urls}: {verdict.message}; rotator rotate makes a new one"
-        )
+        lacks = [str(each.error) for each in seen.silent]
+        lacks += [lack_of(reading, now).message for reading in seen.reachable]
+        raise StoreError(f"{self.name}: {'; '.join(lacks)}")
 
     def traded(self, token: ServiceToken, exchange: Exchange) -> Traded:
         """Exchange a token that was read, or the one that has replaced it if it is refused.
@@ -67,7 +61,7 @@ class Source(NamedTuple):
     def _refusal(self, token: ServiceToken) -> TokenRefusedError:
         return TokenRefusedError(
             f"{self.name}: the API does not accept service token {token.name} (401), and there is"
-            f" no other in {self._urls}; renew it: rotator rotate --force"
+            f" no other in {self._urls}; renew it: rotator rotate"
         )
 
     @property

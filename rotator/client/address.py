@@ -1,10 +1,13 @@
 """The API's address, and which requests go there."""
 
+import logging
 from urllib.parse import SplitResult, urlsplit
 
 from rotator.errors import ConfigError
 from rotator.hosts import is_loopback
 
+_log = logging.getLogger(__name__)
+_MOST_TOLD = 100
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
@@ -40,6 +43,22 @@ def origin(url: str) -> Origin | None:
     if parts is None:
         return None
     return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+class Elsewhere:
+    """Tells in the log of calls that carry no bearer, once for each place that they go to."""
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+        self._told: set[Origin] = set()
+
+    def tell(self, url: str) -> None:
+        """Warn, for the first call that goes there."""
+        place = origin(url)
+        if place is None or place in self._told or len(self._told) == _MOST_TOLD:
+            return
+        self._told.add(place)
+        _log.warning("no bearer is sent to %s://%s:%d: api_url is %s", *place, self._api_url)
 
 
 def _split(url: str) -> SplitResult | None:

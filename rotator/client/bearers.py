@@ -25,6 +25,9 @@ class Bearer(NamedTuple):
 
 def bearer_of(tokens: AccessTokens, mode: Mode) -> Bearer:
     """Return access tokens, or for `direct` the service token itself; raises `ConfigError`."""
+    if not isinstance(tokens, AccessTokens):
+        found = type(tokens).__name__
+        raise ConfigError(f"tokens: found {found}, expected a TokenManager or a UserSession")
     if mode == "exchange":
         return _exchanged(tokens)
     if mode == "direct" and isinstance(tokens, TokenManager):

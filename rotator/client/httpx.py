@@ -1,9 +1,12 @@
 """`auth=` for httpx, for its client and its async client: the bearer, and one more try."""
 
 from collections.abc import AsyncGenerator, Generator
+from typing import NoReturn
 
+from rotator.client.address import Elsewhere
 from rotator.client.bearers import Mode, bearer_of
 from rotator.client.tokens import AccessTokens
+from rotator.errors import ConfigError
 
 try:
     import httpx
@@ -31,15 +34,23 @@ class NocturnaAuth(httpx.Auth):
         self._tokens = tokens
         self._bearer = bearer_of(tokens, mode)
         self._origin = _origin(httpx.URL(tokens.api_url))
+        self._elsewhere = Elsewhere(tokens.api_url)
 
     def __repr__(self) -> str:
         return f"NocturnaAuth({self._tokens!r})"
+
+    def __call__(self, _request: object) -> NoReturn:
+        """Say what is wrong: requests calls this, and httpx does not."""
+        raise ConfigError(
+            "this NocturnaAuth is for httpx: for requests import it from rotator.client"
+        )
 
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """Send once, or twice."""
         if _origin(request.url) != self._origin:
+            self._elsewhere.tell(str(request.url))
             yield request
             return
         sent = self._bearer.get()
@@ -54,6 +65,7 @@ class NocturnaAuth(httpx.Auth):
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send once, or twice."""
         if _origin(request.url) != self._origin:
+            self._elsewhere.tell(str(request.url))
             yield request
             return
         sent = await self._bearer.get_async()

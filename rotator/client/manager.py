@@ -81,7 +81,10 @@ class TokenManager(AccessTokens):
         return newer.secret if newer else None
 
     def token_status(self, renew_before: timedelta = RENEW_BEFORE) -> TokenStatus:
-        """Return what the service token says of itself, as last read from its source."""
+        """Return what the service token says of itself, as last read from its source.
+
+        Raises `ServiceTokenUnavailableError` when there is none, or it cannot be read.
+        """
         return status_of(self._keeper.current(), renew_before, self._clock())
 
     def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
@@ -103,7 +106,7 @@ class TokenManager(AccessTokens):
         self._refused = token.secret
         return ServiceTokenRefusedError(
             f"{EXCHANGE.doing}: the API does not accept service token {token.name} (401), and there"
-            f" is no other in {self._keeper.source.name}; renew it: rotator rotate --force"
+            f" is no other in {self._keeper.source.name}; {self._keeper.source.remedy}"
         )
 
     def _renew_locks(self) -> None:

@@ -9,9 +9,10 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
-from rotator.client.address import origin
+from rotator.client.address import Elsewhere, origin
 from rotator.client.bearers import Mode, bearer_of
 from rotator.client.tokens import AccessTokens
+from rotator.errors import ConfigError
 
 _PREFIX = "Bearer "
 _LARGEST_REFUSAL = 64 * 1024  # bytes
@@ -31,6 +32,7 @@ class NocturnaAuth(AuthBase):
         self._tokens = tokens
         self._bearer = bearer_of(tokens, mode)
         self._get = self._bearer.get
+        self._elsewhere = Elsewhere(tokens.api_url)
         # As requests writes URLs: with a host in lower case, in ASCII.
         url = _written(tokens.api_url)
         self._origin = origin(url)
@@ -41,9 +43,15 @@ class NocturnaAuth(AuthBase):
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the header; requests calls this for the first request, not after a redirect."""
+        if not isinstance(request, PreparedRequest):
+            raise ConfigError(
+                "this NocturnaAuth is for requests: for httpx import it from rotator.client.httpx"
+            )
         if self._is_ours(request):
             request.headers["Authorization"] = _PREFIX + self._get()
             request.register_hook("response", self._answered)  # type: ignore[no-untyped-call] # the stubs
+        else:
+            self._elsewhere.tell(request.url or "")
         return request
 
     def _answered(self, response: Response, **options: Any) -> Response:  # noqa: ANN401 - of `send`

@@ -9,30 +9,32 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from rotator.accessing.content import content
 from rotator.client.errors import ServiceTokenUnavailableError
-from rotator.errors import ConfigError, RotatorError
+from rotator.errors import ConfigError, MalformedTokenError, RotatorError, StoreError
 from rotator.tokens import ServiceToken
-
-_LARGEST_FILE = 64 * 1024  # bytes; a token has a few hundred
 
 
 class Source(NamedTuple):
     """A place to read the service token from; `name` is for messages and holds no secret.
 
-    A `cheap` one stays on this machine: it may be read at every refresh.
+    A `cheap` one stays on this machine: it may be read at every refresh. `remedy` is what to do
+    when the API refuses its token.
     """
 
     name: str
     cheap: bool
     text: Callable[[], str]
+    remedy: str = "renew it: rotator rotate"
 
     def read(self) -> ServiceToken:
         """Return the token as it is now; raises `ServiceTokenUnavailableError`."""
         try:
             return ServiceToken.parse(self.text())
         except RotatorError as error:
+            why = str(error).removeprefix(f"{self.name}: ")  # a store's errors begin with its URL
             raise ServiceTokenUnavailableError(
-                f"the service token cannot be read from {self.name}: {error}"
+                f"the service token cannot be read from {self.name}: {why}"
             ) from None
 
 
@@ -53,8 +55,7 @@ def source_of(service_token: str | Callable[[], str], folder: Path) -> Source:
         return Source(f"the callable {name}", cheap=False, text=partial(_called, service_token))
     scheme, colon, rest = service_token.partition(":")
     if not colon:
-        ServiceToken.parse(service_token)
-        return Source("the text that was passed", cheap=True, text=lambda: service_token)
+        return _itself(service_token)
     match scheme:
         case "env":
             return Source(f"env:{rest}", cheap=True, text=partial(_variable, rest))
@@ -63,6 +64,19 @@ def source_of(service_token: str | Callable[[], str], folder: Path) -> Source:
             return Source(f"file:{path}", cheap=True, text=partial(_content, path))
         case _:
             return _store(service_token, folder)
+
+
+def _itself(token: str) -> Source:
+    try:
+        ServiceToken.parse(token)
+    except MalformedTokenError as error:
+        raise MalformedTokenError(
+            error.reason,
+            "service_token: found neither a token nor a source (env:NAME, file:PATH, dotenv:.env"
+            f" or another store's URL): {error}",
+        ) from None
+    remedy = "renew it: rotator rotate, and pass a source such as dotenv:.env instead of a text"
+    return Source("the text that was passed", cheap=True, text=lambda: token, remedy=remedy)
 
 
 def _called(function: Callable[[], str]) -> str:
@@ -93,25 +107,36 @@ def _variable(name: str) -> str:
 
 def _content(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(_LARGEST_FILE)
+        return content(path)
     except (OSError, ValueError) as error:  # ValueError: no path can be like that
         why = getattr(error, "strerror", None) or type(error).__name__
         raise ServiceTokenUnavailableError(why) from None
-    return content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
 def _store(url: str, folder: Path) -> Source:
-    from rotator.registry import Backends  # noqa: PLC0415 - few bots have a store URL
+    from rotator.broken import BrokenStore  # noqa: PLC0415 - few bots have a store URL
+    from rotator.registry import Backends, file_of  # noqa: PLC0415 - (the same)
     from rotator.store import Absent  # noqa: PLC0415 - (the same)
 
     backends = Backends()
-    store = backends.open(url, folder)
+    try:
+        store = backends.open(url, folder)
+        if isinstance(store, BrokenStore):  # nothing that is installed will change while we run
+            store.read()
+    except ConfigError as error:
+        raise type(error)(f"service_token: {error}") from None
+    except StoreError as error:
+        raise ConfigError(
+            f"service_token: {error}; a bot can also read file:PATH or env:NAME, or call a function"
+        ) from None
+    file = file_of(store.url)
 
     def read() -> str:
         # A new one each time: a store serves one thread, and its connections no child of a fork.
         found = backends.open(url, folder).read()
         if isinstance(found, Absent):
+            if file and not file.exists():
+                raise ServiceTokenUnavailableError("there is no such file yet")
             raise ServiceTokenUnavailableError("there is no token in it yet")
         return found.secret
 

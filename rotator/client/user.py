@@ -8,7 +8,7 @@ from rotator.client.clock import Seconds
 from rotator.client.manager import LIMITS
 from rotator.client.pause import Jitter
 from rotator.client.tokens import AccessTokens
-from rotator.errors import ApiError
+from rotator.errors import ApiError, ConfigError
 from rotator.nocturna.admin import AccessToken, access_token
 from rotator.nocturna.calls import LOGIN, REFRESH
 from rotator.nocturna.http import Http, Limits
@@ -23,6 +23,7 @@ class UserSession(AccessTokens):
     E-mail and password are texts or callables, asked at each login. Access tokens live 15 minutes
     and refresh tokens 7 days by the API's guide; the server's `expires_in` counts. When it has no
     usable token, `get_access_token` raises `LoginRefusedError` for a wrong e-mail or password.
+    Raises `ConfigError` for an unusable URL, and for what is neither text nor callable.
     """
 
     def __init__(  # noqa: PLR0913 - what a test passes in, by name
@@ -36,6 +37,8 @@ class UserSession(AccessTokens):
         now: Seconds | None = None,
         jitter: Jitter = random.random,
     ) -> None:
+        _require(email, "email")
+        _require(password, "password")
         self._email = email
         self._password = password
         self._refresh_token: str | None = None
@@ -72,6 +75,12 @@ class UserSession(AccessTokens):
     def _logged_in(self, http: Http) -> AccessToken:
         form = {"username": _text(self._email), "password": _text(self._password)}
         return access_token(LOGIN, http.send(LOGIN, form=form))
+
+
+def _require(value: object, name: str) -> None:
+    if not isinstance(value, str) and not callable(value):  # as `os.environ.get` may return
+        found = type(value).__name__
+        raise ConfigError(f"{name}: found {found}, expected a text, or a callable that returns it")
 
 
 def _text(value: str | Callable[[], str]) -> str:

@@ -35,7 +35,16 @@ class BeforeProgram(click.Command):
         """Put what belongs to the program aside, so that none of it is taken for an option."""
         end = args.index("--") if "--" in args else len(args)
         ctx.meta[_PROGRAM] = tuple(args[end + 1 :])
-        return super().parse_args(ctx, args[:end])
+        try:
+            return super().parse_args(ctx, args[:end])
+        except click.NoSuchOption as error:
+            if "--" in args:
+                raise
+            raise click.UsageError(
+                f"exec: there is no option {error.option_name} here: put -- before the program, as"
+                " in rotator exec -- sh -c 'echo hi'",
+                ctx,
+            ) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """Show the program, too."""
@@ -90,7 +99,7 @@ def with_wishes(command: Command) -> Command:
             help="The variable, instead of the first store's.",
         ),
         click.option(
-            "--file", "in_file", is_flag=True, help="Give the secret in a file, kept in memory."
+            "--file", "in_file", is_flag=True, help="Give the token in a file, kept in memory."
         ),
         click.option(
             "--signal", type=_SignalName(), help="With --file: on a change, send it this signal."
@@ -108,7 +117,7 @@ def with_wishes(command: Command) -> Command:
             type=span,
             default="2s",
             show_default=True,
-            help="The changes within this time are one.",
+            help="Changes within this time count as one.",
         ),
         click.option(
             "--poll",

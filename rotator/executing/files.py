@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rotator.registry import parse_url
+from rotator.registry import file_of, parse_url
 from rotator.store import SecretStore
 
 if TYPE_CHECKING:
@@ -23,12 +23,8 @@ _log = logging.getLogger(__name__)
 
 
 def path_of(store: SecretStore, text: str, folder: Path) -> Path | None:
-    """Return the file of a store that is one, by the path that was configured as `text`.
-
-    Its canonical URL tells: one with an empty host, such as `dotenv:///srv/bot/.env`, names a file.
-    """
-    scheme, _, rest = store.url.partition(":")
-    if not scheme or not rest.startswith("///"):
+    """Return the file of a store that is one, by the path that was configured as `text`."""
+    if file_of(store.url) is None:
         return None
     return (folder / parse_url(text, folder).location.removeprefix("//")).absolute()
 

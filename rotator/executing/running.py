@@ -1,12 +1,13 @@
 """`rotator exec` as a whole: settings and options to a program that runs, and its exit status."""
 
 import os
+import signal
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from random import SystemRandom
 
-from rotator import composition
+from rotator.accessing.stores import opened
 from rotator.errors import ConfigError
 from rotator.executing.arguments import Wishes
 from rotator.executing.child import Child, inherit_orphans
@@ -23,6 +24,8 @@ from rotator.executing.watched import Watched
 from rotator.settings import Settings
 from rotator.times import utc_now
 
+_NO_NEWS = (signal.SIGKILL, signal.SIGSTOP)
+
 
 def run(settings: Settings, names: Sequence[str], wishes: Wishes) -> int:
     """Run the program until it ends, and return its exit status.
@@ -32,8 +35,11 @@ def run(settings: Settings, names: Sequence[str], wishes: Wishes) -> int:
     """
     plan = planned(wishes)
     if not wishes.program:
-        raise ConfigError("exec: found no program, expected one behind --: exec [NAME] -- CMD")
-    tokens = composition.opened(settings, names)
+        raise ConfigError(
+            "exec: found no program, expected one behind --: put it there, as in"
+            " rotator exec -- python bot.py"
+        )
+    tokens = opened(settings, names)
     named = variables([token for token, _ in tokens], settings.folder, wishes.env)
     paths = [
         path_of(store, text, settings.folder)
@@ -58,6 +64,16 @@ def planned(wishes: Wishes) -> Plan:
         raise ConfigError(
             "exec: found --signal without --file: a program that runs keeps its environment, so a"
             " signal would tell it nothing; add --file, or leave --signal out for a restart"
+        )
+    if wishes.restart and not wishes.in_file:
+        raise ConfigError(
+            "exec: found --restart without --file: a restart is what a change leads to anyway;"
+            " leave --restart out, or add --file"
+        )
+    if wishes.signal in _NO_NEWS:
+        raise ConfigError(
+            f"exec: found --signal {wishes.signal.name.removeprefix('SIG')}, which no program can"
+            " take as news; take one that it handles, such as HUP, or --restart"
         )
     if wishes.signal and wishes.restart:
         raise ConfigError("exec: found both --signal and --restart, expected one of them")

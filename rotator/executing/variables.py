@@ -14,6 +14,7 @@ from rotator.store import DEFAULT_FIELD
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where the API is, the bot wants to know as well.
 _KEPT_BACK = frozenset(KNOWN) - {"NOCTURNA_API_URL"}
+_TAKEN = frozenset(KNOWN) | {"PATH"}  # without PATH few programs find what they start
 
 
 def variables(
@@ -60,6 +61,11 @@ def _named(text: str, names: list[str]) -> tuple[str, str]:
     if not _NAME.fullmatch(variable):
         expected = "a variable such as API_TOKEN" if len(names) == 1 else "NAME=VARIABLE"
         raise ConfigError(f"exec: --env: found {shown(text)}, expected {expected}")
+    if variable in _TAKEN:
+        raise ConfigError(
+            f"exec: --env: found {variable}, which means something else, expected a variable for"
+            " the token alone"
+        )
     if name not in names:
         expected = nearest(name, names) or f"one of: {', '.join(names)}"
         raise ConfigError(f"exec: --env: there is no token {shown(name)} here, expected {expected}")

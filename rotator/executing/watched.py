@@ -2,12 +2,12 @@
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
+from rotator.accessing.lacks import lack_of, lives
 from rotator.errors import StoreError
 from rotator.store import SecretStore
 from rotator.survey import Reading, Silence, Survey, look, surveyed
-from rotator.times import minute
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)
@@ -33,8 +33,8 @@ class Watched:
             if isinstance(answer, Reading) or answer.store.url not in self._last:
                 self._last[answer.store.url] = answer
         seen = surveyed(self._last.values(), now)
-        live = seen.current if seen.current and _lives(seen.current, now) else None
-        troubles = dict([*_silences(answers), *(() if live else _lacks(seen))])
+        live = seen.current if seen.current and lives(seen.current, now) else None
+        troubles = dict([*_silences(answers), *(() if live else _lacks(seen, now))])
         self._token = live or self._token
         if self._token is None:
             raise StoreError(f"{self._name}: {'; '.join(troubles.values())}")
@@ -51,11 +51,6 @@ class Watched:
         self._told = frozenset(troubles)
 
 
-def _lives(token: ServiceToken, now: datetime) -> bool:
-    left = token.remaining(now)
-    return left is None or left > timedelta()
-
-
 def _silences(answers: Iterable[Reading | Silence]) -> Iterator[tuple[str, str]]:
     """Return what is wrong, by a word for its kind: the text may differ each time."""
     for answer in answers:
@@ -63,14 +58,7 @@ def _silences(answers: Iterable[Reading | Silence]) -> Iterator[tuple[str, str]]
             yield f"silent {answer.store.url}", str(answer.error)
 
 
-def _lacks(seen: Survey) -> Iterator[tuple[str, str]]:
-    renew = "rotator rotate makes a new one"
+def _lacks(seen: Survey, now: datetime) -> Iterator[tuple[str, str]]:
     for reading in seen.reachable:
-        url = reading.store.url
-        if reading.token and reading.token.expires_at:
-            moment = minute(reading.token.expires_at)
-            yield f"expired {url}", f"{url}: its token expired at {moment}: {renew}"
-        elif reading.fault:
-            yield f"{reading.fault.reason} {url}", f"{url}: {reading.fault}: {renew}"
-        else:
-            yield f"absent {url}", f"{url}: there is no token: {renew}"
+        lack = lack_of(reading, now)
+        yield f"{lack.reason} {reading.store.url}", lack.message

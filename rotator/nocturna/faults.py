@@ -86,13 +86,13 @@ def _meaning(  # noqa: C901, PLR0911, PLR0912 - a table: a line per status
             return ApiError, f"the API answered {status}, which it never should"
 
 
-def unreachable(call: Call, error: Exception) -> ApiUnreachableError:
-    """Return the error that a failed connection stands for."""
+def unreachable(call: Call, error: Exception, place: str) -> ApiUnreachableError:
+    """Return the error that a failed connection to that host and port stands for."""
     causes = list(_causes(error))
     kind = ApiUnreachableError
     if any(isinstance(cause, _NEVER_SENT) for cause in causes):
         kind = NotDoneError
-    return kind(f"{call.doing}: {_what_broke(causes)}")
+    return kind(f"{call.doing}: {_what_broke(causes).format(place=place)}")
 
 
 def outcome_unknown(error: ApiError) -> MintOutcomeUnknownError:
@@ -128,9 +128,12 @@ _BROKEN: tuple[tuple[type[BaseException], str], ...] = (
         "the TLS connection to the API failed; check its port, and what REQUESTS_CA_BUNDLE names",
     ),
     (requests.exceptions.ProxyError, "the proxy did not connect; check HTTPS_PROXY and NO_PROXY"),
-    (urllib3.exceptions.NameResolutionError, "the API's host name is not known; check its URL"),
-    (socket.gaierror, "the API's host name is not known; check its URL"),
-    (ConnectionRefusedError, "nothing listens at the API's address; check its URL"),
+    (
+        urllib3.exceptions.NameResolutionError,
+        "the API's host name is not known: {place}; check its URL",
+    ),
+    (socket.gaierror, "the API's host name is not known: {place}; check its URL"),
+    (ConnectionRefusedError, "nothing listens at the API's address, {place}; check its URL"),
     (requests.exceptions.Timeout, "the API did not answer in time; try again later"),
     (urllib3.exceptions.TimeoutError, "the API did not answer in time; try again later"),
 )

@@ -67,6 +67,7 @@ class Http:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._base_url = base_url
+        self._place = urlsplit(base_url).netloc.rpartition("@")[2]
         self._limits = limits
         self._session = _session(limits, retried=("GET", "DELETE", "POST"))
         # Proxies and CA bundle; requests would look through the whole environment for each call.
@@ -119,7 +120,7 @@ class Http:
                     raise refusal(call, response.status_code)
                 return Answer(_json(call, response.raw, self._limits.read))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            failure = unreachable(call, error)
+            failure = unreachable(call, error, self._place)
         except OSError:  # requests raises it for this one reason
             failure = NotDoneError(
                 f"{call.doing}: the file that REQUESTS_CA_BUNDLE names is not there"
@@ -213,10 +214,12 @@ def _tell_less(record: logging.LogRecord) -> bool:
     """Keep out of urllib3's log lines what may hold a secret; only those of our calls are touched.
 
     These are queries (the refresh token is one) and the texts of errors, which repeat what was
-    received.
+    received. Warnings are left out: a call that fails in the end raises an error, which says why.
     """
     if not _calling.get():
         return True
+    if record.levelno >= logging.WARNING:
+        return False
     args = record.args if isinstance(record.args, tuple) else ()
     record.args = tuple(type(a).__name__ if isinstance(a, Exception) else a for a in args)
     record.msg, record.args = record.getMessage().split("?", 1)[0], ()

@@ -1,13 +1,24 @@
 """What cannot work is told at once, or with the place that has no token."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import requests
 
-from rotator.client import ServiceTokenUnavailableError, TokenManager
+from rotator.client import (
+    NocturnaAuth,
+    ServiceTokenRefusedError,
+    ServiceTokenUnavailableError,
+    TokenManager,
+    UserSession,
+)
+from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import ConfigError, MalformedTokenError
 from rotator.sandbox import Sandbox
 from tests.client.support import Bot
@@ -41,16 +52,26 @@ def test_a_source_without_a_token_says_so(
 
 def test_an_empty_store_says_so(api: Sandbox, tmp_path: Path) -> None:
     bot = Bot(api, f"dotenv://{tmp_path}/.env")
+    with pytest.raises(ServiceTokenUnavailableError, match="there is no such file yet"):
+        bot.manager.get_access_token()
+    (tmp_path / ".env").touch(0o600)
+    bot.stopwatch.seconds += 10
     with pytest.raises(ServiceTokenUnavailableError, match="there is no token in it yet"):
         bot.manager.get_access_token()
 
 
+def test_the_place_is_named_once(api: Sandbox) -> None:
+    with pytest.raises(ServiceTokenUnavailableError) as caught:
+        TokenManager(api.url, "dotenv:/nowhere/.env").token_status()
+    assert str(caught.value).count("dotenv:") == 1
+
+
 def test_a_text_that_is_neither_a_token_nor_a_source_is_told_at_once(api: Sandbox) -> None:
     for text in ("", "token", "eyJ0.eyJ1.x", f"{api.issue()}\n", f'"{api.issue()}"'):
-        with pytest.raises(MalformedTokenError):
+        with pytest.raises(MalformedTokenError, match="service_token: found neither a token nor a"):
             TokenManager(api.url, text)
     for text in ("floppy:token", "Bearer: x", f"token:{api.issue()}"):
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(ConfigError, match=r"^service_token: ") as caught:
             TokenManager(api.url, text)
         assert "eyJ" not in str(caught.value)
 
@@ -61,9 +82,52 @@ def test_a_variable_that_is_not_set_is_told_at_once(api: Sandbox, tmp_path: Path
         TokenManager(api.url, missing)
     with pytest.raises(ConfigError, match="api_url: found NoneType, expected a text"):
         TokenManager(missing, api.issue())
+    with pytest.raises(ConfigError, match="email: found NoneType, expected a text, or a callable"):
+        UserSession(api.url, missing, "password")
+    with pytest.raises(ConfigError, match="password: found NoneType"):
+        UserSession(api.url, "luna@example.com", missing)
     path: Any = tmp_path
     with pytest.raises(ConfigError, match="service_token: found PosixPath"):
         TokenManager(api.url, path)
+
+
+def test_a_token_that_was_passed_itself_and_is_refused_cannot_be_replaced(api: Sandbox) -> None:
+    manager = TokenManager(api.url, api.issue())
+    api.revoke(api.tokens[0].id)
+    with pytest.raises(ServiceTokenRefusedError, match=r"pass a source such as dotenv:\.env"):
+        manager.get_access_token()
+
+
+def test_a_backend_that_is_hidden_is_told_at_once(api: Sandbox, tmp_path: Path) -> None:
+    (tmp_path / "backends.py").touch()
+    code = "import sys; from rotator.client import TokenManager; TokenManager(*sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, api.url, "dotenv:.env"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("rotator.errors.ConfigError: service_token: dotenv:.env: ")
+    assert f"{tmp_path}/backends.py hides the backends of nocturna-rotator" in last
+    assert last.endswith("a bot can also read file:PATH or env:NAME, or call a function")
+
+
+def test_the_auth_of_one_library_says_so_to_the_other(bot: Bot) -> None:
+    of_requests: Any = NocturnaAuth(bot.manager)
+    of_httpx: Any = HttpxAuth(bot.manager)
+    with pytest.raises(ConfigError, match="for requests: for httpx import it from"):
+        httpx.get(bot.api.url, auth=of_requests)
+    with pytest.raises(ConfigError, match="for httpx: for requests import it from"):
+        requests.get(bot.api.url, auth=of_httpx, timeout=5)
+
+
+@pytest.mark.parametrize("auth", [NocturnaAuth, HttpxAuth])
+def test_an_auth_without_a_manager_is_told_at_once(auth: Callable[[Any], object]) -> None:
+    with pytest.raises(ConfigError, match="tokens: found str, expected a TokenManager or a User"):
+        auth("eyJ")
 
 
 def test_a_current_folder_that_is_gone_is_told_at_once(

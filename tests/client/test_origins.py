@@ -1,6 +1,7 @@
 """The bearer goes to the API's own origin, and nowhere else."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -34,6 +35,18 @@ def test_requests_to_another_server_carry_no_bearer_and_their_401_means_nothing(
         assert bearers(other) == [None, None, None]
     assert bot.manager.get_access_token() == token
     assert bot.exchanges == 1
+
+
+def test_the_log_tells_once_of_calls_elsewhere(bot: Bot, caplog: pytest.LogCaptureFixture) -> None:
+    with recorder(answer(401)) as other:
+        elsewhere = other.url.replace("127.0.0.1", "localhost")
+        for auth, get in ((NocturnaAuth, requests.get), (HttpxAuth, httpx.get)):
+            of_bot: Any = auth(bot.manager)
+            for _ in range(2):
+                get(f"{elsewhere}/x?y=secret", auth=of_bot, timeout=5)
+    told = [each for each in caplog.messages if "no bearer" in each]
+    place = elsewhere.removesuffix("/api")
+    assert told == [f"no bearer is sent to {place}: api_url is {bot.api.url}"] * 2
 
 
 @pytest.mark.parametrize("status", STATUSES)

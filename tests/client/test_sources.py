@@ -120,7 +120,7 @@ def test_a_refused_token_fails_at_once_and_the_message_says_what_to_do(
     assert not caught.value.retryable
     assert f"does not accept service token {row.id} (401)" in message
     assert place.name in message
-    assert message.endswith("renew it: rotator rotate --force")
+    assert message.endswith("renew it: rotator rotate")
     for _ in range(100):
         with pytest.raises(ServiceTokenRefusedError, match=row.id):
             bot.manager.get_access_token()

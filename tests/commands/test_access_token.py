@@ -116,7 +116,7 @@ def test_a_refused_service_token_is_one_line(rotator: Runner, api: Sandbox) -> N
         assert failed(rotator("access-token", *options), 1) == (
             f"rotator: default: the API does not accept service token {row.id} (401), and there is"
             f" no other in dotenv://{rotator.env_file}#NOCTURNA_SERVICE_TOKEN;"
-            " renew it: rotator rotate --force"
+            " renew it: rotator rotate"
         )
 
 

@@ -1,13 +1,14 @@
 """What the pages for bots show works: code is run, commands too, and links are followed."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
+from rotator.sandbox import Fault, Sandbox
 from tests.support.process import Runner
 from tests.test_docs import blocks, text
 
@@ -31,14 +32,51 @@ def run(code: str, rotator: Runner, api: Sandbox) -> "subprocess.CompletedProces
     )
 
 
-def test_the_python_of_the_page_works_from_top_to_bottom(rotator: Runner, api: Sandbox) -> None:
-    code = "\n".join(blocks("docs/client.md", "python"))
-    done = run(code, rotator, api)
+PYTHON = blocks("docs/client.md", "python")
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.split("\n", 1)[0])
+def test_each_block_of_python_works_by_itself(rotator: Runner, api: Sandbox, code: str) -> None:
+    api.add_user("luna@example.com", "moonlight")
+    # A password is asked for at a terminal; a function is left to be called.
+    done = run(code.replace("getpass)", '"moonlight")'), rotator, api)
     assert done.stderr == ""
-    assert api.calls.count(CHART) == 2
-    (shown,) = re.findall(r"# (service token .*)", text("docs/client.md"))
+    assert api.calls.count(CHART) == code.count("natal-chart")
+
+
+def test_the_line_about_the_token_is_what_is_printed(rotator: Runner, api: Sandbox) -> None:
+    (code,) = [each for each in PYTHON if "token_status()" in each]
+    (shown,) = re.findall(r"# (service token .*)", code)
     told = "[^…]*".join(map(re.escape, shown.replace("83 days", "30 days").split("…")))
-    assert re.fullmatch(told.replace("6d927cbd\\-", "[0-9a-f]{8}-"), done.stdout.strip())
+    printed = run(code, rotator, api).stdout.strip()
+    assert re.fullmatch(told.replace("6d927cbd\\-", "[0-9a-f]{8}-"), printed)
+
+
+# What aiohttp's session does with a call, over httpx: it is no dependency of ours.
+LIKE_AIOHTTP = f"""
+import asyncio, contextlib, httpx
+from rotator.client import TokenManager
+
+class Session:
+    @contextlib.asynccontextmanager
+    async def post(self, url, json, headers):
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(url, json=json, headers=headers)
+        async def body():
+            return answer.json()
+        yield type("Answer", (), {{"status": answer.status_code, "json": lambda self: body()}})()
+
+manager = TokenManager("{URL}", "dotenv:.env")
+print(asyncio.run(post(Session(), manager, "/calculations/natal-chart", {{}}))["success"])
+"""
+
+
+def test_the_loop_for_aiohttp_survives_a_401(rotator: Runner, api: Sandbox) -> None:
+    (code,) = [each for each in PYTHON if each.startswith("async def post(")]
+    api.misbehave(Fault.status(401), "POST /calculations/natal-chart")
+    done = run(code + LIKE_AIOHTTP, rotator, api)
+    assert (done.stdout, done.stderr) == ("True\n", "")
+    assert [status for _, path, status in api.calls if path == CHART[1]] == [401, 200]
 
 
 def test_the_python_of_the_readme_works(rotator: Runner, api: Sandbox) -> None:
@@ -49,11 +87,26 @@ def test_the_python_of_the_readme_works(rotator: Runner, api: Sandbox) -> None:
 
 
 def test_the_line_for_shells_works(rotator: Runner, api: Sandbox) -> None:
-    (line,) = blocks("docs/client.md", "sh")
+    line = block_with("pipefail")
     rotator.write_env(api.issue())
-    call = line.strip().replace(f"{URL}/...", f"-sS -d {{}} {api.url}/calculations/natal-chart")
-    assert rotator.in_shell(call).out.startswith('{"success":')
+    call = line.replace(f"{URL}/...", f"-d {{}} {api.url}/calculations/natal-chart")
+    assert rotator.in_shell(f"bash -c {shlex.quote(call)}").out.startswith('{"success":')
     assert api.calls[-1] == CHART
+    api.misbehave(Fault.unavailable(), times=None)
+    failed = rotator.in_shell(f"bash -c {shlex.quote(call)}")
+    assert failed.status != 0
+    assert failed.err.startswith("rotator: ")
+
+
+def test_the_embedded_api_starts_as_the_page_says(rotator: Runner) -> None:
+    line = block_with("rotator.sandbox").replace("--port 8000", "--port 0")
+    started = rotator.in_shell(f"{line.replace('python', sys.executable, 1)} < /dev/null")
+    assert re.fullmatch(r'{"url": "http://127.0.0.1:\d+/api", "admin_email": ".*"}\n', started.out)
+
+
+def block_with(text: str) -> str:
+    (found,) = [block for block in blocks("docs/client.md", "sh") if text in block]
+    return re.sub(r" +#.*", "", found).strip()
 
 
 @pytest.mark.parametrize("page", ["examples/README.md"])
@@ -65,8 +118,13 @@ def test_links_of_the_examples_lead_somewhere(page: str) -> None:
 def test_the_russian_page_has_the_commands_and_outputs_of_the_english_ones() -> None:
     russian = every_block("README.ru.md")
     first_screen = [block for block in every_block("README.md") if block in russian]
-    assert len(first_screen) >= 3
+    assert len(first_screen) >= 4
     assert russian == [*first_screen, *every_block("docs/client.md")]
+
+
+def test_the_russian_page_has_one_title() -> None:
+    page = re.sub(r"^```.*?^```", "", text("README.ru.md"), flags=re.MULTILINE | re.DOTALL)
+    assert len(re.findall(r"^# ", page, re.MULTILINE)) == 1
 
 
 def test_each_language_links_to_the_other() -> None:
@@ -75,7 +133,9 @@ def test_each_language_links_to_the_other() -> None:
 
 
 def every_block(name: str) -> list[str]:
-    return re.findall(r"^```\w*\n.*?^```", text(name), re.MULTILINE | re.DOTALL)
+    """Return the blocks without the comments of commands, which are in the page's language."""
+    found = re.findall(r"^```\w*\n.*?^```", text(name), re.MULTILINE | re.DOTALL)
+    return [re.sub(r" +#.*", "", each) if each.startswith("```sh") else each for each in found]
 
 
 def test_both_languages_name_the_same_things() -> None:
@@ -85,5 +145,5 @@ def test_both_languages_name_the_same_things() -> None:
     def names(page: str) -> set[str]:
         return set(named.findall(re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)))
 
-    russian = names(text("README.ru.md").partition("\n# ")[2])
+    russian = names(text("README.ru.md").partition("\n## Как боты читают секрет")[2])
     assert names(text("docs/client.md")) == russian

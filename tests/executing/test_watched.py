@@ -62,16 +62,25 @@ def test_a_token_that_expires_is_told_and_kept(
     assert watched.look(NOON + 2 * DAY).secret == secret
     assert watched.look(NOON + 3 * DAY).secret == secret
     (record,) = caplog.records
-    assert "its token expired at 2026-11-24 12:00 UTC" in record.getMessage()
+    assert (
+        "expired 1 day ago (2026-11-24 12:00 UTC); rotator rotate makes a new one"
+        in record.getMessage()
+    )
     assert record.levelno == logging.WARNING
 
 
-def test_every_store_says_why_there_is_no_token(stores: list[SecretStore]) -> None:
+def test_every_store_says_why_there_is_no_token(stores: list[SecretStore], tmp_path: Path) -> None:
+    (tmp_path / "a.env").touch(0o600)
     write(stores[1], "changeme")
     with pytest.raises(StoreError) as caught:
         Watched("luna", stores).look(NOON)
     told = str(caught.value)
     assert told.startswith("luna: dotenv:///")
-    assert "a.env#NOCTURNA_SERVICE_TOKEN: there is no token" in told
+    assert "a.env#NOCTURNA_SERVICE_TOKEN: there is no token; rotator rotate makes" in told
     assert "b.env#NOCTURNA_SERVICE_TOKEN: the value is not a JWT" in told
     assert "changeme" not in told
+
+
+def test_a_file_that_is_not_there_yet_is_told_as_such(stores: list[SecretStore]) -> None:
+    with pytest.raises(StoreError, match="there is no such file yet; rotator rotate makes"):
+        Watched("luna", stores).look(NOON)

@@ -149,6 +149,15 @@ def test_broken_http_that_repeats_a_token_is_not_repeated(
     assert len(server.requests) >= 3
 
 
+def test_a_call_that_fails_is_told_by_its_error_alone(caplog: pytest.LogCaptureFixture) -> None:
+    client = Client("http://127.0.0.1:1/api", MADE_UP, Limits(retries=2, backoff=0.0))
+    with pytest.raises(
+        RotatorError, match=r"nothing listens at the API's address, 127\.0\.0\.1:1;"
+    ):
+        client.call()
+    assert [each for each in caplog.records if each.levelno >= logging.WARNING] == []
+
+
 def test_log_lines_of_other_requests_are_left_as_they_are(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,0 +1,49 @@
+"""Options of `rotator exec` that make no sense together are told before anything is started."""
+
+import click
+import pytest
+
+from rotator.cli import execute
+from rotator.errors import ConfigError
+from rotator.executing.arguments import Wishes
+from rotator.executing.running import planned
+
+
+def wishes(*options: str) -> Wishes:
+    """Return what the command line would: nothing is run here."""
+    context = execute.make_context("exec", [*options, "--", "true"])
+    return Wishes(("true",), **{key: context.params[key] for key in Wishes._fields[1:]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--signal", "HUP"], "found --signal without --file"),
+        (["--restart"], "found --restart without --file"),
+        (["--file", "--restart", "--signal", "HUP"], "found both --signal and --restart"),
+        (["--file", "--signal", "KILL"], "found --signal KILL, which no program can take as news"),
+        (["--file", "--signal", "SIGSTOP"], "found --signal STOP, which no program"),
+    ],
+    ids=" ".join,
+)
+def test_what_does_not_fit_together_is_refused(options: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        planned(wishes(*options))
+    assert str(caught.value).startswith(f"exec: {message}")
+
+
+@pytest.mark.parametrize(
+    ("options", "restart"),
+    [([], True), (["--file"], False), (["--file", "--restart"], True)],
+)
+def test_without_a_file_or_when_asked_to_a_change_is_a_restart(
+    options: list[str], *, restart: bool
+) -> None:
+    assert planned(wishes(*options)).restart == restart
+
+
+def test_dashes_that_are_missing_are_asked_for() -> None:
+    with pytest.raises(click.UsageError, match="put -- before the program, as in rotator exec -- "):
+        execute.make_context("exec", ["sh", "-c", "echo hi"])
+    with pytest.raises(click.NoSuchOption):
+        execute.make_context("exec", ["-x", "--", "true"])
