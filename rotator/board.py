@@ -6,6 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
+from rotator.policy import Status
 from rotator.report import CHANGED, Report
 
 _MOST_EVENTS = 20
@@ -26,11 +27,14 @@ class Look(NamedTuple):
 class Card(NamedTuple):
     """What is known of one token; `history` has the looks that changed or failed, newest first.
 
+    `seen` is the last report of a look that could read the token in some store: what it says of the
+    token's end still stands while no store answers.
     `succeeded_at` is the end of the last look without a failure, `rotated_at` that of the last one
     that wrote a token; `rotations` and `failures` count by reason, and by kind of failure.
     """
 
     last: Look
+    seen: Report | None
     succeeded_at: datetime | None
     rotated_at: datetime | None
     history: tuple[Look, ...]
@@ -66,11 +70,12 @@ class Board:
 
 
 def _after(card: Card | None, look: Look) -> Card:
-    old = card or Card(look, None, None, (), Counter(), Counter())
+    old = card or Card(look, None, None, None, (), Counter(), Counter())
     report = look.report
     changed, failed = report.action in CHANGED, report.error is not None
     return Card(
         last=look,
+        seen=old.seen if report.status is Status.UNKNOWN else report,
         succeeded_at=old.succeeded_at if failed else look.ended_at,
         rotated_at=look.ended_at if changed else old.rotated_at,
         history=(look, *old.history)[:_MOST_EVENTS] if changed or failed else old.history,

@@ -17,13 +17,16 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text"
 
 
-def render(cards: Mapping[str, Card | None], now: datetime, accept: str) -> tuple[str, bytes]:
+def render(
+    cards: Mapping[str, Card | None], now: datetime, accept: str, *, reload_failed: bool
+) -> tuple[str, bytes]:
     """Return the content type and the body of `/metrics`, after the header `Accept`.
 
-    `now` is aware UTC. The formats are Prometheus's text format and OpenMetrics 1.0:
+    `now` is aware UTC; `reload_failed` tells that the settings could not be read again. The formats
+    are Prometheus's text format and OpenMetrics 1.0:
     https://prometheus.io/docs/instrumenting/content_negotiation/.
     """
-    collector = Exposition(present(measured(cards, now)))
+    collector = Exposition(present(measured(cards, now)), reload_failed=reload_failed)
     if form(accept) == openmetrics.CONTENT_TYPE_LATEST:
         body: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call] # the library's
         return openmetrics.CONTENT_TYPE_LATEST, body
@@ -43,10 +46,16 @@ def present(samples: Samples) -> Samples:
 
 
 class Exposition(Collector):
-    """Samples in the form that prometheus_client takes; `build` adds the rotator's version."""
+    """Samples in the form that prometheus_client takes; `build` adds the rotator's version.
 
-    def __init__(self, samples: Samples, *, build: bool = True) -> None:
+    `reload_failed` is None where nothing is ever read again.
+    """
+
+    def __init__(
+        self, samples: Samples, *, build: bool = True, reload_failed: bool | None = None
+    ) -> None:
         self._build = build
+        self._reload_failed = reload_failed
         self._by_metric: defaultdict[str, Samples] = defaultdict(dict)
         for series, value in samples.items():
             self._by_metric[series.metric][series] = value
@@ -56,6 +65,11 @@ class Exposition(Collector):
         if self._build:
             about = "The version of the rotator."
             yield InfoMetricFamily(f"{PREFIX}build", about, {"version": __version__})
+        if self._reload_failed is not None:
+            about = (
+                "1 if the settings could not be read again, so the old ones are in force; else 0."
+            )
+            yield GaugeMetricFamily(f"{PREFIX}config_reload_failed", about, self._reload_failed)
         for gauge in GAUGES:
             if found := self._by_metric.get(gauge.name):
                 family = GaugeMetricFamily(

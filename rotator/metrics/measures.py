@@ -69,9 +69,10 @@ def measured(cards: Mapping[str, Card | None], now: datetime) -> Samples:
 
 
 def _expiry(card: Card, _now: datetime) -> float | None:
-    if card.last.report.status is Status.UNKNOWN:
+    # Of the last look that knew it: an alert on it must not end because its store went away, too.
+    if card.seen is None:
         return None
-    expires_at = card.last.report.expires_at
+    expires_at = card.seen.expires_at
     return expires_at.timestamp() if expires_at else NONE
 
 

@@ -82,7 +82,9 @@ class Site:
             return told(HTTPStatus.NOT_IMPLEMENTED, line)
 
         def exposed() -> Answer:
-            content_type, body = render(self._board.cards(), self._clock(), accept)
+            failed = self._condition.trouble is not None
+            cards, now = self._board.cards(), self._clock()
+            content_type, body = render(cards, now, accept, reload_failed=failed)
             return Answer(HTTPStatus.OK, content_type, body)
 
         return self._fresh(form(accept), exposed)

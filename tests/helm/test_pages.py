@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.chart import CHART, Chart
+from tests.helm.chart import CHART, Chart, container
 from tests.helm.schemas import VERSIONS, faults
 from tests.helm.tools import Tools
 
@@ -76,9 +76,23 @@ def test_the_installation_can_be_pasted(page: str, tools: Tools, tmp_path: Path)
     [install] = [call for call in calls if call[:2] == ["helm", "install"]]
     [test] = [call for call in calls if call[:2] == ["helm", "test"]]
     assert test[2] == install[2]
-    spaces = {call[call.index("--namespace") + 1] for call in (install, test)}
+    [job] = [call for call in calls if "--from=cronjob/rotator" in call]
+    [waited] = [call for call in calls if call[-1] == f"job/{job[-1]}"]
+    # helm test looks at the tokens, which only a run makes.
+    assert calls.index(install) < calls.index(job) < calls.index(waited) < calls.index(test)
+    spaces = {call[call.index("--namespace") + 1] for call in (install, job, waited, test)}
     [created] = [call[-1] for call in calls if call[1:3] == ["create", "namespace"]]
     assert spaces == {created}
+
+
+@pytest.mark.parametrize("page", [PAGE, "README.md"])
+def test_the_image_is_built_under_the_name_that_the_chart_pulls(page: str, chart: Chart) -> None:
+    [block] = [each for each in blocks(page, "sh") if "docker build -t registry" in each]
+    values = installing(page).partition("<<'END'\n")[2].partition("\nEND\n")[0]
+    _, pod = next(chart.render(**yaml.safe_load(values)).pods())
+    image = container(pod)["image"]
+    assert f"docker build -t {image} " in block
+    assert f"docker push {image}\n" in block
 
 
 def test_the_page_names_the_versions_that_are_tested() -> None:

@@ -1,5 +1,6 @@
 """The manifest for those without Helm is what the chart makes, less its labels."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -29,7 +30,10 @@ UNLIKE = {"labels", "annotations", "matchLabels"}
 
 @pytest.fixture(scope="module")
 def plain() -> Manifests:
-    return Manifests(tuple(yaml.safe_load_all(PAGE.read_text())))
+    # The tests of the chart live in a namespace that no page names.
+    named = re.compile(r"(namespace: |rotator\.)nocturna$", re.MULTILINE)
+    text = named.sub(rf"\g<1>{NAMESPACE}", PAGE.read_text())
+    return Manifests(tuple(yaml.safe_load_all(text)))
 
 
 def bare(value: object) -> object:

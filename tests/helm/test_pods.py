@@ -111,7 +111,7 @@ def test_names_that_look_like_numbers_or_truths_stay_texts_and_large_ids_stay_wh
         serviceAccount={"name": "456"},
         podSecurityContext=ids,
         priorityClassName="on",
-        cronJob={"schedule": "@monthly", "startingDeadlineSeconds": 1000000},
+        cronJob={"schedule": "@daily", "startingDeadlineSeconds": 1000000},
         config={"tokens": [{"name": "luna", "stores": ["kubernetes://2026/luna"]}]},
     )
     assert not [fault for each in made.objects for fault in faults(each, VERSIONS[-1])]

@@ -6,6 +6,7 @@ from tests.helm.chart import NAMESPACE, Chart, Manifests
 from tests.kubernetes.site import documented, documented_rules
 
 API = {"url": "https://api.example.com/api"}
+VAULT = {"name": "VAULT_ADDR", "value": "https://vault.example.com"}
 Rule = tuple[str, str, tuple[str, ...], tuple[str, ...]]
 
 
@@ -27,7 +28,7 @@ def rights(manifests: Manifests) -> dict[str, set[Rule]]:
 
 def of(chart: Chart, *tokens: object, **more: object) -> dict[str, set[Rule]]:
     config = {"api": API, "tokens": list(tokens), **more}
-    return rights(chart.render("kind-cronjob", config=config))
+    return rights(chart.render("kind-cronjob", config=config, extraEnv=[VAULT]))
 
 
 def token(*stores: str, name: str = "luna-bot", **more: object) -> dict[str, object]:
@@ -93,7 +94,7 @@ def test_the_admin_s_password_is_only_read(chart: Chart) -> None:
 @pytest.mark.parametrize("url", ["dotenv:/srv/luna/.env", "vault://secret/kubernetes/luna"])
 def test_other_stores_need_no_right_here(chart: Chart, url: str) -> None:
     config = {"api": API, "tokens": [token(url)]}
-    assert rights(chart.render("store-dotenv", config=config)) == {}
+    assert rights(chart.render("store-dotenv", config=config, extraEnv=[VAULT])) == {}
 
 
 def test_a_workload_without_a_namespace_is_beside_its_first_kubernetes_store(chart: Chart) -> None:

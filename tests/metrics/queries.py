@@ -13,7 +13,7 @@ SCRAPED = {"instance", "job"}  # Prometheus adds these to all that it scrapes
 def rendered() -> dict[str, set[str]]:
     """Return the labels of every metric by its full name."""
     found: dict[str, set[str]] = {}
-    _, body = render(every_metric(), NOON, "")
+    _, body = render(every_metric(), NOON, "", reload_failed=False)
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
             found.setdefault(sample.name, set()).update(sample.labels)

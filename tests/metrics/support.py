@@ -59,7 +59,7 @@ def every_metric() -> dict[str, Card | None]:
 
 def shown(found: dict[str, Card | None], now: datetime = NOON) -> dict[str, dict[str, float]]:
     """Return the numbers of `/metrics` by short name, and by token, or token and reason."""
-    _, body = render(found, now, "")
+    _, body = render(found, now, "", reload_failed=False)
     numbers: dict[str, dict[str, float]] = {}
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:

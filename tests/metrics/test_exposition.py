@@ -20,7 +20,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
 @pytest.mark.parametrize("accept", ["", BROWSER, "text/plain", "openmetrics;version=a", ",;=,\xff"])
 def test_text_is_what_everybody_gets(accept: str) -> None:
-    kind, body = render(every_metric(), NOON, accept)
+    kind, body = render(every_metric(), NOON, accept, reload_failed=False)
     assert kind == "text/plain; version=0.0.4; charset=utf-8"
     families = {family.name: family for family in text_string_to_metric_families(body.decode())}
     assert families["nocturna_rotator_failures"].type == "counter"
@@ -29,7 +29,7 @@ def test_text_is_what_everybody_gets(accept: str) -> None:
 
 @pytest.mark.parametrize("accept", [PROMETHEUS, "application/openmetrics-text; version=a"])
 def test_openmetrics_is_for_who_asks(accept: str) -> None:
-    kind, body = render(every_metric(), NOON, accept)
+    kind, body = render(every_metric(), NOON, accept, reload_failed=False)
     assert kind == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     families = {
         family.name: family
@@ -41,8 +41,8 @@ def test_openmetrics_is_for_who_asks(accept: str) -> None:
 
 
 def test_both_formats_tell_the_same() -> None:
-    _, plain = render(every_metric(), NOON, "")
-    _, other = render(every_metric(), NOON, PROMETHEUS)
+    _, plain = render(every_metric(), NOON, "", reload_failed=False)
+    _, other = render(every_metric(), NOON, PROMETHEUS, reload_failed=False)
     lines = [
         {line for line in body.decode().splitlines() if not line.startswith("#")}
         for body in (plain, other)
@@ -52,7 +52,7 @@ def test_both_formats_tell_the_same() -> None:
 
 
 def test_every_metric_has_a_help_that_is_a_sentence() -> None:
-    _, body = render(every_metric(), NOON, "")
+    _, body = render(every_metric(), NOON, "", reload_failed=False)
     for family in text_string_to_metric_families(body.decode()):
         assert family.documentation.endswith("."), family.name
         assert 20 < len(family.documentation) < 100, family.name

@@ -10,8 +10,6 @@ from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look,
 from tests.support.clock import NOON
 
 ABOUT_THE_TOKEN = (
-    "token_expiry_timestamp_seconds",
-    "token_seconds_left",
     "token_working",
     "stores_behind",
     "orphans",
@@ -60,7 +58,7 @@ def test_the_life_that_is_left_is_counted_at_each_scrape() -> None:
 
 
 def test_a_token_that_nobody_has_looked_at_says_nothing() -> None:
-    assert shown({"luna": None}) == {"build_info": {"": 1}}
+    assert shown({"luna": None}) == {"build_info": {"": 1}, "config_reload_failed": {"": 0}}
 
 
 def test_an_eternal_token_works_and_has_no_end() -> None:
@@ -70,10 +68,27 @@ def test_an_eternal_token_works_and_has_no_end() -> None:
     assert "token_seconds_left" not in numbers
 
 
-def test_while_no_store_can_be_read_nothing_is_said_of_the_token() -> None:
-    numbers = shown(cards(look(Action.KEPT), unknown()))
+def test_while_no_store_can_be_read_nothing_is_said_of_the_token_but_its_last_known_end() -> None:
+    known = [
+        look(Action.KEPT, ended_at=LAST_MONTH, expires_at=LAST_MONTH),
+        look(Action.KEPT),
+    ]
+    numbers = shown(cards(*known, unknown(), unknown()), NOON + timedelta(days=9))
     assert numbers["failing"] == {"luna": 1}
+    assert numbers["token_expiry_timestamp_seconds"] == {"luna": NOON.timestamp() + 10 * 86400}
+    assert numbers["token_seconds_left"] == {"luna": 86400}
     assert [name for name in ABOUT_THE_TOKEN if name in numbers] == []
+
+
+def test_the_end_of_a_token_that_was_never_read_is_not_known() -> None:
+    numbers = shown(cards(unknown()))
+    assert "token_expiry_timestamp_seconds" not in numbers
+    assert "token_seconds_left" not in numbers
+
+
+def test_a_token_that_is_gone_has_no_end_any_more() -> None:
+    gone = failed(Status.MISSING, expires_at=None)
+    assert "token_expiry_timestamp_seconds" not in shown(cards(look(Action.KEPT), gone, unknown()))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def test_what_is_written_is_read_again() -> None:
 
 def test_the_page_of_a_daemon_is_read_but_for_what_stands_still_in_it() -> None:
     samples = measured(every_metric(), NOON)
-    _, body = render(every_metric(), NOON, "")
+    _, body = render(every_metric(), NOON, "", reload_failed=False)
     assert parsed(body.decode()) == present(lasting(samples))
 
 

@@ -69,8 +69,17 @@ def test_metrics_are_those_of_the_board(page: Served) -> None:
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert 'nocturna_rotator_token_seconds_left{token="luna-bot"}' in answer.text
+    assert "\nnocturna_rotator_config_reload_failed 0.0\n" in answer.text
     answer = page.get("metrics", Accept="application/openmetrics-text; version=1.0.0")
     assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+
+
+def test_metrics_tell_that_the_settings_could_not_be_read_again(page: Served) -> None:
+    page.condition.trouble = "rotator.toml: [api] url: found …"
+    try:
+        assert "\nnocturna_rotator_config_reload_failed 1.0\n" in page.get("metrics").text
+    finally:
+        page.condition.trouble = None
 
 
 def test_head_has_the_headers_of_get(page: Served) -> None:

@@ -7,9 +7,15 @@ from rotator.report import Action, Report
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def look(hour: int, action: Action, failure: str | None = None, name: str = "luna") -> Look:
+def look(
+    hour: int,
+    action: Action,
+    failure: str | None = None,
+    name: str = "luna",
+    status: Status = Status.DUE,
+) -> Look:
     error = "it broke" if failure else None
-    report = Report(name, Status.DUE, "expiring", "…", action, error=error, failure=failure)
+    report = Report(name, status, "expiring", "…", action, error=error, failure=failure)
     begun = NOON + timedelta(hours=hour)
     return Look(report, begun, begun + timedelta(seconds=2))
 
@@ -48,6 +54,21 @@ def test_a_rotation_with_a_failed_hook_is_both() -> None:
     assert card
     assert (card.rotated_at, card.succeeded_at) == (both.ended_at, None)
     assert (card.rotations, card.failures) == ({"expiring": 1}, {"unfinished": 1})
+
+
+def test_a_card_keeps_what_was_seen_of_the_token_while_no_store_answers() -> None:
+    board = Board()
+    board.watch(["luna", "sol"])
+    seen = look(2, Action.FAILED, "api-unreachable")
+    silent = look(3, Action.FAILED, "store-unreachable", status=Status.UNKNOWN)
+    for each in (look(1, Action.KEPT), seen, silent, silent):
+        board.post(each)
+    board.post(silent._replace(report=silent.report._replace(name="sol")))
+    luna, sol = board.cards().values()
+    assert luna
+    assert luna.seen == seen.report
+    assert sol
+    assert sol.seen is None
 
 
 def test_the_history_is_short() -> None:

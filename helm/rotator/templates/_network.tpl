@@ -48,6 +48,11 @@
 {{- $schemes | uniq | toJson -}}
 {{- end -}}
 
+{{- /* Those that the rotator has not itself, as a JSON list; the image may have a backend for them. */ -}}
+{{- define "rotator.foreign" -}}
+{{- without (include "rotator.schemes" . | fromJsonArray) "" "dotenv" "vault" "kubernetes" "aws-secretsmanager" | toJson -}}
+{{- end -}}
+
 {{- define "rotator.notifies" -}}
 {{- range prepend .Values.config.tokens .Values.config.defaults -}}
 {{- if .notify -}}

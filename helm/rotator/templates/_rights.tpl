@@ -1,12 +1,14 @@
+{{- define "rotator.kubernetesForm" -}}
+^(?i:kubernetes)://([a-z0-9-]+)/([a-z0-9.-]+)(\?[^#]*)?(#.*)?$
+{{- end -}}
+
 {{- /* A kubernetes:// URL as JSON: namespace, name, create, remote (it is in another cluster).
-       An empty object for the URL of another store. */ -}}
+       An empty object for the URL of another store, and for a wrong one: that is told by checks.yaml,
+       which may come later, so nothing here may break. */ -}}
 {{- define "rotator.kubernetesStore" -}}
 {{- $found := dict -}}
-{{- if hasPrefix "kubernetes:" (lower .) -}}
-{{- $form := "^(?i:kubernetes)://([a-z0-9-]+)/([a-z0-9.-]+)(\\?[^#]*)?(#.*)?$" -}}
-{{- if not (regexMatch $form .) -}}
-{{- fail (printf "config: found the store %q, expected kubernetes://NAMESPACE/NAME#KEY" .) -}}
-{{- end -}}
+{{- $form := include "rotator.kubernetesForm" . -}}
+{{- if regexMatch $form . -}}
 {{- $_ := set $found "namespace" (regexReplaceAll $form . "${1}") -}}
 {{- $_ := set $found "name" (regexReplaceAll $form . "${2}") -}}
 {{- $options := splitList "&" (trimPrefix "?" (regexReplaceAll $form . "${3}")) -}}
@@ -44,7 +46,7 @@
 {{- range (hasKey $token "restart" | ternary $token.restart $defaults) -}}
 {{- $parts := splitList "/" . -}}
 {{- $namespace := eq (len $parts) 3 | ternary (first $parts) ($first.namespace | default $.Release.Namespace) -}}
-{{- $kind := last (initial $parts) -}}
+{{- $kind := last (initial $parts) | default "" -}}
 {{- include "rotator.grant" (list $rights $namespace $kind (last $parts)) -}}
 {{- end -}}
 {{- end -}}

@@ -25,27 +25,65 @@
 {{- $found | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
-{{- /* The shortest time between two runs, in minutes; days without a run are not thought of. */ -}}
-{{- define "rotator.interval" -}}
-{{- if has . (list "@hourly") -}}
-60
-{{- else if hasPrefix "@" . -}}
-1440
+{{- /* The longest step from one number of a field to the next, in a circle:
+       (dict "field" "Mon-Fri" "from" 0 "to" 6 "names" "sun mon …"). */ -}}
+{{- define "rotator.scheduleGap" -}}
+{{- $field := lower .field -}}
+{{- range $number, $name := splitList " " .names | compact -}}
+{{- $field = replace $name (add $.from $number | toString) $field -}}
+{{- end -}}
+{{- if regexMatch "[a-z]" $field -}}
+{{- include "rotator.wrong" (list "cronJob.schedule" .field (printf "numbers from %d to %d in this place" .from .to)) -}}
+{{- end -}}
+{{- $found := include "rotator.scheduleField" (dict "field" $field "from" .from "to" .to) | fromJsonArray -}}
+{{- $gap := 0 -}}
+{{- if $found -}}
+{{- $before := sub (last $found | atoi) (sub (add1 .to) .from) -}}
+{{- range $found -}}
+{{- $gap = max $gap (sub (atoi .) $before) -}}
+{{- $before = atoi . -}}
+{{- end -}}
+{{- end -}}
+{{- $gap -}}
+{{- end -}}
+
+{{- /* The most days from one with runs to the next; a month is 31 days. */ -}}
+{{- define "rotator.scheduleDays" -}}
+{{- $dates := include "rotator.scheduleGap" (dict "field" (index . 2) "from" 1 "to" 31 "names" "") | int -}}
+{{- $months := include "rotator.scheduleGap" (dict "field" (index . 3) "from" 1 "to" 12 "names" "jan feb mar apr may jun jul aug sep oct nov dec") | int -}}
+{{- $weekdays := include "rotator.scheduleGap" (dict "field" (index . 4) "from" 0 "to" 6 "names" "sun mon tue wed thu fri sat") | int -}}
+{{- /* Where a date and a weekday are given, cron runs on either. */ -}}
+{{- $days := and (gt $dates 1) (gt $weekdays 1) | ternary (min $dates $weekdays) (max $dates $weekdays) -}}
+{{- gt $months 1 | ternary (mul 31 $months) $days -}}
+{{- end -}}
+
+{{- /* The shortest and the longest time between two runs in minutes, as JSON; days without a run are
+       not thought of in the shortest. */ -}}
+{{- define "rotator.intervals" -}}
+{{- $known := dict "@hourly" 60 "@daily" 1440 "@midnight" 1440 "@weekly" 10080 "@monthly" 44640 "@yearly" 525600 "@annually" 525600 -}}
+{{- $shortest := 1440 -}}
+{{- $longest := 1440 -}}
+{{- if hasKey $known . -}}
+{{- $longest = get $known . -}}
+{{- $shortest = min 1440 $longest -}}
 {{- else -}}
 {{- $fields := splitList " " . -}}
 {{- $minutes := include "rotator.scheduleField" (dict "field" (index $fields 0) "from" 0 "to" 59) | fromJsonArray -}}
 {{- $hours := include "rotator.scheduleField" (dict "field" (index $fields 1) "from" 0 "to" 23) | fromJsonArray -}}
+{{- $days := include "rotator.scheduleDays" $fields | int -}}
 {{- if and $minutes $hours -}}
-{{- $shortest := 1440 -}}
+{{- $longest = 0 -}}
 {{- $before := sub (add (mul 60 (last $hours | atoi)) (last $minutes | atoi)) 1440 -}}
 {{- range $hour := $hours -}}
 {{- range $minute := $minutes -}}
 {{- $now := add (mul 60 ($hour | atoi)) ($minute | atoi) -}}
 {{- $shortest = min $shortest (sub $now $before) -}}
+{{- $longest = max $longest (sub $now $before) -}}
 {{- $before = $now -}}
 {{- end -}}
 {{- end -}}
-{{- $shortest -}}
+{{- $longest = add $longest (mul 1440 (sub $days 1)) -}}
 {{- end -}}
 {{- end -}}
+{{- dict "shortest" $shortest "longest" $longest | toJson -}}
 {{- end -}}
