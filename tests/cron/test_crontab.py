@@ -15,9 +15,9 @@ from tests.cron.server import ETC, pasted, prepared
 from tests.support.process import ROTATOR, Result, Runner
 
 CRONTAB = (machine.ROOT / "cron/rotator.crontab").read_text()
-(ENTRY,) = re.findall(r"^\d.*$", CRONTAB, re.MULTILINE)
+ENTRIES = re.findall(r"^\d.*$", CRONTAB, re.MULTILINE)
 VARIABLES = dict(re.findall(r'^([A-Z_]+)="?(.*?)"?$', CRONTAB, re.MULTILINE))
-*SCHEDULE, USER, COMMAND = ENTRY.split(None, 6)
+COMMAND, WEEKLY = (entry.split(None, 6)[6] for entry in ENTRIES)
 
 
 class Cron:
@@ -32,6 +32,7 @@ class Cron:
         self.etc.mkdir()
         (self.etc / "admin-email").write_text(f"{api.admin_email}\n")
         (self.etc / "admin-password").write_text(f"{api.admin_password}\n")
+        (self.etc / "admin-password").chmod(0o640)
         lines = (machine.ROOT / "cron/environment").read_text()
         lines = lines.replace("https://your-api-server.com/api", api.url)
         lines = lines.replace("/srv/luna/.env", str(rotator.env_file))
@@ -90,7 +91,7 @@ def test_what_cannot_even_be_started_is_told_as_well(cron: Cron, found: str, bro
     assert COMMAND.count(found) == 1
     result = cron(COMMAND.replace(found, broken))
     (line,) = result.err.splitlines()
-    assert re.match(r"<27>.* nocturna-rotator: .*/none: ", line), line
+    assert re.match(r"<27>.* nocturna-rotator: .*/none\b", line), line
 
 
 def test_it_gives_way_to_a_run_that_still_lasts_without_a_word(
@@ -105,6 +106,31 @@ def test_it_gives_way_to_a_run_that_still_lasts_without_a_word(
     assert len(api.tokens) == 2
 
 
+def test_a_run_that_hangs_is_ended_and_the_next_one_has_the_lock(
+    cron: Cron, rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(days=3))
+    assert COMMAND.count("-k 3m 30m rotator rotate") == 1
+    hung = cron(COMMAND.replace("30m rotator rotate", "0.1s sleep 3600"))
+    (line,) = hung.err.splitlines()
+    assert re.match(r"<27>.* nocturna-rotator: timeout: sending signal TERM .*sleep", line), line
+    assert cron() == Result(0, "", "")
+    assert len(api.tokens) == 2
+
+
+def test_the_weekly_look_tells_a_wrong_password_before_a_token_is_due(
+    cron: Cron, rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(days=80))
+    assert cron(WEEKLY) == Result(0, "", "")
+    (cron.etc / "admin-password").write_text("wrong\n")
+    assert cron() == Result(0, "", "")
+    problem, count = cron(WEEKLY).err.splitlines()
+    assert re.match(r"<27>.* nocturna-rotator: .*problem: login: ", problem), problem
+    assert re.match(r"<27>.* nocturna-rotator: 1 problem, ", count), count
+    assert len(api.tokens) == 1
+
+
 def test_a_run_waits_up_to_the_jitter() -> None:
     wait = re.search(r"sleep (\"\$\(.*?\)\")", COMMAND)
     assert wait
@@ -115,11 +141,16 @@ def test_a_run_waits_up_to_the_jitter() -> None:
     assert drawn == {0, 1, 2, 3}
 
 
-def test_the_line_is_one_that_cron_can_read() -> None:
-    assert all(re.fullmatch(r"[\d*/]+", field) for field in SCHEDULE)
-    assert USER == "rotator"
-    assert "%" not in COMMAND
-    assert len(COMMAND) < 999  # Debian's cron refuses more
+@pytest.mark.parametrize("entry", ENTRIES, ids=["four times a day", "weekly"])
+def test_each_line_is_one_that_cron_can_read(entry: str) -> None:
+    *schedule, user, command = entry.split(None, 6)
+    assert all(re.fullmatch(r"[\d*/]+", field) for field in schedule)
+    assert user == "rotator"
+    assert "%" not in command
+    assert len(command) < 999  # Debian's cron refuses more
+
+
+def test_cron_reads_the_file_whole_and_under_its_name() -> None:
     assert CRONTAB.endswith("\n")
     name = Path(shlex.split(pasted("cron").splitlines()[1], comments=True)[-1]).name
     assert re.fullmatch(r"[\w-]+", name)  # cron passes over others
@@ -136,9 +167,10 @@ def test_a_real_cron_daemon_runs_it_as_its_user(
     installed = "/etc/cron.d/nocturna-rotator"
     script = f"""
 {prepared(api, secret, shared)}
+(cd /root; nocturna-rotator doctor)
 {pasted("cron")}
 sed -i 's/^JITTER=.*/JITTER=0/' {installed}
-job=$(grep ' rotator {{' {installed} | cut -d' ' -f6-)
+job=$(grep 'rotator rotate' {installed} | cut -d' ' -f6-)
 echo "@reboot $job" >> {installed}
 wait='until grep -q previous= /srv/luna/.env; do sleep 0.1; done'
 echo "@reboot $job" | sed "s|sleep [^;]*|$wait|; s/flock -n -E 0/flock/; s/r rotate/& nobody/" \\
@@ -152,6 +184,7 @@ ls -l luna/.env
 """
     told = machine.run_script(script, shared)
     rotator.transcript.add("cron", told)
+    assert "\nno problems, " in told, told
     assert "-rw-r----- 1 rotator luna" in told, told
     _, _, token = (shared / "luna/.env").read_text().strip().rpartition("=")
     assert ServiceToken.parse(token).token_id == api.tokens[-1].id

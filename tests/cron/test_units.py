@@ -119,6 +119,11 @@ systemctl mask --runtime systemd-networkd-wait-online NetworkManager-wait-online
 {pasted("systemd")}
 ls -l luna/.env
 systemctl is-active rotator.timer
+{pasted("The doctor once a week", "docs/running.md")}
+systemctl start rotator-doctor
+journalctl -o cat -u rotator-doctor
+systemctl is-active rotator-doctor.timer
+systemctl show -P TimersCalendar rotator-doctor.timer
 {pasted("The daemon under systemd", "docs/running.md")}
 until journalctl -u rotator-daemon | grep 'next look'; do sleep 0.1; done
 systemctl reload rotator-daemon
@@ -132,7 +137,9 @@ systemctl show -P ExecMainStatus rotator-daemon
     assert [line for line in SEEN_BY_PROBE if line not in told] == [], told
     assert "default: rotated (expiring)" in told
     assert "-rw-r----- 1 rotator luna" in told
-    assert "\nactive\n" in told
+    assert told.count("\nactive\n") == 2, told
+    assert "\nno problems, " in told
+    assert "OnCalendar=Sun *-*-* 04:47:00" in told
     assert told.endswith("success\n0\n"), told
     _, _, token = (shared / "luna/.env").read_text().strip().rpartition("=")
     assert ServiceToken.parse(token).token_id == api.tokens[-1].id

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
 FLAGS = ("--rm", "--read-only", "-d")
-VALUES = ("--tmpfs", "--cap-drop", "--name", "--restart")
+VALUES = ("--tmpfs", "--cap-drop", "--name", "--restart", "--security-opt")
 
 
 class DockerRun(NamedTuple):
