@@ -1,7 +1,8 @@
 """Restarts of Kubernetes workloads whose pods read the secret from their environment.
 
 One merge patch sets an annotation of the pod template to the state of the token: the first time the
-pods are replaced, and to repeat it changes nothing. The right `patch` on the workload is enough.
+pods are replaced, and to repeat it changes nothing. The right `patch` on the workload is enough:
+a dry run of the same patch proves that.
 """
 
 import os
@@ -20,6 +21,7 @@ from backends._kubernetes.workload import Workload, annotation_of, patch_of, pro
 from rotator.store import StoreUrl
 
 _SDK = "lightkube"
+_SAMPLE = "preflight"
 
 
 def open_workloads(url: StoreUrl) -> "KubernetesWorkloads":
@@ -54,13 +56,26 @@ class KubernetesWorkloads:
 
         Raises a `StoreError` that begins with the workload.
         """
+        self._annotate(workload, token, state)
+
+    def preflight(self, workload: str, token: str) -> None:
+        """Let the server go through a restart with all its checks, as a dry run.
+
+        Raises what `restart` would.
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
+        """
+        self._annotate(workload, token, _SAMPLE, dry_run=True)
+
+    def _annotate(self, workload: str, token: str, state: str, *, dry_run: bool = False) -> None:
         *namespace, kind, name = workload.split("/")
         annotation = annotation_of(token)
         with translated(workload):
             found = Workload("".join(namespace) or self._usual_namespace(), kind, name)
         with translated(found.url):
             patch = patch_of(annotation, state)
-            answer = self._connection.ask("PATCH", found.path, patch, repeatable=True)
+            answer = self._connection.ask(
+                "PATCH", found.path, patch, dry_run=dry_run, repeatable=True
+            )
             if answer.status != HTTPStatus.OK:
                 raise failure(answer, found.subject, self._connection.nobody)
             prove(answer.body, found, annotation, state)

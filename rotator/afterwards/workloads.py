@@ -43,6 +43,10 @@ class Workloads(Protocol):
         """
         ...
 
+    def preflight(self, workload: str, token: str) -> None:
+        """Prove that `restart` would work, and change nothing; raises what it would."""
+        ...
+
 
 class Restarts:
     """The workloads of one token; one without a namespace is in that of its first such store."""
@@ -62,13 +66,25 @@ class Restarts:
 
     def failed(self, workload: str, state: str, timeout: timedelta) -> str | None:
         """Restart one of them; return a line about what went wrong, or None."""
-        try:
-            restart = partial(self._opened().restart, workload, self._name, state)
-        except RotatorError as error:
-            return str(error)
-        fault = _fault_within(timeout, restart, workload)
+        fault = self._fault(
+            lambda door: door.restart(workload, self._name, state), workload, timeout
+        )
         if fault is None:
             _log.info("%s: the pods of %s are replaced", self._name, workload)
+        return fault
+
+    def impossible(self, workload: str, timeout: timedelta) -> str | None:
+        """Try to restart one of them without doing it; return what is in the way, or None."""
+        return self._fault(lambda door: door.preflight(workload, self._name), workload, timeout)
+
+    def _fault(
+        self, act: Callable[[Workloads], None], workload: str, timeout: timedelta
+    ) -> str | None:
+        try:
+            door = self._opened()
+        except RotatorError as error:
+            return str(error)
+        fault = _fault_within(timeout, partial(act, door), workload)
         return fault and f"restart of {fault}"
 
     def _opened(self) -> Workloads:

@@ -17,9 +17,10 @@ from rotator.times import utc_now
 def doctor(names: tuple[str, ...], config: Path | None, log_format: str, *, as_json: bool) -> int:
     """Find what would break a rotation, before one is due.
 
-    Looks at the settings and hooks, the API, the admin's login and rights, the clock, each store
-    with the right to write it, each token with the API's word on it, and what earlier runs left
-    undone; without NAME also for live tokens of the API that no store holds. Changes nothing.
+    Looks at the settings and hooks, the right to restart workloads, the API, the admin's login and
+    rights, the clock, each store with the right to write it, each token with the API's word on it,
+    and what earlier runs left undone; without NAME also for live tokens of the API that no store
+    holds. Changes nothing.
 
     Exits 0 when there is no problem, be there warnings or not; 1 when there is one; 2 when the
     settings are wrong.

@@ -69,6 +69,8 @@ def examine(
 def _settings(wired: Wired) -> Iterator[Finding]:
     for mistake in wired.wrong:
         yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
+    for doubt in wired.doubtful:
+        yield Finding(Topic.SETTINGS, Result.WARNING, doubt)
     if not wired.wrong:
         yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
 

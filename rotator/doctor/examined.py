@@ -1,12 +1,11 @@
 """What there is to be seen of one token: its stores, its hooks, and the API's word on it."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rotator.composition import OpenApi
 from rotator.diagnosis import Diagnosis
+from rotator.doctor import follow_up
 from rotator.errors import StoreError, internal_error
 from rotator.order import Order
 from rotator.policy import Status, Verdict
@@ -21,7 +20,9 @@ class Examined(NamedTuple):
 
     `probed` says that the API was asked whether it accepts that, `untold` why it did not say.
     `unwritable` tells by URL why a store may not be written. `broken_hooks` are the numbers, from
-    1, of those hooks that could not be started.
+    1, of those hooks that could not be started; `restarts` tells by workload what is in the way of
+    its restart, if anything. `undone` names what of this did not work after the last rotation, as
+    far as the settings still have it.
     """
 
     token: TokenSettings
@@ -31,6 +32,8 @@ class Examined(NamedTuple):
     untold: str | None
     unwritable: Mapping[str, str]
     broken_hooks: tuple[int, ...]
+    restarts: Mapping[str, str | None]
+    undone: tuple[str, ...]
 
 
 class Examiner(NamedTuple):
@@ -42,7 +45,7 @@ class Examiner(NamedTuple):
     environ: Mapping[str, str]
 
     def look(self, token: TokenSettings, stores: Sequence[SecretStore]) -> Examined:
-        """Read every store, prove that it can be written, and change nothing."""
+        """Read every store, prove that what a rotation does can be done, and change nothing."""
         seen = survey(stores, self.clock())
         diagnosis = Diagnosis(token, self.api, self.clock)
         verdict, untold = diagnosis.by_stores(seen, Order()), None
@@ -54,8 +57,10 @@ class Examiner(NamedTuple):
             verdict = diagnosis.settled(seen, seen.current)
         faults = {r.store.url: _unwritable(r.store) for r in seen.reachable}
         unwritable = {url: fault for url, fault in faults.items() if fault}
-        broken = _broken(token.hooks, self.environ)
-        return Examined(token, seen, verdict, probed, untold, unwritable, broken)
+        broken = follow_up.broken(token.hooks, self.environ)
+        restarts = follow_up.try_restarts(token)
+        undone = follow_up.name_undone(token, seen.hooks)
+        return Examined(token, seen, verdict, probed, untold, unwritable, broken, restarts, undone)
 
 
 def _unwritable(store: SecretStore) -> str | None:
@@ -66,12 +71,3 @@ def _unwritable(store: SecretStore) -> str | None:
     except Exception as error:  # noqa: BLE001 - a bug in one store must not hide the others
         return f"{store.url}: {internal_error(error)}"
     return None
-
-
-def _broken(hooks: Sequence[Sequence[str]], environ: Mapping[str, str]) -> tuple[int, ...]:
-    path = os.pathsep.join(os.get_exec_path(environ))
-    return tuple(
-        number
-        for number, (program, *_) in enumerate(hooks, 1)
-        if shutil.which(program, path=path) is None
-    )

@@ -25,6 +25,7 @@ class Topic(StrEnum):
     LOGIN = "login"
     CLOCK = "clock"
     HOOKS = "hooks"
+    RESTARTS = "restarts"
     STORE = "store"
     TOKEN = "token"  # noqa: S105 - no secret
     JOURNAL = "journal"

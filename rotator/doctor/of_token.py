@@ -46,6 +46,14 @@ def _hooks(facts: TokenFacts) -> Iterator[Finding]:
         yield _of(facts, Topic.HOOKS, Result.OK, "the programs of its hooks are there")
 
 
+def _restarts(facts: TokenFacts) -> Iterator[Finding]:
+    for workload, fault in facts.seen.restarts.items():
+        if fault:
+            yield _of(facts, Topic.RESTARTS, Result.PROBLEM, fault)
+        else:
+            yield _of(facts, Topic.RESTARTS, Result.OK, f"{workload} can be restarted")
+
+
 def _stores(facts: TokenFacts) -> Iterator[Finding]:
     for answer in facts.seen.seen.answers:
         url = answer.store.url
@@ -131,9 +139,16 @@ def _owed(facts: TokenFacts) -> Iterator[Finding]:
 
 
 def _failed_hooks(facts: TokenFacts) -> Iterator[Finding]:
-    if count := len(facts.seen.seen.hooks):
-        what = "1 hook or notice has" if count == 1 else f"{count} hooks or notices have"
-        message = f"{what} not worked since the last rotation: {_AGAIN}"
+    since = "not worked since the last rotation"
+    for name in facts.seen.undone:
+        message = f"{name} has {since}: {_AGAIN}"
+        yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
+    if count := len(facts.seen.seen.hooks) - len(facts.seen.undone):
+        what = "1 hook, restart or notice" if count == 1 else f"{count} hooks, restarts or notices"
+        message = (
+            f"{what} that the settings no longer have {'has' if count == 1 else 'have'} {since}:"
+            " rotator rotate runs all that they have now"
+        )
         yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
 
 
@@ -146,6 +161,7 @@ def _of(
 CHECKS: tuple[Check[TokenFacts], ...] = (
     _margin,  # time for a failure to be noticed and mended
     _hooks,
+    _restarts,  # the right to, and workloads that follow
     _stores,  # reachable, with the rights to write
     _contents,  # each store holds the current token
     _token,  # and the API accepts it

@@ -1,6 +1,8 @@
 """The settings as far as they can be used, and every mistake that stands in the way of the rest."""
 
+import stat
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from rotator import composition
@@ -12,11 +14,13 @@ from rotator.store import SecretStore
 class Wired(NamedTuple):
     """The tokens whose stores can be opened, and what is wrong: a line for each mistake.
 
-    `may_log_in` says that all is there that a login needs.
+    `doubtful` are lines about what works, but should not be. `may_log_in` says that all is there
+    that a login needs.
     """
 
     tokens: Sequence[tuple[TokenSettings, list[SecretStore]]]
     wrong: tuple[str, ...]
+    doubtful: tuple[str, ...]
     may_log_in: bool
 
 
@@ -29,7 +33,7 @@ def wire(settings: Settings, names: Sequence[str]) -> Wired:
         lambda: composition.require_restarts(settings),
     )
     wrong = dict.fromkeys((*unusable, *login, *afterwards))
-    return Wired(tokens, tuple(wrong), may_log_in=not login)
+    return Wired(tokens, tuple(wrong), tuple(_doubts(settings.api)), may_log_in=not login)
 
 
 def _opened(
@@ -59,6 +63,22 @@ def _login_needs(api: ApiSettings) -> Iterator[Callable[[], object]]:
         with_url._replace(admin_password=given, admin_password_store=None)
     )
     yield lambda: composition.require_login(with_url._replace(admin_email=given))
+
+
+def _doubts(api: ApiSettings) -> Iterator[str]:
+    secret = api.admin_password
+    if secret and secret.file and _is_public(secret.file):
+        yield (
+            f"{secret.origin}: every user of this machine may read {secret.file}: take that right"
+            " away (chmod o-r), or mount it with the mode 0400"
+        )
+
+
+def _is_public(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & stat.S_IROTH)
+    except OSError:  # among the mistakes
+        return False
 
 
 def _mistakes(*needs: Callable[[], object]) -> Iterator[str]:

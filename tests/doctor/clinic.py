@@ -8,6 +8,7 @@ from rotator import config
 from rotator.doctor.examination import examine
 from rotator.doctor.finding import Finding, Result
 from rotator.sandbox import Sandbox
+from rotator.settings import Settings
 from tests.support.clock import FakeClock
 
 API = '[api]\nallow_insecure_http = true\nurl = "{url}"\nadmin_email = "{email}"\n'
@@ -35,12 +36,15 @@ class Clinic:
         environ: Mapping[str, str] = os.environ,
     ) -> list[Finding]:
         """Examine `luna` in `luna.env`, with more of TOML, or these tokens' TOML by name."""
+        return examine(self.settings(toml, tokens), names, self.clock, environ)
+
+    def settings(self, toml: str = "", tokens: Mapping[str, str] | None = None) -> Settings:
+        """Write and load the config that `examine` takes."""
         usual = {"luna": f'stores = ["dotenv:luna.env"]\n{toml}'}
         tables = [f'[[token]]\nname = "{n}"\n{text}\n' for n, text in (tokens or usual).items()]
         api = API.format(url=self.url, email=self.email)
         (self.folder / "rotator.toml").write_text(api + "".join(tables))
-        settings = config.load(None, self.variables, self.folder)
-        return examine(settings, names, self.clock, environ)
+        return config.load(None, self.variables, self.folder)
 
 
 def bad(found: list[Finding]) -> list[tuple[str, str]]:

@@ -30,6 +30,24 @@ def test_everything_that_a_login_lacks_is_told(clinic: Clinic) -> None:
     assert "http" in told  # the API was reached all the same
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o640, 0o600])
+def test_a_password_that_everybody_may_read_is_a_warning(clinic: Clinic, mode: int) -> None:
+    password = clinic.folder / "password"
+    password.write_text(clinic.variables.pop("NOCTURNA_ADMIN_PASSWORD"))
+    password.chmod(mode)
+    clinic.variables["NOCTURNA_ADMIN_PASSWORD_FILE"] = "password"
+    found = clinic.examine()
+    if mode & 0o007:
+        assert bad(found) == [("settings", "warning")]
+        assert message(found) == (
+            f"environment: NOCTURNA_ADMIN_PASSWORD_FILE: every user of this machine may read"
+            f" {password}: take that right away (chmod o-r), or mount it with the mode 0400"
+        )
+    else:
+        assert bad(found) == []
+    assert "login" in {finding.topic for finding in found}
+
+
 def test_a_store_url_that_is_wrong_hides_no_other_token(clinic: Clinic) -> None:
     clinic.put(clinic.api.issue(-1), "sol.env")
     stores = {"luna": 'stores = ["dotenb:luna.env"]', "sol": 'stores = ["dotenv:sol.env"]'}

@@ -125,8 +125,8 @@ def test_a_store_that_is_behind_is_told(clinic: Clinic) -> None:
         ("intent=0123456789ab/2026-11-20T00:00:00Z/90/01234567", "was cut off"),
         ("intent=0123456789ab/2026-11-23T11:59:30Z/90/01234567", "may still be under way"),
         ("owed=1b2d@2026-11-22T09:12:33Z", "old token 1b2d was to be revoked"),
-        ("hook=01234567", "1 hook or notice has not worked"),
-        ("hook=01234567 hook=12345678", "2 hooks or notices have not worked"),
+        ("hook=01234567", "1 hook, restart or notice that the settings no longer have has not"),
+        ("hook=01234567 hook=12345678", "2 hooks, restarts or notices that the settings no longer"),
     ],
 )
 def test_what_an_earlier_run_left_undone_is_told(clinic: Clinic, word: str, said: str) -> None:

@@ -41,6 +41,7 @@ class Runner:
         """Point the settings at an API, and at stores (a `.env` in the folder by default)."""
         password = self.folder / "admin-password"
         password.write_text(f"{api.admin_password}\n")
+        password.chmod(0o600)
         self.env |= {
             "NOCTURNA_API_URL": api.url,
             "NOCTURNA_ADMIN_EMAIL": api.admin_email,
