@@ -7,27 +7,28 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEATHS := tests/crash tests/commands/test_races.py
 PLACES := tests/backends tests/door tests/examples tests/helm tests/cron tests/image
-FAULTS := tests/faults tests/stateful
+FAULTS := tests/faults
+STATES := tests/stateful
 SERVERS := tests/vault tests/aws tests/kubernetes
 BOTS := tests/client tests/executing tests/accessing tests/commands
 LAST := tests/test_secrets_stay_inside.py
 COVERED := $(BIN)/coverage run -m pytest --quiet
 
-.PHONY: demo test core servers bots places deaths faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
+.PHONY: demo test core servers bots places deaths states faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
 
-# Six sessions side by side, as much of their time is waiting for processes and servers.
+# Seven sessions side by side, as much of their time is waiting for processes and servers.
 test: lint
 	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=8 --output-sync deaths faults core bots servers places \
+	@$(MAKE) --no-print-directory --jobs=9 --output-sync deaths states faults core bots servers places \
 		check-types check-imports
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 core: $(VENV)/installed-dev
-	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(FAULTS) $(PLACES) $(SERVERS) $(BOTS))
+	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(STATES) $(FAULTS) $(PLACES) $(SERVERS) $(BOTS))
 
 servers: $(VENV)/installed-dev
 	$(COVERED) $(SERVERS) $(LAST)
@@ -42,6 +43,9 @@ places: $(VENV)/installed-dev
 
 deaths: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --quiet $(DEATHS) $(LAST)
+
+states: $(VENV)/installed-dev
+	$(BIN)/python -m pytest --quiet $(STATES)
 
 faults: $(VENV)/installed-dev
 	$(BIN)/python -m pytest --quiet $(FAULTS) $(LAST)
