@@ -151,7 +151,7 @@ class Change:
         now = api.now()
         grace = timedelta() if order.revoke_old else self._settings.retire
         journal = Journal(
-            previous_token_id=seen.current.token_id if seen.current else seen.last_id,
+            previous_token_id=seen.current.token_id if seen.current else seen.emptied_id,
             minted_at=now,
             owed=owed_after(seen, seen.reachable, grace, now),
             hooks=self._hooks.ids,
@@ -183,9 +183,7 @@ class Change:
         # With or without a probe before: a token that is refused must not replace one that works.
         self._shared.api().exchange(current.secret)
         now = self._shared.api().now()
-        # One that was emptied by hand may remember the very token that it gets again.
-        replaced = [reading for reading in seen.behind if reading.last_id != current.token_id]
-        owed = owed_after(seen, replaced, self._settings.retire, now)
+        owed = owed_after(seen, seen.behind, self._settings.retire, now)
         journal = replace(seen.journal, token_id=current.token_id, owed=owed)
         holders = [reading for reading in seen.reachable if reading not in seen.behind]
 

@@ -39,11 +39,6 @@ class Reading(NamedTuple):
         return _is_about(self.found.journal, self.token)
 
     @property
-    def last_id(self) -> str | None:
-        """The id of the token in this store, or of the one whose place a hand has emptied."""
-        return self.token.token_id if self.token else self.found.journal.token_id
-
-    @property
     def known_ids(self) -> frozenset[str]:
         """The ids of the tokens that stand in this store, or stood there by its journal."""
         journal = self.found.journal
@@ -100,9 +95,10 @@ class Survey(NamedTuple):
         return frozenset(silence.store.url for silence in self.silent)
 
     @property
-    def last_id(self) -> str | None:
-        """The id of the token that a store shows, or showed before a hand has emptied it."""
-        return next((reading.last_id for reading in self.reachable if reading.last_id), None)
+    def emptied_id(self) -> str | None:
+        """The id of a token that a store showed by its journal, before a hand took it out."""
+        ids = (reading.found.journal.token_id for reading in self.reachable if not reading.token)
+        return next((token_id for token_id in ids if token_id), None)
 
     @property
     def urls(self) -> frozenset[str]:

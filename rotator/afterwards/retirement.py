@@ -51,7 +51,7 @@ def owed_after(
     """
     owed = {each.token_id: each for each in seen.owed}
     if grace is not None:
-        ids = [reading.last_id for reading in replaced]
+        ids = [reading.token.token_id for reading in replaced if reading.token]
         owed |= {each: Owed(each, now + grace) for each in ids if each and each not in owed}
     by_age = sorted(owed.values(), key=lambda each: each.due_at)
     early, rest = by_age[:-MOST_OWED], by_age[-MOST_OWED:]

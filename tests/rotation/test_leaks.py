@@ -28,17 +28,17 @@ def test_what_leaked_is_found_in_the_journal_where_a_hand_has_emptied_the_store(
     assert world.api.accepts(world.secret())
 
 
-def test_a_grace_counts_for_a_token_that_was_emptied_too(world: World, old: str) -> None:
+def test_a_journal_without_its_token_revokes_nothing_unless_somebody_asks(
+    world: World, old: str
+) -> None:
     assert world.api.accepts(old)
     world.rotation().rotate(Order())
-    emptied = world.secret()
-    path = world.folder / ".env"
-    path.write_text(path.read_text().replace(emptied, ""))
-    rotation = world.rotation(retire=timedelta(days=1))
-    assert [each.state for each in rotation.rotate(Order()).old_tokens] == [OldState.WAITING]
-    world.clock.advance(timedelta(days=2))
-    rotation.rotate(Order())
-    assert emptied not in [row.secret for row in world.api.live_tokens()]
+    lunas = world.secret()
+    copied = (world.folder / ".env").read_text().replace(lunas, "")
+    (world.folder / "sol.env").write_text(copied)  # a file that begins as a copy of another bot's
+    report = world.rotation(world.store("sol.env"), retire=timedelta()).rotate(Order())
+    assert (report.action, report.error, report.old_tokens) == (Action.ROTATED, None, ())
+    assert world.api.accepts(lunas)
 
 
 def test_who_finds_nothing_to_revoke_says_so(world: World) -> None:
