@@ -5,6 +5,7 @@ No message shows what was found in hooks and URLs: arguments may, and URLs do, h
 
 import re
 from pathlib import Path
+from typing import Any
 
 from rotator.config.section import Section, shown
 from rotator.errors import ConfigError
@@ -29,23 +30,13 @@ _WORKLOAD = re.compile(
 
 def read_hooks(section: Section, folder: Path) -> tuple[tuple[str, ...], ...]:
     """Return the argument lists; a program with a slash in it starts at `folder`, as files do."""
-    value = section.raw("hooks")
-    if value is None:
-        return ()
-    place = section.place("hooks")
-    if not isinstance(value, list):
-        raise ConfigError(f"{place}: found {_kind(value)}, expected {_HOOKS}")
+    place, value = _listed(section, "hooks", _HOOKS)
     return tuple(_hook(hook, place, number, folder) for number, hook in enumerate(value, 1))
 
 
 def read_notify(section: Section) -> tuple[Secret, ...]:
     """Return the URLs; each knows its place, so that a message need not show it."""
-    value = section.raw("notify")
-    if value is None:
-        return ()
-    place = section.place("notify")
-    if not isinstance(value, list):
-        raise ConfigError(f"{place}: found {_kind(value)}, expected {_URLS}")
+    place, value = _listed(section, "notify", _URLS)
     for number, url in enumerate(value, 1):
         if not isinstance(url, str):
             raise ConfigError(f"{place}: found {_kind(url)} as URL {number}, expected {_URLS}")
@@ -58,17 +49,21 @@ def read_notify(section: Section) -> tuple[Secret, ...]:
 
 def read_restart(section: Section) -> tuple[str, ...]:
     """Return the workloads, each as `[NAMESPACE/]KIND/NAME`."""
-    value = section.raw("restart")
-    if value is None:
-        return ()
-    place = section.place("restart")
-    if not isinstance(value, list):
-        raise ConfigError(f"{place}: found {_kind(value)}, expected {_WORKLOADS}")
+    place, value = _listed(section, "restart", _WORKLOADS)
     for number, text in enumerate(value, 1):
         if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
             found = shown(text) if isinstance(text, str) else _kind(text)
             raise ConfigError(f"{place}: found {found} as workload {number}, expected {_WORKLOADS}")
     return tuple(value)
+
+
+def _listed(section: Section, key: str, expected: str) -> tuple[str, list[Any]]:
+    value, place = section.raw(key), section.place(key)
+    if value is None:
+        return place, []
+    if not isinstance(value, list):
+        raise ConfigError(f"{place}: found {_kind(value)}, expected {expected}")
+    return place, value
 
 
 def _hook(value: object, place: str, number: int, folder: Path) -> tuple[str, ...]:
