@@ -12,13 +12,13 @@ from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 
-from backends._kubernetes.address import Address, is_namespace
-from backends._kubernetes.answers import failure
-from backends._kubernetes.connection import Connection
 from backends._kubernetes.failures import translated
-from backends._kubernetes.kubeconfig import SERVICE_ACCOUNT, NoAccessError
-from backends._kubernetes.workload import Workload, annotation_of, patch_of, prove
-from rotator.store import StoreUrl
+from backends.kubernetes.access import SERVICE_ACCOUNT, NoAccessError
+from backends.kubernetes.address import Address, is_namespace
+from backends.kubernetes.connection import Connection
+from backends.kubernetes.failures import failure
+from backends.kubernetes.workloads import Workload, annotation_of, patch_of, prove
+from rotator.stores.port import StoreUrl
 
 _SDK = "lightkube"
 _SAMPLE = "preflight"

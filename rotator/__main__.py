@@ -9,8 +9,8 @@ from typing import TextIO
 
 import click
 
-from rotator import statuses
-from rotator.cli import cli
+from rotator.cli import exit_codes
+from rotator.cli.main import cli
 from rotator.errors import ConfigError, RotatorError, internal_error
 
 INTERRUPTED = 130
@@ -33,10 +33,10 @@ def main() -> int:
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
     # `check` is a monitoring plugin, where 2 is a finding and 3 means that there is none.
     checking = arguments[:1] == ["check"]
-    wrong_call = statuses.CANNOT_TELL if checking else statuses.USAGE
-    failed = statuses.CANNOT_TELL if checking else statuses.FAILED
+    wrong_call = exit_codes.CANNOT_TELL if checking else exit_codes.USAGE
+    failed = exit_codes.CANNOT_TELL if checking else exit_codes.FAILED
     try:
-        return cli.main(arguments, prog_name="rotator", standalone_mode=False) or statuses.FINE
+        return cli.main(arguments, prog_name="rotator", standalone_mode=False) or exit_codes.FINE
     except click.Abort:
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:

@@ -1,10 +1,10 @@
 """The admin's password as a store holds it: looked up at each login, and never kept."""
 
+from rotator.config.settings import StoredSecret
 from rotator.config.stored import EXPECTED
 from rotator.errors import ConfigError
 from rotator.registry import Backends, UnknownSchemeError
-from rotator.settings import StoredSecret
-from rotator.store import Absent, SecretStore
+from rotator.stores.port import Absent, SecretStore
 
 
 def open_stored(stored: StoredSecret) -> SecretStore:

@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 from typing import NoReturn
 
 from rotator.errors import StoreUnreachableError
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 
 
 class BrokenStore:

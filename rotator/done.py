@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from rotator.afterwards.retirement import OldState, OldToken
-from rotator.policy import Verdict
-from rotator.report import Action, Report, StoreReport
-from rotator.survey import Survey
+from rotator.rotation.finish import OldState, OldToken
+from rotator.rotation.model import Action, Report, StoreReport
+from rotator.rotation.observe import Survey
+from rotator.rotation.policy import Verdict
 from rotator.tokens import ServiceToken
 
 

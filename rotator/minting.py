@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from rotator.clock import in_words, minute
 from rotator.errors import (
     MalformedTokenError,
     RotatorError,
     VerificationError,
 )
-from rotator.times import in_words, minute
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:

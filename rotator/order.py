@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from rotator.config.settings import TokenSettings
 from rotator.minting import Wish
-from rotator.settings import TokenSettings
-from rotator.survey import Survey
+from rotator.rotation.observe import Survey
 
 FIRST_SCOPE = "calculations"
 

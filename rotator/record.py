@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from rotator.audit import Event, told
 from rotator.errors import StoreError
-from rotator.journal import Intent, Journal, scope_digest
 from rotator.minting import Wish
-from rotator.survey import Reading, Silence, look
+from rotator.rotation.observe import Reading, Silence, look
+from rotator.stores.journal import Intent, Journal, scope_digest
 from rotator.tokens import ServiceToken
 
 

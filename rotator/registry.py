@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, unquote
 
 from rotator.config.section import shown
 from rotator.errors import ConfigError
-from rotator.loading import OpenStore, load
-from rotator.store import SecretStore, StoreUrl
+from rotator.stores.port import SecretStore, StoreUrl
+from rotator.stores.registry import OpenStore, load
 
 GROUP = "rotator.backends"
 _FOR_BOTS = {

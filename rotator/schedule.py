@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from rotator.afterwards.retirement import OldState
-from rotator.alarm import Rhythm
-from rotator.report import Report
+from rotator.rotation.finish import OldState
+from rotator.rotation.model import Report
+from rotator.rotation.severity import Rhythm
 
 # A hand-changed store or a token refused by the server is noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)

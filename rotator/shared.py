@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from rotator.clock import Clock
 from rotator.recovery.holdings import Fleet
-from rotator.recovery.ledger import Ledger
-from rotator.times import Clock
+from rotator.rotation.in_flight import Ledger
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens

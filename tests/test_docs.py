@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from rotator import config
-from rotator.afterwards.retirement import OldState
-from rotator.alarm import Level
-from rotator.config import environment, values
-from rotator.policy import CHAIN, Status
-from rotator.report import Action, Report, StoreState
+from rotator.config import environment, keys
+from rotator.rotation.finish import OldState
+from rotator.rotation.model import Action, Report, StoreState
+from rotator.rotation.policy import CHAIN, Status
+from rotator.rotation.severity import Level
 from rotator.sandbox import Sandbox
 from tests.support.process import Runner
 
@@ -99,7 +99,7 @@ def test_the_example_config_is_right_and_shows_every_key(tmp_path: Path) -> None
     assert [token.name for token in settings.tokens] == ["luna-bot", "sol-bot"]
     assert settings.api.url == "https://your-api-server.com/api"
     page = text("docs/configuration.md")
-    missing = [key for key in (*values.API_KEYS, *values.TOKEN_KEYS) if key not in page]
+    missing = [key for key in (*keys.API_KEYS, *keys.TOKEN_KEYS) if key not in page]
     assert missing == []
 
 

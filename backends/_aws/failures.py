@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from backends._aws.address import Address
-from backends._aws.sentences import (
+from backends.aws.address import Address
+from backends.aws.failures import (
     BY_CODE,
     BY_KIND,
     BY_WORDS,

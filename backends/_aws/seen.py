@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends._aws.address import REGION
+from backends.aws.address import REGION
 
 CURRENT = "AWSCURRENT"
 

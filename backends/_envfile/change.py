@@ -4,9 +4,9 @@ import errno
 import os
 from pathlib import Path
 
-from backends._envfile.files import LARGEST, NotAnEnvFileError, Seen, temporary, write_all
 from backends._envfile.replace import CannotReplaceError, is_pinned, keep_attributes, replace
-from backends._envfile.rewrite import open_in_place, rewrite
+from backends.dotenv.files import LARGEST, NotAnEnvFileError, Seen, temporary, write_all
+from backends.dotenv.rewrite import open_in_place, rewrite
 
 _SPARE = 12 << 10  # the longest secret and journal, and so more than any change can add
 

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from backends._envfile.files import Seen, sync_folder, temporary, write_all
+from backends.dotenv.files import Seen, sync_folder, temporary, write_all
 
 # EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)

@@ -6,9 +6,9 @@ https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources
 from collections.abc import Mapping
 from typing import Any
 
-from backends._kubernetes.address import Address
-from backends._kubernetes.answers import Answer
-from backends._kubernetes.connection import Connection
+from backends.kubernetes.address import Address
+from backends.kubernetes.connection import Connection
+from backends.kubernetes.failures import Answer
 
 
 class Api:

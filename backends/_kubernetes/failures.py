@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from backends._kubernetes.answers import ODD, OddAnswerError
-from backends._kubernetes.kubeconfig import NoAccessError
+from backends.kubernetes.access import NoAccessError
+from backends.kubernetes.failures import ODD, OddAnswerError
 from rotator.errors import StoreError, StoreUnreachableError
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from backends._kubernetes.kubeconfig import Access, NoAccessError, find_access
 from backends._kubernetes.plugin import user_from_plugin
+from backends.kubernetes.access import Access, NoAccessError, find_access
 
 if TYPE_CHECKING:
     import httpx2

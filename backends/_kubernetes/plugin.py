@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from backends._kubernetes.kubeconfig import Access, NoAccessError
+from backends.kubernetes.access import Access, NoAccessError
 
 _TIMEOUT = 60.0  # seconds; cloud logins take their time
 

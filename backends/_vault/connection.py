@@ -4,8 +4,8 @@ import socket
 import ssl
 from collections.abc import Iterable, Iterator
 
-from backends._vault.failures import RefusedError
-from backends._vault.settings import Settings
+from backends.vault.failures import RefusedError
+from backends.vault.settings import Settings
 from rotator.errors import StoreUnreachableError
 
 

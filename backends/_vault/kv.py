@@ -10,8 +10,8 @@ from typing import Any
 from urllib.parse import quote
 
 from backends._vault.answer import Answer, as_object
-from backends._vault.failures import RefusedError, denied, refusal
 from backends._vault.session import Session
+from backends.vault.failures import RefusedError, denied, refusal
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
 LONGEST = 512  # bytes of a value in custom_metadata, of which there are at most 64

@@ -12,9 +12,9 @@ from typing import Any
 from requests.adapters import HTTPAdapter
 from urllib3.util.ssl_ import create_urllib3_context
 
-from backends._vault.failures import RefusedError
 from backends._vault.names import Names
-from backends._vault.settings import Settings
+from backends.vault.failures import RefusedError
+from backends.vault.settings import Settings
 from rotator.errors import StoreUnreachableError
 
 

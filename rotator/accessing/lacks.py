@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.policy import Inputs, Status, decide
 from rotator.registry import file_of
-from rotator.survey import Reading
+from rotator.rotation.observe import Reading
+from rotator.rotation.policy import Inputs, Status, decide
 from rotator.tokens import ServiceToken
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.accessing.lacks import lack_of, lives
+from rotator.clock import Clock
 from rotator.errors import StoreError, TokenRefusedError
-from rotator.store import SecretStore
-from rotator.survey import survey
-from rotator.times import Clock
+from rotator.rotation.observe import survey
+from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.nocturna.admin import AccessToken
+    from rotator.nocturna.session import AccessToken
 
 Exchange = Callable[[str], "AccessToken"]
 

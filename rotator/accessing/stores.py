@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from rotator import composition
-from rotator.accessing.bare_file import BareFile
+from rotator import wiring
+from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ConfigError
-from rotator.settings import Settings, TokenSettings
-from rotator.store import SecretStore
+from rotator.stores.port import SecretStore
+from rotator.stores.readonly import BareFile
 
 Opened = list[tuple[TokenSettings, list[SecretStore]]]
 
@@ -21,7 +21,7 @@ def opened(settings: Settings, names: Sequence[str]) -> Opened:
         token._replace(stores=tuple(text for text in token.stores if not BareFile.serves(text)))
         for token in settings.tokens
     )
-    found = composition.opened(settings._replace(tokens=others), names)
+    found = wiring.opened(settings._replace(tokens=others), names)
     return [
         (by_name[token.name], _all_of(by_name[token.name], stores, settings))
         for token, stores in found

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rotator import audit
-from rotator.afterwards.hooks import Failure, Hooks, Occasion
-from rotator.afterwards.retirement import OldState, OldToken, Retirement
-from rotator.journal import Journal
+from rotator.hooks.commands import Failure, Hooks, Occasion
 from rotator.order import Order
-from rotator.survey import Survey
-from rotator.writing import note
+from rotator.rotation.finish import OldState, OldToken, Retirement
+from rotator.rotation.observe import Survey
+from rotator.rotation.store_writes import note
+from rotator.stores.journal import Journal
 
 _NONE_OLDER = (
     "no older token is known that could be revoked: if the current one leaked, run"

@@ -4,10 +4,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
-from rotator.afterwards.notify import Kind
 from rotator.errors import internal_error
-from rotator.report import CHANGED, Report
-from rotator.rotation import Rotation
+from rotator.hooks.notify import Kind
+from rotator.rotation.model import CHANGED, Report
+from rotator.rotation.rotation import Rotation
 
 _log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ For httpx there is `rotator.client.httpx`. Of other packages only requests and P
 """
 
 from rotator.client.errors import ServiceTokenRefusedError, ServiceTokenUnavailableError
-from rotator.client.manager import TokenManager
 from rotator.client.requests import NocturnaAuth
+from rotator.client.service_token import TokenManager
 from rotator.client.status import TokenStatus, token_status
 from rotator.client.user import UserSession
 

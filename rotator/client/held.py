@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from rotator.nocturna.admin import AccessToken
+from rotator.nocturna.session import AccessToken
 
 _STALE_SPAN = 300.0  # a third of the 15 minutes that the guide gives an access token
 _SHORTEST_LIFE = 1.0  # a life of nothing would mean an exchange for every call

@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, Generator
 from typing import NoReturn
 
-from rotator.client.address import Elsewhere
+from rotator.client.access_tokens import AccessTokens
 from rotator.client.bearers import Mode, bearer_of
-from rotator.client.tokens import AccessTokens
+from rotator.client.origins import Elsewhere
 from rotator.errors import ConfigError
 
 try:

@@ -9,9 +9,9 @@ from requests.exceptions import UnrewindableBodyError
 from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
-from rotator.client.address import Elsewhere, origin
+from rotator.client.access_tokens import AccessTokens
 from rotator.client.bearers import Mode, bearer_of
-from rotator.client.tokens import AccessTokens
+from rotator.client.origins import Elsewhere, origin
 from rotator.errors import ConfigError
 
 _PREFIX = "Bearer "

@@ -116,7 +116,7 @@ def _content(path: Path) -> str:
 def _store(url: str, folder: Path) -> Source:
     from rotator.broken import BrokenStore  # noqa: PLC0415 - few bots have a store URL
     from rotator.registry import Backends, file_of  # noqa: PLC0415 - (the same)
-    from rotator.store import Absent  # noqa: PLC0415 - (the same)
+    from rotator.stores.port import Absent  # noqa: PLC0415 - (the same)
 
     backends = Backends()
     try:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotator.policy import Inputs, Need, decide
-from rotator.times import Clock, utc_now
+from rotator.clock import Clock, utc_now
+from rotator.rotation.policy import Inputs, Need, decide
 from rotator.tokens import ServiceToken
 
 RENEW_BEFORE = timedelta(days=7)

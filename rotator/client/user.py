@@ -4,14 +4,14 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
+from rotator.client.access_tokens import AccessTokens
 from rotator.client.clock import Seconds
-from rotator.client.manager import LIMITS
 from rotator.client.pause import Jitter
-from rotator.client.tokens import AccessTokens
+from rotator.client.service_token import LIMITS
 from rotator.errors import ApiError, ConfigError
-from rotator.nocturna.admin import AccessToken, access_token
 from rotator.nocturna.calls import LOGIN, REFRESH
-from rotator.nocturna.http import Http, Limits
+from rotator.nocturna.client import Http, Limits
+from rotator.nocturna.session import AccessToken, access_token
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")
 _FIRST_PAUSE = 10.0  # servers lock accounts after too many wrong passwords

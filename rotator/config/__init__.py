@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from rotator.config import environment, file
-from rotator.settings import Settings
+from rotator.config import environment, loader
+from rotator.config.settings import Settings
 
 DEFAULT_FILE = "rotator.toml"
 
@@ -18,7 +18,7 @@ def load(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Settin
     environment.refuse_misspelled(variables)
     named = config or environment.named_file(variables)
     if named is not None:
-        return file.load(named, cwd, variables)
+        return loader.load(named, cwd, variables)
     if not environment.names_a_store(variables) and (cwd / DEFAULT_FILE).is_file():
-        return file.load(Path(DEFAULT_FILE), cwd, variables)
+        return loader.load(Path(DEFAULT_FILE), cwd, variables)
     return environment.load(variables, cwd)

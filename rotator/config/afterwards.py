@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rotator.config.section import Section, shown
+from rotator.config.settings import Secret
 from rotator.errors import ConfigError
-from rotator.settings import Secret
 
 _HOOKS = (
     "a list in which each hook is a list of arguments, such as"

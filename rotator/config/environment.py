@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from rotator.config.keys import read_api, read_token
 from rotator.config.section import Section, nearest
-from rotator.config.values import read_api, read_token
+from rotator.config.settings import Settings
 from rotator.errors import ConfigError
-from rotator.settings import Settings
 
 _LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
 _URL_LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*://")

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
+from rotator.clock import parse_duration
 from rotator.errors import ConfigError
-from rotator.times import parse_duration
 
 _LONGEST_SHOWN = 60
 _TOKEN = re.compile(r"eyJ[\w.-]+")  # how every JWT begins: base64 of `{"`

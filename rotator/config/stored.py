@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from rotator.config.section import Section
+from rotator.config.settings import StoredSecret
 from rotator.errors import ConfigError
-from rotator.settings import StoredSecret
 
 KEY = "admin_password"
 EXPECTED = (

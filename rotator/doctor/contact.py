@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.composition import OpenApi
+from rotator.clock import Clock
 from rotator.errors import ApiError, ApiUnreachableError, RotatorError
 from rotator.nocturna.calls import Call
-from rotator.nocturna.http import Http
+from rotator.nocturna.client import Http
 from rotator.nocturna.listed import Listed
-from rotator.times import Clock
+from rotator.wiring import OpenApi
 
 # The one call that asks for no login and changes nothing.
 HEALTH = Call("reach the API", "GET", "/health")

@@ -3,23 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from rotator import composition
-from rotator.doctor import of_api, of_list, of_token
+from rotator import wiring
+from rotator.clock import Clock
+from rotator.config.settings import Settings, TokenSettings
+from rotator.doctor import checks, of_api, of_list
+from rotator.doctor.checks import TokenFacts
 from rotator.doctor.contact import ask_list, reach
 from rotator.doctor.examined import Examined, Examiner
-from rotator.doctor.finding import Finding, Result, Topic, findings
+from rotator.doctor.findings import Finding, Result, Topic, findings
+from rotator.doctor.gather import Wired, wire
 from rotator.doctor.of_api import ApiFacts
 from rotator.doctor.of_list import ListFacts
-from rotator.doctor.of_token import TokenFacts
-from rotator.doctor.wiring import Wired, wire
 from rotator.errors import internal_error
 from rotator.listing.parallel import side_by_side
-from rotator.listing.row import longest_rotation
 from rotator.listing.stock import stocked
 from rotator.minting import ONE_DAY, Wish
-from rotator.settings import Settings, TokenSettings
-from rotator.store import SecretStore
-from rotator.times import Clock
+from rotator.rotation.inventory import longest_rotation
+from rotator.stores.port import SecretStore
 
 
 def examine(
@@ -30,7 +30,7 @@ def examine(
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
     wired = wire(settings, names)
-    api = composition.api_opener(settings.api, clock)
+    api = wiring.api_opener(settings.api, clock)
     met = reach(settings.api.url, api, clock, may_log_in=wired.may_log_in)
     begun = met.server_time(clock())
     examiner = Examiner(api, met.answers, clock, environ)
@@ -50,7 +50,7 @@ def examine(
             found.append(each)
             continue
         of_one = TokenFacts(each, met.server_time(clock()))
-        found += findings(of_token.CHECKS, of_one, each.token.name)
+        found += findings(checks.CHECKS, of_one, each.token.name)
     if met.account:
         complete = not names and len(seen) == len(settings.tokens)
         stock = stocked([e.token.name for e in seen], [e.seen.answers for e in seen])

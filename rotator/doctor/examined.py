@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rotator.composition import OpenApi
-from rotator.diagnosis import Diagnosis
+from rotator.clock import Clock
+from rotator.config.settings import TokenSettings
 from rotator.doctor import follow_up
 from rotator.errors import StoreError, internal_error
 from rotator.order import Order
-from rotator.policy import Status, Verdict
-from rotator.settings import TokenSettings
-from rotator.store import SecretStore
-from rotator.survey import Survey, survey
-from rotator.times import Clock
+from rotator.rotation.decide import Diagnosis
+from rotator.rotation.observe import Survey, survey
+from rotator.rotation.policy import Status, Verdict
+from rotator.stores.port import SecretStore
+from rotator.wiring import OpenApi
 
 
 class Examined(NamedTuple):

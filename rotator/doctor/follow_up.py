@@ -5,12 +5,12 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from rotator.afterwards.hooks import Hooks
-from rotator.afterwards.workloads import Restarts
 from rotator.config.section import shown
+from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
+from rotator.hooks.commands import Hooks
+from rotator.hooks.restarts import Restarts
 from rotator.listing.parallel import side_by_side
-from rotator.settings import TokenSettings
 
 
 def broken(hooks: Sequence[Sequence[str]], environ: Mapping[str, str]) -> tuple[int, ...]:

@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from rotator.clock import in_words
 from rotator.doctor.contact import Contact
-from rotator.doctor.finding import Check, Finding, Result, Topic
+from rotator.doctor.findings import Check, Finding, Result, Topic
 from rotator.hosts import is_loopback
-from rotator.recovery.evidence import SLACK
-from rotator.times import in_words
+from rotator.rotation.reconcile import SLACK
 
 _SECOND = timedelta(seconds=1)
 

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rotator.clock import in_words, minute
 from rotator.doctor.contact import Listing
 from rotator.doctor.examined import Examined
-from rotator.doctor.finding import Check, Finding, Result, Topic
-from rotator.listing.row import RowStatus, ends_at, rows
+from rotator.doctor.findings import Check, Finding, Result, Topic
 from rotator.listing.stock import Stock
-from rotator.recovery.evidence import SLACK
-from rotator.times import in_words, minute
+from rotator.rotation.inventory import RowStatus, ends_at, rows
+from rotator.rotation.reconcile import SLACK
 
 _MOST_NAMED = 5
 

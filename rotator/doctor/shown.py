@@ -4,9 +4,9 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from rotator import statuses
-from rotator.doctor.finding import Finding, Result, Topic
-from rotator.logs import one_line
+from rotator.cli import exit_codes
+from rotator.cli.logs import one_line
+from rotator.doctor.findings import Finding, Result, Topic
 
 _MARKS = {Result.OK: "✓", Result.WARNING: "!", Result.PROBLEM: "✗"}
 _MOST_FINE = 30  # lines that tell nothing new; a fleet has thousands
@@ -27,8 +27,8 @@ def exit_status(found: Sequence[Finding]) -> int:
     """Return 2 when the settings are wrong, 1 for any other problem, else 0."""
     problems = {finding.topic for finding in found if finding.result is Result.PROBLEM}
     if Topic.SETTINGS in problems:
-        return statuses.USAGE
-    return statuses.FAILED if problems else statuses.FINE
+        return exit_codes.USAGE
+    return exit_codes.FAILED if problems else exit_codes.FINE
 
 
 def _lines(found: Sequence[Finding], marks: dict[Result, str]) -> Iterator[str]:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rotator.registry import file_of, parse_url
-from rotator.store import SecretStore
+from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
-    from rotator.executing.folders import Folders
+    from rotator.exec.store_poller import Folders
 
 _MOST_LINKS = 40  # as in Linux
 _log = logging.getLogger(__name__)
@@ -73,7 +73,7 @@ class FileEvents:
         if not folders:
             return
         if self._folders is None:
-            from rotator.executing.folders import Folders  # noqa: PLC0415 - it says why
+            from rotator.exec.store_poller import Folders  # noqa: PLC0415 - it says why
 
             self._folders = Folders(self._take)
         self._folders.watch(folders)

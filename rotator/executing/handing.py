@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.executing.machine import Secrets
-from rotator.executing.secret_folder import put
+from rotator.exec.delivery import put
+from rotator.exec.state_machine import Secrets
 from rotator.executing.variables import environment
 
 

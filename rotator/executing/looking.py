@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rotator.clock import Clock
+from rotator.exec.state_machine import Secrets
 from rotator.executing.files import FileEvents
-from rotator.executing.machine import Secrets
 from rotator.executing.watched import Watched
 from rotator.schedule import Draw
-from rotator.times import Clock
 
 SPREAD = 0.2  # of the pause between two looks, so that many bots do not come at once
 

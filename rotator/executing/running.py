@@ -8,21 +8,21 @@ from contextlib import nullcontext
 from random import SystemRandom
 
 from rotator.accessing.stores import opened
+from rotator.cli.exec import Wishes
+from rotator.clock import utc_now
+from rotator.config.settings import Settings
 from rotator.errors import ConfigError
-from rotator.executing.arguments import Wishes
-from rotator.executing.child import Child, inherit_orphans
+from rotator.exec.child import Child, inherit_orphans
+from rotator.exec.delivery import secret_folder
+from rotator.exec.signals import mailbox
+from rotator.exec.state_machine import Plan
+from rotator.exec.supervisor import Supervisor
 from rotator.executing.files import FileEvents, path_of
 from rotator.executing.handing import Handing
 from rotator.executing.looking import Looking, Rhythm
-from rotator.executing.machine import Plan
-from rotator.executing.mailbox import mailbox
-from rotator.executing.secret_folder import secret_folder
-from rotator.executing.supervisor import Supervisor
 from rotator.executing.terminal import Terminal
 from rotator.executing.variables import variables
 from rotator.executing.watched import Watched
-from rotator.settings import Settings
-from rotator.times import utc_now
 
 _NO_NEWS = (signal.SIGKILL, signal.SIGSTOP)
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from rotator.accessing.lacks import lack_of, lives
 from rotator.errors import StoreError
-from rotator.store import SecretStore
-from rotator.survey import Reading, Silence, Survey, look, surveyed
+from rotator.rotation.observe import Reading, Silence, Survey, look, surveyed
+from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from rotator import options
+from rotator.cli import options
 
 
 @click.group()
@@ -26,7 +26,7 @@ def list_tokens(config: Path | None, log_format: str, *, as_json: bool) -> int:
     Exits 0 when all is told, 1 when the API or a store does not answer, 2 when the settings are
     wrong.
     """
-    from rotator.listing.running import show_tokens  # noqa: PLC0415 - for this command alone
+    from rotator.cli.tokens import show_tokens  # noqa: PLC0415 - for this command alone
 
     return show_tokens(options.begin(config, log_format), as_json=as_json)
 
@@ -44,6 +44,6 @@ def revoke(token_id: str, config: Path | None, log_format: str, *, force: bool) 
 
     Exits 0 when it is revoked, 1 when it is not, 2 when the settings or the id are wrong.
     """
-    from rotator.listing.running import revoke_token  # noqa: PLC0415 - for this command alone
+    from rotator.cli.tokens import revoke_token  # noqa: PLC0415 - for this command alone
 
     return revoke_token(options.begin(config, log_format), token_id, force=force)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from rotator.fleet import WORKERS
+from rotator.rotation.fleet import WORKERS
 
 Item = TypeVar("Item")
 Seen = TypeVar("Seen")

@@ -5,10 +5,10 @@ import json
 from collections.abc import Sequence
 from typing import TextIO
 
-from rotator.listing.row import Row, RowStatus
+from rotator.clock import in_words, minute
 from rotator.listing.stock import Part, Place
-from rotator.store import DEFAULT_FIELD
-from rotator.times import in_words, minute
+from rotator.rotation.inventory import Row, RowStatus
+from rotator.stores.port import DEFAULT_FIELD
 
 _COLOURS = {RowStatus.HELD: "green", RowStatus.ORPHAN: "yellow", RowStatus.UNKNOWN: "magenta"}
 _NARROWEST_TABLE = 120  # columns, of which an id takes 36

@@ -6,10 +6,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from rotator.config.settings import TokenSettings
 from rotator.listing.parallel import side_by_side
-from rotator.settings import TokenSettings
-from rotator.store import SecretStore
-from rotator.survey import Reading, Silence, look
+from rotator.rotation.observe import Reading, Silence, look
+from rotator.stores.port import SecretStore
 
 
 class Part(StrEnum):

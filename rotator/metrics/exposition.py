@@ -10,8 +10,8 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from rotator import __version__
-from rotator.board import Card
-from rotator.metrics.measures import COUNTERS, GAUGES, PREFIX, Samples, measured
+from rotator.daemon.states import Card
+from rotator.metrics.definitions import COUNTERS, GAUGES, PREFIX, Samples, measured
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text"

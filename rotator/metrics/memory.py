@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.metrics.measures import COUNTERS, GAUGES, SECONDS_LEFT, Samples, Series
+from rotator.metrics.definitions import COUNTERS, GAUGES, SECONDS_LEFT, Samples, Series
 
 _COUNTED = frozenset(counter.name for counter in COUNTERS)
 _LASTING = frozenset(gauge.name for gauge in GAUGES) - {SECONDS_LEFT}

@@ -4,13 +4,13 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from rotator.board import Board, Look
-from rotator.metrics.measures import measured
+from rotator.clock import Clock
+from rotator.daemon.states import Board, Look
+from rotator.metrics.definitions import measured
 from rotator.metrics.memory import lasting
-from rotator.metrics.outlets import Outlets
+from rotator.metrics.publish import Outlets
 from rotator.metrics.textfile import update
-from rotator.report import Report
-from rotator.times import Clock
+from rotator.rotation.model import Report
 
 _log = logging.getLogger(__name__)
 Spans = Mapping[str, tuple[datetime, datetime]]

@@ -11,9 +11,9 @@ from collections import defaultdict
 from prometheus_client import pushadd_to_gateway
 
 from rotator.errors import internal_error
+from rotator.metrics.definitions import COUNTERS, Samples
 from rotator.metrics.exposition import Exposition
 from rotator.metrics.gateway import Gateway
-from rotator.metrics.measures import COUNTERS, Samples
 from rotator.metrics.sending import NotPushedError, Sender
 
 __all__ = ["NotPushedError", "push"]

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
+from rotator.metrics.definitions import Samples
 from rotator.metrics.exposition import Exposition, present
-from rotator.metrics.measures import Samples
 from rotator.metrics.memory import joined, parsed
 
 _LARGEST = 16 * 1024 * 1024  # bytes: some 15,000 tokens

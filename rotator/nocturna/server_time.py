@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from rotator.times import Clock
+from rotator.clock import Clock
 
 _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers

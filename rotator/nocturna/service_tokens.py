@@ -12,12 +12,12 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.nocturna.admin import AccessToken, AdminSession, access_token
 from rotator.nocturna.calls import EXCHANGE, LIST, MINT, REVOKE, VERIFY
+from rotator.nocturna.client import Http
 from rotator.nocturna.faults import outcome_unknown
-from rotator.nocturna.http import Http
 from rotator.nocturna.listed import Listed, is_id, listed_tokens
 from rotator.nocturna.recent import RecentFailure
+from rotator.nocturna.session import AccessToken, AdminSession, access_token
 
 LONGEST_VALIDITY = timedelta(days=365)
 ONE_DAY = timedelta(days=1)

@@ -6,21 +6,21 @@ from hashlib import sha256
 from importlib.resources import files
 from string import Template
 
-from rotator.page.condition import Phase
+from rotator.clock import rfc3339
+from rotator.daemon.health import Phase
+from rotator.daemon.rows import Fleet, Row, Tone, counted, rows
 from rotator.page.markup import Html, element, joined
-from rotator.page.rows import Fleet, Row, Tone, counted, rows
 from rotator.page.token import sign, token
-from rotator.times import rfc3339
 
 
 class Document:
     """Renders the page; reads its parts once, when it is made."""
 
     def __init__(self) -> None:
-        folder = files("rotator.page")
+        folder = files("rotator.daemon")
         self._page = Template(folder.joinpath("page.html").read_text("utf-8"))
-        self._style = folder.joinpath("style.css").read_text("utf-8")
-        self._script = folder.joinpath("script.js").read_text("utf-8")
+        self._style = folder.joinpath("page.css").read_text("utf-8")
+        self._script = folder.joinpath("page.js").read_text("utf-8")
         # https://www.w3.org/TR/CSP3/ – a hash lets these very texts in, and nothing of a token's.
         self.policy = "; ".join(
             (

@@ -12,7 +12,7 @@ from rotator.page.hosts import is_expected
 from rotator.page.site import Answer, told
 
 if TYPE_CHECKING:
-    from rotator.page.server import PageServer
+    from rotator.daemon.web import PageServer
 
 _LONGEST_LINE = 4096
 _METHODS = ("GET", "HEAD")

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
-from rotator.board import Board
-from rotator.page.condition import Condition, Probe
+from rotator.clock import Clock
+from rotator.daemon.health import Condition, Probe
+from rotator.daemon.rows import Fleet
+from rotator.daemon.states import Board
 from rotator.page.document import Document
-from rotator.page.rows import Fleet
-from rotator.times import Clock
 
 _TEXT = "text/plain; charset=utf-8"
 _HTML = "text/html; charset=utf-8"

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
-from rotator.page.details import details
+from rotator.clock import in_words
+from rotator.daemon.rows import Row, Tone, moment, next_look, remaining
+from rotator.daemon.views import details
 from rotator.page.markup import Html, element, joined
-from rotator.page.rows import Row, Tone, moment, next_look, remaining
-from rotator.store import DEFAULT_FIELD
-from rotator.times import in_words
+from rotator.stores.port import DEFAULT_FIELD
 
 _WIDTH = 1000  # of a bar, in units of its own
 

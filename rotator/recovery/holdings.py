@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from rotator.journal import Intent
-from rotator.store import SecretStore
-from rotator.survey import Reading, Silence, look
+from rotator.rotation.observe import Reading, Silence, look
+from rotator.stores.journal import Intent
+from rotator.stores.port import SecretStore
 
 _RECENT = 1.0  # seconds
 _HOUR = 3600.0

@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import RotatorError
-from rotator.journal import Intent
-from rotator.recovery.evidence import Evidence
 from rotator.recovery.holdings import Fleet, Holdings
-from rotator.recovery.ledger import Ledger
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.reconcile import Evidence
+from rotator.stores.journal import Intent
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens

@@ -2,7 +2,7 @@
 
 from threading import Event
 
-from rotator.sandbox.calls import ROUTES, health
+from rotator.sandbox.api import ROUTES, health
 from rotator.sandbox.faults import Fault, FaultQueue
 from rotator.sandbox.messages import Answer, Refusal, Request, crash, refuse
 from rotator.sandbox.state import State

@@ -8,8 +8,8 @@ from itertools import count
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.journal import Journal
-from rotator.store import SecretStore
+from rotator.stores.journal import Journal
+from rotator.stores.port import SecretStore
 from rotator.testing.rig import Rig, given, new_intent, new_journal, new_secret, shown, write
 
 _MOST_STEPS = 200

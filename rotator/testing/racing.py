@@ -6,8 +6,8 @@ from functools import partial
 from threading import Barrier
 
 from rotator.errors import ConflictError
-from rotator.journal import Journal
-from rotator.store import SecretStore
+from rotator.stores.journal import Journal
+from rotator.stores.port import SecretStore
 from rotator.testing.rig import Rig, new_intent, new_journal, new_secret, shown, write
 
 ROUNDS = 10

@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from rotator.journal import Intent, Journal, Owed
-from rotator.store import Absent, Entry, SecretStore
+from rotator.stores.journal import Intent, Journal, Owed
+from rotator.stores.port import Absent, Entry, SecretStore
 
 T = TypeVar("T")
 Circumstance = Callable[[], AbstractContextManager[object]]

@@ -3,7 +3,7 @@
 import pytest
 
 from rotator.errors import ConflictError
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 from rotator.testing.rig import (
     Rig,
     is_absent,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.accessing.private_folder import folder_path
+from rotator.exec.runtime_folder import folder_path
 from rotator.sandbox import Fault, Sandbox
 from tests.accessing.support import exchanges, folder, prepare, printed, warned
 from tests.support.process import Runner

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.aws_secretsmanager import SecretsManagerStore, open_store
+from backends.aws.store import SecretsManagerStore, open_store
 from rotator.errors import ConfigError
 from rotator.registry import parse_url
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backends._aws.client import shared_client
-from backends.aws_secretsmanager import open_store
+from backends.aws.client import shared_client
+from backends.aws.store import open_store
 from rotator.errors import StoreDeniedError
 from rotator.registry import parse_url
 from rotator.testing.rig import new_secret, shown

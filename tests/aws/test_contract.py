@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from backends.aws_secretsmanager import SecretsManagerStore
+from backends.aws.store import SecretsManagerStore
 from rotator.testing import Cut, Rig, StoreContract
 from rotator.testing.reading import ReadStores
 from rotator.testing.writing import WrittenStores

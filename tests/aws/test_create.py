@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
-from rotator.journal import Journal
-from rotator.store import Absent
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, REGION, WRITING, Aws, Site

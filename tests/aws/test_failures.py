@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from backends.aws_secretsmanager import SecretsManagerStore, open_store
+from backends.aws.store import SecretsManagerStore, open_store
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.journal import Journal
 from rotator.registry import parse_url
+from rotator.stores.journal import Journal
 from rotator.testing.rig import new_secret, shown
 from tests.aws.answering import Endpoint
 from tests.aws.conftest import store_at
@@ -177,7 +177,7 @@ def test_credentials_that_are_not_there_are_told_of(
 
 
 def test_the_sdk_is_asked_for_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.aws_secretsmanager._SDK", "boto3_that_is_not_there")
+    monkeypatch.setattr("backends.aws.store._SDK", "boto3_that_is_not_there")
     with pytest.raises(ModuleNotFoundError) as caught:
         open_store(parse_url(URL, Path()))
     assert caught.value.name == "boto3_that_is_not_there"

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from backends._aws.address import Address
-from backends._aws.client import new_client
-from backends.aws_secretsmanager import SecretsManagerStore
+from backends.aws.address import Address
+from backends.aws.client import new_client
+from backends.aws.store import SecretsManagerStore
 from rotator.registry import parse_url
 from rotator.testing.rig import new_journal, new_secret, shown, write
 from tests.aws.site import READING, REGION, WRITING, Site

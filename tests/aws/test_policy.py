@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from backends._aws.address import Address
-from backends._aws.client import new_client
-from backends.aws_secretsmanager import SecretsManagerStore
+from backends.aws.address import Address
+from backends.aws.client import new_client
+from backends.aws.store import SecretsManagerStore
 from rotator.errors import StoreDeniedError
-from rotator.journal import Journal
 from rotator.registry import parse_url
+from rotator.stores.journal import Journal
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, REGION, WRITING, Aws, Site

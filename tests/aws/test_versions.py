@@ -8,7 +8,7 @@ from threading import Barrier
 import pytest
 
 from rotator.errors import ConflictError, StoreError
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.aws.conftest import store_at
 from tests.aws.site import Aws, Site

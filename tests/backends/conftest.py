@@ -15,7 +15,7 @@ from tests.kubernetes.cluster import Cluster
 from tests.support.crew import Crew
 from tests.vault.bao import Bao
 
-MODULES = ("backends.aws_secretsmanager", "backends.kubernetes", "backends.vault")
+MODULES = ("backends.aws.store", "backends.kubernetes.store", "backends.vault.store")
 SDKS = ("boto3", "botocore.session", "hvac", "lightkube")
 KINDS = ("vault", "aws", "kubernetes")
 

@@ -9,7 +9,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from rotator.client import TokenManager
-from rotator.nocturna.http import Limits
+from rotator.nocturna.client import Limits
 from rotator.sandbox import Sandbox
 from tests.nocturna.support import Stopwatch
 

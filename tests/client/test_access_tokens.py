@@ -8,9 +8,9 @@ import pytest
 from rotator.client.clock import boot_seconds
 from rotator.client.held import Held
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
-from rotator.nocturna.admin import AccessToken
+from rotator.nocturna.client import Limits
 from rotator.nocturna.faults import NotDoneError
-from rotator.nocturna.http import Limits
+from rotator.nocturna.session import AccessToken
 from rotator.sandbox import Fault, Sandbox
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot
 from tests.support.clock import FakeClock

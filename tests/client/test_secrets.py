@@ -12,11 +12,11 @@ import pytest
 import requests
 
 from rotator.client import NocturnaAuth, TokenManager, UserSession
+from rotator.client.access_tokens import AccessTokens
 from rotator.client.bearers import Mode
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
-from rotator.client.tokens import AccessTokens
 from rotator.errors import RotatorError
-from rotator.nocturna.http import Limits
+from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.messages import Answer
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.sandbox import Sandbox
-from rotator.store import DEFAULT_FIELD
+from rotator.stores.port import DEFAULT_FIELD
 from rotator.tokens import ServiceToken
 from tests.support.process import Runner
 

@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.journal import Intent, scope_digest
+from rotator.clock import utc_now
 from rotator.sandbox import Sandbox
 from rotator.sharding import share
-from rotator.times import utc_now
+from rotator.stores.journal import Intent, scope_digest
 from tests.support.process import Runner
 
 NAMES = ("luna", "sol", "mars", "venus")

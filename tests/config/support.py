@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rotator import config
+from rotator.config.settings import Settings
 from rotator.errors import ConfigError
-from rotator.settings import Settings
 
 NOTHING: Mapping[str, str] = {}
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator import composition
+from rotator import wiring
 from rotator.errors import ConfigError
-from rotator.recovery.ledger import Ledger
+from rotator.rotation.in_flight import Ledger
 from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
@@ -124,7 +124,7 @@ def test_a_secret_that_cannot_be_read_is_one_line(
     other = "NOCTURNA_ADMIN_EMAIL" if "PASSWORD" in name else "NOCTURNA_ADMIN_PASSWORD"
     variables = {"NOCTURNA_API_URL": API["NOCTURNA_API_URL"], other: API[other], name: str(path)}
     with pytest.raises(ConfigError) as caught:
-        composition.require_login(load(tmp_path, variables=variables).api)
+        wiring.require_login(load(tmp_path, variables=variables).api)
     assert str(caught.value) == f"environment: {name}: {text.format(path)}"
 
 
@@ -147,7 +147,7 @@ def test_what_a_login_needs_and_is_not_there_is_named(
 ) -> None:
     variables = {name: value for name, value in API.items() if name != missing}
     with pytest.raises(ConfigError) as caught:
-        composition.require_login(load(tmp_path, variables=variables).api)
+        wiring.require_login(load(tmp_path, variables=variables).api)
     assert str(caught.value).startswith(f"environment: {text}")
 
 
@@ -164,7 +164,7 @@ def test_a_token_in_the_wrong_variable_is_not_shown(
 ) -> None:
     secret = api.issue()
     with pytest.raises(ConfigError, match="<token>") as caught:
-        composition.rotations(load(tmp_path, variables={name: secret}), [], clock, Ledger())
+        wiring.rotations(load(tmp_path, variables={name: secret}), [], clock, Ledger())
     assert secret[:20] not in str(caught.value)
 
 

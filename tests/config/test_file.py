@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator import composition
+from rotator import wiring
 from rotator.errors import ConfigError
-from rotator.recovery.ledger import Ledger
+from rotator.rotation.in_flight import Ledger
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -61,7 +61,7 @@ def test_relative_files_start_at_the_folder_of_the_config(
     assert settings.folder == tmp_path / "conf"
     assert settings.api.admin_password
     assert settings.api.admin_password.get() == "from the file"
-    luna, _ = composition.rotations(settings, [], clock, Ledger())
+    luna, _ = wiring.rotations(settings, [], clock, Ledger())
     report = luna.check(probe=False)
     assert report.stores[0].store == f"dotenv://{tmp_path}/conf/luna.env#TOKEN"
 
@@ -142,9 +142,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, named: str, why:
 def test_what_is_missing_is_looked_for_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
     settings = load(tmp_path, "[defaults]\n")
     with pytest.raises(ConfigError, match=r"rotator.toml: found no \[\[token\]\]"):
-        composition.rotations(settings, [], clock, Ledger())
+        wiring.rotations(settings, [], clock, Ledger())
     with pytest.raises(ConfigError, match=r"rotator.toml: \[api\] url: found nothing"):
-        composition.require_url(settings.api)
+        wiring.require_url(settings.api)
 
 
 def test_a_byte_order_mark_is_no_broken_toml(tmp_path: Path) -> None:

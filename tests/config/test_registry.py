@@ -6,9 +6,9 @@ import pytest
 
 from rotator.broken import BrokenStore
 from rotator.errors import ConfigError, StoreUnreachableError
-from rotator.journal import Journal
 from rotator.registry import Backends, parse_url
-from rotator.store import SecretStore, StoreUrl
+from rotator.stores.journal import Journal
+from rotator.stores.port import SecretStore, StoreUrl
 
 HERE = Path("/srv/bot")
 

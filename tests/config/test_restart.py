@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator import composition
-from rotator.afterwards.workloads import Restarts
+from rotator import wiring
 from rotator.errors import ConfigError
+from rotator.hooks.restarts import Restarts
 from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
 from tests.config.test_registry import install
@@ -101,12 +101,12 @@ def test_restarts_in_the_environment_are_not_passed_over_in_silence(tmp_path: Pa
 def required(folder: Path) -> str:
     settings = load(folder, TOKEN + 'restart = ["deployment/luna"]')
     with pytest.raises(ConfigError) as caught:
-        composition.require_restarts(settings)
+        wiring.require_restarts(settings)
     return str(caught.value)
 
 
 def test_the_built_in_door_is_open(tmp_path: Path) -> None:
-    composition.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
+    wiring.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
 
 
 def test_without_the_extra_nothing_is_begun_and_the_extra_is_named(
@@ -139,7 +139,7 @@ def test_a_door_that_is_broken_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_store_url_that_is_wrong_is_told_as_always(tmp_path: Path) -> None:
     toml = TOKEN.replace("dotenv:.env", "kubernetes://bots") + 'restart = ["deployment/luna"]'
     with pytest.raises(ConfigError, match=re.escape('"luna" stores: a kubernetes: store needs a')):
-        composition.require_restarts(load(tmp_path, toml))
+        wiring.require_restarts(load(tmp_path, toml))
 
 
 def test_two_packages_with_a_door_are_a_mistake_that_names_both(
@@ -182,6 +182,6 @@ def test_what_the_door_of_somebody_else_raises_is_told_without_its_words(
 def test_no_package_with_a_door_is_a_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    composition.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
+    wiring.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
     monkeypatch.setattr(sys, "path", [])
     assert "no installed package restarts workloads; install nocturna" in required(tmp_path)

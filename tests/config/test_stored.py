@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator import composition
+from rotator import wiring
+from rotator.config.settings import Settings
 from rotator.errors import ConfigError
-from rotator.recovery.ledger import Ledger
-from rotator.settings import Settings
+from rotator.rotation.in_flight import Ledger
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -60,7 +60,7 @@ def test_the_field_of_service_tokens_is_no_default_for_a_password(
 
 def test_a_password_that_looks_like_a_url_is_refused_and_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        composition.require_login(stored(tmp_path, "hunter2:hunter2#hunter2").api)
+        wiring.require_login(stored(tmp_path, "hunter2:hunter2#hunter2").api)
     assert str(caught.value) == (
         f"{IN_API}found a URL that no installed package serves (it is not shown), {EXPECTED}"
     )
@@ -68,7 +68,7 @@ def test_a_password_that_looks_like_a_url_is_refused_and_not_shown(tmp_path: Pat
 
 def test_a_mistake_in_the_url_is_told_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        composition.require_login(stored(tmp_path, "dotenv:.env?a=b#ADMIN_PASSWORD").api)
+        wiring.require_login(stored(tmp_path, "dotenv:.env?a=b#ADMIN_PASSWORD").api)
     assert str(caught.value).startswith(f"{IN_API}a dotenv: store takes no options, found 'a'")
 
 
@@ -99,7 +99,7 @@ def test_no_token_may_overwrite_the_password(tmp_path: Path, clock: FakeClock, f
     more = TOKEN.replace(".env", f"sub/../.env#{field}")
     settings = stored(tmp_path, f"dotenv:.env#{field}", more)
     with pytest.raises(ConfigError) as caught:
-        composition.rotations(settings, [], clock, Ledger())
+        wiring.rotations(settings, [], clock, Ledger())
     assert str(caught.value) == (
         f'rotator.toml: [[token]] "luna" stores: found dotenv://{tmp_path}/.env#{field} a second'
         " time (also in rotator.toml: [api] admin_password), expected each store once"
@@ -110,4 +110,4 @@ def test_a_look_at_the_tokens_does_not_need_the_store_of_the_password(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     settings = stored(tmp_path, "floppy:a#b")
-    assert len(composition.rotations(settings, [], clock, Ledger())) == 1
+    assert len(wiring.rotations(settings, [], clock, Ledger())) == 1

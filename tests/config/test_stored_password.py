@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rotator.admin_password import read_stored
+from rotator.config.settings import StoredSecret
 from rotator.sandbox import Sandbox
-from rotator.settings import StoredSecret
 from tests.support.process import Runner
 
 

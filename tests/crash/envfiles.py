@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from dotenv import dotenv_values
 
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 
 _NOTE = re.compile(rb"^# rotator: ([^\r\n]*)\r?\n", re.MULTILINE)
 _SOMEBODY = 65534

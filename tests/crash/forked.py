@@ -20,10 +20,10 @@ from rotator.__main__ import main
 from tests.crash import victim
 
 LOADED_WHERE_USED = (
-    "backends.dotenv",
+    "backends.dotenv.store",
     "jwt",
-    "rotator.change",
-    "rotator.nocturna.admin",
+    "rotator.rotation.change",
+    "rotator.nocturna.session",
     "rotator.nocturna.service_tokens",
 )
 

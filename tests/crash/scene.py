@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypedDict, Unpack
 
-from rotator.journal import Intent
+from rotator.clock import utc_now
 from rotator.sandbox import Fault, Sandbox, ServiceTokenRow
-from rotator.times import utc_now
+from rotator.stores.journal import Intent
 from tests.crash.cases import Case, Death, Moment
 from tests.crash.envfiles import EnvFile, attributes
 from tests.crash.forked import Job

@@ -6,10 +6,10 @@ from typing import Unpack
 
 import pytest
 
-from rotator.board import Board
-from rotator.daemon import Daemon
+from rotator.daemon.scheduler import Daemon
+from rotator.daemon.states import Board
 from rotator.errors import ConfigError, StoreUnreachableError
-from rotator.rotation import Rotation
+from rotator.rotation.rotation import Rotation
 from rotator.sandbox import Fault, Sandbox
 from tests.support.clock import FakeClock
 from tests.support.scheduler import SteppedScheduler

@@ -1,4 +1,4 @@
-from rotator.serving import Scheduler
+from rotator.daemon.service import Scheduler
 
 
 def test_a_scheduler_lives_from_its_start_to_its_end() -> None:

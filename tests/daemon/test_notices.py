@@ -1,8 +1,8 @@
 from datetime import timedelta
 from pathlib import Path
 
+from rotator.config.settings import Secret
 from rotator.sandbox import Fault, Sandbox
-from rotator.settings import Secret
 from tests.daemon.test_daemon import Watch
 from tests.support.clock import FakeClock
 from tests.support.listener import listener

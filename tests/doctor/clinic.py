@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rotator import config
+from rotator.config.settings import Settings
 from rotator.doctor.examination import examine
-from rotator.doctor.finding import Finding, Result
+from rotator.doctor.findings import Finding, Result
 from rotator.sandbox import Sandbox
-from rotator.settings import Settings
 from tests.support.clock import FakeClock
 
 API = '[api]\nallow_insecure_http = true\nurl = "{url}"\nadmin_email = "{email}"\n'

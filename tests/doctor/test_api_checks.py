@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.doctor.contact import Contact
-from rotator.doctor.finding import findings
+from rotator.doctor.findings import findings
 from rotator.doctor.of_api import CHECKS, ApiFacts
 from tests.doctor.clinic import Clinic, bad, message
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from rotator.afterwards.hooks import Hooks
-from rotator.afterwards.workloads import Restarts
+from rotator.config.settings import HOOK_TIMEOUT
 from rotator.doctor.shown import exit_status
-from rotator.settings import HOOK_TIMEOUT
+from rotator.hooks.commands import Hooks
+from rotator.hooks.restarts import Restarts
 from tests.doctor.clinic import Clinic, bad, message
 from tests.kubernetes.cluster import write_kubeconfig
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rotator.doctor.finding import Finding, Result, Topic, findings
+from rotator.doctor.findings import Finding, Result, Topic, findings
 from rotator.doctor.shown import as_lines, exit_status
 
 OK = Finding(Topic.API, Result.OK, "it answers")

@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.composition import api_opener
+from rotator.config.settings import ApiSettings, TokenSettings
+from rotator.doctor.checks import CHECKS, TokenFacts
 from rotator.doctor.examined import Examiner
-from rotator.doctor.finding import findings
-from rotator.doctor.of_token import CHECKS, TokenFacts
+from rotator.doctor.findings import findings
 from rotator.errors import StoreDeniedError
 from rotator.registry import Backends
 from rotator.sandbox import Fault, Sandbox
-from rotator.settings import ApiSettings, TokenSettings
+from rotator.wiring import api_opener
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.stores import MeddledStore
 

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.broken import BrokenStore
 from rotator.order import Order
-from rotator.report import Action
+from rotator.rotation.model import Action
 from rotator.sandbox import Sandbox
 from tests.support.clock import FakeClock
 from tests.support.leftovers import Leftovers

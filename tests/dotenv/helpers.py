@@ -6,9 +6,9 @@ from pathlib import Path
 
 import dotenv
 
-from backends._envfile.address import Address
-from backends.dotenv import DotenvStore
-from rotator.journal import Journal
+from backends.dotenv.address import Address
+from backends.dotenv.store import DotenvStore
+from rotator.stores.journal import Journal
 
 NAME = "TOKEN"
 NO_JOURNAL = Journal()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.dotenv import DotenvStore, open_store
+from backends.dotenv.store import DotenvStore, open_store
 from rotator.errors import ConfigError
-from rotator.store import SecretStore, StoreUrl
+from rotator.stores.port import SecretStore, StoreUrl
 
 
 def opened(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.journal import Journal
-from rotator.store import Entry
+from rotator.stores.journal import Journal
+from rotator.stores.port import Entry
 from tests.dotenv.helpers import names_in, note, put, store_at
 
 OLD = b"A=1\n# rotator: v=1 token=one\nTOKEN='old'\nB=2"

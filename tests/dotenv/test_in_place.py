@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backends._envfile.rewrite import open_in_place
+from backends.dotenv.rewrite import open_in_place
 from rotator.errors import StoreError
-from rotator.store import Entry
+from rotator.stores.port import Entry
 from tests.dotenv.children import output_in_mounts, why_no_mounts
 from tests.dotenv.helpers import NO_JOURNAL, dotenv_value, names_in, put, store_at
 

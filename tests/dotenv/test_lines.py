@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 from tests.dotenv.helpers import dotenv_value, put, sh_value, store_at
 
 NOTE = Journal(token_id="id-1", previous_token_id="id-0")

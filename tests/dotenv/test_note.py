@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ConflictError, StoreError
-from rotator.journal import Journal
-from rotator.store import Absent, Entry
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry
 from tests.dotenv.helpers import NO_JOURNAL, dotenv_value, names_in, note, put, sh_value, store_at
 
 ONE, TWO = Journal(token_id="id-1"), Journal(token_id="id-2")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 from tests.dotenv.helpers import put
 
 Steps = list[str]

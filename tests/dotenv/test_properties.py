@@ -7,7 +7,7 @@ import dotenv
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from backends._envfile.text import Document, UnsafeEditError, Variable
+from backends.dotenv.text import Document, UnsafeEditError, Variable
 
 TOKEN = "eyJ0b2tlbi1vbmU.eyJh.c2ln-_"
 OTHER = "eyJ0b2tlbi10d28.eyJi.c2ln_-"

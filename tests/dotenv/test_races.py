@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.dotenv import DotenvStore
-from rotator.journal import Journal
-from rotator.store import Entry
+from backends.dotenv.store import DotenvStore
+from rotator.stores.journal import Journal
+from rotator.stores.port import Entry
 from tests.dotenv.children import start
 from tests.dotenv.helpers import dotenv_value, names_in, put, store_at
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ConflictError, StoreError
-from rotator.journal import Journal
-from rotator.store import Absent, Entry
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry
 from tests.dotenv.helpers import names_in, put, store_at
 
 

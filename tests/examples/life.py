@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.order import Order
-from rotator.report import Report
+from rotator.rotation.model import Report
 from rotator.sandbox import Fault
 from tests.support.clock import NOON
 from tests.support.world import EXCHANGE, World

@@ -13,7 +13,7 @@ import requests
 
 from examples import httpx_bot, requests_bot
 from rotator.client import TokenManager
-from rotator.report import Action
+from rotator.rotation.model import Action
 from rotator.sandbox import Fault, Sandbox
 from tests.examples.life import DAY, MINUTE, Call, Diary, EndOfTimeError, Life, Span, at
 from tests.nocturna.support import QUICK

@@ -6,8 +6,8 @@ from queue import Empty, Queue
 
 import pytest
 
-from rotator.executing.folders import Folders
-from rotator.executing.secret_folder import parent_folder
+from rotator.exec.delivery import parent_folder
+from rotator.exec.store_poller import Folders
 from rotator.sandbox import Sandbox
 from tests.executing.conftest import permitted
 from tests.executing.helpers import put

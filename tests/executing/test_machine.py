@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.executing.machine import (
+from rotator.exec.state_machine import (
     Action,
     Arrived,
     Event,

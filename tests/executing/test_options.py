@@ -3,9 +3,9 @@
 import click
 import pytest
 
-from rotator.cli import execute
+from rotator.cli.exec import Wishes
+from rotator.cli.main import execute
 from rotator.errors import ConfigError
-from rotator.executing.arguments import Wishes
 from rotator.executing.running import planned
 
 

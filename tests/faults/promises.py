@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rotator.journal import Intent
-from rotator.report import Action, Report, StoreState
+from rotator.rotation.model import Action, Report, StoreState
+from rotator.stores.journal import Intent
 from rotator.tokens import ServiceToken
 from tests.faults.scene import Scene
 

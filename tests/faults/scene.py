@@ -8,16 +8,16 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
-from backends.dotenv import open_store
-from rotator.composition import OpenApi
-from rotator.nocturna.admin import AdminSession, Credentials
-from rotator.nocturna.http import Http, Limits
+from backends.dotenv.store import open_store
+from rotator.nocturna.client import Http, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
+from rotator.nocturna.session import AdminSession, Credentials
 from rotator.order import Order
-from rotator.recovery.ledger import Ledger
-from rotator.report import Report
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.model import Report
 from rotator.sandbox import Sandbox
-from rotator.store import SecretStore, StoreUrl
+from rotator.stores.port import SecretStore, StoreUrl
+from rotator.wiring import OpenApi
 from tests.faults.steps import Step, Stepped, unhindered
 from tests.support.clock import FakeClock
 from tests.support.world import World

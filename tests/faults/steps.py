@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Literal
 
-from rotator.store import SecretStore
+from rotator.stores.port import SecretStore
 from tests.support.stores import MeddledStore
 
 Phase = Literal["before", "after"]

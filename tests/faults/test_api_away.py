@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.recovery.ledger import Ledger
+from rotator.rotation.in_flight import Ledger
 from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.door import Door

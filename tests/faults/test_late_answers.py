@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.nocturna.http import Limits
-from rotator.recovery.ledger import Ledger
+from rotator.nocturna.client import Limits
+from rotator.rotation.in_flight import Ledger
 from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, THREE, Scene

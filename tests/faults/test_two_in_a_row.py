@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.recovery.ledger import Ledger
+from rotator.rotation.in_flight import Ledger
 from rotator.sandbox import Sandbox
 from tests.faults import promises
 from tests.faults.scene import STUBBORN, THREE, Scene

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import cli
+from rotator.cli import main
 from rotator.config import load
 from tests.helm.chart import CASES, CHART, STORES, Chart, Object, container, pod_template, variables
 from tests.helm.schemas import VERSIONS, faults
@@ -75,10 +75,10 @@ def test_the_rotator_takes_the_arguments(chart: Chart, files: tuple[str, ...]) -
         command, *options = (
             each.replace("$(JOB_COMPLETION_INDEX)", index) for each in container(pod)["args"]
         )
-        assert cli.cli.commands[command].make_context(command, options)
+        assert main.cli.commands[command].make_context(command, options)
         commands.append(command)
-    main = {"daemon"} if manifests.of("Deployment") else {"rotate"}
-    assert set(commands) == main | {"check", "doctor"}
+    expected = {"daemon"} if manifests.of("Deployment") else {"rotate"}
+    assert set(commands) == expected | {"check", "doctor"}
 
 
 @each_case

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from rotator.config.values import API_KEYS, TOKEN_KEYS
+from rotator.config.keys import API_KEYS, TOKEN_KEYS
 from tests.helm.chart import CHART
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backends._kubernetes.address import Address
-from backends.kubernetes import KubernetesStore
+from backends.kubernetes.address import Address
+from backends.kubernetes.store import KubernetesStore
 from rotator.registry import parse_url
 from tests.kubernetes.site import Site
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backends import kubernetes
-from backends._kubernetes.address import Address
+from backends.kubernetes import store
+from backends.kubernetes.address import Address
 from rotator.errors import ConfigError
 from rotator.registry import Backends, parse_url
 
@@ -92,7 +92,7 @@ def test_without_the_sdk_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     def found(name: str) -> ModuleSpec | None:
         return None if name == "lightkube" else find_spec(name)
 
-    monkeypatch.setattr(kubernetes, "find_spec", found)
+    monkeypatch.setattr(store, "find_spec", found)
     with pytest.raises(ModuleNotFoundError) as caught:
-        kubernetes.open_store(parse_url("kubernetes://bots/luna", Path()))
+        store.open_store(parse_url("kubernetes://bots/luna", Path()))
     assert caught.value.name == "lightkube"

@@ -5,14 +5,14 @@ import json
 import httpx2
 import pytest
 
-from backends._kubernetes.address import Address
-from backends._kubernetes.answers import Answer
 from backends._kubernetes.failures import translated
 from backends._kubernetes.login import log_in
-from backends._kubernetes.secret import seen_in
+from backends.kubernetes.address import Address
+from backends.kubernetes.failures import Answer
+from backends.kubernetes.secret import seen_in
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.journal import Journal
 from rotator.registry import parse_url
+from rotator.stores.journal import Journal
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.helpers import NOWHERE, store_of
 from tests.kubernetes.site import Site

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.journal import Journal
-from rotator.store import Absent, Entry
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry
 from tests.kubernetes.helpers import opened, store_of
 from tests.kubernetes.site import CHECKER, JOURNAL, KEY, Site
 from tests.support.relay import Relay

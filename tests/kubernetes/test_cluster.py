@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError
-from rotator.journal import Journal
-from rotator.store import Entry
+from rotator.stores.journal import Journal
+from rotator.stores.port import Entry
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.certificates import server_tls
 from tests.kubernetes.cluster import Cluster, running, write_kubeconfig

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from backends._kubernetes.address import Address
-from backends.kubernetes import KubernetesStore
+from backends.kubernetes.address import Address
+from backends.kubernetes.store import KubernetesStore
 from rotator.registry import parse_url
 from rotator.testing import Rig, StoreContract
 from tests.kubernetes.site import CHECKER, NOBODY, ROTATOR, Site

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from rotator import composition, config
-from rotator.afterwards.hooks import Occasion
+from rotator import config, wiring
+from rotator.clock import utc_now
+from rotator.hooks.commands import Occasion
 from rotator.order import Order
-from rotator.recovery.ledger import Ledger
-from rotator.report import Action, Report
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.model import Action, Report
 from rotator.sandbox import Sandbox
-from rotator.times import utc_now
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.plant import NAME, Plant
 from tests.kubernetes.site import JOURNAL, Site
@@ -34,8 +34,8 @@ def rotate(
     def rotate(tokens: str) -> list[Report]:
         (tmp_path / "rotator.toml").write_text(head + tokens)
         settings = config.load(None, {}, tmp_path)
-        composition.require_restarts(settings)
-        rotations = composition.rotations(settings, (), utc_now, Ledger())
+        wiring.require_restarts(settings)
+        rotations = wiring.rotations(settings, (), utc_now, Ledger())
         return [rotation.rotate(Order()) for rotation in rotations]
 
     return rotate

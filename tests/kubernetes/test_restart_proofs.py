@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rotator import config
+from rotator.clock import utc_now
 from rotator.doctor.examination import examine
-from rotator.doctor.finding import Finding
+from rotator.doctor.findings import Finding
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.sandbox import Sandbox
-from rotator.times import utc_now
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.plant import KINDS, NAME, Plant
 from tests.kubernetes.site import NOBODY, ROTATOR, Site

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backends._kubernetes.address import Address
+from backends.kubernetes.address import Address
 from backends.kubernetes_workloads import KubernetesWorkloads
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.registry import parse_url

@@ -9,7 +9,7 @@ import pytest
 
 from backends._kubernetes.login import log_in
 from rotator.errors import StoreUnreachableError
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.certificates import server_tls
 from tests.kubernetes.cluster import write_kubeconfig

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rotator import config
+from rotator.config.settings import Settings
 from rotator.sandbox import Sandbox
-from rotator.settings import Settings
 
 TOML = """
 [[token]]

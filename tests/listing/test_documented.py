@@ -1,8 +1,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rotator.listing.row import Row, RowStatus
 from rotator.listing.stock import Part
+from rotator.rotation.inventory import Row, RowStatus
 
 PAGE = Path(__file__).parents[2] / "docs/commands.md"
 

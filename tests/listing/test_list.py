@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from rotator.cli.tokens import show_tokens
 from rotator.errors import ConfigError, LoginRefusedError
-from rotator.listing.running import show_tokens
 from rotator.sandbox import Fault
 from tests.listing.desk import Desk
 

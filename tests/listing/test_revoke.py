@@ -2,8 +2,8 @@
 
 import pytest
 
+from rotator.cli.tokens import StillHeldError, revoke_token
 from rotator.errors import ConfigError, NotFoundError
-from rotator.listing.running import StillHeldError, revoke_token
 from rotator.sandbox import Fault
 from tests.listing.desk import Desk
 

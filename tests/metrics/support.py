@@ -5,11 +5,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.board import Board, Card, Look
+from rotator.daemon.states import Board, Card, Look
+from rotator.metrics.definitions import PREFIX
 from rotator.metrics.exposition import render
-from rotator.metrics.measures import PREFIX
-from rotator.policy import Status
-from rotator.report import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.policy import Status
 from tests.support.clock import NOON
 
 LAST_MONTH = NOON - timedelta(days=30)

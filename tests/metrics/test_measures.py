@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.policy import Status
-from rotator.report import Action, StoreReport, StoreState
+from rotator.rotation.model import Action, StoreReport, StoreState
+from rotator.rotation.policy import Status
 from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look, shown, unknown
 from tests.support.clock import NOON
 

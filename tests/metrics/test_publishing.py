@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rotator.metrics.measures import PREFIX, Samples, Series
+from rotator.metrics.definitions import PREFIX, Samples, Series
 from rotator.metrics.memory import parsed
-from rotator.metrics.outlets import Outlets
+from rotator.metrics.publish import Outlets
 from rotator.metrics.publishing import publish
-from rotator.policy import Status
-from rotator.report import Action, Report
+from rotator.rotation.model import Action, Report
+from rotator.rotation.policy import Status
 from rotator.sandbox import Fault, Sandbox
 from tests.metrics.pushgateway import pushgateway
 from tests.support.clock import NOON, FakeClock

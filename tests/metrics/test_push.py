@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from rotator.metrics.definitions import Samples, measured
 from rotator.metrics.gateway import parse_gateway
-from rotator.metrics.measures import Samples, measured
 from rotator.metrics.memory import lasting
 from rotator.metrics.push import push
 from rotator.metrics.sending import NotPushedError
-from rotator.policy import Status
-from rotator.report import Action
+from rotator.rotation.model import Action
+from rotator.rotation.policy import Status
 from tests.kubernetes import certificates
 from tests.metrics.pushgateway import Gateway, pushgateway
 from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look, unknown

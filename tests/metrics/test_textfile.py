@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.metrics.measures import PREFIX, Samples, Series, measured
+from rotator.metrics.definitions import PREFIX, Samples, Series, measured
 from rotator.metrics.memory import parsed
 from rotator.metrics.textfile import update
-from rotator.report import Action
+from rotator.rotation.model import Action
 from tests.metrics.support import cards, failed, look
 from tests.support.clock import NOON
 

@@ -9,12 +9,12 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Thread
 from typing import Any
 
+from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
-from rotator.nocturna.admin import AdminSession, Credentials
-from rotator.nocturna.http import Http, Limits
+from rotator.nocturna.client import Http, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
+from rotator.nocturna.session import AdminSession, Credentials
 from rotator.sandbox import Fault, Sandbox
-from rotator.times import Clock, utc_now
 
 QUICK = Limits(backoff=0.0, longest_pause=0.1)
 HASTY = Limits(read=0.2, retries=0)

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from rotator.errors import RotatorError
-from rotator.nocturna.http import Limits
+from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.messages import Answer
 from tests.nocturna.support import (

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
-from rotator.nocturna.http import Limits
+from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.messages import Answer
 from tests.nocturna.support import EXCHANGE, HASTY, MADE_UP, Client, answer, client_of, recorder

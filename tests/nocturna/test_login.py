@@ -3,11 +3,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from rotator.errors import ApiFaultError, ApiUnreachableError, LoginRefusedError
-from rotator.nocturna.admin import (
-    PAUSE_AFTER_FAULT,
-    PAUSE_AFTER_REFUSAL,
-    Credentials,
-)
+from rotator.nocturna.session import PAUSE_AFTER_FAULT, PAUSE_AFTER_REFUSAL, Credentials
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import (
     GONE,

@@ -4,12 +4,12 @@ from email.utils import format_datetime
 
 import pytest
 
+from rotator.clock import utc_now
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
+from rotator.nocturna.client import Limits
 from rotator.nocturna.faults import NotDoneError
-from rotator.nocturna.http import Limits
 from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.messages import Answer
-from rotator.times import utc_now
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths
 
 PASSING = [

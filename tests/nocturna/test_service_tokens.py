@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.clock import utc_now
 from rotator.errors import (
     ApiFaultError,
     MintOutcomeUnknownError,
@@ -9,7 +10,6 @@ from rotator.errors import (
     TokenRefusedError,
 )
 from rotator.sandbox import Fault, Sandbox
-from rotator.times import utc_now
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import (
     EXCHANGE,

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from rotator.afterwards.retirement import OldState, OldToken
-from rotator.alarm import Level
-from rotator.board import Board, Look
-from rotator.policy import Status
-from rotator.report import Action, Report, StoreReport, StoreState
-from rotator.settings import TokenSettings
-from rotator.times import in_words, minute
+from rotator.clock import in_words, minute
+from rotator.config.settings import TokenSettings
+from rotator.daemon.states import Board, Look
+from rotator.rotation.finish import OldState, OldToken
+from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.policy import Status
+from rotator.rotation.severity import Level
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import requests
 
-from rotator.board import Board
+from rotator.clock import Clock
+from rotator.config.settings import TokenSettings
+from rotator.daemon.health import Condition, Phase
+from rotator.daemon.states import Board
+from rotator.daemon.web import PATIENCE, PageServer, serving
 from rotator.page.address import LOOPBACK, Address
-from rotator.page.condition import Condition, Phase
-from rotator.page.server import PATIENCE, PageServer, serving
 from rotator.page.site import Site
-from rotator.settings import TokenSettings
-from rotator.times import Clock
 from tests.support.clock import FakeClock
 
 

@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from rotator.board import Board
+from rotator.daemon.states import Board
 from rotator.errors import ConfigError
 from rotator.page.address import Address, parse_address
 from tests.page.serving import served

@@ -1,6 +1,6 @@
 import pytest
 
-from rotator.page.condition import LONGEST_SILENCE, Condition, Phase, Probe
+from rotator.daemon.health import LONGEST_SILENCE, Condition, Phase, Probe
 
 
 class Daemon:

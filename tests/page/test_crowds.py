@@ -8,8 +8,8 @@ from threading import Barrier
 
 import pytest
 
-from rotator.board import Board
-from rotator.page.server import MOST_CONNECTIONS
+from rotator.daemon.states import Board
+from rotator.daemon.web import MOST_CONNECTIONS
 from rotator.sandbox import Fault, Sandbox
 from tests.daemon.test_daemon import Watch
 from tests.page import fleets

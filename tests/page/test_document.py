@@ -5,14 +5,14 @@ from datetime import timedelta
 from html import unescape
 from html.parser import HTMLParser
 
-from rotator.afterwards.retirement import OldState, OldToken
-from rotator.board import Board, Look
-from rotator.page.condition import Phase
+from rotator.config.settings import TokenSettings
+from rotator.daemon.health import Phase
+from rotator.daemon.rows import Fleet
+from rotator.daemon.states import Board, Look
 from rotator.page.document import Document
-from rotator.page.rows import Fleet
-from rotator.policy import Status
-from rotator.report import Action, Report, StoreReport, StoreState
-from rotator.settings import TokenSettings
+from rotator.rotation.finish import OldState, OldToken
+from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.policy import Status
 from tests.page import fleets
 from tests.support.clock import NOON
 

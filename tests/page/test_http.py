@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from rotator.page.condition import Phase
+from rotator.daemon.health import Phase
 from tests.page import fleets
 from tests.page.serving import Served, served
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.board import Board, Look
+from rotator.daemon.states import Board, Look
 from rotator.page.address import LOOPBACK
-from rotator.policy import Status
-from rotator.report import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.policy import Status
 from tests.page import fleets
 from tests.page.browser import Browser, missing, started
 from tests.page.contrast import CONTRASTS

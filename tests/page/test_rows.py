@@ -2,12 +2,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.alarm import Level
-from rotator.board import Board, Card, Look
-from rotator.page.rows import Bar, Fleet, Tone, counted, next_look, remaining, rows
-from rotator.policy import Status
-from rotator.report import Report
-from rotator.settings import TokenSettings
+from rotator.config.settings import TokenSettings
+from rotator.daemon.rows import Bar, Fleet, Tone, counted, next_look, remaining, rows
+from rotator.daemon.states import Board, Card, Look
+from rotator.rotation.model import Report
+from rotator.rotation.policy import Status
+from rotator.rotation.severity import Level
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)

@@ -3,9 +3,9 @@
 from typing import Unpack
 
 from rotator.order import Order
-from rotator.report import Action, Report
+from rotator.rotation.model import Action, Report
 from rotator.sandbox import ServiceTokenRow
-from rotator.store import SecretStore
+from rotator.stores.port import SecretStore
 from tests.support.world import Changes, World
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from rotator.audit import Event
+from rotator.cli.logs import configure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.logs import configure
 from rotator.order import Order
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.policy import Status
+from rotator.rotation.policy import Status
 from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
 from tests.support.world import EXCHANGE, World

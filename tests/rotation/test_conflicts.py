@@ -5,8 +5,8 @@ import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
 from rotator.order import Order
-from rotator.policy import Status
-from rotator.report import Action
+from rotator.rotation.model import Action
+from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.rotation.failing import assert_the_next_run_revokes, failed

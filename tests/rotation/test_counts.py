@@ -4,10 +4,10 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.alarm import DAILY, raised
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.order import Order
-from rotator.report import Report
+from rotator.rotation.model import Report
+from rotator.rotation.severity import DAILY, raised
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World

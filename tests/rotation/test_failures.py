@@ -2,13 +2,13 @@ from datetime import timedelta
 
 import pytest
 
-from rotator import composition
+from rotator import wiring
+from rotator.config.settings import ApiSettings, Secret
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.order import Order
-from rotator.policy import Status
-from rotator.report import Action
+from rotator.rotation.model import Action
+from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
-from rotator.settings import ApiSettings, Secret
 from tests.rotation.failing import (
     assert_only_the_old_one_lives,
     assert_the_next_run_revokes,
@@ -176,7 +176,7 @@ def test_a_lost_password_does_not_hide_the_token_that_is_left(world: World, old:
         raise FULL
 
     store = MeddledStore(world.store(), before_write=lose_session)
-    api = composition.api_opener(settings, world.clock)
+    api = wiring.api_opener(settings, world.clock)
     report = world.rotation(store, api=api).rotate(Order())
     left_over = next(row for row in world.api.live_tokens() if row.secret != old)
     assert_the_next_run_revokes(world, left_over, report)

@@ -1,9 +1,9 @@
 import threading
 
-from rotator import fleet
 from rotator.order import Order
-from rotator.report import Action, Report
-from rotator.rotation import Rotation
+from rotator.rotation import fleet
+from rotator.rotation.model import Action, Report
+from rotator.rotation.rotation import Rotation
 from tests.support.world import LOGIN, World
 
 

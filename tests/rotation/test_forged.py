@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from rotator.order import Order
-from rotator.report import Action
+from rotator.rotation.model import Action
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.leftovers import Leftovers

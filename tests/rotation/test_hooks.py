@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.afterwards.retirement import OldState
 from rotator.errors import StoreError
 from rotator.order import Order
-from rotator.report import Action
+from rotator.rotation.finish import OldState
+from rotator.rotation.model import Action
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
 

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.afterwards.retirement import OldState
 from rotator.order import Order
-from rotator.report import Action
+from rotator.rotation.finish import OldState
+from rotator.rotation.model import Action
 from tests.support.world import World
 
 LEAK = Order(force=True, revoke_old=True)

@@ -2,7 +2,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 from rotator.order import Order
-from rotator.report import Action, Report
+from rotator.rotation.model import Action, Report
 from tests.support.world import LOGIN, World
 
 RIVALS = 8

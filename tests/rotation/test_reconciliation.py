@@ -5,7 +5,7 @@ import requests
 
 from rotator.errors import StoreUnreachableError
 from rotator.order import Order
-from rotator.report import Action
+from rotator.rotation.model import Action
 from rotator.sandbox import Fault
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, MeddledStore

@@ -2,10 +2,10 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.afterwards.retirement import OldState
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.order import Order
-from rotator.report import Action, Report
+from rotator.rotation.finish import OldState
+from rotator.rotation.model import Action, Report
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.stores import Failing, MeddledStore

@@ -2,12 +2,12 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.journal import Journal
 from rotator.order import Order
-from rotator.policy import Status
-from rotator.report import Action
+from rotator.rotation.model import Action
+from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
-from rotator.store import Entry
+from rotator.stores.journal import Journal
+from rotator.stores.port import Entry
 from rotator.tokens import ServiceToken
 from tests.support.world import LOGIN, World
 

@@ -5,9 +5,9 @@ from dotenv import dotenv_values
 
 from rotator.errors import StoreUnreachableError
 from rotator.order import Order
-from rotator.policy import Status
 from rotator.registry import Backends
-from rotator.report import Action, StoreState
+from rotator.rotation.model import Action, StoreState
+from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.stores import Failing, MeddledStore

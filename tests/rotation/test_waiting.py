@@ -6,7 +6,7 @@ import pytest
 
 from rotator.errors import ConflictError
 from rotator.order import Order
-from rotator.report import Action
+from rotator.rotation.model import Action
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, SharedStore
 from tests.support.world import World

@@ -9,7 +9,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from rotator.report import Report
+from rotator.rotation.model import Report
 from tests.stateful import draws
 from tests.stateful.draws import Weather
 from tests.stateful.hands import Edit, Hands

@@ -4,10 +4,10 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.dotenv import open_store
+from backends.dotenv.store import open_store
 from rotator.registry import parse_url
-from rotator.store import SecretStore
-from rotator.survey import Reading, look
+from rotator.rotation.observe import Reading, look
+from rotator.stores.port import SecretStore
 
 
 class Place(NamedTuple):

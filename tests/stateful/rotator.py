@@ -7,9 +7,9 @@ import requests
 
 from rotator.order import Order
 from rotator.recovery.holdings import Fleet
-from rotator.recovery.ledger import Ledger
-from rotator.report import Report
-from rotator.rotation import Rotation
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.model import Report
+from rotator.rotation.rotation import Rotation
 from rotator.shared import Shared
 from tests.stateful.life import KilledError, Life, Meanwhile
 from tests.stateful.scene import Scene

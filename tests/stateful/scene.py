@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.settings import TokenSettings
+from rotator.config.settings import TokenSettings
 from tests.stateful.calendar import Calendar
 from tests.stateful.history import History
 from tests.stateful.places import Place

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from rotator.afterwards.retirement import OldState
 from rotator.order import Order
-from rotator.report import Report
+from rotator.rotation.finish import OldState
+from rotator.rotation.model import Report
 from rotator.sandbox.state import ServiceTokenRow
 from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Scene

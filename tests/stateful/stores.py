@@ -5,8 +5,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
 from rotator.errors import ConflictError, StoreError, StoreUnreachableError
-from rotator.journal import Journal
-from rotator.store import Absent, Entry, SecretStore
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry, SecretStore
 from tests.stateful.life import Life
 
 Kind = Literal["down", "full", "lost", "conflict"]

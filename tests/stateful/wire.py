@@ -13,15 +13,15 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from rotator.nocturna.admin import AdminSession, Credentials
+from rotator.clock import Clock
 from rotator.nocturna.calls import Call
-from rotator.nocturna.http import Http
+from rotator.nocturna.client import Http
 from rotator.nocturna.service_tokens import ServiceTokens
+from rotator.nocturna.session import AdminSession, Credentials
 from rotator.sandbox.faults import Fault
 from rotator.sandbox.messages import Answer, Request
 from rotator.sandbox.service import Service
 from rotator.sandbox.state import State
-from rotator.times import Clock
 from tests.stateful.calendar import Calendar
 
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from rotator.times import utc_now
+from rotator.clock import utc_now
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 

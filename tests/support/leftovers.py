@@ -3,11 +3,11 @@
 from datetime import timedelta
 from itertools import count
 
-from rotator.journal import Intent, scope_digest
 from rotator.record import Record
+from rotator.rotation.observe import Reading, look
 from rotator.sandbox import ServiceTokenRow
-from rotator.store import SecretStore
-from rotator.survey import Reading, look
+from rotator.stores.journal import Intent, scope_digest
+from rotator.stores.port import SecretStore
 from tests.support.world import World
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 from rotator.errors import StoreError
-from rotator.journal import Journal
-from rotator.store import Absent, Entry, SecretStore
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry, SecretStore
 
 
 def nothing() -> None:

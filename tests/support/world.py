@@ -8,16 +8,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from rotator import composition
+from rotator import wiring
+from rotator.clock import Clock
+from rotator.config.settings import ApiSettings, Secret, TokenSettings
 from rotator.recovery.holdings import Fleet
-from rotator.recovery.ledger import Ledger
 from rotator.registry import Backends
-from rotator.rotation import Rotation
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.rotation import Rotation
 from rotator.sandbox import Sandbox
-from rotator.settings import ApiSettings, Secret, TokenSettings
 from rotator.shared import Shared
-from rotator.store import SecretStore
-from rotator.times import Clock
+from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
 from tests.support.clock import FakeClock
 
@@ -66,7 +66,7 @@ class World:
         self,
         *stores: SecretStore,
         fleet: Sequence[SecretStore] | None = None,
-        api: composition.OpenApi | None = None,
+        api: wiring.OpenApi | None = None,
         clock: Clock | None = None,
         ledger: Ledger | None = None,
         sleep: Callable[[float], object] | None = None,
@@ -91,10 +91,10 @@ class World:
         """Let time pass as the clock has it."""
         self.clock.advance(timedelta(seconds=seconds))
 
-    def open_api(self) -> composition.OpenApi:
+    def open_api(self) -> wiring.OpenApi:
         email = Secret("test", value=self.api.admin_email)
         password = Secret("test", value=self.api.admin_password)
-        return composition.api_opener(ApiSettings(self.api.url, email, password), self.clock)
+        return wiring.api_opener(ApiSettings(self.api.url, email, password), self.clock)
 
     def mints(self) -> int:
         return self.api.calls.count(MINT)

@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.alarm import DAILY, Level, raised
-from rotator.policy import Status
-from rotator.report import Report
+from rotator.rotation.model import Report
+from rotator.rotation.policy import Status
+from rotator.rotation.severity import DAILY, Level, raised
 from rotator.schedule import HOURLY
 
 DAY = timedelta(days=1)

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-from rotator.board import Board, Look
-from rotator.policy import Status
-from rotator.report import Action, Report
+from rotator.daemon.states import Board, Look
+from rotator.rotation.model import Action, Report
+from rotator.rotation.policy import Status
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

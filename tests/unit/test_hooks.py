@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.afterwards.hooks import Hooks, Occasion
+from rotator.config.settings import Secret
+from rotator.hooks.commands import Hooks, Occasion
 from rotator.sandbox import Sandbox
-from rotator.settings import Secret
 
 MINUTE = timedelta(minutes=1)
 OCCASION = Occasion(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.afterwards.hooks import Failure, Hooks, Occasion
+from rotator.hooks.commands import Failure, Hooks, Occasion
 
 SHORT = timedelta(seconds=0.3)
 OCCASION = Occasion("luna-bot", None, None, ())
@@ -94,7 +94,7 @@ def test_a_hook_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_run_without_hooks_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from datetime import timedelta; from rotator.afterwards.hooks import *;"
+        "import sys; from datetime import timedelta; from rotator.hooks.commands import *;"
         "hooks = Hooks([['a']], [], timedelta(minutes=1), {});"
         "assert hooks.run([], Occasion('a', None, None, ())) == [];"
         "print({'apprise', 'subprocess', 'asyncio'} & set(sys.modules))"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.journal import Intent, Journal, Owed, scope_digest
+from rotator.stores.journal import Intent, Journal, Owed, scope_digest
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 TAG_LETTERS = re.compile(r"[A-Za-z0-9 _.:/=+@-]*")

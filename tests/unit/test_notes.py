@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backends._notes import Changes, Notes
-from rotator.journal import Intent, Journal
+from backends.notes import Changes, Notes
+from rotator.stores.journal import Intent, Journal
 from rotator.testing.rig import new_intent, new_journal
 
 EMPTY = Journal()

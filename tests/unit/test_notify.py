@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from rotator.afterwards import notify
-from rotator.afterwards.hooks import Hooks, Occasion
-from rotator.settings import Secret
+from rotator.config.settings import Secret
+from rotator.hooks import notify
+from rotator.hooks.commands import Hooks, Occasion
 
 ROOT = Path(__file__).parents[2]
 OCCASION = Occasion(
@@ -211,7 +211,7 @@ def test_a_word_of_the_loader_is_no_answer(receiver: Receiver) -> None:
 
 def test_without_apprise_the_package_to_install_is_named() -> None:
     program = (
-        "import sys; from rotator.afterwards import notify; from rotator.settings import Secret\n"
+        "import sys; from rotator.hooks import notify; from rotator.config.settings import Secret\n"
         "notice = notify.Notice('title', 'body', notify.Kind.SUCCESS)\n"
         "print(notify.send([Secret('here', value='json://hunter2')], notice, {})[0])\n"
         "try: notify.require('there')\n"
@@ -230,7 +230,7 @@ def test_without_apprise_the_package_to_install_is_named() -> None:
 
 def test_apprise_is_looked_for_without_being_loaded() -> None:
     program = (
-        "import sys; from rotator.afterwards import notify; notify.require(''); print(*sys.modules)"
+        "import sys; from rotator.hooks import notify; notify.require(''); print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

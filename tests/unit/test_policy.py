@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import MalformedTokenError
-from rotator.policy import CHAIN, Inputs, Need, Status, Verdict, decide
+from rotator.rotation.policy import CHAIN, Inputs, Need, Status, Verdict, decide
 from tests.support.clock import NOON
 from tests.unit.jwts import token
 

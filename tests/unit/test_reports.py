@@ -6,11 +6,11 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreUnreachableError
-from rotator.journal import Journal
-from rotator.policy import Need, Status, Verdict
-from rotator.report import Action, Report, StoreReport, StoreState, describe
-from rotator.store import Absent, Entry
-from rotator.survey import survey
+from rotator.rotation.model import Action, Report, StoreReport, StoreState, describe
+from rotator.rotation.observe import survey
+from rotator.rotation.policy import Need, Status, Verdict
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry
 from tests.support.clock import NOON
 from tests.unit.jwts import lasting, token
 

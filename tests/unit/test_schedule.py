@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.policy import Status
-from rotator.report import Report
+from rotator.rotation.model import Report
+from rotator.rotation.policy import Status
 from rotator.schedule import Draw, pause
 
 WEEK = timedelta(days=7)

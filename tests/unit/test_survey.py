@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.journal import Journal
 from rotator.registry import Backends
-from rotator.store import Absent, SecretStore
-from rotator.survey import Silence, Survey, survey
+from rotator.rotation.observe import Silence, Survey, survey
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, SecretStore
 from tests.support.clock import NOON
 from tests.unit.jwts import lasting, service_jwt
 

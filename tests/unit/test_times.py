@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from rotator.times import in_words, minute, parse_duration, rfc3339, utc_now
+from rotator.clock import in_words, minute, parse_duration, rfc3339, utc_now
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from backends._vault.address import Address
 from backends._vault.session import Session
-from backends._vault.settings import Settings
-from backends.vault import VaultStore
+from backends.vault.address import Address
+from backends.vault.settings import Settings
+from backends.vault.store import VaultStore
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.registry import parse_url
 from rotator.testing.rig import new_journal

@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from backends._vault.connection import no_answer
-from backends._vault.settings import Settings
-from backends.vault import open_store
+from backends.vault.settings import Settings
+from backends.vault.store import open_store
 from rotator.errors import ConfigError, StoreError, StoreUnreachableError
 from rotator.registry import Backends, parse_url
 from rotator.testing.rig import new_journal, new_secret

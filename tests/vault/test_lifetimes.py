@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.vault import open_store
+from backends.vault.store import open_store
 from rotator.errors import StoreDeniedError
 from rotator.registry import parse_url
 from rotator.testing.rig import new_journal, new_secret, shown, write

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.support.relay import Relay
 from tests.vault.helpers import opened

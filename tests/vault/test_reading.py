@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.journal import Journal
-from rotator.store import Absent
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.vault.bao import ROOT, Bao
 from tests.vault.helpers import opened

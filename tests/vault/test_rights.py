@@ -5,8 +5,8 @@ import re
 import pytest
 
 from rotator.errors import StoreDeniedError
-from rotator.journal import Journal
-from rotator.store import Absent
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.vault.helpers import opened
 from tests.vault.site import Site, documented_policy

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backends._vault.login import AppRole, GivenToken, Jwt, TokenFile
-from backends._vault.settings import Settings
+from backends.vault.login import AppRole, GivenToken, Jwt, TokenFile
+from backends.vault.settings import Settings
 from rotator.errors import ConfigError
 
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from rotator.errors import ConfigError, ConflictError, StoreDeniedError, StoreUnreachableError
-from rotator.journal import Journal
-from rotator.store import DEFAULT_FIELD, Absent, Entry, StoreUrl
+from rotator.stores.journal import Journal
+from rotator.stores.port import DEFAULT_FIELD, Absent, Entry, StoreUrl
 
 
 def open_store(url: StoreUrl) -> "Shelf":

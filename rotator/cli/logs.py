@@ -1,0 +1,58 @@
+"""Logs on stderr: text for people, or a JSON object per line."""
+
+import logging
+from typing import TextIO
+
+from rotator import audit
+from rotator.clock import rfc3339, utc_now
+
+FORMATS = ("text", "json")
+
+
+def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
+    """Send warnings, and with `verbose` the rotator's own news, to `stream`."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    logging.raiseExceptions = False  # a line that cannot be written must not become a traceback
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it retries is told when it fails
+    if verbose:
+        logging.getLogger("rotator").setLevel(logging.INFO)
+    # People read what a run came to; its single steps are for programs and for the records.
+    logging.getLogger(audit.LOGGER).setLevel(logging.INFO if form == "json" else logging.WARNING)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and without what would steer a terminal."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
+class _TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"rotator: {record.levelname.lower()}: {_message(record)}"
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        import json  # noqa: PLC0415 - text logs need none of it
+
+        line = {
+            "time": rfc3339(utc_now()),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            **audit.current(),
+            **record.__dict__.get("audit", {}),
+            "message": _message(record),
+        }
+        return json.dumps(line)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Return one line, and of an exception only its kind: its text may hold a secret."""
+    text = one_line(record.getMessage())
+    if record.exc_info and record.exc_info[0]:
+        text = f"{text} ({record.exc_info[0].__name__})"
+    return text

@@ -1,0 +1,1 @@
+"""The daemon's own page: how the tokens are, for people, probes and Prometheus."""

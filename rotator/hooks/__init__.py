@@ -1,0 +1,1 @@
+"""What follows once the stores show a new token: hooks, notices, the end of the old one."""

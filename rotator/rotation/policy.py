@@ -1,0 +1,186 @@
+"""The decision: an ordered chain of pure checks over what was read.
+
+The first check that objects gives the verdict. All I/O has happened before; the clock is a value.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from rotator.clock import in_words, minute
+from rotator.errors import MalformedTokenError
+from rotator.tokens import ServiceToken
+
+ONE_DAY = timedelta(days=1)
+# A token this young is left alone unless forced: whatever is wrong, another mint will not mend it.
+SETTLING_TIME = timedelta(hours=1)
+
+
+class Status(StrEnum):
+    """The state of a token, as `--json` shows it."""
+
+    OK = "ok"
+    DUE = "due"
+    EXPIRED = "expired"
+    MISSING = "missing"
+    INVALID = "invalid"
+    REFUSED = "refused"
+    ETERNAL = "eternal"
+    UNKNOWN = "unknown"
+
+
+class Need(StrEnum):
+    """What a verdict asks for: nothing, a new token, a copy to the stores behind, or patience."""
+
+    NOTHING = "nothing"
+    MINT = "mint"
+    COPY = "copy"
+    PATIENCE = "patience"
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Everything a verdict depends on.
+
+    `token` is the current one, None where no store holds a readable token, and `fault` then says
+    what stands there instead. `scope` is None unless configured; `refused` is the server's word;
+    `behind` counts the stores that hold another token than the current one.
+    """
+
+    now: datetime
+    renew_before: timedelta
+    token: ServiceToken | None = None
+    fault: MalformedTokenError | None = None
+    scope: str | None = None
+    refused: bool = False
+    minted_at: datetime | None = None
+    behind: int = 0
+    forced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A status, a machine-readable reason, a sentence, and what the rotation needs to do."""
+
+    status: Status
+    reason: str
+    message: str
+    need: Need
+
+
+def decide(inputs: Inputs) -> Verdict:
+    """Return the verdict of the first check that objects."""
+    verdict = next(found for check in CHAIN if (found := check(inputs)))
+    young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
+    # One that the server refuses is of no use to anybody, however young.
+    patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
+    if patient and young and not inputs.forced:
+        why = "left alone, since it was minted less than an hour ago (--force renews it)"
+        message = f"{verdict.message}; {why}"
+        return replace(verdict, need=Need.PATIENCE, message=message)
+    return verdict
+
+
+def _missing(inputs: Inputs) -> Verdict | None:
+    if inputs.token or inputs.fault:
+        return None
+    return Verdict(Status.MISSING, "missing", "there is no token", Need.MINT)
+
+
+def _malformed(inputs: Inputs) -> Verdict | None:
+    if inputs.token or not inputs.fault:
+        return None
+    return Verdict(Status.INVALID, inputs.fault.reason, str(inputs.fault), Need.MINT)
+
+
+def _refused(inputs: Inputs) -> Verdict | None:
+    if not inputs.refused:
+        return None
+    message = "the server does not accept this token (revoked, or signed with another key)"
+    return Verdict(Status.REFUSED, "refused", message, Need.MINT)
+
+
+def _expired(inputs: Inputs) -> Verdict | None:
+    left = _left(inputs)
+    # RFC 7519, section 4.1.4: not accepted "on or after" the expiry.
+    if left is None or left > timedelta():
+        return None
+    message = f"expired {in_words(left)} ago ({_expiry(inputs)})"
+    return Verdict(Status.EXPIRED, "expired", message, Need.MINT)
+
+
+def _last_day(inputs: Inputs) -> Verdict | None:
+    left = _left(inputs)
+    if left is None or left >= min(ONE_DAY, inputs.renew_before):
+        return None
+    message = f"expires within the day, in {in_words(left)} ({_expiry(inputs)})"
+    return Verdict(Status.DUE, "last_day", message, Need.MINT)
+
+
+def _expiring(inputs: Inputs) -> Verdict | None:
+    left = _left(inputs)
+    if left is None or left >= inputs.renew_before:
+        return None
+    message = f"expires in {in_words(left)} ({_expiry(inputs)}); renewed below {_limit(inputs)}"
+    return Verdict(Status.DUE, "expiring", message, Need.MINT)
+
+
+def _other_scope(inputs: Inputs) -> Verdict | None:
+    if not inputs.token or inputs.scope in (None, inputs.token.scope):
+        return None
+    message = f"the token's scope is not the configured {inputs.scope!r}"
+    return Verdict(Status.DUE, "scope", message, Need.MINT)
+
+
+def _forced(inputs: Inputs) -> Verdict | None:
+    if not inputs.forced:
+        return None
+    return Verdict(Status.DUE, "forced", "a new token was asked for", Need.MINT)
+
+
+def _behind(inputs: Inputs) -> Verdict | None:
+    if not inputs.behind:
+        return None
+    stores = "store does" if inputs.behind == 1 else "stores do"
+    message = f"{inputs.behind} {stores} not hold the current token"
+    return Verdict(Status.DUE, "behind", message, Need.COPY)
+
+
+def _eternal(inputs: Inputs) -> Verdict | None:
+    if _left(inputs) is not None:
+        return None
+    return Verdict(Status.ETERNAL, "eternal", "never expires", Need.NOTHING)
+
+
+def _fine(inputs: Inputs) -> Verdict | None:
+    left = _left(inputs) or timedelta()
+    message = f"expires in {in_words(left)} ({_expiry(inputs)}); renewed below {_limit(inputs)}"
+    return Verdict(Status.OK, "ok", message, Need.NOTHING)
+
+
+def _left(inputs: Inputs) -> timedelta | None:
+    return inputs.token.remaining(inputs.now) if inputs.token else None
+
+
+def _expiry(inputs: Inputs) -> str:
+    return minute(inputs.token.expires_at) if inputs.token and inputs.token.expires_at else ""
+
+
+def _limit(inputs: Inputs) -> str:
+    return in_words(inputs.renew_before)
+
+
+CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (
+    _missing,  # no store holds anything
+    _malformed,  # wrapped, garbage, or another kind of token: useless to a bot
+    _refused,  # the server's word counts more than the claims
+    _expired,
+    _last_day,  # "0 days left" is the most urgent of the live ones
+    _expiring,
+    _other_scope,
+    _forced,
+    _behind,  # the token is good: copying it is enough
+    _eternal,
+    _fine,  # objects to nothing, so that there always is a verdict
+)

@@ -1,0 +1,169 @@
+"""The evidence about a mint that nobody saw the end of, and what follows from it.
+
+Everything was read before, but for one question to stores: whether the owner of a record lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from rotator.clock import minute
+from rotator.recovery.holdings import Holdings
+from rotator.rotation.in_flight import Minded
+from rotator.stores.journal import Intent, scope_digest
+from rotator.stores.port import SecretStore
+
+if TYPE_CHECKING:
+    from rotator.nocturna.listed import Listed
+
+# The date that a proxy puts on an answer and the one in the API's database are two clocks.
+SLACK = timedelta(minutes=1)
+# A rotator that we know nothing of tries a token as soon as it has it: then it is not unused.
+YOUNG = timedelta(seconds=10)
+_ONE_DAY = timedelta(days=1)
+_ETERNITY = timedelta(days=36500)
+
+
+class Finding(NamedTuple):
+    """What is to be said of one intent: settled or not, and which tokens are left over from it.
+
+    `rivals` are the runs that could have left them over as well; `waiting` says that one lives.
+    """
+
+    run: str
+    settled: bool = False
+    left_over: tuple[str, ...] = ()
+    rivals: frozenset[str] = frozenset()
+    trouble: str | None = None
+    waiting: bool = False
+
+
+class Evidence(NamedTuple):
+    """All that one judgement rests on; `now` is the server's time.
+
+    `listed` are the server's tokens, `account` is the admin's user id, `stock` what the fleet's
+    stores hold; `judged` are the runs in question, and `minded` those of this process that live.
+    """
+
+    listed: Sequence[Listed]
+    stock: Holdings
+    minded: Minded
+    judged: frozenset[str]
+    has_ended: Callable[[str], bool]
+    account: str
+    now: datetime
+    timeout: timedelta
+
+    def needs_stock(self, intents: Sequence[Intent]) -> bool:
+        """Tell whether it matters what the stores hold, which takes long to find out."""
+        return any(
+            intent.token_id or any(self._is_suspect(row, intent) for row in self.listed)
+            for intent in intents
+        )
+
+    def finding(self, intent: Intent) -> Finding:
+        """Judge one intent."""
+        if intent.begun_at > self.now + SLACK:
+            trouble = f"a record of a mint is dated {minute(intent.begun_at)}, which is yet to come"
+            return Finding(intent.run, settled=True, trouble=f"{trouble}: it is left out")
+        if intent.token_id:
+            return self._about_known(intent, intent.token_id)
+        return self._about_unknown(intent)
+
+    def _about_unknown(self, intent: Intent) -> Finding:
+        rows = {row.token_id: row for row in self.listed if self._is_suspect(row, intent)}
+        suspects = list(rows)
+        if not suspects:  # a request can be under way for as long as a rotation may take
+            return Finding(intent.run, settled=self.now > self._end(intent))
+        if self.stock.silent:
+            return Finding(intent.run, trouble=self._untold(suspects))
+        rivals = [pair for pair in self.stock.intents if self._is_rival(pair[1], intent)]
+        young = any(row.created_at > self.now - YOUNG for row in rows.values())
+        if young or any(self._is_alive(store, other) for store, other in rivals):
+            return Finding(intent.run, waiting=True)
+        runs = frozenset(other.run for _, other in rivals)
+        if len(suspects) > len({intent.run, *runs}):
+            return Finding(intent.run, trouble=_ambiguous(suspects))
+        # With fewer tokens than intents, another one may still be under way.
+        complete = len(suspects) == len({intent.run, *runs}) or self.now > self._end(intent)
+        return Finding(intent.run, settled=complete, left_over=tuple(suspects), rivals=runs)
+
+    def _about_known(self, intent: Intent, token_id: str) -> Finding:
+        """Judge a mint whose answer came: its token either arrived in a store or is left over."""
+        row = next((row for row in self.listed if row.token_id == token_id), None)
+        if row is None or token_id in self.stock.known_ids:
+            return Finding(intent.run, settled=True)
+        if self.stock.silent:
+            return Finding(intent.run, trouble=self._untold([token_id]))
+        used_later = row.last_used_at is not None and row.last_used_at > self._end(intent)
+        if used_later or not self._can_come_of(row, intent):
+            what = "is in use" if used_later else "cannot come of it"
+            trouble = f"{token_id}, noted for a rotation that was cut off, {what}: left as it is"
+            return Finding(intent.run, settled=True, trouble=trouble)
+        return Finding(intent.run, settled=True, left_over=(token_id,))
+
+    def _is_suspect(self, row: Listed, intent: Intent) -> bool:
+        return (
+            self._can_come_of(row, intent)
+            and row.last_used_at is None
+            and row.expires_at > self.now
+            and row.token_id not in self.stock.known_ids
+            and row.token_id not in self._named_ids
+            and row.token_id not in self.minded.token_ids
+        )
+
+    def _can_come_of(self, row: Listed, intent: Intent) -> bool:
+        """Tell whether a token is what was wished, made by our account, and at that time.
+
+        A journal can be forged by whoever may write the store: it must not revoke just any token.
+        """
+        return (
+            row.user_id == self.account
+            and intent.begun_at - SLACK <= row.created_at <= self._end(intent)
+            and scope_digest(row.scope) == intent.scope
+            and _has_life(row, intent.days)
+        )
+
+    @property
+    def _named_ids(self) -> frozenset[str | None]:
+        """The tokens of which it is known whose they are: each belongs to an intent of its own."""
+        return frozenset(other.token_id for _, other in self.stock.intents)
+
+    def _is_rival(self, other: Intent, intent: Intent) -> bool:
+        """Tell whether the other's mint could have made a token that this one is suspected of."""
+        return (
+            other.token_id is None
+            and other.run not in self.minded.runs
+            and (other.days, other.scope) == (intent.days, intent.scope)
+            and abs(other.begun_at - intent.begun_at) <= self.timeout + 2 * SLACK
+        )
+
+    def _is_alive(self, store: SecretStore, other: Intent) -> bool:
+        if other.run in self.judged or self.has_ended(other.run):
+            return False
+        return self.now <= self._end(other) and store.held_elsewhere() is not False
+
+    def _end(self, intent: Intent) -> datetime:
+        return intent.begun_at + self.timeout + SLACK
+
+    def _untold(self, suspects: Collection[str]) -> str:
+        silent = ", ".join(self.stock.silent)
+        return (
+            f"{', '.join(suspects)} may be left over from a mint that was cut off, which cannot be"
+            f" told while {silent} does not answer: run again when it does"
+        )
+
+
+def _has_life(row: Listed, days: int | None) -> bool:
+    wanted = _ETERNITY if days is None else days * _ONE_DAY
+    # The server computes the two dates one after the other.
+    return abs(row.expires_at - row.created_at - wanted) < SLACK
+
+
+def _ambiguous(suspects: Collection[str]) -> str:
+    return (
+        f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it cannot be"
+        " told which: none was revoked; revoke at the API those that nobody uses"
+    )

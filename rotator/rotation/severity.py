@@ -1,0 +1,67 @@
+"""How urgent a failure is: by the life that is left, and by the attempts that fit into it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from rotator.clock import in_words
+from rotator.rotation.model import Report
+from rotator.rotation.policy import Status
+
+ONE_DAY = timedelta(days=1)
+FEW = 3  # attempts
+_MINUTE = timedelta(minutes=1)  # to which people are told the life that is left
+
+
+class Level(StrEnum):
+    """As in the log; `--json` shows it as well."""
+
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class Rhythm(NamedTuple):
+    """How often it is tried: in words, and how often within a time."""
+
+    text: str
+    attempts: Callable[[timedelta], int]
+
+
+# A run by hand or by cron does not know its rhythm; the docs recommend this one.
+DAILY = Rhythm("with one run a day", lambda left: int((left + _MINUTE) / ONE_DAY))
+_LIVING = (Status.OK, Status.ETERNAL)
+
+
+def raised(report: Report, renew_before: timedelta, rhythm: Rhythm) -> Report:
+    """Return the report of a failure with its level, and with how long the token still lives."""
+    if report.error is None:
+        return report
+    if report.status in _LIVING:
+        return report._replace(level=Level.WARNING)
+    left = timedelta(seconds=report.seconds_left or 0)
+    if report.status is not Status.DUE or left <= timedelta():
+        level, text = _without_life(report)
+    else:
+        attempts = rhythm.attempts(left)
+        report = report._replace(attempts_left=attempts)
+        level = _by_life(left, attempts, renew_before)
+        text = f"the token still lives {in_words(left)}: {_counted(attempts)} left, {rhythm.text}"
+    return report._replace(level=level, error=f"{report.error}; {text}")
+
+
+def _without_life(report: Report) -> tuple[Level, str]:
+    if report.status is Status.UNKNOWN:
+        return Level.ERROR, "nobody can tell how long the token still lives"
+    return Level.CRITICAL, "the bot has no working token"
+
+
+def _by_life(left: timedelta, attempts: int, renew_before: timedelta) -> Level:
+    if left < ONE_DAY or attempts < FEW:
+        return Level.CRITICAL
+    return Level.ERROR if left < renew_before / 2 else Level.WARNING
+
+
+def _counted(attempts: int) -> str:
+    return "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"

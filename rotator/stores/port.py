@@ -1,0 +1,106 @@
+"""The port through which the rotation reads and writes secrets.
+
+A backend is a callable `open_store(url: StoreUrl) -> SecretStore`, registered in the entry point
+group `rotator.backends` under its URL scheme.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from rotator.stores.journal import Journal
+
+DEFAULT_FIELD = "NOCTURNA_SERVICE_TOKEN"
+
+
+class StoreUrl(NamedTuple):
+    """A store's address, taken apart: `scheme:location?query#field`.
+
+    `location` is percent-decoded and starts with `//` where the URL has an authority; relative
+    files start at `folder`. `field` is None without a fragment.
+    """
+
+    text: str
+    scheme: str
+    location: str
+    query: Mapping[str, str]
+    field: str | None
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A secret as a store holds it: untrusted text, which may or may not be a token.
+
+    `version` is opaque: it changes whenever the secret or its journal does.
+    """
+
+    secret: str = field(repr=False)
+    version: str
+    journal: Journal
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """The store answered, and there is no such secret in it (yet).
+
+    A missing container – folder, mount, namespace – is no answer: an unmounted volume must not look
+    like a token that has yet to be made.
+    """
+
+    version: str
+    journal: Journal
+
+
+class SecretStore(Protocol):
+    """One secret in one store.
+
+    Every method raises `StoreUnreachableError` when the store does not answer and
+    `StoreDeniedError` when it answers that we may not; an instance serves one thread at a time.
+    """
+
+    @property
+    def url(self) -> str:
+        """The canonical address: the same for the same secret, free of credentials."""
+        ...
+
+    def read(self) -> Entry | Absent:
+        """Return the secret, its version and its journal; needs read rights only."""
+        ...
+
+    def preflight(self) -> None:
+        """Prove that `write` and `note` would be allowed, and change nothing."""
+        ...
+
+    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+        """Replace secret and journal in one step that readers see whole or not at all.
+
+        Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
+        Return the new version.
+        """
+        ...
+
+    def note(self, journal: Journal, *, expected: str) -> str:
+        """Replace the journal alone, whether or not there is a secret, in one step.
+
+        Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
+        Return the new version.
+        """
+        ...
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Keep the other rotators of this host out, and put right what a killed one left behind.
+
+        Free at once when the process dies.
+        A store that is shared between hosts relies on `expected` and may do nothing here.
+        """
+        ...
+
+    def held_elsewhere(self) -> bool | None:
+        """Tell whether another process is inside `hold` just now; None where the store cannot know.
+
+        False proves that whoever left a record in this store is dead (or this very process).
+        """
+        ...

@@ -1,0 +1,204 @@
+"""Settings to wired objects: the one place where everything meets."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rotator.admin_password import open_stored, read_stored
+from rotator.clock import Clock
+from rotator.config.section import nearest, shown
+from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.errors import ConfigError
+from rotator.recovery.holdings import Fleet
+from rotator.registry import Backends
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.rotation import Rotation
+from rotator.shared import Shared
+from rotator.stores.port import SecretStore
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import ServiceTokens
+
+OpenApi = Callable[[], "ServiceTokens"]
+
+
+def rotations(
+    settings: Settings, names: Sequence[str], clock: Clock, ledger: Ledger
+) -> list[Rotation]:
+    """Return the named tokens, or all of them, ready to be checked or rotated.
+
+    Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
+    """
+    wanted = _selected(settings, names)
+    stores = _opened(settings)
+    shared = Shared(
+        api_opener(settings.api, clock), clock, ledger, fleet(settings), time.sleep, os.environ
+    )
+    return [Rotation(token, stores[token.name], shared) for token in wanted]
+
+
+def opened(
+    settings: Settings, names: Sequence[str]
+) -> list[tuple[TokenSettings, list[SecretStore]]]:
+    """Return the named tokens, or all of them, with their stores; raises as `rotations` does."""
+    wanted = _selected(settings, names)
+    stores = _opened(settings)
+    return [(token, stores[token.name]) for token in wanted]
+
+
+def fleet(settings: Settings) -> Fleet:
+    """Return all stores of all tokens, to be looked at; instances serve one thread each."""
+
+    def open_stores() -> list[SecretStore]:
+        return [store for stores in _opened(settings).values() for store in stores]
+
+    return Fleet(open_stores, time.monotonic)
+
+
+def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
+    """Return a function that connects to the API at its first call, and always returns that one."""
+    lock = threading.Lock()
+    opened: list[ServiceTokens] = []
+
+    def open_api() -> ServiceTokens:
+        with lock:
+            if not opened:
+                opened.append(_connected(settings, clock))
+            return opened[0]
+
+    return open_api
+
+
+def require_url(settings: ApiSettings) -> str:
+    """Return the API's URL; raises `ConfigError` when it is not configured."""
+    if settings.url is None:
+        raise _missing(settings, "url")
+    return settings.url
+
+
+def require_login(settings: ApiSettings) -> None:
+    """Raise `ConfigError` unless the API's URL and the admin's credentials are there to be read."""
+    require_url(settings)
+    _email(settings)()
+    if settings.admin_password_store:  # not read: a run that needs no login waits for no store
+        open_stored(settings.admin_password_store)
+    else:
+        _password(settings)()
+
+
+def require_notices(settings: Settings) -> None:
+    """Raise `ConfigError` when notices are wanted that nothing could send."""
+    if wanted := [url for token in settings.tokens for url in token.notify]:
+        from rotator.hooks.notify import require  # noqa: PLC0415 - few have notices
+
+        require(wanted[0].origin)
+
+
+def require_restarts(settings: Settings) -> None:
+    """Raise `ConfigError` when workloads are to be restarted that nothing could restart."""
+    if wanted := [token for token in settings.tokens if token.restart]:
+        from rotator.hooks.restarts import Restarts  # noqa: PLC0415 - few have restarts
+
+        for token in wanted:
+            Restarts(token).require()
+
+
+def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
+    # HTTP costs 60 ms to import; a look at a store needs none of it.
+    from rotator.nocturna.client import Http  # noqa: PLC0415
+    from rotator.nocturna.service_tokens import ServiceTokens  # noqa: PLC0415
+    from rotator.nocturna.session import AdminSession, Credentials  # noqa: PLC0415
+
+    http = Http(require_url(settings), clock)
+    credentials = Credentials(_email(settings), _password(settings))
+    return ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
+
+
+def _email(settings: ApiSettings) -> Callable[[], str]:
+    return _reader(settings, settings.admin_email, "admin_email")
+
+
+def _password(settings: ApiSettings) -> Callable[[], str]:
+    if settings.admin_password_store:
+        return partial(read_stored, settings.admin_password_store)
+    return _reader(settings, settings.admin_password, "admin_password_file")
+
+
+def _reader(settings: ApiSettings, secret: Secret | None, key: str) -> Callable[[], str]:
+    def missing() -> str:
+        raise _missing(settings, key)
+
+    return secret.get if secret else missing
+
+
+_WANTED = {
+    "url": ("NOCTURNA_API_URL", "the API's URL, which ends in /api"),
+    "admin_email": ("NOCTURNA_ADMIN_EMAIL", "the e-mail of an admin"),
+    "admin_password_file": (
+        "NOCTURNA_ADMIN_PASSWORD_FILE or NOCTURNA_ADMIN_PASSWORD",
+        "the admin's password",
+    ),
+}
+
+
+def _missing(settings: ApiSettings, key: str) -> ConfigError:
+    variable, what = _WANTED[key]
+    if settings.file is None:
+        return ConfigError(f"environment: {variable}: found nothing, expected {what}")
+    place = f"{settings.file}: [api] {key}"
+    return ConfigError(f"{place}: found nothing, expected {what} (or the variable {variable})")
+
+
+def _selected(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
+    tokens = settings.tokens
+    if not tokens and settings.api.file:
+        raise ConfigError(f"{settings.api.file}: found no [[token]], expected one for each token")
+    if not tokens:
+        raise ConfigError(
+            "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
+            " (or a rotator.toml with a [[token]] for each token)"
+        )
+    by_name = {token.name: token for token in tokens}
+    for name in names:
+        if name not in by_name:
+            expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
+            raise ConfigError(f"there is no token {shown(name)}, expected {expected}")
+    return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
+
+
+def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
+    owners = _of_password(settings)
+    opened: dict[str, list[SecretStore]] = {}
+    backends = Backends()
+    for token in settings.tokens:
+        try:
+            opened[token.name] = [backends.open(text, settings.folder) for text in token.stores]
+        except ConfigError as error:
+            raise ConfigError(f"{token.origin}: {error}") from None
+        for store in opened[token.name]:
+            if store.url in owners:
+                raise ConfigError(
+                    f"{token.origin}: found {store.url} a second time (also in"
+                    f" {owners[store.url]}), expected each store once"
+                )
+            owners[store.url] = token.name
+    return opened
+
+
+def _of_password(settings: Settings) -> dict[str, str]:
+    """Return the store of the admin's password, which a token must not overwrite, by its URL."""
+    stored = settings.api.admin_password_store
+    schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
+    # A look at the tokens needs no admin, and should not load another backend for one.
+    if stored is None or _scheme(stored.url) not in schemes:
+        return {}
+    return {open_stored(stored).url: stored.origin}
+
+
+def _scheme(url: str) -> str:
+    return url.partition(":")[0].lower()
