@@ -47,3 +47,6 @@ def minute(moment: datetime) -> str:
 
 def _counted(count: int, unit: str) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
+ONE_DAY = timedelta(days=1)

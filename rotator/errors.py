@@ -103,3 +103,9 @@ class MintOutcomeUnknownError(ApiError):
     """A mint was sent and its answer is lost or unusable: a token may exist that nobody holds."""
 
     retryable = True
+
+
+def one_line(text: str) -> str:
+    """Return a text without line breaks and without what would steer a terminal."""
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Report
+from rotator.rotation.model import OldState, Report
 from rotator.rotation.severity import Rhythm
 
 # A hand-changed store or a token refused by the server is noticed within this time.

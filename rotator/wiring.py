@@ -9,20 +9,52 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from rotator.admin_password import open_stored, read_stored
 from rotator.clock import Clock
 from rotator.config.section import nearest, shown
-from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
+from rotator.config.stored import EXPECTED
 from rotator.errors import ConfigError
-from rotator.recovery.holdings import Fleet
-from rotator.registry import Backends
 from rotator.rotation.in_flight import Ledger
+from rotator.rotation.inventory import Fleet
+from rotator.rotation.model import Shared
 from rotator.rotation.rotation import Rotation
-from rotator.shared import Shared
-from rotator.stores.port import SecretStore
+from rotator.stores.port import Absent, SecretStore
+from rotator.stores.registry import Backends, UnknownSchemeError
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
+
+
+def open_stored(stored: StoredSecret) -> SecretStore:
+    """Return the store, new at each call, as one serves one thread only; it is not read.
+
+    Raises `ConfigError` for a URL that no backend can serve.
+    """
+    try:
+        return Backends().open(stored.url, stored.folder)
+    except UnknownSchemeError:  # perhaps a password with a colon in it
+        raise ConfigError(
+            f"{stored.origin}: found a URL that no installed package serves (it is not shown),"
+            f" expected {EXPECTED}"
+        ) from None
+    except ConfigError as error:
+        raise ConfigError(f"{stored.origin}: {error}") from None
+
+
+def read_stored(stored: StoredSecret) -> str:
+    """Return the password as it is now; line breaks at its end are cut.
+
+    Raises `ConfigError` where there is none, and what a store raises when it is read.
+    """
+    store = open_stored(stored)
+    found = store.read()
+    password = "" if isinstance(found, Absent) else found.secret.rstrip("\r\n")
+    if not password:
+        raise ConfigError(
+            f"{stored.origin}: there is nothing in {store.url}, expected the admin's password in it"
+        )
+    return password
+
 
 OpenApi = Callable[[], "ServiceTokens"]
 

@@ -9,8 +9,7 @@ import pytest
 
 from rotator import config
 from rotator.config import environment, keys
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Action, Report, StoreState
+from rotator.rotation.model import Action, OldState, Report, StoreState
 from rotator.rotation.policy import CHAIN, Status
 from rotator.rotation.severity import Level
 from rotator.sandbox import Sandbox

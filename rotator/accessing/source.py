@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.accessing.lacks import lack_of, lives
 from rotator.clock import Clock
 from rotator.errors import StoreError, TokenRefusedError
 from rotator.rotation.observe import survey
 from rotator.stores.port import SecretStore
+from rotator.stores.readonly import lack_of, lives
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from rotator import wiring
 from rotator.accessing.cache import Cache, Start
 from rotator.accessing.source import Exchange, Source
-from rotator.accessing.stores import opened
 from rotator.cli import exit_codes
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError
 from rotator.exec.runtime_folder import UnusableFolderError, folder_path, private_folder
+from rotator.stores.readonly import opened
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rotator import wiring
-from rotator.afterwards import notices
 from rotator.cli import exit_codes, output
 from rotator.clock import in_words, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, OutputError
 from rotator.metrics.publish import Outlets, Stopwatch
-from rotator.order import Order
-from rotator.rotation import fleet
+from rotator.rotation import fleet, severity
+from rotator.rotation.fleet import Shard, share
 from rotator.rotation.in_flight import Ledger
-from rotator.rotation.model import Report
+from rotator.rotation.model import Order, Report
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import DAILY, raised
-from rotator.sharding import Shard, share
 from rotator.signals import stop_requests
 
 _log = logging.getLogger(__name__)
@@ -67,7 +65,7 @@ def rotate(settings: Settings, names: Sequence[str], order: Order, run: Run = _P
         pairs = zip(rotations, found, strict=True)
         reports = [raised(report, rotation.renew_before, DAILY) for rotation, report in pairs]
         if not order.dry_run:
-            notices.tell_failures(list(zip(rotations, reports, strict=True)))
+            severity.tell_failures(list(zip(rotations, reports, strict=True)))
     try:
         _show(reports, as_json=run.as_json, none=f"no token belongs to the shard {run.shard}")
         if order.revoke_old:

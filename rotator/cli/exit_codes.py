@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action, OldState, Report
 from rotator.rotation.policy import Status
 
 FINE = 0

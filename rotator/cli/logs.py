@@ -5,6 +5,7 @@ from typing import TextIO
 
 from rotator import audit
 from rotator.clock import rfc3339, utc_now
+from rotator.errors import one_line
 
 FORMATS = ("text", "json")
 
@@ -22,12 +23,6 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
         logging.getLogger("rotator").setLevel(logging.INFO)
     # People read what a run came to; its single steps are for programs and for the records.
     logging.getLogger(audit.LOGGER).setLevel(logging.INFO if form == "json" else logging.WARNING)
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks and without what would steer a terminal."""
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
 
 
 class _TextFormatter(logging.Formatter):

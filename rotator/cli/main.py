@@ -16,9 +16,9 @@ from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.listing.command import tokens
 from rotator.metrics.publish import Outlets
-from rotator.order import Order
 from rotator.page.address import Address, with_listen
-from rotator.sharding import Shard
+from rotator.rotation.fleet import Shard
+from rotator.rotation.model import Order
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

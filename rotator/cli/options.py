@@ -15,7 +15,7 @@ from rotator.config.settings import Settings
 from rotator.errors import ConfigError
 from rotator.metrics.gateway import parse_gateway
 from rotator.metrics.publish import Outlets, parse_textfile
-from rotator.sharding import parse_shard
+from rotator.rotation.fleet import parse_shard
 
 T = TypeVar("T")
 

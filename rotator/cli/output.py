@@ -11,10 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rotator.audit import about
-from rotator.cli.logs import one_line
 from rotator.clock import in_words, minute
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import CHANGED, Action, Report, StoreReport, StoreState
+from rotator.errors import one_line
+from rotator.rotation.model import CHANGED, Action, OldState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.stores.port import DEFAULT_FIELD
 

@@ -13,11 +13,10 @@ from rotator.clock import minute, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, NotFoundError, RotatorError
 from rotator.listing import shown, stdout
-from rotator.listing.stock import Part, Place, Stock, read_all
-from rotator.rotation.inventory import ends_at, longest_rotation, rows
+from rotator.rotation.inventory import Part, Place, Stock, ends_at, longest_rotation, read_all, rows
 
 if TYPE_CHECKING:
-    from rotator.nocturna.listed import Listed
+    from rotator.nocturna.service_tokens import Listed
 
 _log = logging.getLogger(__name__)
 
@@ -57,7 +56,7 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
 
     Raises `ConfigError` for what can be no id, `StillHeldError`, and `NotFoundError`.
     """
-    from rotator.nocturna.listed import is_id  # noqa: PLC0415 - HTTP costs 60 ms to import
+    from rotator.nocturna.service_tokens import is_id  # noqa: PLC0415 - HTTP costs 60 ms to import
 
     if not is_id(token_id):  # it may be a token, so it is not shown
         raise ConfigError(

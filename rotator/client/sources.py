@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.accessing.content import content
 from rotator.client.errors import ServiceTokenUnavailableError
 from rotator.errors import ConfigError, MalformedTokenError, RotatorError, StoreError
+from rotator.stores.readonly import content
 from rotator.tokens import ServiceToken
 
 
@@ -114,9 +114,12 @@ def _content(path: Path) -> str:
 
 
 def _store(url: str, folder: Path) -> Source:
-    from rotator.broken import BrokenStore  # noqa: PLC0415 - few bots have a store URL
-    from rotator.registry import Backends, file_of  # noqa: PLC0415 - (the same)
     from rotator.stores.port import Absent  # noqa: PLC0415 - (the same)
+    from rotator.stores.registry import (  # noqa: PLC0415 - (the same)
+        Backends,
+        BrokenStore,
+        file_of,
+    )
 
     backends = Backends()
     try:

@@ -16,7 +16,7 @@ _HOOKS = (
     ' [["systemctl", "restart", "luna-bot"]]'
 )
 _URLS = 'a list of apprise URLs such as ["slack://…", "mailto://…"]'
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_NOTIFY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 _WORKLOADS = (
     "a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or"
     ' daemonset, such as ["deployment/luna-bot", "bots/statefulset/sol-bot"]'
@@ -40,7 +40,7 @@ def read_notify(section: Section) -> tuple[Secret, ...]:
     for number, url in enumerate(value, 1):
         if not isinstance(url, str):
             raise ConfigError(f"{place}: found {_kind(url)} as URL {number}, expected {_URLS}")
-        if not _URL.fullmatch(url) or not url.isprintable():
+        if not _NOTIFY_URL.fullmatch(url) or not url.isprintable():
             raise ConfigError(
                 f"{place}: found a text that is no URL as URL {number}, expected {_URLS}"
             )

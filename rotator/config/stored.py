@@ -16,7 +16,7 @@ EXPECTED = (
     " password itself may stand in a file (admin_password_file) or in the variable"
     " NOCTURNA_ADMIN_PASSWORD"
 )
-_URL = re.compile(
+_STORE_URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*):[^\s\x00-\x1f\x7f#]+(?:#(?P<field>[^\s\x00-\x1f\x7f]*))?",
     re.IGNORECASE,
 )
@@ -32,7 +32,7 @@ def read_stored(section: Section, folder: Path) -> StoredSecret | None:
     if KEY not in section:
         return None
     place, value = section.place(KEY), section.raw(KEY)
-    url = _URL.fullmatch(value) if isinstance(value, str) else None
+    url = _STORE_URL.fullmatch(value) if isinstance(value, str) else None
     if not url:
         raise ConfigError(
             f"{place}: found no store URL (what is there is not shown), expected {EXPECTED}"

@@ -14,17 +14,15 @@ from typing import Any
 
 from apscheduler.jobstores.base import JobLookupError
 
-from rotator.afterwards.notices import tell_failures
 from rotator.audit import about
 from rotator.cli.output import line
 from rotator.clock import Clock, rfc3339
 from rotator.daemon.states import Board, Look
 from rotator.errors import ConfigError, internal_error
-from rotator.order import Order
 from rotator.rotation.fleet import guarded
-from rotator.rotation.model import CHANGED, Report
+from rotator.rotation.model import CHANGED, Order, Report
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.severity import raised
+from rotator.rotation.severity import raised, tell_failures
 from rotator.schedule import BUSY_PAUSE, HOURLY, LONGEST_PAUSE, Draw, pause, revocations
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from rotator.daemon.health import Condition, Phase
 from rotator.daemon.scheduler import Daemon
 from rotator.daemon.states import Board
 from rotator.page.address import Address
-from rotator.rotation.fleet import WORKERS
 from rotator.rotation.in_flight import Ledger
+from rotator.rotation.inventory import WORKERS
 from rotator.rotation.rotation import Rotation
 from rotator.signals import RELOAD, STOP, arriving_signals
 

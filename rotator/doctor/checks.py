@@ -158,7 +158,7 @@ def _of(
     return Finding(topic, result, message, facts.seen.token.name, store)
 
 
-CHECKS: tuple[Check[TokenFacts], ...] = (
+TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _margin,  # time for a failure to be noticed and mended
     _hooks,
     _restarts,  # the right to, and workloads that follow

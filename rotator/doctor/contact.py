@@ -9,7 +9,7 @@ from rotator.clock import Clock
 from rotator.errors import ApiError, ApiUnreachableError, RotatorError
 from rotator.nocturna.calls import Call
 from rotator.nocturna.client import Http
-from rotator.nocturna.listed import Listed
+from rotator.nocturna.service_tokens import Listed
 from rotator.wiring import OpenApi
 
 # The one call that asks for no login and changes nothing.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 from rotator import wiring
-from rotator.clock import Clock
+from rotator.clock import ONE_DAY, Clock
 from rotator.config.settings import Settings, TokenSettings
 from rotator.doctor import checks, of_api, of_list
 from rotator.doctor.checks import TokenFacts
@@ -15,10 +15,8 @@ from rotator.doctor.gather import Wired, wire
 from rotator.doctor.of_api import ApiFacts
 from rotator.doctor.of_list import ListFacts
 from rotator.errors import internal_error
-from rotator.listing.parallel import side_by_side
-from rotator.listing.stock import stocked
-from rotator.minting import ONE_DAY, Wish
-from rotator.rotation.inventory import longest_rotation
+from rotator.rotation.inventory import longest_rotation, side_by_side, stocked
+from rotator.rotation.model import Wish
 from rotator.stores.port import SecretStore
 
 
@@ -44,13 +42,13 @@ def examine(
 
     looks = side_by_side(look, wired.tokens)
     seen = [each for each in looks if isinstance(each, Examined)]
-    found = [*_settings(wired), *findings(of_api.CHECKS, ApiFacts(met, _tolerance(settings)))]
+    found = [*_settings(wired), *findings(of_api.API_CHECKS, ApiFacts(met, _tolerance(settings)))]
     for each in looks:
         if isinstance(each, Finding):
             found.append(each)
             continue
         of_one = TokenFacts(each, met.server_time(clock()))
-        found += findings(checks.CHECKS, of_one, each.token.name)
+        found += findings(checks.TOKEN_CHECKS, of_one, each.token.name)
     if met.account:
         complete = not names and len(seen) == len(settings.tokens)
         stock = stocked([e.token.name for e in seen], [e.seen.answers for e in seen])
@@ -62,7 +60,7 @@ def examine(
             stock if complete else None,
             longest_rotation(settings),
         )
-        found += findings(of_list.CHECKS, of_all)
+        found += findings(of_list.LIST_CHECKS, of_all)
     return found
 
 

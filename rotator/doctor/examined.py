@@ -7,8 +7,8 @@ from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
 from rotator.doctor import follow_up
 from rotator.errors import StoreError, internal_error
-from rotator.order import Order
 from rotator.rotation.decide import Diagnosis
+from rotator.rotation.model import Order
 from rotator.rotation.observe import Survey, survey
 from rotator.rotation.policy import Status, Verdict
 from rotator.stores.port import SecretStore

@@ -10,7 +10,7 @@ from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
 from rotator.hooks.commands import Hooks
 from rotator.hooks.restarts import Restarts
-from rotator.listing.parallel import side_by_side
+from rotator.rotation.inventory import side_by_side
 
 
 def broken(hooks: Sequence[Sequence[str]], environ: Mapping[str, str]) -> tuple[int, ...]:

@@ -66,7 +66,7 @@ def _clock(facts: ApiFacts) -> Iterator[Finding]:
             yield Finding(Topic.CLOCK, Result.WARNING, message)
 
 
-CHECKS: tuple[Check[ApiFacts], ...] = (
+API_CHECKS: tuple[Check[ApiFacts], ...] = (
     _api,  # name, connection, TLS
     _login,  # e-mail, password, an admin's rights
     _clock,

@@ -8,8 +8,7 @@ from rotator.clock import in_words, minute
 from rotator.doctor.contact import Listing
 from rotator.doctor.examined import Examined
 from rotator.doctor.findings import Check, Finding, Result, Topic
-from rotator.listing.stock import Stock
-from rotator.rotation.inventory import RowStatus, ends_at, rows
+from rotator.rotation.inventory import RowStatus, Stock, ends_at, rows
 from rotator.rotation.reconcile import SLACK
 
 _MOST_NAMED = 5
@@ -121,7 +120,7 @@ def _own(ids: Sequence[str]) -> str:
     )
 
 
-CHECKS: tuple[Check[ListFacts], ...] = (
+LIST_CHECKS: tuple[Check[ListFacts], ...] = (
     _list,
     _list_time,  # recovery compares it with the Date of answers
     _unlisted,

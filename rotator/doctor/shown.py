@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rotator.cli import exit_codes
-from rotator.cli.logs import one_line
 from rotator.doctor.findings import Finding, Result, Topic
+from rotator.errors import one_line
 
 _MARKS = {Result.OK: "✓", Result.WARNING: "!", Result.PROBLEM: "✗"}
 _MOST_FINE = 30  # lines that tell nothing new; a fleet has thousands

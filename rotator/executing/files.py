@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rotator.registry import file_of, parse_url
 from rotator.stores.port import SecretStore
+from rotator.stores.registry import file_of, parse_url
 
 if TYPE_CHECKING:
     from rotator.exec.store_poller import Folders

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from random import SystemRandom
 
-from rotator.accessing.stores import opened
 from rotator.cli.exec import Wishes
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
@@ -23,6 +22,7 @@ from rotator.executing.looking import Looking, Rhythm
 from rotator.executing.terminal import Terminal
 from rotator.executing.variables import variables
 from rotator.executing.watched import Watched
+from rotator.stores.readonly import opened
 
 _NO_NEWS = (signal.SIGKILL, signal.SIGSTOP)
 

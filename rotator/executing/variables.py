@@ -8,8 +8,8 @@ from rotator.config.environment import KNOWN
 from rotator.config.section import nearest, shown
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
-from rotator.registry import parse_url
 from rotator.stores.port import DEFAULT_FIELD
+from rotator.stores.registry import parse_url
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where the API is, the bot wants to know as well.

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from rotator.accessing.lacks import lack_of, lives
 from rotator.errors import StoreError
 from rotator.rotation.observe import Reading, Silence, Survey, look, surveyed
 from rotator.stores.port import SecretStore
+from rotator.stores.readonly import lack_of, lives
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.cli.logs import one_line
 from rotator.clock import minute, rfc3339
 from rotator.config.settings import Secret
+from rotator.errors import one_line
 from rotator.hooks import notify, processes
 from rotator.hooks.notify import Kind
 

@@ -16,12 +16,10 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Protocol, cast
 
-from rotator.broken import BrokenStore
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, RotatorError, StoreError, internal_error
-from rotator.registry import parse_url
 from rotator.stores.port import StoreUrl
-from rotator.stores.registry import load
+from rotator.stores.registry import BrokenStore, load, parse_url
 
 _log = logging.getLogger(__name__)
 GROUP = "rotator.workloads"

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from rotator.clock import in_words, minute
-from rotator.listing.stock import Part, Place
-from rotator.rotation.inventory import Row, RowStatus
+from rotator.rotation.inventory import Part, Place, Row, RowStatus
 from rotator.stores.port import DEFAULT_FIELD
 
 _COLOURS = {RowStatus.HELD: "green", RowStatus.ORPHAN: "yellow", RowStatus.UNKNOWN: "magenta"}

@@ -1,4 +1,4 @@
-"""HTTP to the API: one session, bounded in time, size and repetition, without redirects."""
+"""HTTP to the API: the calls as data, and a client bounded in time, size and repetition."""
 
 import json as codec
 import logging
@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -19,9 +21,43 @@ from urllib3.util import Retry
 from rotator.clock import Clock
 from rotator.errors import ApiError, ApiFaultError
 from rotator.hosts import is_loopback
-from rotator.nocturna.calls import Call
-from rotator.nocturna.faults import NotDoneError, outcome_unknown, refusal, unreachable
-from rotator.nocturna.server_time import ServerTime
+from rotator.nocturna.calls import Call, NotDoneError, outcome_unknown, refusal, unreachable
+
+_YEARS = range(2000, 2400)  # other dates come from a broken server
+_STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
+
+
+class ServerTime:
+    """Remembers how far this machine's clock is off; `monotonic` counts seconds."""
+
+    def __init__(self, clock: Clock, monotonic: Callable[[], float]) -> None:
+        self._clock = clock
+        self._monotonic = monotonic
+        self._drift = 0.0
+        self.skew: timedelta | None = None
+
+    def note(self, date: str | None) -> None:
+        """Take over a `Date` header, which tells the time in whole seconds; none is no harm."""
+        try:
+            moment = parsedate_to_datetime(date or "")
+            skew = self._clock() - moment
+        except (TypeError, ValueError, OverflowError):
+            return
+        if moment.year in _YEARS:
+            self.skew, self._drift = skew, self._apart()
+
+    def now(self) -> datetime:
+        """Return the server's present as aware UTC: this machine's before the first date."""
+        return self._clock() - (self.skew or timedelta())
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether this machine's clock was set since, or the machine slept."""
+        return self.skew is not None and abs(self._apart() - self._drift) > _STEADY
+
+    def _apart(self) -> float:
+        return self._clock().timestamp() - self._monotonic()
+
 
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _CONNECTIONS = 32

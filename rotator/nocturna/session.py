@@ -11,10 +11,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rotator.errors import ApiError, ApiFaultError, LoginRefusedError
-from rotator.nocturna.calls import LOGIN, REFRESH, Call
+from rotator.nocturna.calls import LOGIN, REFRESH, Call, UnauthorizedError
 from rotator.nocturna.client import Answer, Http
-from rotator.nocturna.faults import UnauthorizedError
-from rotator.nocturna.recent import RecentFailure
+
+
+class RecentFailure:
+    """Remembers the last failure of a call; `monotonic` counts seconds."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._error: ApiError | None = None
+        self._until = 0.0
+
+    def remember(self, error: ApiError, seconds: float) -> None:
+        """Let this failure count for so long."""
+        self._error, self._until = error, self._monotonic() + seconds
+
+    def raise_again(self) -> None:
+        """Raise the failure once more while it counts; do nothing otherwise."""
+        if self._error and self._monotonic() < self._until:
+            raise type(self._error)(str(self._error))
+
 
 DEFAULT_LIFETIME = 900.0
 LONGEST_LIFETIME = 366 * 86400.0

@@ -7,7 +7,7 @@ import click
 
 LOOPBACK = "127.0.0.1"
 _HIGHEST = 65535
-_FORM = re.compile(r"(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([\w.-]+)):)?([0-9]{1,5})", re.ASCII)
+_ADDRESS = re.compile(r"(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([\w.-]+)):)?([0-9]{1,5})", re.ASCII)
 _EXPECTED = "[HOST:]PORT, such as 9464, 0.0.0.0:9464 or [::1]:9464"
 
 
@@ -28,7 +28,7 @@ def parse_address(text: str) -> Address:
     Without a host it is this machine alone. `:9464`, which elsewhere means every interface, is
     refused: whoever wants to be reached by others has to say so.
     """
-    match = _FORM.fullmatch(text)
+    match = _ADDRESS.fullmatch(text)
     if not match or int(match[3]) > _HIGHEST:
         raise ValueError(_EXPECTED)
     return Address(match[1] or match[2] or LOOPBACK, int(match[3]))

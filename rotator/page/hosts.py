@@ -8,10 +8,10 @@ import re
 
 from rotator.hosts import is_loopback
 
-_FORM = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
+_HOST = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
 
 
 def is_expected(host: str) -> bool:
     """Tell whether this header names this machine; the port may be that of a tunnel."""
-    match = _FORM.fullmatch(host.strip())
+    match = _HOST.fullmatch(host.strip())
     return match is not None and is_loopback(match[1] or match[2].removesuffix("."))

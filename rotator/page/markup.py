@@ -2,7 +2,7 @@
 
 from html import escape
 
-from rotator.cli.logs import one_line
+from rotator.errors import one_line
 
 
 class Html(str):

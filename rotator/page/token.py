@@ -16,7 +16,7 @@ def token(row: Row, now: datetime) -> Html:
     heading = element("span", row.name, class_="name")
     top = joined(
         badge(row.word, row.tone),
-        element("span", heading, _stores(row), class_="who"),
+        element("span", heading, _store_names(row), class_="who"),
         element("span", _bar(row), _life(row, now), class_="life"),
         element("span", _looks(row, now), class_="look"),
         _complaint(row),
@@ -37,7 +37,7 @@ def sign(tone: Tone) -> Html:
     return element("svg", element("use", href=f"#sign-{tone}"), class_="sign", aria_hidden="true")
 
 
-def _stores(row: Row) -> Html:
+def _store_names(row: Row) -> Html:
     if row.card is None or not row.card.last.report.stores:
         return element("span", "", class_="where")
     first, *others = (

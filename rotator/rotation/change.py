@@ -8,22 +8,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from rotator.afterwards.conclusion import Conclusion
 from rotator.config.settings import TokenSettings
-from rotator.done import Done
 from rotator.errors import ApiError, RotatorError, kind
 from rotator.hooks.commands import Hooks
-from rotator.order import Order
-from rotator.recovery.reconciliation import PAUSE, Reconciler
 from rotator.rotation.decide import Diagnosis
-from rotator.rotation.finish import Retirement, owed_after
+from rotator.rotation.finish import Conclusion, Retirement, owed_after
 from rotator.rotation.mint import Maker, NotBegunError, OvertakenError
-from rotator.rotation.model import Action, StoreReport, StoreState
+from rotator.rotation.model import Action, Done, Order, Shared, StoreReport, StoreState
 from rotator.rotation.observe import Reading, Survey, survey
 from rotator.rotation.policy import Need, Verdict
-from rotator.rotation.reconcile import SLACK
+from rotator.rotation.reconcile import PAUSE, SLACK, Reconciler
 from rotator.rotation.store_writes import note, spread
-from rotator.shared import Shared
 from rotator.stores.journal import Intent, Journal
 from rotator.stores.port import SecretStore
 

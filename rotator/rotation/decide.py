@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, TokenRefusedError
-from rotator.order import Order
+from rotator.rotation.model import Order
 from rotator.rotation.observe import Survey
 from rotator.rotation.policy import Inputs, Need, Status, Verdict, decide
 from rotator.tokens import ServiceToken

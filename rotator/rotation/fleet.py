@@ -1,15 +1,15 @@
 """Many tokens in one run: side by side, in a stable order, none able to stop the others."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from typing import NamedTuple
 
 from rotator.errors import internal_error
+from rotator.rotation.inventory import WORKERS
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
-
-# Half of a rotation is waiting for the API and the disk; more threads than this mostly wait for
-# each other: on two cores, 1,000 rotations took 11.4 s with 16 of them, and 10.8 s with 8.
-WORKERS = 8
 
 Act = Callable[[Rotation], Report]
 
@@ -55,3 +55,40 @@ def _failed(rotation: Rotation, reason: str, error: str) -> Report:
     return Report(
         rotation.name, Status.UNKNOWN, reason, error, Action.FAILED, error=error, failure=reason
     )
+
+
+MOST = 1000  # shards
+_FORM = re.compile(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)
+
+
+class Shard(NamedTuple):
+    """One of `parts` shares, of which the first has the number 0."""
+
+    part: int
+    parts: int
+
+    def __str__(self) -> str:
+        return f"{self.part}/{self.parts}"
+
+
+def parse_shard(text: str) -> Shard:
+    """Read `0/3`; raises `ValueError` for anything else."""
+    match = _FORM.fullmatch(text)
+    expected = f"found {text!r}, expected INDEX/COUNT such as 0/3"
+    if not match:
+        raise ValueError(expected)
+    index, count = int(match[1]), int(match[2])
+    if not 1 <= count <= MOST:
+        raise ValueError(f"{expected}, with a COUNT from 1 to {MOST}")
+    if index >= count:
+        raise ValueError(f"{expected}, with an INDEX from 0 to {count - 1}")
+    return Shard(index, count)
+
+
+def share(names: Iterable[str], index: int, count: int) -> list[str]:
+    """Return the names that belong to this shard, in their order."""
+    return [name for name in names if _owner(name, count) == index]
+
+
+def _owner(name: str, count: int) -> int:
+    return max(range(count), key=lambda index: sha256(f"{name}\0{index}".encode()).digest())

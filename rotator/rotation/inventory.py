@@ -1,18 +1,197 @@
-"""One service token as the API lists it, and what the stores of the config say of it."""
+"""One look at all stores: which tokens and which open intents they hold."""
 
 import re
-from collections.abc import Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from rotator.cli.logs import one_line
 from rotator.clock import rfc3339
-from rotator.config.settings import Settings
-from rotator.listing.stock import Part, Place, Stock
+from rotator.config.settings import Settings, TokenSettings
+from rotator.errors import one_line
+from rotator.rotation.observe import Reading, Silence, look
+from rotator.stores.journal import Intent
+from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
-    from rotator.nocturna.listed import Listed
+    from rotator.nocturna.service_tokens import Listed
+
+_RECENT = 1.0  # seconds
+_HOUR = 3600.0
+_SHARE = 10  # of the time: a look that takes long is used for so much longer
+
+
+class Holdings(NamedTuple):
+    """One look at every store of the fleet."""
+
+    answers: tuple[Reading | Silence, ...] = ()
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """The URLs of the stores that did not answer, about which nothing can be said."""
+        return tuple(each.store.url for each in self.answers if isinstance(each, Silence))
+
+    @property
+    def known_ids(self) -> frozenset[str]:
+        """The ids of the tokens that stand in the stores, or stood there by their journals."""
+        return frozenset(token_id for reading in self._readings for token_id in reading.known_ids)
+
+    @property
+    def intents(self) -> Iterator[tuple[SecretStore, Intent]]:
+        """Every open intent, with the store that holds it."""
+        for reading in self._readings:
+            for intent in reading.found.journal.intents:
+                yield reading.store, intent
+
+    def holders(self, token_id: str) -> frozenset[str]:
+        """Return the URLs of the stores that show this token, or might: those that are silent."""
+        holders = (r.store.url for r in self._readings if r.token and r.token.token_id == token_id)
+        return frozenset((*holders, *self.silent))
+
+    @property
+    def _readings(self) -> Iterator[Reading]:
+        return (each for each in self.answers if isinstance(each, Reading))
+
+
+class Fleet:
+    """All the stores of one config, opened for each look; safe to share between threads."""
+
+    def __init__(
+        self, open_stores: Callable[[], Sequence[SecretStore]], monotonic: Callable[[], float]
+    ) -> None:
+        self._open_stores = open_stores
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._seen = Holdings()
+        self._stale_at = float("-inf")
+        self._known_ids: frozenset[str] = frozenset()
+        self._known_until = float("-inf")
+
+    def look(self) -> Holdings:
+        """Read every store now."""
+        with self._lock:
+            return self._read()
+
+    def known_ids(self) -> frozenset[str]:
+        """Return the ids that the stores knew within the hour; a new token is none of them."""
+        with self._lock:
+            if self._monotonic() > self._known_until:
+                self._known_ids = self._taken().known_ids
+                self._known_until = self._monotonic() + _HOUR
+            return self._known_ids
+
+    def recent(self) -> Holdings:
+        """Return a look that is a second old, or ten times as old as it took to take it.
+
+        The tokens of a fleet must not mean its square in reads.
+        """
+        with self._lock:
+            if self._monotonic() > self._stale_at:
+                return self._read()
+            return self._seen
+
+    def _read(self) -> Holdings:
+        begun = self._monotonic()
+        self._seen = self._taken()
+        self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))
+        return self._seen
+
+    def _taken(self) -> Holdings:
+        return Holdings(tuple(look(store) for store in self._open_stores()))
+
+
+Item = TypeVar("Item")
+Seen = TypeVar("Seen")
+
+
+def side_by_side(look: Callable[[Item], Seen], items: Sequence[Item]) -> list[Seen]:
+    """Apply `look`, which raises nothing, to each item; return the results in their order."""
+    if len(items) < 2:  # noqa: PLR2004 - one needs no threads
+        return [look(item) for item in items]
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - (the same)
+
+    with ThreadPoolExecutor(WORKERS, "look") as pool:
+        return list(pool.map(look, items))
+
+
+class Part(StrEnum):
+    """What a token is to a store, as `--json` shows it."""
+
+    HELD = "held"
+    REPLACED = "replaced"
+    OWED = "owed"
+    MINTING = "minting"
+
+
+class Place(NamedTuple):
+    """A store, the name of the token that is kept there, and what some token id is to it.
+
+    `due_at` is when a token that is owed is to be revoked (aware UTC).
+    """
+
+    name: str
+    store: str
+    part: Part
+    due_at: datetime | None = None
+
+
+class Stock(NamedTuple):
+    """One look at all stores: by token id the places that know it, and the stores that are silent.
+
+    The silent ones come with the name of their token.
+    """
+
+    places: Mapping[str, Sequence[Place]]
+    silent: Sequence[tuple[str, Silence]] = ()
+
+    def of(self, token_id: str) -> Sequence[Place]:
+        """Return the places that know a token."""
+        return self.places.get(token_id, ())
+
+    def holders(self, token_id: str) -> list[Place]:
+        """Return the places that show a token to their readers."""
+        return [place for place in self.of(token_id) if place.part is Part.HELD]
+
+
+def read_all(tokens: Sequence[tuple[TokenSettings, Sequence[SecretStore]]]) -> Stock:
+    """Read every store of these tokens once."""
+
+    def answers(each: tuple[TokenSettings, Sequence[SecretStore]]) -> list[Reading | Silence]:
+        return [look(store) for store in each[1]]
+
+    return stocked([token.name for token, _ in tokens], side_by_side(answers, tokens))
+
+
+def stocked(names: Sequence[str], answers: Sequence[Sequence[Reading | Silence]]) -> Stock:
+    """Return what these answers of the stores of each named token tell."""
+    places: defaultdict[str, list[Place]] = defaultdict(list)
+    silent = []
+    for name, each in ((n, one) for n, many in zip(names, answers, strict=True) for one in many):
+        if isinstance(each, Silence):
+            silent.append((name, each))
+            continue
+        for token_id, place in _known(name, each):
+            if place.store not in {other.store for other in places[token_id]}:
+                places[token_id].append(place)
+    return Stock(dict(places), silent)
+
+
+def _known(name: str, reading: Reading) -> Iterator[tuple[str, Place]]:
+    """Return the ids that a store knows; of one that it knows twice, what matters more is first."""
+    url, journal = reading.store.url, reading.found.journal
+    if reading.token and reading.token.token_id:
+        yield reading.token.token_id, Place(name, url, Part.HELD)
+    for intent in journal.intents:
+        if intent.token_id:
+            yield intent.token_id, Place(name, url, Part.MINTING)
+    for owed in journal.owed:
+        yield owed.token_id, Place(name, url, Part.OWED, owed.due_at)
+    for token_id in (journal.token_id, journal.previous_token_id):
+        if token_id:
+            yield token_id, Place(name, url, Part.REPLACED)
+
 
 ETERNITY = timedelta(days=36500)  # what the API's list shows for a token without an end
 _SLACK = timedelta(minutes=1)
@@ -123,3 +302,8 @@ def _printable(scope: str) -> str:
     """Return a scope, which may be any text, without what steers a terminal, and without tokens."""
     text = _TOKEN.sub("<token>", one_line(scope))
     return text if len(text) <= _LONGEST_SCOPE else f"{text[:_LONGEST_SCOPE]}…"
+
+
+# Half of a rotation is waiting for the API and the disk; more threads than this mostly wait for
+# each other: on two cores, 1,000 rotations took 11.4 s with 16 of them, and 10.8 s with 8.
+WORKERS = 8

@@ -1,17 +1,59 @@
-"""What a command says about a token: the object behind each line, table row and JSON object."""
+"""The data of a rotation: what it is asked for, what it works with, what it came to."""
 
-from collections.abc import Iterable
-from datetime import datetime
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
-from rotator.clock import rfc3339
+from rotator.clock import ONE_DAY, Clock, rfc3339
+from rotator.config.settings import TokenSettings
 from rotator.errors import kind
-from rotator.rotation.finish import OldToken
+from rotator.rotation.in_flight import Ledger
+from rotator.rotation.inventory import Fleet
 from rotator.rotation.observe import Reading, Silence, Survey
 from rotator.rotation.policy import Status, Verdict
 from rotator.stores.port import Entry
 from rotator.tokens import ServiceToken
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import ServiceTokens
+
+
+class Wish(NamedTuple):
+    """The token that is wanted; `validity` None is eternal.
+
+    `in_use` are the ids of tokens that the stores know: a new token is none of them.
+    """
+
+    validity: timedelta | None
+    scope: str
+    renew_before: timedelta
+    in_use: frozenset[str] = frozenset()
+
+    @property
+    def tolerance(self) -> timedelta:
+        """How far the expiry may be off: clocks differ, tokens do not come a week early."""
+        return ONE_DAY if self.validity is None else min(ONE_DAY, self.validity / 4)
+
+
+class OldState(StrEnum):
+    """What became of an old token, as `--json` shows it."""
+
+    REVOKED = "revoked"
+    WAITING = "waiting"
+    FAILED = "failed"
+
+
+class OldToken(NamedTuple):
+    """An old token that is, or is to be, revoked; `message` says why it was not by this run."""
+
+    token_id: str
+    state: OldState
+    due_at: datetime
+    message: str | None = None
 
 
 class Action(StrEnum):
@@ -172,3 +214,80 @@ def _store_report(answer: Reading | Silence, seen: Survey) -> StoreReport:
         return StoreReport(url, StoreState.ABSENT)
     message = str(answer.fault) if answer.fault else "holds another token than the current one"
     return StoreReport(url, StoreState.BEHIND, message)
+
+
+FIRST_SCOPE = "calculations"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order by hand; `eternal`, `validity` and `scope` shape a new token.
+
+    `revoke_old` says that old tokens are to be revoked now: one of them leaked.
+    """
+
+    force: bool = False
+    dry_run: bool = False
+    eternal: bool = False
+    validity: timedelta | None = None
+    scope: str | None = None
+    revoke_old: bool = False
+
+    def wish(self, settings: TokenSettings, seen: Survey) -> Wish:
+        """Return the token to mint: as ordered, else as configured, else like the current one."""
+        kept = seen.current.scope if seen.current else None
+        scope = self.scope or settings.scope or kept or FIRST_SCOPE
+        validity = None if self.eternal else self.validity or settings.validity
+        # A token that is asked for by hand may be shorter than the configured margin.
+        margin = timedelta() if self.validity else settings.renew_before
+        return Wish(validity, scope, margin, seen.known_ids)
+
+
+class Shared(NamedTuple):
+    """`api` connects at its first call, so that a look at a store costs none of it.
+
+    `sleep` takes seconds; `environ` is the environment of which hooks get a part.
+    """
+
+    api: Callable[[], ServiceTokens]
+    clock: Clock
+    ledger: Ledger
+    fleet: Fleet
+    sleep: Callable[[float], object]
+    environ: Mapping[str, str]
+
+
+class Done(NamedTuple):
+    """What a change came to; `action` is None where the token is to be left as it is.
+
+    `seen` is what it decided by, and `after` what stands there at the end. `notes` tell what was
+    finished of earlier runs, `troubles` what could not be, and `failure` is the kind of the error
+    that ended it. `not_begun` says that another rotator's intent came first.
+    """
+
+    seen: Survey
+    verdict: Verdict
+    action: Action | None = None
+    token: ServiceToken | None = None
+    written: tuple[StoreReport, ...] = ()
+    old_tokens: tuple[OldToken, ...] = ()
+    notes: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
+    failure: str | None = None
+    not_begun: bool = False
+    after: Survey | None = None
+
+    def told_in(self, report: Report) -> Report:
+        """Return the report with old tokens, what else was done, and what else went wrong."""
+        all_of_it = [*((report.error,) if report.error else ()), *self.troubles]
+        failure = self.failure or report.failure or ("unfinished" if self.troubles else None)
+        failed = [old for old in self.old_tokens if old.state is OldState.FAILED]
+        after = self.after or self.seen
+        return report._replace(
+            old_tokens=self.old_tokens,
+            notes=self.notes,
+            error="; ".join(dict.fromkeys(all_of_it)) or None,
+            failure=failure,
+            orphans=len(after.intents) + len(failed),
+            hooks_left=len(after.hooks),
+        )

@@ -20,12 +20,10 @@ from rotator.audit import Event
 from rotator.clock import rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, kind
-from rotator.order import Order
 from rotator.rotation.decide import Diagnosis
-from rotator.rotation.model import Action, Outcome, Report, describe
+from rotator.rotation.model import Action, Order, Outcome, Report, Shared, describe
 from rotator.rotation.observe import Reading, Survey, survey
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.shared import Shared
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:

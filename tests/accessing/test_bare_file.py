@@ -4,14 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from rotator.accessing.stores import opened
 from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.executing.files import path_of
-from rotator.registry import Backends
 from rotator.sandbox import Sandbox
 from rotator.stores.journal import Journal
-from rotator.stores.readonly import BareFile
+from rotator.stores.readonly import BareFile, opened
+from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
 from tests.accessing.support import prepare, printed
 from tests.support.process import Runner

@@ -14,8 +14,8 @@ from backends.aws.address import Address
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
 from rotator.errors import StoreDeniedError
-from rotator.registry import parse_url
 from rotator.stores.journal import Journal
+from rotator.stores.registry import parse_url
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, REGION, WRITING, Aws, Site

@@ -8,8 +8,8 @@ import pytest
 from rotator.client.clock import boot_seconds
 from rotator.client.held import Held
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
+from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
-from rotator.nocturna.faults import NotDoneError
 from rotator.nocturna.session import AccessToken
 from rotator.sandbox import Fault, Sandbox
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot

@@ -9,7 +9,7 @@ from rotator.sandbox import Sandbox
 
 _OTHERS = (
     *("apprise", "apscheduler", "backends", "boto3", "click", "dotenv", "google", "httpx", "hvac"),
-    *("lightkube", "rich", "rotator.config", "rotator.registry", "rotator.sandbox"),
+    *("lightkube", "rich", "rotator.config", "rotator.stores.registry", "rotator.sandbox"),
 )
 _BLOCKER = f"""
 import sys

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.clock import utc_now
+from rotator.rotation.fleet import share
 from rotator.sandbox import Sandbox
-from rotator.sharding import share
 from rotator.stores.journal import Intent, scope_digest
 from tests.support.process import Runner
 

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.broken import BrokenStore
 from rotator.errors import ConfigError, StoreUnreachableError
-from rotator.registry import Backends, parse_url
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore, StoreUrl
+from rotator.stores.registry import Backends, BrokenStore, parse_url
 
 HERE = Path("/srv/bot")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.admin_password import read_stored
 from rotator.config.settings import StoredSecret
 from rotator.sandbox import Sandbox
+from rotator.wiring import read_stored
 from tests.support.process import Runner
 
 

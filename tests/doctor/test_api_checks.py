@@ -6,7 +6,7 @@ import pytest
 
 from rotator.doctor.contact import Contact
 from rotator.doctor.findings import findings
-from rotator.doctor.of_api import CHECKS, ApiFacts
+from rotator.doctor.of_api import API_CHECKS, ApiFacts
 from tests.doctor.clinic import Clinic, bad, message
 
 URL = "https://api.example.com/api"
@@ -24,7 +24,7 @@ MET = Contact(URL, account="5f0c", skew=timedelta())
     ],
 )
 def test_what_was_met_is_judged(met: Contact, expected: list[tuple[str, str]]) -> None:
-    assert bad(list(findings(CHECKS, ApiFacts(met, timedelta(days=1))))) == expected
+    assert bad(list(findings(API_CHECKS, ApiFacts(met, timedelta(days=1))))) == expected
 
 
 class Broken(dict[str, str]):

@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 
 from rotator.config.settings import ApiSettings, TokenSettings
-from rotator.doctor.checks import CHECKS, TokenFacts
+from rotator.doctor.checks import TOKEN_CHECKS, TokenFacts
 from rotator.doctor.examined import Examiner
 from rotator.doctor.findings import findings
 from rotator.errors import StoreDeniedError
-from rotator.registry import Backends
 from rotator.sandbox import Fault, Sandbox
+from rotator.stores.registry import Backends
 from rotator.wiring import api_opener
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.stores import MeddledStore
@@ -103,7 +103,7 @@ def test_a_store_that_may_not_be_written_is_a_problem(
     api = api_opener(ApiSettings(clinic.url), clinic.clock)
     examiner = Examiner(api, api_answers=True, clock=clinic.clock, environ={})
     seen = examiner.look(settings, [MeddledStore(store, before_preflight=fail)])
-    found = list(findings(CHECKS, TokenFacts(seen, clinic.clock())))
+    found = list(findings(TOKEN_CHECKS, TokenFacts(seen, clinic.clock())))
     assert bad(found) == [("store", "problem")]
     assert said in message(found)
     assert "hunter2" not in message(found)

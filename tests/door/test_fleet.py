@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.broken import BrokenStore
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.sandbox import Sandbox
+from rotator.stores.registry import BrokenStore
 from tests.support.clock import FakeClock
 from tests.support.leftovers import Leftovers
 from tests.support.world import World

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.order import Order
-from rotator.rotation.model import Report
+from rotator.rotation.model import Order, Report
 from rotator.sandbox import Fault
 from tests.support.clock import NOON
 from tests.support.world import EXCHANGE, World

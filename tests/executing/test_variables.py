@@ -8,7 +8,7 @@ from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
 from rotator.executing.files import path_of, steps
 from rotator.executing.variables import variables
-from rotator.registry import Backends
+from rotator.stores.registry import Backends
 
 LUNA = TokenSettings("luna", "x", ("dotenv:luna.env#LUNA_TOKEN",))
 SOL = TokenSettings("sol", "x", ("aws-secretsmanager://sol#some-key", "dotenv:sol.env#SOL"))

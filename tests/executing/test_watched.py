@@ -8,9 +8,9 @@ import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.executing.watched import Watched
-from rotator.registry import Backends
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore
+from rotator.stores.registry import Backends
 from tests.support.clock import NOON
 from tests.support.stores import Failing, MeddledStore
 from tests.unit.jwts import lasting

@@ -12,9 +12,8 @@ from backends.dotenv.store import open_store
 from rotator.nocturna.client import Http, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
-from rotator.order import Order
 from rotator.rotation.in_flight import Ledger
-from rotator.rotation.model import Report
+from rotator.rotation.model import Order, Report
 from rotator.sandbox import Sandbox
 from rotator.stores.port import SecretStore, StoreUrl
 from rotator.wiring import OpenApi

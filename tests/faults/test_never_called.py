@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.sandbox import Sandbox
 from tests.faults.scene import ONE, THREE, Scene
 from tests.faults.steps import Phase, Step

@@ -9,7 +9,7 @@ import pytest
 from backends.kubernetes import store
 from backends.kubernetes.address import Address
 from rotator.errors import ConfigError
-from rotator.registry import Backends, parse_url
+from rotator.stores.registry import Backends, parse_url
 
 
 def address(text: str) -> Address:

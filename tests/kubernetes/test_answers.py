@@ -11,8 +11,8 @@ from backends.kubernetes.address import Address
 from backends.kubernetes.failures import Answer
 from backends.kubernetes.secret import seen_in
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.registry import parse_url
 from rotator.stores.journal import Journal
+from rotator.stores.registry import parse_url
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.helpers import NOWHERE, store_of
 from tests.kubernetes.site import Site

@@ -9,9 +9,8 @@ import pytest
 from rotator import config, wiring
 from rotator.clock import utc_now
 from rotator.hooks.commands import Occasion
-from rotator.order import Order
 from rotator.rotation.in_flight import Ledger
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action, Order, Report
 from rotator.sandbox import Sandbox
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.plant import NAME, Plant

@@ -1,8 +1,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rotator.listing.stock import Part
-from rotator.rotation.inventory import Row, RowStatus
+from rotator.rotation.inventory import Part, Row, RowStatus
 
 PAGE = Path(__file__).parents[2] / "docs/commands.md"
 

@@ -6,8 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.listing.shown import as_table
-from rotator.listing.stock import Part, Place
-from rotator.rotation.inventory import Row, RowStatus
+from rotator.rotation.inventory import Part, Place, Row, RowStatus
 from tests.support.clock import NOON
 
 ID = "5f0c1b2d-0000-4000-8000-000000000000"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rotator.errors import ApiFaultError, LoginRefusedError, NotAdminError
-from rotator.nocturna.listed import Listed
+from rotator.nocturna.service_tokens import Listed
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import (
     LOGIN,

@@ -9,8 +9,8 @@ from rotator.errors import (
     MintOutcomeUnknownError,
     NotAdminError,
 )
+from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
-from rotator.nocturna.faults import NotDoneError
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import HASTY, MINT, Client, client_of, paths
 

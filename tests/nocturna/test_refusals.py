@@ -1,8 +1,15 @@
 import pytest
 
 from rotator.errors import ApiError, ApiFaultError, LoginRefusedError, NotAdminError, NotFoundError
-from rotator.nocturna.calls import EXCHANGE, LOGIN, REVOKE, Call
-from rotator.nocturna.faults import NotDoneError, UnauthorizedError, refusal
+from rotator.nocturna.calls import (
+    EXCHANGE,
+    LOGIN,
+    REVOKE,
+    Call,
+    NotDoneError,
+    UnauthorizedError,
+    refusal,
+)
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import MADE_UP, Client, client_of, credentials
 

@@ -6,8 +6,8 @@ import pytest
 
 from rotator.clock import utc_now
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
+from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
-from rotator.nocturna.faults import NotDoneError
 from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.messages import Answer
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths

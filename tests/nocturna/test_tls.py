@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ApiUnreachableError
+from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
-from rotator.nocturna.faults import NotDoneError
 from tests.nocturna.support import MADE_UP, Client, Recorder, answer, recorder
 
 ONCE = Limits(retries=0)

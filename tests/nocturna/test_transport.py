@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ApiError
-from rotator.nocturna.faults import NotDoneError
+from rotator.nocturna.calls import NotDoneError
 from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.messages import Answer
 from tests.nocturna.support import (

@@ -7,8 +7,7 @@ from uuid import UUID
 from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.daemon.states import Board, Look
-from rotator.rotation.finish import OldState, OldToken
-from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldState, OldToken, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Level
 from tests.support.clock import NOON

@@ -10,8 +10,7 @@ from rotator.daemon.health import Phase
 from rotator.daemon.rows import Fleet
 from rotator.daemon.states import Board, Look
 from rotator.page.document import Document
-from rotator.rotation.finish import OldState, OldToken
-from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldState, OldToken, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from tests.page import fleets
 from tests.support.clock import NOON

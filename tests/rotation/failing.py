@@ -2,8 +2,7 @@
 
 from typing import Unpack
 
-from rotator.order import Order
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action, Order, Report
 from rotator.sandbox import ServiceTokenRow
 from rotator.stores.port import SecretStore
 from tests.support.world import Changes, World

@@ -1,7 +1,6 @@
 """Answers to a mint that must not harm the token in use."""
 
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.sandbox import Fault
 from tests.support.world import World
 

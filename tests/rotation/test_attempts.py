@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import LOGIN, World

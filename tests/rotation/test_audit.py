@@ -13,7 +13,7 @@ import pytest
 from rotator.audit import Event
 from rotator.cli.logs import configure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.order import Order
+from rotator.rotation.model import Order
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World

@@ -4,8 +4,7 @@ from itertools import count
 import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken

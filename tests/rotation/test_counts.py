@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.model import Report
+from rotator.rotation.model import Order, Report
 from rotator.rotation.severity import DAILY, raised
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore

@@ -5,8 +5,7 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import ApiSettings, Secret
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from tests.rotation.failing import (

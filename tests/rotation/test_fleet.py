@@ -1,8 +1,7 @@
 import threading
 
-from rotator.order import Order
 from rotator.rotation import fleet
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action, Order, Report
 from rotator.rotation.rotation import Rotation
 from tests.support.world import LOGIN, World
 

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.leftovers import Leftovers

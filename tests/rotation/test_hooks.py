@@ -4,9 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError
-from rotator.order import Order
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, OldState, Order
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
 

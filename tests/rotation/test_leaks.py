@@ -4,9 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.order import Order
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, OldState, Order
 from tests.support.world import World
 
 LEAK = Order(force=True, revoke_old=True)

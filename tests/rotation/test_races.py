@@ -1,8 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from rotator.order import Order
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action, Order, Report
 from tests.support.world import LOGIN, World
 
 RIVALS = 8

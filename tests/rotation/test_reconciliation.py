@@ -4,8 +4,7 @@ import pytest
 import requests
 
 from rotator.errors import StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.sandbox import Fault
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, MeddledStore

@@ -3,9 +3,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.order import Order
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action, OldState, Order, Report
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.stores import Failing, MeddledStore

@@ -2,8 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.stores.journal import Journal

@@ -4,11 +4,10 @@ import pytest
 from dotenv import dotenv_values
 
 from rotator.errors import StoreUnreachableError
-from rotator.order import Order
-from rotator.registry import Backends
-from rotator.rotation.model import Action, StoreState
+from rotator.rotation.model import Action, Order, StoreState
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
+from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import EXCHANGE, World

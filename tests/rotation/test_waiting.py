@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import ConflictError
-from rotator.order import Order
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, Order
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, SharedStore
 from tests.support.world import World

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from rotator.order import Order
+from rotator.rotation.model import Order
 from rotator.sandbox.faults import Fault
 from tests.stateful.hands import Edit
 from tests.stateful.scene import Scene

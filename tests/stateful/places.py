@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backends.dotenv.store import open_store
-from rotator.registry import parse_url
 from rotator.rotation.observe import Reading, look
 from rotator.stores.port import SecretStore
+from rotator.stores.registry import parse_url
 
 
 class Place(NamedTuple):

@@ -5,12 +5,10 @@ from datetime import datetime, timedelta
 
 import requests
 
-from rotator.order import Order
-from rotator.recovery.holdings import Fleet
 from rotator.rotation.in_flight import Ledger
-from rotator.rotation.model import Report
+from rotator.rotation.inventory import Fleet
+from rotator.rotation.model import Order, Report, Shared
 from rotator.rotation.rotation import Rotation
-from rotator.shared import Shared
 from tests.stateful.life import KilledError, Life, Meanwhile
 from tests.stateful.scene import Scene
 from tests.stateful.stores import LivingStore, Trouble

@@ -2,9 +2,7 @@
 
 from datetime import timedelta
 
-from rotator.order import Order
-from rotator.rotation.finish import OldState
-from rotator.rotation.model import Report
+from rotator.rotation.model import OldState, Order, Report
 from rotator.sandbox.state import ServiceTokenRow
 from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Scene

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from itertools import count
 
-from rotator.record import Record
+from rotator.rotation.mint import Record
 from rotator.rotation.observe import Reading, look
 from rotator.sandbox import ServiceTokenRow
 from rotator.stores.journal import Intent, scope_digest

@@ -11,13 +11,13 @@ from typing import TypedDict, Unpack
 from rotator import wiring
 from rotator.clock import Clock
 from rotator.config.settings import ApiSettings, Secret, TokenSettings
-from rotator.recovery.holdings import Fleet
-from rotator.registry import Backends
 from rotator.rotation.in_flight import Ledger
+from rotator.rotation.inventory import Fleet
+from rotator.rotation.model import Shared
 from rotator.rotation.rotation import Rotation
 from rotator.sandbox import Sandbox
-from rotator.shared import Shared
 from rotator.stores.port import SecretStore
+from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
 from tests.support.clock import FakeClock
 

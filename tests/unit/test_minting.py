@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import MintOutcomeUnknownError, VerificationError
-from rotator.minting import Wish, give_back, mint_proven
+from rotator.rotation.mint import give_back, mint_proven
+from rotator.rotation.model import Wish
 from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import EXCHANGE, LOGIN, MINT, REVOKE, client_of, paths

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotator.sharding import Shard, parse_shard, share
+from rotator.rotation.fleet import Shard, parse_shard, share
 
 NAMES = st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1), unique=True)
 MANY = [f"bot-{number}" for number in range(10_000)]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.registry import Backends
 from rotator.rotation.observe import Silence, Survey, survey
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, SecretStore
+from rotator.stores.registry import Backends
 from tests.support.clock import NOON
 from tests.unit.jwts import lasting, service_jwt
 

@@ -1,1 +1,0 @@
-"""What became of mints that nobody saw the end of: found by their records, and put right."""
