@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.clock import Clock
+from rotator.config.keys import EXPECTED
 from rotator.config.section import nearest, shown
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
-from rotator.config.stored import EXPECTED
 from rotator.errors import ConfigError
 from rotator.rotation.in_flight import Ledger
 from rotator.rotation.inventory import Fleet

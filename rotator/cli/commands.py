@@ -10,14 +10,14 @@ from rotator.cli import exit_codes, output
 from rotator.clock import in_words, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, OutputError
-from rotator.metrics.publish import Outlets, Stopwatch
+from rotator.exec.signals import stop_requests
+from rotator.metrics.outlets import Outlets, Stopwatch
 from rotator.rotation import fleet, severity
 from rotator.rotation.fleet import Shard, share
 from rotator.rotation.in_flight import Ledger
 from rotator.rotation.model import Order, Report
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import DAILY, raised
-from rotator.signals import stop_requests
 
 _log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def rotate(settings: Settings, names: Sequence[str], order: Order, run: Run = _P
             output.log_leak_steps(reports)
     finally:
         if run.outlets and not order.dry_run:
-            from rotator.metrics.publishing import publish  # noqa: PLC0415 - few want metrics
+            from rotator.metrics.publish import publish  # noqa: PLC0415 - few want metrics
 
             every = [token.name for token in settings.tokens]
             publish(run.outlets, reports, watch.spans, every, utc_now)

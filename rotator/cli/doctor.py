@@ -25,11 +25,11 @@ def doctor(names: tuple[str, ...], config: Path | None, log_format: str, *, as_j
     Exits 0 when there is no problem, be there warnings or not; 1 when there is one; 2 when the
     settings are wrong.
     """
-    from rotator.doctor import shown  # noqa: PLC0415 - for this command alone
-    from rotator.doctor.examination import examine  # noqa: PLC0415 - (the same)
-    from rotator.listing import stdout  # noqa: PLC0415 - (the same)
+    from rotator.cli import output  # noqa: PLC0415 - (the same)
+    from rotator.doctor import findings  # noqa: PLC0415 - for this command alone
+    from rotator.doctor.checks import examine  # noqa: PLC0415 - (the same)
 
     found = examine(options.begin(config, log_format), names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
-    stdout.write(shown.as_json(found) if as_json else shown.as_lines(found, encoding))
-    return shown.exit_status(found)
+    output.write(findings.as_json(found) if as_json else findings.as_lines(found, encoding))
+    return findings.exit_status(found)

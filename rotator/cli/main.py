@@ -13,10 +13,10 @@ from rotator.cli import commands, options
 from rotator.cli.doctor import doctor
 from rotator.cli.exec import BeforeProgram, Wishes, with_wishes
 from rotator.cli.logs import configure
+from rotator.cli.tokens import tokens
 from rotator.clock import utc_now
-from rotator.listing.command import tokens
-from rotator.metrics.publish import Outlets
-from rotator.page.address import Address, with_listen
+from rotator.daemon.web import Address, with_listen
+from rotator.metrics.outlets import Outlets
 from rotator.rotation.fleet import Shard
 from rotator.rotation.model import Order
 
@@ -181,7 +181,7 @@ def execute(names: tuple[str, ...], config: Path | None, log_format: str, wishes
     Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
-    from rotator.executing.running import run  # noqa: PLC0415 - for this command alone
+    from rotator.exec.supervisor import run  # noqa: PLC0415 - for this command alone
 
     configure(log_format, sys.stderr, verbose=True)
     return run(options.load(config), names, wishes)

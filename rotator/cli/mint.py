@@ -12,11 +12,11 @@ from rotator.cli import exit_codes
 from rotator.clock import rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
+from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import Ledger
 from rotator.rotation.mint import give_back, intend, mint_proven, new_run
 from rotator.rotation.model import FIRST_SCOPE, Order, Wish
 from rotator.rotation.reconcile import Reconciler
-from rotator.signals import stop_requests
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:

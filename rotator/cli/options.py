@@ -13,8 +13,7 @@ from rotator import config
 from rotator.cli.logs import FORMATS, configure
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError
-from rotator.metrics.gateway import parse_gateway
-from rotator.metrics.publish import Outlets, parse_textfile
+from rotator.metrics.outlets import Outlets, parse_gateway, parse_textfile
 from rotator.rotation.fleet import parse_shard
 
 T = TypeVar("T")

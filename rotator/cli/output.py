@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Self, TextIO
 
 from rotator.audit import about
 from rotator.clock import in_words, minute
-from rotator.errors import one_line
+from rotator.errors import OutputError, one_line
 from rotator.rotation.model import CHANGED, Action, OldState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.stores.port import DEFAULT_FIELD
@@ -209,3 +210,16 @@ class ProgressBar:
         bar.add_task("tokens", total=self._total)
         bar.start()
         return bar
+
+
+def write(text: str) -> None:
+    """Print a text; raises `OutputError` when it could not be written, say on a full disk."""
+    if sys.stdout is None:  # somebody closed it, so nobody wants the results
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # the reader has seen enough
+    except OSError as error:
+        raise OutputError(f"the results could not be written ({error.strerror})") from None

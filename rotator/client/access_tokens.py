@@ -1,9 +1,6 @@
-"""Access tokens in three states: fresh, stale and over. Where they come from is up to subclasses.
+"""An access token with its times."""
 
-A *fresh* one is used. A *stale* one is used as well, while one thread gets the next; a failure then
-is told in the log only. Without a usable one everybody waits for one call, whose failure is raised,
-and raised again during the pause that follows, without another call.
-"""
+from __future__ import annotations
 
 import logging
 import os
@@ -11,18 +8,122 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from rotator.client.clock import Seconds, boot_seconds
-from rotator.client.flight import Flight
-from rotator.client.held import Held
 from rotator.client.origins import checked_url
-from rotator.client.pause import Jitter, Pause
 from rotator.clock import in_words, utc_now
 from rotator.errors import RotatorError
 from rotator.nocturna.client import Http, Limits
 from rotator.nocturna.session import AccessToken
+
+if TYPE_CHECKING:
+    import asyncio
+
+_STALE_SPAN = 300.0  # a third of the 15 minutes that the guide gives an access token
+_SHORTEST_LIFE = 1.0  # a life of nothing would mean an exchange for every call
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An access token and until when (seconds of the manager's clock) it is fresh and usable."""
+
+    secret: str = field(repr=False)
+    fresh_until: float
+    ends: float
+
+    @classmethod
+    def nothing(cls) -> Held:
+        """Return what is held before the first token, and after one was refused: a new one each."""
+        return cls("", float("-inf"), float("-inf"))
+
+    @classmethod
+    def since(cls, asked: float, token: AccessToken) -> Held:
+        """Return a token that was asked for at that time; its life cannot have begun earlier."""
+        life = max(token.lifetime, _SHORTEST_LIFE)
+        return cls(token.secret, asked + life - min(_STALE_SPAN, life / 3), asked + life)
+
+
+Jitter = Callable[[], float]
+
+
+class Pause:
+    """A pause after each failure, twice as long as the one before, from `first` to `longest` (s).
+
+    `jitter` returns a number from 0 to 1: a pause is cut by up to a half, so that bots which failed
+    together do not come back together. The first `free` failures have none. `until` is the end of
+    the last pause, on the clock of whoever calls `begin`.
+    """
+
+    def __init__(self, first: float, longest: float, jitter: Jitter, *, free: int = 0) -> None:
+        self._first = first
+        self._longest = longest
+        self._jitter = jitter
+        self._free = free
+        self._next = first
+        self._free_left = free
+        self.until = float("-inf")
+
+    def begin(self, now: float) -> float:
+        """Count a failure, and return the length of the pause that begins now."""
+        length = 0.0
+        if self._free_left:
+            self._free_left -= 1
+        else:
+            length = self._next * (1 - self._jitter() / 2)
+            self._next = min(self._longest, 2 * self._next)
+        self.until = now + length
+        return length
+
+    def over(self) -> None:
+        """Forget the failures: the next pause is a first one."""
+        self._next = self._first
+        self._free_left = self._free
+        self.until = float("-inf")
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Flight:
+    """Makes the call for the tasks of one event loop; other loops and threads have their own."""
+
+    def __init__(self, call: Callable[[], str]) -> None:
+        self._call = call
+        self._latest: tuple[object, asyncio.Future[str]] | None = None
+
+    def joined(self, reason: object) -> asyncio.Future[str]:
+        """Return the call that is under way for that very reason, or begin one.
+
+        A task of its own for each would take all threads of the loop's pool, which others need.
+        """
+        import asyncio  # noqa: PLC0415 - of no use to bots without tasks
+
+        loop = asyncio.get_running_loop()
+        if self._latest:
+            of, future = self._latest
+            if of is reason and not future.done() and future.get_loop() is loop:
+                return future
+        future = loop.run_in_executor(None, self._call)
+        future.add_done_callback(_noticed)  # perhaps nobody waits for its failure
+        self._latest = reason, future
+        return future
+
+
+async def in_thread(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """Make a call in a thread of the event loop's pool."""
+    import asyncio  # noqa: PLC0415 - (the same)
+
+    return await asyncio.to_thread(call, *args, **options)
+
+
+def _noticed(future: asyncio.Future[str]) -> None:
+    if not future.cancelled():
+        future.exception()
+
 
 _log = logging.getLogger(__name__)
 _LONGEST_PAUSE = 60.0

@@ -3,8 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Literal, NamedTuple
 
-from rotator.client.access_tokens import AccessTokens
-from rotator.client.flight import in_thread
+from rotator.client.access_tokens import AccessTokens, in_thread
 from rotator.client.service_token import TokenManager
 from rotator.errors import ConfigError
 

@@ -4,9 +4,8 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.client.access_tokens import AccessTokens
+from rotator.client.access_tokens import AccessTokens, Jitter
 from rotator.client.clock import Seconds
-from rotator.client.pause import Jitter
 from rotator.client.service_token import LIMITS
 from rotator.errors import ApiError, ConfigError
 from rotator.nocturna.calls import LOGIN, REFRESH

@@ -3,11 +3,11 @@
 import re
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from rotator.clock import in_words, parse_duration
-from rotator.config.afterwards import read_hooks, read_notify, read_restart
-from rotator.config.section import Section
+from rotator.config.section import Section, shown
 from rotator.config.settings import (
     HOOK_TIMEOUT,
     RENEW_BEFORE,
@@ -174,3 +174,115 @@ def _api_url(section: Section) -> str | None:
             " [api] permits it)",
         )
     return text.rstrip("/")
+
+
+_HOOKS = (
+    "a list in which each hook is a list of arguments, such as"
+    ' [["systemctl", "restart", "luna-bot"]]'
+)
+_URLS = 'a list of apprise URLs such as ["slack://…", "mailto://…"]'
+_NOTIFY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_WORKLOADS = (
+    "a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or"
+    ' daemonset, such as ["deployment/luna-bot", "bots/statefulset/sol-bot"]'
+)
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_WORKLOAD = re.compile(
+    r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?(deployment|statefulset|daemonset)/(?=.{1,253}\Z)"
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+)
+
+
+def read_hooks(section: Section, folder: Path) -> tuple[tuple[str, ...], ...]:
+    """Return the argument lists; a program with a slash in it starts at `folder`, as files do."""
+    place, value = _listed(section, "hooks", _HOOKS)
+    return tuple(_hook(hook, place, number, folder) for number, hook in enumerate(value, 1))
+
+
+def read_notify(section: Section) -> tuple[Secret, ...]:
+    """Return the URLs; each knows its place, so that a message need not show it."""
+    place, value = _listed(section, "notify", _URLS)
+    for number, url in enumerate(value, 1):
+        if not isinstance(url, str):
+            raise ConfigError(f"{place}: found {_kind(url)} as URL {number}, expected {_URLS}")
+        if not _NOTIFY_URL.fullmatch(url) or not url.isprintable():
+            raise ConfigError(
+                f"{place}: found a text that is no URL as URL {number}, expected {_URLS}"
+            )
+    return tuple(Secret(f"{place}: URL {number}", value=url) for number, url in enumerate(value, 1))
+
+
+def read_restart(section: Section) -> tuple[str, ...]:
+    """Return the workloads, each as `[NAMESPACE/]KIND/NAME`."""
+    place, value = _listed(section, "restart", _WORKLOADS)
+    for number, text in enumerate(value, 1):
+        if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
+            found = shown(text) if isinstance(text, str) else _kind(text)
+            raise ConfigError(f"{place}: found {found} as workload {number}, expected {_WORKLOADS}")
+    return tuple(value)
+
+
+def _listed(section: Section, key: str, expected: str) -> tuple[str, list[Any]]:
+    value, place = section.raw(key), section.place(key)
+    if value is None:
+        return place, []
+    if not isinstance(value, list):
+        raise ConfigError(f"{place}: found {_kind(value)}, expected {expected}")
+    return place, value
+
+
+def _hook(value: object, place: str, number: int, folder: Path) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        found = "an empty list" if value == [] else _kind(value)
+        raise ConfigError(f"{place}: found {found} as hook {number}, expected {_HOOKS}")
+    for text in value:
+        if not isinstance(text, str):
+            found, expected = f"{_kind(text)} among the arguments", "texts only"
+        elif "\0" in text:
+            found, expected = "a NUL character among the arguments", "arguments without one"
+        elif not value[0].strip():
+            found, expected = "an empty text as the program", "its name or path"
+        else:
+            continue
+        raise ConfigError(f"{place}: found {found} of hook {number}, expected {expected}")
+    program, *arguments = value
+    return (str(folder / program) if "/" in program else program, *arguments)
+
+
+def _kind(value: object) -> str:
+    kinds = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
+    return kinds.get(type(value), "a number" if isinstance(value, int | float) else "a date")
+
+
+KEY = "admin_password"
+EXPECTED = (
+    "the URL of a store that holds the password, such as vault://secret/nocturna#password; the"
+    " password itself may stand in a file (admin_password_file) or in the variable"
+    " NOCTURNA_ADMIN_PASSWORD"
+)
+_STORE_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*):[^\s\x00-\x1f\x7f#]+(?:#(?P<field>[^\s\x00-\x1f\x7f]*))?",
+    re.IGNORECASE,
+)
+_WHOLE = ("aws-secretsmanager",)  # without a field their URLs mean all of a secret
+
+
+def read_stored(section: Section, folder: Path) -> StoredSecret | None:
+    """Return where the password is kept, None where no store is named; files start at `folder`.
+
+    Raises `ConfigError` for what is no store URL, and for one that names no field: the field of
+    service tokens is no default for a password.
+    """
+    if KEY not in section:
+        return None
+    place, value = section.place(KEY), section.raw(KEY)
+    url = _STORE_URL.fullmatch(value) if isinstance(value, str) else None
+    if not url:
+        raise ConfigError(
+            f"{place}: found no store URL (what is there is not shown), expected {EXPECTED}"
+        )
+    if not url["field"] and url["scheme"].lower() not in _WHOLE:
+        raise ConfigError(
+            f"{place}: found no #FIELD at its end (the rest is not shown), expected {EXPECTED}"
+        )
+    return StoredSecret(place, url[0], folder)

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rotator.config import environment
-from rotator.config.keys import API_KEYS, TOKEN_KEYS, read_api, read_name, read_token
+from rotator.config.keys import API_KEYS, TOKEN_KEYS, read_api, read_name, read_stored, read_token
+from rotator.config.keys import KEY as STORED
 from rotator.config.section import Section, shown
 from rotator.config.settings import Settings, TokenSettings
-from rotator.config.stored import KEY as STORED
-from rotator.config.stored import read_stored
 from rotator.errors import ConfigError
 
 _TOP = ("api", "defaults", "token")

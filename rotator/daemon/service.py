@@ -16,11 +16,11 @@ from rotator.config.settings import Settings
 from rotator.daemon.health import Condition, Phase
 from rotator.daemon.scheduler import Daemon
 from rotator.daemon.states import Board
-from rotator.page.address import Address
+from rotator.daemon.web import Address
+from rotator.exec.signals import RELOAD, STOP, arriving_signals
 from rotator.rotation.in_flight import Ledger
 from rotator.rotation.inventory import WORKERS
 from rotator.rotation.rotation import Rotation
-from rotator.signals import RELOAD, STOP, arriving_signals
 
 TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
@@ -73,8 +73,11 @@ def _page(
 ) -> AbstractContextManager[None]:
     if address is None:
         return nullcontext()
-    from rotator.daemon.web import PageServer, serving  # noqa: PLC0415 - few want the page
-    from rotator.page.site import Site  # noqa: PLC0415 - (the same)
+    from rotator.daemon.web import (  # noqa: PLC0415 - few want the page
+        PageServer,
+        Site,
+        serving,
+    )
 
     server = PageServer(address, Site(board, condition, clock, time.monotonic))
     _log.info("the status page is at http://%s/", server.address)

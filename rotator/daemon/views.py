@@ -1,14 +1,50 @@
-"""All that is known of a token, as HTML."""
+"""HTML out of elements: every text is escaped unless it is markup already."""
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from string import Template
 
-from rotator.clock import in_words, minute
-from rotator.daemon.rows import Row, moment
+from rotator.clock import in_words, minute, rfc3339
+from rotator.daemon.health import Phase
+from rotator.daemon.rows import Fleet, Row, Tone, counted, moment, next_look, remaining, rows
 from rotator.daemon.states import Card, Look
-from rotator.page.markup import Html, element, joined
+from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
+from rotator.stores.port import DEFAULT_FIELD
+
+
+class Html(str):
+    """Text that is markup."""
+
+    __slots__ = ()
+
+
+def element(kind: str, *children: str, **attributes: str | float | None) -> Html:
+    """Return an element; an attribute that is None is left out.
+
+    `_` stands for `-`, and one at the end for nothing: `class_`.
+    """
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_text(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Html(f"<{kind}{given}>{joined(*children)}</{kind}>")
+
+
+def joined(*children: str) -> Html:
+    """Return the children one after another, each text among them escaped."""
+    return Html("".join(each if isinstance(each, Html) else _text(each) for each in children))
+
+
+def _text(text: str) -> str:
+    # Without what turns the direction of writing, either: names and errors are not trusted.
+    return escape(one_line(text) if not text.isprintable() else text)
 
 
 def details(row: Row, now: datetime) -> Html:
@@ -118,3 +154,158 @@ def _counts(counts: Counter[str]) -> str:
 def _span(span: timedelta) -> str:
     seconds = span.total_seconds()
     return f"{seconds:.1f} seconds" if seconds < 60 else in_words(span)  # noqa: PLR2004 - a minute
+
+
+_WIDTH = 1000  # of a bar, in units of its own
+
+
+def token(row: Row, now: datetime) -> Html:
+    """Return the list item of a token."""
+    heading = element("span", row.name, class_="name")
+    top = joined(
+        badge(row.word, row.tone),
+        element("span", heading, _store_names(row), class_="who"),
+        element("span", _bar(row), _life(row, now), class_="life"),
+        element("span", _looks(row, now), class_="look"),
+        _complaint(row),
+    )
+    unfolded = element("details", element("summary", top), details(row, now))
+    return element(
+        "li", unfolded, class_=f"token {row.tone}", data_state=row.word, data_name=row.name
+    )
+
+
+def badge(word: str, tone: Tone, **attributes: str) -> Html:
+    """Return a state as a word with a sign, so that nobody needs to tell colours apart."""
+    return element("span", sign(tone), word, class_=f"badge {tone}", **attributes)
+
+
+def sign(tone: Tone) -> Html:
+    """Return the sign of a tone, which page.html draws."""
+    return element("svg", element("use", href=f"#sign-{tone}"), class_="sign", aria_hidden="true")
+
+
+def _store_names(row: Row) -> Html:
+    if row.card is None or not row.card.last.report.stores:
+        return element("span", "", class_="where")
+    first, *others = (
+        store.store.removesuffix(f"#{DEFAULT_FIELD}") for store in row.card.last.report.stores
+    )
+    more = element("span", f"+{len(others)}", class_="more-stores") if others else ""
+    return element("span", element("span", first), more, class_="where")
+
+
+def _bar(row: Row) -> Html:
+    life, boundary = (round(share * _WIDTH, 1) for share in row.bar)
+    marks = joined(
+        element("rect", class_="track", width=_WIDTH, height=10, y=3),
+        element("rect", class_="zone", width=boundary, height=10, y=3),
+        element("rect", class_="fill", width=life, height=10, y=3),
+        element("rect", class_="boundary", x=boundary - 2, width=4, height=16) if boundary else "",
+    )
+    said = f"{remaining(row)}; {row.bar.life:.0%} of its life"
+    return element(
+        "svg",
+        marks,
+        class_="bar",
+        viewBox=f"0 0 {_WIDTH} 16",
+        preserveAspectRatio="none",
+        role="img",
+        aria_label=said,
+    )
+
+
+def _life(row: Row, now: datetime) -> Html:
+    left = element("span", remaining(row), class_="left")
+    if row.renews_at is None:
+        return element("span", left, class_="caption")
+    due = row.renews_at <= now
+    plan = "to be renewed now" if due else f"renewed in {in_words(row.renews_at - now)}"
+    return element("span", left, element("span", plan, class_="plan"), class_="caption")
+
+
+def _looks(row: Row, now: datetime) -> Html:
+    if row.card is None:
+        return joined("first look: now")
+    last = element("span", f"looked at {moment(row.card.last.ended_at, now)}")
+    return joined(last, element("span", f"next look: {next_look(row.card, now)}"))
+
+
+def _complaint(row: Row) -> Html:
+    """Return what is wrong, for everybody to see."""
+    if row.card is None or row.tone is Tone.GOOD:
+        return Html()
+    report = row.card.last.report
+    return element("span", report.error or report.message, class_="complaint")
+
+
+class Document:
+    """Renders the page; reads its parts once, when it is made."""
+
+    def __init__(self) -> None:
+        folder = files("rotator.daemon")
+        self._page = Template(folder.joinpath("page.html").read_text("utf-8"))
+        self._style = folder.joinpath("page.css").read_text("utf-8")
+        self._script = folder.joinpath("page.js").read_text("utf-8")
+        # https://www.w3.org/TR/CSP3/ – a hash lets these very texts in, and nothing of a token's.
+        self.policy = "; ".join(
+            (
+                "default-src 'none'",
+                f"script-src '{_digest(self._script)}'",
+                f"style-src '{_digest(self._style)}'",
+                "img-src data:",
+                "connect-src 'self'",
+                "base-uri 'none'",
+                "form-action 'none'",
+                "frame-ancestors 'none'",
+            )
+        )
+
+    def render(self, fleet: Fleet, phase: Phase, trouble: str | None) -> str:
+        """Return the page as it is at a moment."""
+        found = rows(fleet)
+        return self._page.substitute(
+            title=_title(found),
+            style=self._style,
+            script=self._script,
+            state=_state(phase, trouble, fleet.now),
+            summary=_summary(found),
+            tokens=element("ol", *(token(row, fleet.now) for row in found), id="tokens"),
+        )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def _title(found: list[Row]) -> Html:
+    troubled = sum(row.tone in (Tone.BAD, Tone.WARN) for row in found)
+    return joined(f"({troubled}) Token rotator" if troubled else "Token rotator")
+
+
+def _state(phase: Phase, trouble: str | None, now: datetime) -> Html:
+    at = element("time", f"{now:%Y-%m-%d %H:%M:%S} UTC", datetime=rfc3339(now))
+    line = element("p", element("strong", phase), " · as of ", at, class_="phase")
+    if trouble is None:
+        return line
+    told = f"The settings could not be read again, and those in force stay as they were: {trouble}"
+    return joined(line, element("p", sign(Tone.WARN), told, class_="trouble", role="alert"))
+
+
+def _summary(found: list[Row]) -> Html:
+    """Return how many tokens are in each state; with a script each count shows these alone."""
+    counts = counted(found)
+    chips = [
+        element(
+            "button",
+            sign(tone),
+            element("b", str(count)),
+            f" {word}",
+            type="button",
+            class_=f"badge {tone}",
+            data_state=word,
+            aria_pressed="false",
+        )
+        for word, (tone, count) in counts.items()
+    ]
+    return joined(*chips)

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import NamedTuple
 
-from rotator.signals import RELOAD, STOP
+from rotator.exec.signals import RELOAD, STOP
 from rotator.tokens import ServiceToken
 
 Secrets = Mapping[str, ServiceToken]

@@ -1,61 +1,51 @@
-"""Where the metrics of a run go, and what is needed for that."""
+"""The metrics of one run, to where they are wanted. A failure costs nothing but the metrics."""
 
-from collections.abc import Callable
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from importlib.util import find_spec
-from pathlib import Path
-from typing import NamedTuple
 
 from rotator.clock import Clock
-from rotator.errors import ConfigError
-from rotator.metrics.gateway import Gateway
+from rotator.daemon.states import Board, Look
+from rotator.metrics.definitions import measured
+from rotator.metrics.exposition import lasting
+from rotator.metrics.outlets import Outlets
+from rotator.metrics.textfile import update
 from rotator.rotation.model import Report
-from rotator.rotation.rotation import Rotation
+
+_log = logging.getLogger(__name__)
+Spans = Mapping[str, tuple[datetime, datetime]]
 
 
-class Outlets(NamedTuple):
-    """A file for node_exporter, and a Pushgateway; None where it is not wanted."""
+def publish(
+    outlets: Outlets,
+    reports: Sequence[Report],
+    spans: Spans,
+    tokens: Collection[str],
+    clock: Clock,
+) -> None:
+    """Tell of a run; `spans` has the times of the tokens that it has begun, by name.
 
-    textfile: Path | None = None
-    gateway: Gateway | None = None
-
-    def __bool__(self) -> bool:
-        """Tell whether any is wanted."""
-        return self.textfile is not None or self.gateway is not None
-
-    def require(self) -> None:
-        """Raise `ConfigError` when they are wanted and prometheus-client is not installed."""
-        if self and find_spec("prometheus_client") is None:
-            option = "--metrics-textfile" if self.textfile else "--metrics-push"
-            raise ConfigError(
-                f"{option}: metrics need the package prometheus-client: pip install"
-                " 'nocturna-rotator[metrics]'"
+    `tokens` are all of the config: in the file, what earlier runs knew of them stays.
+    """
+    board = Board()
+    board.watch(list(spans))
+    for report in reports:
+        if report.name in spans:
+            board.post(Look(report, *spans[report.name]))
+    samples = lasting(measured(board.cards(), clock()))
+    if outlets.textfile:
+        try:
+            update(outlets.textfile, samples, tokens)
+        except OSError as error:
+            _log.warning(
+                "%s: the metrics were not written (%s); check the folder's rights and space",
+                outlets.textfile,
+                error.strerror,
             )
+    if outlets.gateway:
+        from rotator.metrics.push import NotPushedError, push  # noqa: PLC0415 - HTTP costs 60 ms
 
-
-class Stopwatch:
-    """When the tokens of a run were begun and done; safe to share between threads."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.spans: dict[str, tuple[datetime, datetime]] = {}
-
-    def timed(self, act: Callable[[Rotation], Report]) -> Callable[[Rotation], Report]:
-        """Return `act` with the time taken."""
-
-        def one(rotation: Rotation) -> Report:
-            begun = self._clock()
-            try:
-                return act(rotation)
-            finally:
-                self.spans[rotation.name] = (begun, self._clock())
-
-        return one
-
-
-def parse_textfile(text: str) -> Path:
-    """Read the path of a file; raises `ValueError` for one that node_exporter would not read."""
-    path = Path(text)
-    if path.suffix != ".prom":
-        raise ValueError(f"found {text!r}, expected a file *.prom: node_exporter reads no other")
-    return path
+        try:
+            push(outlets.gateway, samples)
+        except NotPushedError as error:
+            _log.warning("%s: the metrics were not pushed: %s", outlets.gateway.place, error)

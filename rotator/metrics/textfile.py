@@ -17,8 +17,7 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 from rotator.metrics.definitions import Samples
-from rotator.metrics.exposition import Exposition, present
-from rotator.metrics.memory import joined, parsed
+from rotator.metrics.exposition import Exposition, joined, parsed, present
 
 _LARGEST = 16 * 1024 * 1024  # bytes: some 15,000 tokens
 _MODE = 0o644  # node_exporter is another user

@@ -6,7 +6,7 @@ import pytest
 
 from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
-from rotator.executing.files import path_of
+from rotator.exec.store_poller import path_of
 from rotator.sandbox import Sandbox
 from rotator.stores.journal import Journal
 from rotator.stores.readonly import BareFile, opened

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.client.access_tokens import Held
 from rotator.client.clock import boot_seconds
-from rotator.client.held import Held
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits

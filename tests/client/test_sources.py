@@ -10,7 +10,7 @@ from rotator.client import (
     ServiceTokenRefusedError,
     ServiceTokenUnavailableError,
 )
-from rotator.client.keeper import Keeper
+from rotator.client.service_token import Keeper
 from rotator.client.sources import source_of
 from rotator.errors import ApiFaultError
 from rotator.sandbox import Fault, Sandbox

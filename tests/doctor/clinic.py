@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rotator import config
 from rotator.config.settings import Settings
-from rotator.doctor.examination import examine
+from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding, Result
 from rotator.sandbox import Sandbox
 from tests.support.clock import FakeClock

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.doctor.contact import Contact
+from rotator.doctor.checks import API_CHECKS, ApiFacts
 from rotator.doctor.findings import findings
-from rotator.doctor.of_api import API_CHECKS, ApiFacts
+from rotator.doctor.gather import Contact
 from tests.doctor.clinic import Clinic, bad, message
 
 URL = "https://api.example.com/api"

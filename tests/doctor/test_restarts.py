@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from rotator.config.settings import HOOK_TIMEOUT
-from rotator.doctor.shown import exit_status
+from rotator.doctor.findings import exit_status
 from rotator.hooks.commands import Hooks
 from rotator.hooks.restarts import Restarts
 from tests.doctor.clinic import Clinic, bad, message

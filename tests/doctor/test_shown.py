@@ -2,8 +2,7 @@
 
 import pytest
 
-from rotator.doctor.findings import Finding, Result, Topic, findings
-from rotator.doctor.shown import as_lines, exit_status
+from rotator.doctor.findings import Finding, Result, Topic, as_lines, exit_status, findings
 
 OK = Finding(Topic.API, Result.OK, "it answers")
 WARNING = Finding(Topic.TOKEN, Result.WARNING, "due", "luna")

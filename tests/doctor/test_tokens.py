@@ -7,8 +7,8 @@ import pytest
 
 from rotator.config.settings import ApiSettings, TokenSettings
 from rotator.doctor.checks import TOKEN_CHECKS, TokenFacts
-from rotator.doctor.examined import Examiner
 from rotator.doctor.findings import findings
+from rotator.doctor.gather import Examiner
 from rotator.errors import StoreDeniedError
 from rotator.sandbox import Fault, Sandbox
 from rotator.stores.registry import Backends

@@ -6,7 +6,7 @@ import pytest
 from rotator.cli.exec import Wishes
 from rotator.cli.main import execute
 from rotator.errors import ConfigError
-from rotator.executing.running import planned
+from rotator.exec.supervisor import planned
 
 
 def wishes(*options: str) -> Wishes:

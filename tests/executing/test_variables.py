@@ -6,8 +6,8 @@ import pytest
 
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
-from rotator.executing.files import path_of, steps
-from rotator.executing.variables import variables
+from rotator.exec.delivery import variables
+from rotator.exec.store_poller import path_of, steps
 from rotator.stores.registry import Backends
 
 LUNA = TokenSettings("luna", "x", ("dotenv:luna.env#LUNA_TOKEN",))

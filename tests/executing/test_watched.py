@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.executing.watched import Watched
+from rotator.exec.store_poller import Watched
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore
 from rotator.stores.registry import Backends

@@ -7,7 +7,7 @@ import pytest
 
 from rotator import config
 from rotator.clock import utc_now
-from rotator.doctor.examination import examine
+from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.sandbox import Sandbox

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from rotator.cli.output import write
 from rotator.errors import OutputError
-from rotator.listing.stdout import write
 
 
 class Failing(io.StringIO):

@@ -6,8 +6,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from rotator.metrics.definitions import NONE, PREFIX, SECONDS_LEFT, Samples, Series, measured
-from rotator.metrics.exposition import Exposition, present, render
-from rotator.metrics.memory import joined, lasting, parsed
+from rotator.metrics.exposition import Exposition, joined, lasting, parsed, present, render
 from rotator.rotation.model import Action
 from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look, unknown
 from tests.support.clock import NOON

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rotator.metrics.definitions import PREFIX, Samples, Series
-from rotator.metrics.memory import parsed
-from rotator.metrics.publish import Outlets
-from rotator.metrics.publishing import publish
+from rotator.metrics.exposition import parsed
+from rotator.metrics.outlets import Outlets
+from rotator.metrics.publish import publish
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault, Sandbox

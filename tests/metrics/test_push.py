@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from rotator.metrics.definitions import Samples, measured
-from rotator.metrics.gateway import parse_gateway
-from rotator.metrics.memory import lasting
-from rotator.metrics.push import push
-from rotator.metrics.sending import NotPushedError
+from rotator.metrics.exposition import lasting
+from rotator.metrics.outlets import parse_gateway
+from rotator.metrics.push import NotPushedError, push
 from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
 from tests.kubernetes import certificates

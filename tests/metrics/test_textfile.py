@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.metrics.definitions import PREFIX, Samples, Series, measured
-from rotator.metrics.memory import parsed
+from rotator.metrics.exposition import parsed
 from rotator.metrics.textfile import update
 from rotator.rotation.model import Action
 from tests.metrics.support import cards, failed, look

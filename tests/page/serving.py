@@ -11,9 +11,7 @@ from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import Condition, Phase
 from rotator.daemon.states import Board
-from rotator.daemon.web import PATIENCE, PageServer, serving
-from rotator.page.address import LOOPBACK, Address
-from rotator.page.site import Site
+from rotator.daemon.web import LOOPBACK, PATIENCE, Address, PageServer, Site, serving
 from tests.support.clock import FakeClock
 
 

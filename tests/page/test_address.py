@@ -3,8 +3,8 @@ import socket
 import pytest
 
 from rotator.daemon.states import Board
+from rotator.daemon.web import Address, parse_address
 from rotator.errors import ConfigError
-from rotator.page.address import Address, parse_address
 from tests.page.serving import served
 
 

@@ -9,7 +9,7 @@ from rotator.config.settings import TokenSettings
 from rotator.daemon.health import Phase
 from rotator.daemon.rows import Fleet
 from rotator.daemon.states import Board, Look
-from rotator.page.document import Document
+from rotator.daemon.views import Document
 from rotator.rotation.model import Action, OldState, OldToken, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from tests.page import fleets

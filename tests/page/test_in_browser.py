@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from rotator.daemon.states import Board, Look
-from rotator.page.address import LOOPBACK
+from rotator.daemon.web import LOOPBACK
 from rotator.rotation.model import Action, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from tests.page import fleets

@@ -2,10 +2,10 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.daemon.scheduler import HOURLY
 from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import DAILY, Level, raised
-from rotator.schedule import HOURLY
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY

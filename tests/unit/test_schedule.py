@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rotator.daemon.scheduler import Draw, pause
 from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
-from rotator.schedule import Draw, pause
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)

@@ -1,1 +1,0 @@
-"""`rotator access-token`: a fresh access token on stdout, for scripts that have no library."""

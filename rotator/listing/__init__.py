@@ -1,1 +1,0 @@
-"""`rotator tokens`: the API's own list of service tokens, beside the stores that hold each."""

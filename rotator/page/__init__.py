@@ -1,1 +1,0 @@
-"""The daemon's own page: how the tokens are, for people, probes and Prometheus."""
