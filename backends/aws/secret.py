@@ -1,28 +1,174 @@
-"""The calls to AWS Secrets Manager, about one secret.
+r"""The text of a secret: a bare token, or a JSON object of which one key is the token.
 
-What is relied on, from https://docs.aws.amazon.com/secretsmanager/latest/apireference/:
-
-- A version never changes, so a version that DescribeSecret names can be read at leisure, and makes
-  one picture with the tags of that answer.
-- UpdateSecretVersionStage fails unless RemoveFromVersionId has the label: a compare-and-set.
-- PutSecretValue makes the very first version of a secret current, and only that one: of two first
-  writers one is told by the labels in the answer.
-- PutSecretValue with the token and content of an existing version does nothing.
-- All calls are eventually consistent (ListSecrets says so): an old picture leads to a lost
-  compare-and-set, and never to an overwritten secret.
+Only that one value is replaced, in the text itself: order, spaces, 1.10, big integers, `\u00e9`
+and all else that a JSON library would rewrite stay as they are.
 """
 
+import json
+import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
-from backends._aws.failures import code_of, translated
-from backends._aws.seen import CURRENT, Seen, current_in, obstacle_in
-from backends.aws.address import Address
+from backends.aws.address import REGION, Address
 from backends.aws.client import Client, forget_clients
-from backends.aws.failures import DELETED, NO_AWS, CredentialsError, NotAllowedError, denied
+from backends.aws.failures import (
+    DELETED,
+    NO_AWS,
+    CredentialsError,
+    NotAllowedError,
+    code_of,
+    denied,
+    translated,
+)
 from rotator.errors import StoreError
+
+# Numbers as they stand: nobody computes with them, and the longest are refused as int.
+_JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+class ShapeError(Exception):
+    """The secret is not of the shape that its URL says; the text is a sentence for the user."""
+
+
+class _Member(NamedTuple):
+    key: str
+    value: object
+    start: int
+    end: int
+
+
+def secret_in(text: str | None, field: str | None) -> str | None:
+    """Return the token in a secret's text, None where there is none yet, or an empty one."""
+    if not text:
+        return None
+    if field is None:
+        if (members := _members(text)) is None:
+            return text
+        if members:
+            raise ShapeError(
+                "this secret is a JSON object, which the bare token would overwrite: name one of"
+                " its keys, as in …#NOCTURNA_SERVICE_TOKEN"
+            )
+        return None
+    ours = [member for member in _object(text) if member.key == field]
+    if not ours:
+        return None
+    if text[ours[-1].start] != '"':
+        raise ShapeError(
+            "the value of this key is no text: correct it, or name another key after the `#`"
+        )
+    # What is no UTF-8 is no token: it only must not break the message that says so.
+    return str(ours[-1].value).encode("utf-8", "replace").decode() or None
+
+
+def with_secret(text: str | None, field: str | None, secret: str) -> str:
+    """Return the text with another token in it."""
+    if field is None:
+        secret_in(text, None)
+        return secret
+    if not text:
+        return json.dumps({field: secret})
+    members = _object(text)
+    ours = [member for member in members if member.key == field]
+    for member in reversed(ours):
+        text = f"{text[: member.start]}{json.dumps(secret)}{text[member.end :]}"
+    if ours:
+        return text
+    end = members[-1].end if members else text.index("{") + 1
+    comma = ", " if members else ""
+    return f"{text[:end]}{comma}{json.dumps(field)}: {json.dumps(secret)}{text[end:]}"
+
+
+def _object(text: str) -> list[_Member]:
+    members = _members(text)
+    if members is None:
+        raise ShapeError(
+            "this secret is no JSON object, and has no keys: leave the `#` and what follows out of"
+            " the URL if all of it is the token"
+        )
+    return members
+
+
+def _members(text: str) -> list[_Member] | None:
+    """Return the members of a JSON object, None where the text is something else."""
+    try:
+        if not isinstance(_JSON.decode(text), dict):
+            return None
+        return list(_walk(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _walk(text: str) -> Iterator[_Member]:
+    """Go through the members of what is known to be a JSON object."""
+    at = _after_space(text, _after_space(text, 0) + 1)
+    while text[at] != "}":
+        key, at = _JSON.raw_decode(text, at)
+        start = _after_space(text, _after_space(text, at) + 1)
+        value, end = _JSON.raw_decode(text, start)
+        yield _Member(key, value, start, end)
+        at = _after_space(text, end)
+        if text[at] == ",":
+            at = _after_space(text, at + 1)
+
+
+def _after_space(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+CURRENT = "AWSCURRENT"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A secret at one moment.
+
+    `current` is the id of the version that readers get, `labels` what stands on it, `text` its
+    content: None where the secret has no version yet, or does not exist. `obstacle` says why it is
+    not ours to write.
+    """
+
+    exists: bool
+    current: str | None = None
+    labels: tuple[str, ...] = ()
+    text: str | None = field(default=None, repr=False)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    obstacle: str | None = None
+
+
+def current_in(about: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
+    """Return id and labels of the current version in an answer of DescribeSecret."""
+    for version, labels in (about.get("VersionIdsToStages") or {}).items():
+        if CURRENT in labels:
+            return version, tuple(labels)
+    return None, ()
+
+
+def obstacle_in(about: Mapping[str, Any], region: str) -> str | None:
+    """Return why this secret is to be written by somebody else, or elsewhere, if so."""
+    primary = str(about.get("PrimaryRegion") or region)
+    if primary != region:
+        where = primary if REGION.fullmatch(primary) else "its primary region"
+        return (
+            f"this is a replica, and only its primary secret can be written: use the one in {where}"
+        )
+    if about.get("OwningService"):
+        return (
+            "this secret is managed by another AWS service, which alone may write it: use a secret"
+            " of your own"
+        )
+    if about.get("RotationEnabled"):
+        return (
+            "automatic rotation is on for this secret, and two rotators would fight: turn it off"
+            " (aws secretsmanager cancel-rotate-secret), or use another secret"
+        )
+    return None
+
 
 _PENDING = "AWSPENDING"
 _NOT_FOUND = "ResourceNotFoundException"

@@ -12,11 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 
-from backends._aws.seen import Seen
-from backends._aws.text import ShapeError, secret_in, with_secret
 from backends.aws.address import Address
 from backends.aws.client import Client, shared_client, usual_region
-from backends.aws.secret import RemoteSecret
+from backends.aws.secret import RemoteSecret, Seen, ShapeError, secret_in, with_secret
 from backends.notes import Notes
 from rotator.errors import ConflictError, StoreError
 from rotator.stores.journal import Journal

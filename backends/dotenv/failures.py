@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from backends._envfile.replace import ChangedError
 from backends.dotenv.files import SIDECAR, NotAnEnvFileError
 from backends.dotenv.lock import LockTimeoutError
+from backends.dotenv.rewrite import ChangedError
 from backends.dotenv.text import UnsafeEditError
 from rotator.errors import (
     ConflictError,

@@ -1,21 +1,19 @@
-"""Rewriting a file in place, where no new file can take its place, and surviving a crash there.
+"""One atomic replacement: readers see the old file or the new one, with the old one's rights."""
 
-While the bytes change, two complete files lie beside it: the new content (`.rotator-new`) and the
-old (`.rotator-backup`). The backup comes last and goes first, so that its existence means: both are
-complete, and the file itself may be half of each.
-"""
-
+import errno
 import fcntl
 import logging
 import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from backends._envfile.replace import ChangedError
 from backends.dotenv.files import (
+    LARGEST,
     SIDECAR,
+    NotAnEnvFileError,
     Seen,
     load,
     read_all,
@@ -24,6 +22,101 @@ from backends.dotenv.files import (
     temporary,
     write_all,
 )
+
+# EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
+_UNMOVABLE = (errno.EBUSY, errno.EPERM)
+_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES)
+
+
+class ChangedError(Exception):
+    """Somebody without a lock changed the file after it was read."""
+
+
+class CannotReplaceError(Exception):
+    """A new file cannot take this one's place and be all that it was: it has to be rewritten."""
+
+
+def replace(path: Path, seen: Seen, content: bytes) -> None:
+    """Put a new file with `content` in the place of the one that was seen there."""
+    if seen.status and is_pinned(path, seen.status):
+        raise CannotReplaceError
+    with temporary(path) as (fd, name):
+        write_all(fd, content)
+        if seen.status:
+            keep_attributes(fd, path, seen.status)
+        os.fsync(fd)
+        _refuse_change(path, seen)
+        try:
+            name.rename(path)
+        except OSError as error:
+            if seen.status and error.errno in _UNMOVABLE:
+                raise CannotReplaceError from error
+            raise
+    sync_folder(path.parent)
+
+
+def is_pinned(path: Path, status: os.stat_result) -> bool:
+    """Say whether the file has other names, or is a mount point: a rename would leave those."""
+    return status.st_nlink > 1 or _is_mounted(path)
+
+
+def keep_attributes(fd: int, path: Path, status: os.stat_result) -> None:
+    """Give the new file the old one's owner, access lists and mode: the mode last, it opens it."""
+    try:
+        own = os.fstat(fd)
+        if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
+            os.fchown(fd, status.st_uid, status.st_gid)
+        _keep_extended(fd, path)
+        os.fchmod(fd, status.st_mode & 0o7777)
+    except OSError as error:
+        if error.errno in _NO_ATTRIBUTES:
+            raise CannotReplaceError from error
+        raise
+
+
+def _keep_extended(fd: int, path: Path) -> None:
+    if sys.platform != "linux":
+        return
+    try:
+        wanted = {key: os.getxattr(path, key) for key in os.listxattr(path)}
+        own = {key: os.getxattr(fd, key) for key in os.listxattr(fd)}
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:
+            return
+        raise
+    for key in own.keys() - wanted.keys():
+        os.removexattr(fd, key)  # an access list that the folder gives to new files
+    for key, value in wanted.items():
+        if own.get(key) != value:
+            os.setxattr(fd, key, value)
+
+
+def _refuse_change(path: Path, seen: Seen) -> None:
+    try:
+        changed = not seen.same_file(path.lstat())
+    except FileNotFoundError:
+        changed = seen.status is not None
+    if changed:
+        raise ChangedError
+
+
+def _is_mounted(path: Path) -> bool:
+    """Say whether the file itself is mounted: os.path.ismount knows only folders for sure."""
+    return _mount_id(path) != _mount_id(path.parent)
+
+
+def _mount_id(path: Path) -> str:
+    if sys.platform != "linux":
+        return ""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="utf-8")
+    except OSError:
+        return ""  # no /proc: the rename will tell
+    finally:
+        os.close(fd)
+    return facts.partition("mnt_id:")[2].partition("\n")[0]
+
 
 _MOST_LOOKS = 500
 _log = logging.getLogger(__name__)
@@ -159,3 +252,46 @@ def _copy(path: Path, kind: str) -> bytes | None:
 def _forget(path: Path) -> None:
     _beside(path, "backup").unlink(missing_ok=True)
     _beside(path, "new").unlink(missing_ok=True)
+
+
+_SPARE = 12 << 10  # the longest secret and journal, and so more than any change can add
+
+
+def change(path: Path, seen: Seen, content: bytes) -> None:
+    """Give the file that was seen a new content: a new file where possible, else in place."""
+    if len(content) > LARGEST:
+        raise NotAnEnvFileError("it would grow beyond 1 MiB, which is no .env file")
+    try:
+        replace(path, seen, content)
+    except CannotReplaceError:
+        rewrite(path, seen, content)
+
+
+def prove_changeable(path: Path, seen: Seen) -> None:
+    """Prove rights and space with a file of zeros beside the target, which is removed again."""
+    with temporary(path) as (fd, _):
+        in_place = seen.status is not None and not _is_replaceable(fd, path, seen.status)
+        if seen.status:
+            _prove_openable(path, in_place=in_place)
+        copies = 2 if in_place else 1
+        write_all(fd, bytes(copies * (len(seen.content) + _SPARE)))
+        os.fsync(fd)
+
+
+def _is_replaceable(fd: int, path: Path, status: os.stat_result) -> bool:
+    if is_pinned(path, status):
+        return False
+    try:
+        keep_attributes(fd, path, status)
+    except CannotReplaceError:
+        return False
+    return True
+
+
+def _prove_openable(path: Path, *, in_place: bool) -> None:
+    try:
+        os.close(open_in_place(path))
+    except OSError as error:
+        # A replacement needs no right on the old file; but EPERM is a flag that forbids even that.
+        if in_place or error.errno != errno.EACCES:
+            raise

@@ -14,13 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from backends._envfile.change import change, prove_changeable
-from backends._envfile.replace import ChangedError
 from backends.dotenv.address import Address
 from backends.dotenv.failures import translated
 from backends.dotenv.files import Seen, load
 from backends.dotenv.lock import FileLock
-from backends.dotenv.rewrite import load_settled, settle
+from backends.dotenv.rewrite import ChangedError, change, load_settled, prove_changeable, settle
 from backends.dotenv.text import Document, Variable
 from rotator.errors import ConflictError, StoreError
 from rotator.stores.journal import Journal

@@ -1,15 +1,209 @@
-"""Where the API server is and who we are: from kubeconfig files or the pod's service account.
+"""Credentials from an exec plugin, such as `aws eks get-token`.
 
-https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-go-credential-plugins
+
+lightkube has its own, but without a time-out, without the version v1 of the protocol that newer
+clusters ask for, and with the plugin's stderr in its errors.
 """
 
+from __future__ import annotations
+
+import base64
 import ipaddress
+import json
 import os
+import re
+import signal
+import ssl
+import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import httpx2
+    from lightkube.config.models import Cluster, User
+
+_TIMEOUT = 60.0  # seconds; cloud logins take their time
+
+
+def user_from_plugin(
+    access: Access, environment: Mapping[str, str], *, timeout: float = _TIMEOUT
+) -> dict[str, Any]:
+    """Run the plugin of `access`; return its credentials as the `user` of a kubeconfig.
+
+    `timeout` is in seconds. Raises `NoAccessError`.
+    """
+    plugin = access.user["exec"]
+    try:
+        command = [str(plugin["command"]), *map(str, plugin.get("args") or ())]
+        settings = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
+        version = str(plugin["apiVersion"])
+    except (KeyError, TypeError, AttributeError):
+        raise NoAccessError(
+            f"`exec` of {access.origin} needs `apiVersion`, `command`, and lists `args` and `env`:"
+            " correct it"
+        ) from None
+    spec: dict[str, Any] = {"interactive": False}
+    if plugin.get("provideClusterInfo"):
+        spec["cluster"] = dict(access.cluster)
+    told = {"apiVersion": version, "kind": "ExecCredential", "spec": spec}
+    answer = _output(
+        command,
+        {**environment, **settings, "KUBERNETES_EXEC_INFO": json.dumps(told, default=str)},
+        timeout,
+    )
+    user = _user(answer)
+    if not user:
+        raise _failed(command, "printed no ExecCredential with a token or a certificate")
+    return user
+
+
+def _output(command: list[str], environment: dict[str, str], timeout: float) -> bytes:
+    try:
+        process = subprocess.Popen(  # noqa: S603 - it is the kubeconfig's, as for kubectl
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise _failed(command, f"cannot be started ({type(error).__name__})") from None
+    with process:
+        try:
+            answer, _ = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # with what it started, which holds the pipe
+            raise _failed(command, f"did not end within {timeout:g} seconds") from None
+    if process.returncode:
+        raise _failed(command, f"failed with exit status {process.returncode}")
+    return answer
+
+
+def _user(answer: bytes) -> dict[str, Any]:
+    try:
+        status = json.loads(answer)["status"]
+        user = {"token": status["token"]} if status.get("token") else {}
+        for part in ("Certificate", "Key"):
+            if text := status.get(f"client{part}Data"):
+                encoded = base64.b64encode(text.encode()).decode()
+                user[f"client-{part.lower()}-data"] = encoded
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return user
+
+
+def _failed(command: list[str], what: str) -> NoAccessError:
+    name = command[0] if command[0].isprintable() else repr(command[0])
+    return NoAccessError(
+        f"the exec plugin {name} of the kubeconfig {what}: run it by hand, without a terminal,"
+        " to see why"
+    )
+
+
+_CONNECT, _READ = 5.0, 15.0  # seconds
+_BEARER = re.compile(r"[!-~]+")
+
+
+class Login(NamedTuple):
+    """A way to the API server that has been found, to be used for many requests."""
+
+    access: Access
+    user: User
+    tls: ssl.SSLContext
+
+    def __repr__(self) -> str:
+        return f"Login({self.access.server!r})"
+
+    def client(self) -> httpx2.Client:
+        """Return a new client, which reads a token file anew; raises `NoAccessError`."""
+        import httpx2  # noqa: PLC0415 - loaded where it is used
+
+        try:
+            return httpx2.Client(
+                base_url=self.access.server,
+                auth=self._auth(),
+                verify=self.tls,
+                proxy=self.access.cluster.get("proxy-url"),
+                trust_env=not self.access.is_local,
+                timeout=httpx2.Timeout(_READ, connect=_CONNECT),
+                headers={"User-Agent": "nocturna-rotator", "Accept": "application/json"},
+                follow_redirects=False,
+            )
+        except (ValueError, ImportError, httpx2.InvalidURL):
+            raise NoAccessError(
+                f"the proxy of {self.access.origin}, or of HTTPS_PROXY, cannot be used: write"
+                " http://HOST:PORT"
+            ) from None
+
+    def _auth(self) -> httpx2.Auth | None:
+        from lightkube.config.client_adapter import user_auth  # noqa: PLC0415 - loaded where it is used
+        from lightkube.config.models import User  # noqa: PLC0415 - (the same)
+
+        token, file = self.user.token, self.user.token_file
+        if file is not None:
+            token = _content(file)
+        if token is None:
+            return user_auth(self.user)
+        if not _BEARER.fullmatch(token):
+            raise NoAccessError(
+                f"the token {f'in {file}' if file else f'of {self.access.origin}'} is empty, or no"
+                " token: renew it"
+            )
+        return user_auth(User(token=token))
+
+
+def log_in(environment: Mapping[str, str], context: str | None, service_account: Path) -> Login:
+    """Find the API server and our credentials; raises `NoAccessError`."""
+    import msgspec  # noqa: PLC0415 - loaded where it is used
+    from lightkube.config.models import Cluster, User  # noqa: PLC0415 - (the same)
+
+    access = find_access(environment, context, service_account)
+    entry = user_from_plugin(access, environment) if access.user.get("exec") else access.user
+    try:
+        cluster, user = msgspec.convert(access.cluster, Cluster), msgspec.convert(entry, User)
+    except msgspec.ValidationError:
+        raise NoAccessError(
+            f"the cluster or the user in {access.origin} has an entry of a wrong kind, such as a"
+            " number for a text: correct it"
+        ) from None
+    return Login(access, user, _tls(access, cluster, user))
+
+
+def _tls(access: Access, cluster: Cluster, user: User) -> ssl.SSLContext:
+    from lightkube.config.client_adapter import verify_cluster  # noqa: PLC0415 - loaded where it is used
+
+    if access.server.startswith("http:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls: ssl.SSLContext | None = None
+    # The error has to be gone before another is raised: it holds a temporary file with the key.
+    with suppress(OSError, ValueError, TypeError):
+        tls = verify_cluster(cluster, user, str, trust_env=not access.is_local)
+    if tls is None:
+        raise NoAccessError(
+            f"a certificate or a key of {access.origin} is missing or broken: look at"
+            " certificate-authority, client-certificate and client-key"
+        )
+    if cluster.certificate_auth or cluster.certificate_auth_data:
+        # Python 3.13 asks more of an authority than Go does, and than the ones of EKS offer:
+        # https://github.com/kubernetes-client/python/issues/2394
+        tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return tls
+
+
+def _content(file: str) -> str:
+    try:
+        return Path(file).read_text("utf-8", "replace").strip()
+    except OSError as error:
+        raise NoAccessError(
+            f"the token file {file} cannot be read ({error.strerror}): restore it, or its rights"
+        ) from None
+
 
 _NAMESPACE = "default"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from backends._kubernetes.login import Login, log_in
+from backends.kubernetes.access import Login, log_in
+from backends.kubernetes.address import Address
 from backends.kubernetes.failures import Answer, OddAnswerError
 
 MANAGER = "nocturna-rotator"
@@ -126,3 +127,29 @@ def _object(response: Any) -> dict[str, Any]:  # noqa: ANN401 - the SDK is not l
 def _wait(response: Any) -> float:  # noqa: ANN401 - (the same)
     asked = response.headers.get("Retry-After", "")
     return float(min(int(asked), _LONGEST_WAIT)) if asked.isdecimal() else 0.0
+
+
+class Api:
+    """One Secret at its API server; raises what a `Connection` does."""
+
+    def __init__(self, address: Address, connection: Connection) -> None:
+        self._connection = connection
+        self._folder = f"api/v1/namespaces/{address.namespace}/secrets"
+        self._file = f"{self._folder}/{address.name}"
+
+    @property
+    def nobody(self) -> str | None:
+        """Where the user is described, if it has no credentials."""
+        return self._connection.nobody
+
+    def get(self) -> Answer:
+        """Look at the Secret."""
+        return self._connection.ask("GET", self._file)
+
+    def patch(self, change: Mapping[str, Any], *, dry_run: bool = False) -> Answer:
+        """Apply a merge patch to the Secret, or have the server only say whether it would."""
+        return self._connection.ask("PATCH", self._file, change, dry_run=dry_run)
+
+    def create(self, secret: Mapping[str, Any], *, dry_run: bool = False) -> Answer:
+        """Create the Secret, or have the server only say whether it would."""
+        return self._connection.ask("POST", self._folder, secret, dry_run=dry_run)

@@ -3,12 +3,21 @@
 Status codes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
 
-import re
-from collections.abc import Mapping
-from http import HTTPStatus
-from typing import Any, NamedTuple
+from __future__ import annotations
 
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backends.kubernetes.access import NoAccessError
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
+
+if TYPE_CHECKING:
+    import httpx2
 
 ODD = (
     "what answers is no Kubernetes API server, or a proxy before it: check `server` of the"
@@ -133,3 +142,76 @@ def _by(answer: Answer, subject: Subject) -> str:
     who = f" by the admission webhook {webhook[1]}" if webhook else ""
     edit = f"kubectl edit {subject.kind.lower()}"
     return f"{who}: try it with {edit}, and ask who runs the cluster's admission rules"
+
+
+@contextmanager
+def translated(url: str) -> Iterator[None]:
+    """Turn every failure inside that is no answer into a `StoreError` that names the remedy."""
+    import httpx2  # noqa: PLC0415 - loaded where it is used
+
+    try:
+        yield
+    except NoAccessError as error:
+        raise StoreUnreachableError(f"{url}: {error}") from None
+    except OddAnswerError:
+        raise StoreUnreachableError(f"{url}: {ODD}") from None
+    except httpx2.HTTPError as error:
+        raise _unreachable(url, error) from None
+
+
+def _unreachable(url: str, error: httpx2.HTTPError) -> StoreError:
+    causes = list(_causes(error))
+    server = _server(error)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return StoreUnreachableError(
+                f"{url}: the certificate of the API server is not trusted ({cause.verify_message}):"
+                " correct `server` or certificate-authority of the kubeconfig"
+            )
+        if isinstance(cause, ssl.SSLError):
+            return StoreUnreachableError(
+                f"{url}: no TLS with {server}: check `server` of the kubeconfig, and the client"
+                " certificate, if there is one"
+            )
+    return StoreUnreachableError(
+        f"{url}: {server} {_what(error, causes)}: check `server` of the kubeconfig, the proxy if"
+        " there is one, and the network, and try again"
+    )
+
+
+def _what(error: httpx2.HTTPError, causes: list[BaseException]) -> str:
+    import httpx2  # noqa: PLC0415 - loaded where it is used
+
+    if isinstance(error, httpx2.ConnectTimeout):
+        return "cannot be reached (no connection in time)"
+    if isinstance(error, httpx2.TimeoutException):
+        return "does not answer in time"
+    if isinstance(error, httpx2.ProxyError):
+        return "cannot be reached through the proxy"
+    if not isinstance(error, httpx2.ConnectError):
+        return "broke the connection off"
+    return f"cannot be reached{_why(causes)}"
+
+
+def _why(causes: list[BaseException]) -> str:
+    system = next((cause for cause in causes if isinstance(cause, OSError)), None)
+    if isinstance(system, socket.gaierror):
+        return " (no such host)"
+    if isinstance(system, ConnectionRefusedError):
+        return " (connection refused)"
+    return f" ({system.strerror})" if system and system.strerror else ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    while cause:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _server(error: httpx2.HTTPError) -> str:
+    try:
+        asked = error.request.url
+    except RuntimeError:  # it has none before it is sent
+        return "the API server"
+    return f"the API server {asked.scheme}://{asked.netloc.decode()}"

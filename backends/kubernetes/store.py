@@ -14,12 +14,10 @@ from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 
-from backends._kubernetes.api import Api
-from backends._kubernetes.failures import translated
 from backends.kubernetes.access import SERVICE_ACCOUNT
 from backends.kubernetes.address import Address
-from backends.kubernetes.connection import Connection
-from backends.kubernetes.failures import Answer, failure
+from backends.kubernetes.connection import Api, Connection
+from backends.kubernetes.failures import Answer, failure, translated
 from backends.kubernetes.secret import (
     NOTHING,
     Seen,

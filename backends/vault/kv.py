@@ -1,159 +1,147 @@
-"""HTTP to one server: bounded in time, size and repetition, without redirects."""
+"""One secret of a KV version 2 mount, by the requests that it takes.
 
-import json
-import logging
-import time
+https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 and
+https://openbao.org/api-docs/secret/kv/kv-v2/
+"""
+
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
+from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-import hvac.adapters
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.util import Retry
+from backends.vault.failures import Answer, RefusedError, as_object, denied, refusal
+from backends.vault.session import Session
+from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
-from backends._vault.answer import Answer, as_object
-from backends._vault.connection import no_answer
-from backends._vault.trust import Trusting, trusted
-from backends.vault.failures import RefusedError
-from backends.vault.settings import Settings
-from rotator.errors import StoreUnreachableError
-
-_CONNECT, _READ = 5.0, 15.0  # seconds; the second also for a whole body
-_LARGEST = 4 << 20  # bytes; a secret has at most 1 MiB in the integrated storage
-_CHUNK = 1 << 16
-_MERGE_PATCH = {"Content-Type": "application/merge-patch+json"}
-_CHATTY = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
-_log = logging.getLogger(__name__)
+LONGEST = 512  # bytes of a value in custom_metadata, of which there are at most 64
+_DATA = ("read", "update")
+_METADATA = ("create", "patch", "read")
+_LOOKING = ("read",)
+_ASKING = "sys/capabilities-self"
 
 
-class Server:
-    """Sends requests to the server that the settings name; safe to share between threads.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A secret as it was found: `version` is its last one, 0 if there was never any.
 
-    Only reads are repeated when a connection breaks, and whatever was never sent.
-    Raises `RefusedError` where there is no answer.
+    Of one that was deleted the version counts on, and there are no fields.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._adapter: hvac.adapters.RawAdapter | None = None
-        if settings.verify is False:
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        if settings.is_open:
-            _log.warning(
-                "%s is %s: the network can read the tokens; use https",
-                settings.names("ADDR"),
-                settings.address,
+    version: int
+    fields: Mapping[str, Any] = field(repr=False)
+    notes: Mapping[str, str]
+
+
+class Kv:
+    """Reads and writes one secret; every method raises `RefusedError`."""
+
+    def __init__(self, session: Session, mount: str, path: str) -> None:
+        self._session = session
+        self._mount = mount
+        self._whole = f"{mount}/{path}"
+        self._data = f"{mount}/data/{path}"
+        self._metadata = f"{mount}/metadata/{path}"
+
+    def look(self, *, only: bool = False) -> Found:
+        """Return what is there now; nothing is an answer, no mount is none.
+
+        Who lacks a right is told all that it takes to write as well, unless we `only` look.
+        """
+        answer = self._call("GET", self._data)
+        about = as_object(answer.data.get("metadata"))
+        if answer.status in (200, 404) and isinstance(about.get("version"), int):
+            return _found(about["version"], about, answer.data.get("data"))
+        if answer.is_nothing:
+            return self._look_closer(_LOOKING if only else _METADATA)
+        if answer.status == 403:  # noqa: PLR2004 - no right
+            raise self._denied(self._data, _LOOKING if only else _DATA, "read")
+        if answer.status == 200:  # noqa: PLR2004 - something else than KV 2
+            self._prove_version()
+        raise refusal(answer, self._session.names)
+
+    def put(self, fields: Mapping[str, Any], version: int) -> bool:
+        """Write a new version after this one; False where that is not the last one any more."""
+        body = {"options": {"cas": version}, "data": fields}
+        answer = self._call("POST", self._data, body)
+        if answer.status == 400 and "check-and-set" in answer.errors:  # noqa: PLR2004 - bad request
+            return False
+        self._demand(answer, self._data, _DATA, "update")
+        if answer.data.get("version") != version + 1:
+            raise refusal(answer, self._session.names)
+        return True
+
+    def note(self, changes: Mapping[str, str | None]) -> None:
+        """Set these keys of custom_metadata, or remove those that are None, and keep all others."""
+        body = {"custom_metadata": changes}
+        answer = self._call("PATCH", self._metadata, body)
+        if answer.is_missing:
+            # This option has its default, so that nobody's notes are overwritten who was faster.
+            # To them it would be an update, which we may not do and need not.
+            made = self._call("POST", self._metadata, {"max_versions": 0})
+            answer = self._call("PATCH", self._metadata, body)
+            if answer.is_missing:
+                self._demand(made, self._metadata, _METADATA, "create")
+        self._demand(answer, self._metadata, _METADATA, "patch")
+
+    def prove_writable(self) -> None:
+        """Ask whether `put` and `note` would be allowed."""
+        paths = {self._data: _DATA, self._metadata: _METADATA}
+        answer = self._call("POST", _ASKING, {"paths": list(paths)})
+        self._demand(answer, _ASKING, ("update",), "use")
+        for path, needed in paths.items():
+            granted = answer.data.get(path) or ()
+            missing = [each for each in needed if each not in granted]
+            if missing and "root" not in granted:
+                raise denied(path, needed, missing[0])
+
+    def _look_closer(self, needed: tuple[str, ...]) -> Found:
+        """Tell a secret that has only notes, or nothing, from a mount of another kind."""
+        answer = self._call("GET", self._metadata)
+        if isinstance(answer.data.get("current_version"), int):
+            return _found(answer.data["current_version"], answer.data, None)
+        if not answer.is_nothing:
+            self._demand(answer, self._metadata, needed, "read")
+        self._prove_version()
+        return Found(0, {}, {})
+
+    def _prove_version(self) -> None:
+        answer = self._call("GET", f"sys/internal/ui/mounts/{self._whole}")
+        if answer.status != 200 or not answer.body:  # noqa: PLR2004 - not even that is known
+            raise refusal(answer, self._session.names)
+        self._refuse_others(answer)
+
+    def _refuse_others(self, mount: Answer) -> None:
+        kind, options = mount.data.get("type"), as_object(mount.data.get("options"))
+        if kind not in ("kv", "generic"):
+            raise RefusedError(
+                StoreUnreachableError, f"the mount {self._mount} is no KV mount: correct the URL"
+            )
+        if options.get("version") != "2":
+            raise RefusedError(
+                StoreError,
+                "this mount is KV version 1; it cannot compare and set: upgrade it with"
+                f" vault kv enable-versioning {self._mount}",
             )
 
-    def send(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = ""
-    ) -> Answer:
-        """Return the answer to one request below `/v1/`; `path` is quoted already."""
-        headers = dict(_MERGE_PATCH) if method == "PATCH" else {}
-        if token:
-            headers["X-Vault-Token"] = token
-        adapter = self._adapter = self._adapter or _adapter(self._settings)
-        try:
-            with adapter.request(
-                method, f"/v1/{path}", headers, raise_exception=False, json=body, stream=True
-            ) as response:
-                return _answer(response.status_code, _bounded(response.raw, self._settings))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            if isinstance(error, requests.exceptions.SSLError):
-                self._adapter = None  # somebody may correct the files that it has read
-            # Without its cause: the text of these errors can repeat what was received.
-            raise no_answer(error, self._settings) from None
-        except OSError:  # requests raises it for this one reason
-            names = self._settings.names
-            raise RefusedError(
-                StoreUnreachableError,
-                f"a certificate file is not there: see {names('CLIENT_CERT')},"
-                f" {names('CLIENT_KEY')} and REQUESTS_CA_BUNDLE",
-            ) from None
+    def _demand(self, answer: Answer, path: str, needed: tuple[str, ...], doing: str) -> None:
+        if answer.status == 403:  # noqa: PLR2004 - no right
+            raise self._denied(path, needed, doing)
+        if answer.status not in (200, 204) or answer.is_strange:
+            raise refusal(answer, self._session.names)
+
+    def _denied(self, path: str, needed: tuple[str, ...], doing: str) -> RefusedError:
+        mount = self._call("GET", f"sys/internal/ui/mounts/{self._whole}")
+        if mount.status == 200:  # noqa: PLR2004 - the policy knows this mount
+            self._refuse_others(mount)
+            return denied(path, needed, doing)
+        lacking = denied(path, needed, doing).sentence
+        return RefusedError(StoreDeniedError, f"{lacking}; or there is no mount {self._mount}")
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        return self._session.call(method, quote(path), body)
 
 
-def _adapter(settings: Settings) -> hvac.adapters.RawAdapter:
-    # hvac's own calls cannot patch metadata, and repeat the server's text in their errors.
-    return hvac.adapters.RawAdapter(
-        base_uri=settings.address,
-        namespace=settings.namespace,
-        verify=settings.verify,
-        timeout=(_CONNECT, _READ),
-        allow_redirects=False,
-        session=_session(settings),
-    )
-
-
-class _Session(requests.Session):
-    """Follows no redirect; requests would at least read such an answer, however long it is."""
-
-    is_local = False
-
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        del resp
-
-    def merge_environment_settings(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - requests'
-        settings = super().merge_environment_settings(*args, **options)
-        # A proxy would read on its way back what is meant for an agent on this machine.
-        return settings | {"proxies": {}} if self.is_local else settings
-
-
-def _session(settings: Settings) -> requests.Session:
-    for name in _CHATTY:
-        logging.getLogger(name).addFilter(_tell_less)
-    session = _Session()
-    session.is_local = settings.is_local
-    # hvac prefers what is set here to what it is told.
-    session.verify, session.cert = settings.verify, settings.client_cert
-    session.auth = _no_credentials
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    retry = Retry(
-        total=2,
-        other=0,
-        allowed_methods=("GET",),
-        respect_retry_after_header=False,
-        backoff_factor=0.05,
-    )
-    session.mount("http://", HTTPAdapter(max_retries=retry))
-    context = trusted(settings)
-    secured = Trusting(context, max_retries=retry) if context else HTTPAdapter(max_retries=retry)
-    session.mount("https://", secured)
-    return session
-
-
-def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Keep requests from sending what stands in `~/.netrc`."""
-    return request
-
-
-def _tell_less(record: logging.LogRecord) -> bool:
-    """Keep the texts of errors out of urllib3's log lines: they repeat what was received."""
-    args = record.args if isinstance(record.args, tuple) else ()
-    record.args = tuple(type(a).__name__ if isinstance(a, Exception) else a for a in args)
-    record.exc_info = None
-    return True
-
-
-def _answer(status: int, content: bytes) -> Answer:
-    try:
-        body = as_object(json.loads(content))
-    except (ValueError, RecursionError):
-        return Answer(status, {}, content[:200].decode("ascii", "replace").lower())
-    errors = body.get("errors")
-    return Answer(status, body, str(errors).lower() if errors else "")
-
-
-def _bounded(raw: urllib3.HTTPResponse, settings: Settings) -> bytes:
-    deadline = time.monotonic() + _READ
-    content = bytearray()
-    while chunk := raw.read1(_CHUNK, decode_content=True):
-        content += chunk
-        if len(content) > _LARGEST or time.monotonic() > deadline:
-            raise RefusedError(
-                StoreUnreachableError,
-                f"the answer is longer than {_LARGEST} B or takes over {_READ:g} s: see"
-                f" {settings.names('ADDR')}",
-            )
-    return bytes(content)
+def _found(version: int, about: Mapping[str, Any], fields: object) -> Found:
+    notes = as_object(about.get("custom_metadata"))
+    texts = {key: text for key, text in notes.items() if isinstance(text, str)}
+    return Found(version, as_object(fields), texts)

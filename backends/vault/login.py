@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from backends._vault.answer import Answer, as_object
-from backends._vault.names import Names
-from backends.vault.failures import RefusedError, refusal
+from backends.vault.failures import Answer, Names, RefusedError, as_object, refusal
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 
 Send = Callable[..., Answer]

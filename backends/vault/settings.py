@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from backends._vault.names import Names
+from backends.vault.failures import Names
 from backends.vault.login import AppRole, GivenToken, Jwt, Login, TokenFile, is_token
 from rotator.errors import ConfigError
 

@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 
-from backends._vault.kv import LONGEST, Found, Kv
-from backends._vault.session import Session, shared
 from backends.notes import Notes
 from backends.vault.address import Address
 from backends.vault.failures import RefusedError, translated
+from backends.vault.kv import LONGEST, Found, Kv
+from backends.vault.session import Session, shared
 from backends.vault.settings import Settings
 from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal

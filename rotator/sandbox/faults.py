@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
 
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 
 Sending = Literal["whole", "dropped", "reset", "truncated", "padded", "dripped"]
 

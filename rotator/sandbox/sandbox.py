@@ -6,10 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from rotator.sandbox.faults import Fault
-from rotator.sandbox.server import LoopbackServer
-from rotator.sandbox.service import Service
-from rotator.sandbox.signing import Clock, utc_now
-from rotator.sandbox.state import ServiceTokenRow, State
+from rotator.sandbox.server import LoopbackServer, Service
+from rotator.sandbox.state import Clock, ServiceTokenRow, State, utc_now
 
 _ADMIN = "admin@example.com"
 _DAY = timedelta(days=1)

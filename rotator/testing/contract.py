@@ -1,9 +1,366 @@
-"""The contract as one class."""
+"""What a store says about itself and about what others put into it."""
 
-from rotator.testing.failing import FailingStores
-from rotator.testing.racing import RacingStores
-from rotator.testing.reading import ReadStores
-from rotator.testing.writing import WrittenStores
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import count
+from threading import Barrier
+
+import pytest
+
+from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
+from rotator.stores.journal import Journal
+from rotator.stores.port import SecretStore
+from rotator.testing.rig import (
+    Rig,
+    given,
+    is_absent,
+    new_intent,
+    new_journal,
+    new_secret,
+    shown,
+    write,
+)
+
+
+class ReadStores:
+    """Reading: the part of the contract that needs read rights only."""
+
+    def test_two_instances_have_the_same_url(self, rig: Rig) -> None:
+        one, other = rig.open(), rig.open()
+        assert one.url == other.url
+        assert ":" in one.url
+
+    def test_what_was_never_written_is_absent_and_has_no_journal(self, rig: Rig) -> None:
+        assert is_absent(rig.open())
+        assert rig.open().read().journal == Journal()
+
+    def test_reading_changes_nothing(self, rig: Rig) -> None:
+        before = rig.neighbours()
+        versions = {rig.open().read().version for _ in range(3)}
+        assert len(versions) == 1
+        assert rig.neighbours() == before
+
+    def test_what_others_put_there_is_read_as_it_is(self, rig: Rig) -> None:
+        put = given(rig.put, "put a secret there")
+        for value in rig.values:
+            put(value)
+            assert shown(rig.open())[0] == value
+
+    def test_what_others_put_there_can_be_replaced(self, rig: Rig) -> None:
+        put = given(rig.put, "put a secret there")
+        for value in rig.values:
+            put(value)
+            before = rig.neighbours()
+            write(rig.open(), secret := new_secret(), journal := new_journal())
+            assert shown(rig.open()) == (secret, journal)
+            assert rig.neighbours() == before
+
+    def test_what_others_put_there_since_is_not_overwritten(self, rig: Rig) -> None:
+        put = given(rig.put, "put a secret there")
+        put("theirs, at first")
+        version = rig.open().read().version
+        put("theirs, later")
+        with pytest.raises(ConflictError):
+            rig.open().write(new_secret(), new_journal(), expected=version)
+        with pytest.raises(ConflictError):
+            rig.open().note(new_journal(), expected=version)
+        assert shown(rig.open())[0] == "theirs, later"
+
+    def test_what_is_to_be_done_survives_a_hand_that_changes_the_secret(self, rig: Rig) -> None:
+        put = given(rig.put, "put a secret there")
+        write(rig.open(), new_secret(), journal := new_journal(intents=1))
+        put("theirs")
+        assert shown(rig.open()) == ("theirs", journal)
+
+    def test_no_instance_shows_a_secret_in_its_repr(self, rig: Rig) -> None:
+        store = rig.open()
+        write(store, secret := new_secret(), new_journal())
+        assert secret not in repr(store)
+        assert secret not in repr(store.read())
+
+
+class WrittenStores:
+    """Writing: what was written is read, and nothing else is touched."""
+
+    def test_what_was_written_is_read(self, rig: Rig) -> None:
+        before = rig.neighbours()
+        for _ in range(3):
+            write(rig.open(), secret := new_secret(), journal := new_journal())
+            assert shown(rig.open()) == (secret, journal)
+        assert rig.neighbours() == before
+
+    @pytest.mark.parametrize("secret", ["t", "a" * 8192, "A.b-c_d~e+f/g="])
+    def test_any_token_can_be_written(self, rig: Rig, secret: str) -> None:
+        write(rig.open(), secret, new_journal())
+        assert shown(rig.open())[0] == secret
+
+    def test_a_write_returns_the_version_that_is_read(self, rig: Rig) -> None:
+        version = write(rig.open(), new_secret(), new_journal())
+        assert rig.open().read().version == version
+        version = rig.open().note(journal := new_journal(intents=1), expected=version)
+        assert rig.open().read().version == version
+        version = rig.open().write(new_secret(), journal, expected=version)
+        assert rig.open().read().version == version
+
+    def test_the_same_may_be_written_again(self, rig: Rig) -> None:
+        secret, journal = new_secret(), new_journal()
+        version = write(rig.open(), secret, journal)
+        assert rig.open().write(secret, journal, expected=version) == version
+        assert shown(rig.open()) == (secret, journal)
+
+    def test_a_version_that_has_passed_is_a_conflict(self, rig: Rig) -> None:
+        first = rig.open().read().version
+        second = rig.open().write(secret := new_secret(), journal := new_journal(), expected=first)
+        with pytest.raises(ConflictError):
+            rig.open().write(new_secret(), new_journal(), expected=first)
+        with pytest.raises(ConflictError):
+            rig.open().note(new_journal(), expected=first)
+        assert shown(rig.open()) == (secret, journal)
+        rig.open().note(later := new_journal(), expected=second)
+        with pytest.raises(ConflictError):
+            rig.open().write(new_secret(), new_journal(), expected=second)
+        assert shown(rig.open()) == (secret, later)
+
+    @pytest.mark.parametrize(
+        "journal",
+        [
+            Journal(),
+            new_journal(owed=0, hooks=0),
+            new_journal(owed=6, hooks=6),
+            new_journal(owed=3, hooks=3, intents=8),
+            Journal(intents=(new_intent(),)),
+        ],
+        ids=["empty", "at rest", "much to do", "long", "only an intent"],
+    )
+    @pytest.mark.parametrize("present", [True, False])
+    def test_every_journal_comes_back_whole(
+        self, rig: Rig, journal: Journal, *, present: bool
+    ) -> None:
+        secret = new_secret() if present else None
+        if secret:
+            write(rig.open(), secret, new_journal(owed=2, hooks=2))
+        before = rig.neighbours()
+        rig.open().note(journal, expected=rig.open().read().version)
+        assert shown(rig.open()) == (secret, journal)
+        version = rig.open().note(new_journal(owed=1), expected=rig.open().read().version)
+        rig.open().note(Journal(), expected=version)
+        assert shown(rig.open()) == (secret, Journal())
+        assert rig.neighbours() == before
+
+    def test_a_note_about_nothing_does_not_make_a_secret(self, rig: Rig) -> None:
+        journal = Journal(intents=(new_intent(),))
+        version = rig.open().note(journal, expected=rig.open().read().version)
+        assert is_absent(rig.open())
+        rig.open().write(secret := new_secret(), journal := new_journal(), expected=version)
+        assert shown(rig.open()) == (secret, journal)
+
+    def test_an_intent_is_settled_by_the_write_that_leaves_it_out(self, rig: Rig) -> None:
+        version = write(rig.open(), new_secret(), new_journal())
+        intent, token_id = new_intent(), "t-1"
+        version = rig.open().note(Journal(intents=(intent,)), expected=version)
+        version = rig.open().note(
+            Journal(intents=(intent._replace(token_id=token_id),)), expected=version
+        )
+        assert [each.token_id for each in rig.open().read().journal.intents] == [token_id]
+        rig.open().write(new_secret(), journal := new_journal(), expected=version)
+        assert rig.open().read().journal == journal
+
+    def test_preflight_changes_nothing(self, rig: Rig) -> None:
+        for _ in range(2):
+            before, version = rig.neighbours(), rig.open().read().version
+            rig.open().preflight()
+            assert rig.neighbours() == before
+            assert rig.open().read().version == version
+            write(rig.open(), new_secret(), new_journal())
+
+
+ROUNDS = 10
+_WAIT = 60.0  # seconds
+
+
+class RacingStores:
+    """Racing: of two that start from the same version only one gets through."""
+
+    def test_of_two_writers_one_wins_and_the_other_is_told(self, rig: Rig) -> None:
+        write(rig.open(), new_secret(), new_journal())
+        for _ in range(ROUNDS):
+            version = rig.open().read().version
+            wanted = [(new_secret(), new_journal()) for _ in range(2)]
+            [winner] = _raced(rig, [partial(_write, *each, version) for each in wanted])
+            assert shown(rig.open()) == wanted[winner]
+
+    def test_of_two_intents_at_most_one_gets_through(self, rig: Rig) -> None:
+        write(rig.open(), new_secret(), new_journal())
+        for _ in range(ROUNDS):
+            found = rig.open().read()
+            intents = [new_intent() for _ in range(2)]
+            wanted = [found.journal.with_intent(intent) for intent in intents]
+            winners = _raced(rig, [partial(_note, each, found.version) for each in wanted])
+            left = rig.open().read()
+            assert list(left.journal.intents) == [intents[winner] for winner in winners]
+            rig.open().note(found.journal, expected=left.version)
+
+    def test_neighbours_survive_a_race(self, rig: Rig) -> None:
+        before = rig.neighbours()
+        version = rig.open().read().version
+        wanted = [(new_secret(), new_journal()) for _ in range(2)]
+        _raced(rig, [partial(_write, *each, version) for each in wanted])
+        assert rig.neighbours() == before
+
+    def test_nobody_is_kept_out_after_a_hold(self, rig: Rig) -> None:
+        with (store := rig.open()).hold():
+            write(store, new_secret(), new_journal())
+        assert rig.open().held_elsewhere() in (False, None)
+        with rig.open().hold():
+            write(rig.open(), new_secret(), new_journal())
+
+
+def _write(secret: str, journal: Journal, version: str, store: SecretStore) -> None:
+    store.write(secret, journal, expected=version)
+
+
+def _note(journal: Journal, version: str, store: SecretStore) -> None:
+    store.note(journal, expected=version)
+
+
+def _raced(rig: Rig, acts: Sequence[Callable[[SecretStore], None]]) -> list[int]:
+    """Let writers start together; return the numbers of those that got through."""
+    start = Barrier(len(acts))
+
+    def run(act: Callable[[SecretStore], None]) -> bool:
+        store = rig.open()
+        start.wait(_WAIT)
+        try:
+            act(store)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        through = list(pool.map(run, acts))
+    return [number for number, won in enumerate(through) if won]
+
+
+_MOST_STEPS = 200
+
+
+class FailingStores:
+    """Failing: told apart, in one line without a secret, and with nothing half done."""
+
+    def test_a_store_that_does_not_answer_is_unreachable(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        unreachable = given(rig.unreachable, "make the store unreachable")
+        version = write(rig.open(), secret := new_secret(), new_journal())
+        with unreachable():
+            _all_fail(rig.open(), version, secret, StoreUnreachableError)
+        assert secret not in caplog.text
+
+    def test_a_store_that_we_may_not_use_is_no_absent_secret(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        forbidden = given(rig.forbidden, "take all rights away")
+        version = write(rig.open(), secret := new_secret(), new_journal())
+        with forbidden():
+            _all_fail(rig.open(), version, secret, StoreDeniedError)
+        assert secret not in caplog.text
+
+    def test_who_may_only_read_can_read_and_preflight_says_so(self, rig: Rig) -> None:
+        read_only = given(rig.read_only, "take the right to write away")
+        version = write(rig.open(), secret := new_secret(), journal := new_journal())
+        before = rig.neighbours()
+        with read_only():
+            assert shown(rig.open()) == (secret, journal)
+            store = rig.open()
+            for change in (
+                store.preflight,
+                lambda: store.write(new_secret(), new_journal(), expected=version),
+                lambda: store.note(new_journal(), expected=version),
+            ):
+                with pytest.raises(StoreDeniedError) as caught:
+                    change()
+                _is_one_line(caught.value, store, secret)
+        assert shown(rig.open()) == (secret, journal)
+        assert rig.neighbours() == before
+
+    @pytest.mark.parametrize("present", [True, False])
+    def test_a_write_that_is_cut_off_leaves_old_or_new(
+        self, rig: Rig, caplog: pytest.LogCaptureFixture, *, present: bool
+    ) -> None:
+        cut = given(rig.cut, "cut the store off")
+        if present:
+            write(rig.open(), new_secret(), new_journal(intents=1))
+        before = rig.neighbours()
+        for step in count():
+            old, new = shown(rig.open()), (new_secret(), new_journal())
+            version = rig.open().read().version
+            with cut(step) as knife:
+                _try(partial(rig.open().write, *new, expected=version), new[0])
+            with (store := rig.open()).hold():
+                left = shown(store)
+            assert _without_intents(left) in (_without_intents(old), new)
+            assert rig.neighbours() == before
+            write(rig.open(), *new)
+            assert shown(rig.open())[0] == new[0]
+            assert new[0] not in caplog.text
+            if not knife.reached:
+                break
+            assert step < _MOST_STEPS
+        assert step > 0
+
+    def test_a_note_that_is_cut_off_leaves_old_or_new(self, rig: Rig) -> None:
+        cut = given(rig.cut, "cut the store off")
+        write(rig.open(), secret := new_secret(), new_journal())
+        before = rig.neighbours()
+        for step in count():
+            old = rig.open().read()
+            new = old.journal.with_intent(new_intent())
+            with cut(step) as knife:
+                _try(partial(rig.open().note, new, expected=old.version), secret)
+            with (store := rig.open()).hold():
+                left = shown(store)
+            assert left in [(secret, old.journal), (secret, new)]
+            assert rig.neighbours() == before
+            rig.open().note(old.journal, expected=rig.open().read().version)
+            if not knife.reached:
+                break
+            assert step < _MOST_STEPS
+        assert step > 0
+
+
+def _all_fail(store: SecretStore, version: str, secret: str, kind: type[StoreError]) -> None:
+    for act in (
+        store.read,
+        store.preflight,
+        lambda: store.write(secret, new_journal(), expected=version),
+        lambda: store.note(new_journal(), expected=version),
+    ):
+        with pytest.raises(kind) as caught:
+            act()
+        _is_one_line(caught.value, store, secret)
+
+
+def _try(act: Callable[[], object], secret: str) -> None:
+    told = ""
+    try:
+        act()
+    except StoreError as error:
+        told = str(error)
+    assert secret not in told
+    assert "\n" not in told
+
+
+def _is_one_line(error: StoreError, store: SecretStore, secret: str) -> None:
+    text = str(error)
+    assert store.url in text
+    assert "\n" not in text
+    assert secret not in text
+
+
+def _without_intents(seen: tuple[str | None, Journal]) -> tuple[str | None, Journal]:
+    return seen[0], replace(seen[1], intents=())
 
 
 class StoreContract(ReadStores, WrittenStores, RacingStores, FailingStores):

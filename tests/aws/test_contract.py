@@ -7,8 +7,7 @@ import pytest
 
 from backends.aws.store import SecretsManagerStore
 from rotator.testing import Cut, Rig, StoreContract
-from rotator.testing.reading import ReadStores
-from rotator.testing.writing import WrittenStores
+from rotator.testing.contract import ReadStores, WrittenStores
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, Aws, Keys, Site
 from tests.support.relay import Relay

@@ -11,7 +11,7 @@ from urllib3.util import Retry
 from rotator.client import NocturnaAuth, ServiceTokenRefusedError, TokenManager
 from rotator.errors import ApiFaultError
 from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
 

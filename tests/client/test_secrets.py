@@ -18,7 +18,7 @@ from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import RotatorError
 from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch
 

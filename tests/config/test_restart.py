@@ -129,10 +129,10 @@ def test_without_the_extra_nothing_is_begun_and_the_extra_is_named(
 
 
 def test_a_door_that_is_broken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "backends.kubernetes_workloads", None)
+    monkeypatch.setitem(sys.modules, "backends.kubernetes.workloads", None)
     assert required(tmp_path) == (
         f"{IN_TOKEN}the package nocturna-rotator, which serves restarts, cannot be loaded"
-        " (ModuleNotFoundError: backends.kubernetes_workloads): update, repair or uninstall it"
+        " (ModuleNotFoundError: backends.kubernetes.workloads): update, repair or uninstall it"
     )
 
 

@@ -53,7 +53,7 @@ def test_a_cluster_that_never_answers_has_the_time_of_a_hook(
 def test_a_door_that_is_broken_is_told_once_among_the_settings(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "backends.kubernetes_workloads", None)
+    monkeypatch.setitem(sys.modules, "backends.kubernetes.workloads", None)
     found = clinic.examine(toml=RESTART)
     assert bad(found) == [("settings", "problem")]
     assert "which serves restarts, cannot be loaded" in message(found)

@@ -16,7 +16,7 @@ from tests.dotenv.helpers import dotenv_value, names_in, put, store_at
 
 COUNT_UP = """
 from rotator.errors import ConflictError
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 store = store_at(path)
 done = 0
 while done < int(sys.argv[3]):
@@ -30,7 +30,7 @@ while done < int(sys.argv[3]):
     done += 1
 """
 WRITE_ON = """
-from rotator.journal import Journal
+from rotator.stores.journal import Journal
 store = store_at(path)
 number = int(sys.argv[3])
 print("ready", flush=True)

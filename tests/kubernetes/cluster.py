@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backends._kubernetes.login import Login, log_in
+from backends.kubernetes.access import Login, log_in
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.serving import serving
 from tests.support.relay import Relay

@@ -5,10 +5,9 @@ import json
 import httpx2
 import pytest
 
-from backends._kubernetes.failures import translated
-from backends._kubernetes.login import log_in
+from backends.kubernetes.access import log_in
 from backends.kubernetes.address import Address
-from backends.kubernetes.failures import Answer
+from backends.kubernetes.failures import Answer, translated
 from backends.kubernetes.secret import seen_in
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal

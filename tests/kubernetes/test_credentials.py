@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends._kubernetes.plugin import user_from_plugin
-from backends.kubernetes.access import Access, NoAccessError
+from backends.kubernetes.access import Access, NoAccessError, user_from_plugin
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.cluster import write_kubeconfig

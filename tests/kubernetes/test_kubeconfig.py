@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from backends._kubernetes.login import log_in
-from backends.kubernetes.access import NoAccessError, find_access
+from backends.kubernetes.access import NoAccessError, find_access, log_in
 from rotator.errors import StoreUnreachableError
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import NOWHERE, opened, store_of

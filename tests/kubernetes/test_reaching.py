@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from backends._kubernetes.failures import translated
+from backends.kubernetes.failures import translated
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.cluster import write_kubeconfig

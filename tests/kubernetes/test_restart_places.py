@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backends.kubernetes.address import Address
-from backends.kubernetes_workloads import KubernetesWorkloads
+from backends.kubernetes.workloads import KubernetesWorkloads
 from rotator.errors import StoreUnreachableError
 from rotator.stores.registry import parse_url
 from tests.kubernetes.apiserver import ApiServer

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backends.kubernetes.address import Address
-from backends.kubernetes_workloads import KubernetesWorkloads
+from backends.kubernetes.workloads import KubernetesWorkloads
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.stores.registry import parse_url
 from tests.kubernetes.helpers import NOWHERE

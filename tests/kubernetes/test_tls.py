@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends._kubernetes.login import log_in
+from backends.kubernetes.access import log_in
 from rotator.errors import StoreUnreachableError
 from rotator.stores.journal import Journal
 from tests.kubernetes.apiserver import ApiServer

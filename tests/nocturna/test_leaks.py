@@ -11,7 +11,7 @@ import requests
 from rotator.errors import RotatorError
 from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 from tests.nocturna.support import (
     EXCHANGE,
     LOGIN,

@@ -6,7 +6,7 @@ import pytest
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 from tests.nocturna.support import EXCHANGE, HASTY, MADE_UP, Client, answer, client_of, recorder
 
 ONCE = Limits(retries=0)

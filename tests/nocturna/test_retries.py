@@ -9,7 +9,7 @@ from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
 from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths
 
 PASSING = [

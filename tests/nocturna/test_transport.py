@@ -6,7 +6,7 @@ import pytest
 from rotator.errors import ApiError
 from rotator.nocturna.calls import NotDoneError
 from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.messages import Answer
+from rotator.sandbox.api import Answer
 from tests.nocturna.support import (
     EXCHANGE,
     LOGIN,

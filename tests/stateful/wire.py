@@ -18,9 +18,9 @@ from rotator.nocturna.calls import Call
 from rotator.nocturna.client import Http
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
+from rotator.sandbox.api import Answer, Request
 from rotator.sandbox.faults import Fault
-from rotator.sandbox.messages import Answer, Request
-from rotator.sandbox.service import Service
+from rotator.sandbox.server import Service
 from rotator.sandbox.state import State
 from tests.stateful.calendar import Calendar
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from backends._vault.session import Session
 from backends.vault.address import Address
+from backends.vault.session import Session
 from backends.vault.settings import Settings
 from backends.vault.store import VaultStore
 from rotator.errors import StoreError, StoreUnreachableError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from backends._vault.connection import no_answer
+from backends.vault.connection import no_answer
 from backends.vault.settings import Settings
 from backends.vault.store import open_store
 from rotator.errors import ConfigError, StoreError, StoreUnreachableError

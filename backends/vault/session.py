@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backends._vault.answer import Answer
-from backends._vault.names import Names
-from backends.vault.failures import RefusedError, refusal
+from backends.vault.failures import Answer, Names, RefusedError, refusal
 from backends.vault.login import Lease, lease_of
 from backends.vault.settings import Settings
 from rotator.errors import StoreDeniedError
 
 if TYPE_CHECKING:
-    from backends.vault.kv import Server
+    from backends.vault.connection import Server
 
 _DENIED = 403
 _OK = 200
@@ -96,7 +94,7 @@ class Session:
     def _connected(self) -> "Server":
         with self._lock:
             if self._server is None:
-                from backends.vault.kv import Server  # noqa: PLC0415 - the SDK, at last
+                from backends.vault.connection import Server  # noqa: PLC0415 - the SDK, at last
 
                 self._server = Server(self._settings)
             return self._server

@@ -1,1 +1,0 @@
-"""The built-in stores, one file each; `rotator` finds them by entry point."""

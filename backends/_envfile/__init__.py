@@ -1,1 +1,0 @@
-"""The parts of the `.env` store, each knowing one thing: text, files, locks, addresses, errors."""
