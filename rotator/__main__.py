@@ -33,10 +33,10 @@ def main() -> int:
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
     # `check` is a monitoring plugin, where 2 is a finding and 3 means that there is none.
     checking = arguments[:1] == ["check"]
-    wrong_call = exit_codes.CANNOT_TELL if checking else exit_codes.USAGE
-    failed = exit_codes.CANNOT_TELL if checking else exit_codes.FAILED
+    wrong_call = exit_codes.UNKNOWN if checking else exit_codes.USAGE
+    failed = exit_codes.UNKNOWN if checking else exit_codes.FAILED
     try:
-        return cli.main(arguments, prog_name="rotator", standalone_mode=False) or exit_codes.FINE
+        return cli.main(arguments, prog_name="rotator", standalone_mode=False) or exit_codes.OK
     except click.Abort:
         return INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:

@@ -50,3 +50,6 @@ def _counted(count: int, unit: str) -> str:
 
 
 ONE_DAY = timedelta(days=1)
+
+
+Draw = Callable[[float, float], float]

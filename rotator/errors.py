@@ -5,6 +5,38 @@ holds a password, a token, or text that came from the API or a store unchecked. 
 whether the same call may succeed later without anybody changing anything.
 """
 
+import re
+from collections.abc import Iterable
+
+_LONGEST_SHOWN = 60
+
+
+_JWT = re.compile(r"eyJ[\w.-]+")  # how every JWT begins: base64 of `{"`
+
+
+_CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
+
+
+def quote_value(value: object) -> str:
+    """Return a value for a message: short, on one line, as TOML writes it.
+
+    What a URL holds before an `@` is left out, since it may be a password, and so is a token that
+    was pasted into the wrong place.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = _JWT.sub("<token>", _CREDENTIALS.sub("…@", str(value)))
+    text = f'"{text}"' if isinstance(value, str) else text
+    text = text.encode("unicode_escape").decode()
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the known word that somebody who wrote `word` may have meant (1.0: the same)."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)
+
 
 def internal_error(error: BaseException) -> str:
     """Return a line about a bug of ours: its kind and place. Its text may hold a secret."""

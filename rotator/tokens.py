@@ -106,3 +106,9 @@ def _expiry(claims: dict[str, Any]) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         raise bad from None
+
+
+def is_live(token: ServiceToken, now: datetime) -> bool:
+    """Tell whether a token has not expired."""
+    left = token.remaining(now)
+    return left is None or left > timedelta()

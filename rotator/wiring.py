@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 from rotator.clock import Clock
 from rotator.config.keys import EXPECTED
-from rotator.config.section import nearest, shown
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
-from rotator.errors import ConfigError
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.inventory import Fleet
-from rotator.rotation.model import Shared
+from rotator.errors import (
+    ConfigError,
+    nearest,
+    quote_value,
+)
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.inventory import FleetStores
+from rotator.rotation.model import RotationContext
 from rotator.rotation.rotation import Rotation
 from rotator.stores.port import Absent, SecretStore
+from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends, UnknownSchemeError
 
 if TYPE_CHECKING:
@@ -59,8 +63,8 @@ def read_stored(stored: StoredSecret) -> str:
 OpenApi = Callable[[], "ServiceTokens"]
 
 
-def rotations(
-    settings: Settings, names: Sequence[str], clock: Clock, ledger: Ledger
+def build_rotations(
+    settings: Settings, names: Sequence[str], clock: Clock, in_flight: InFlightMints
 ) -> list[Rotation]:
     """Return the named tokens, or all of them, ready to be checked or rotated.
 
@@ -68,40 +72,45 @@ def rotations(
     """
     wanted = _selected(settings, names)
     stores = _opened(settings)
-    shared = Shared(
-        api_opener(settings.api, clock), clock, ledger, fleet(settings), time.sleep, os.environ
+    shared = RotationContext(
+        lazy_api(settings.api, clock),
+        clock,
+        in_flight,
+        fleet_stores(settings),
+        time.sleep,
+        os.environ,
     )
     return [Rotation(token, stores[token.name], shared) for token in wanted]
 
 
-def opened(
+def open_selected(
     settings: Settings, names: Sequence[str]
 ) -> list[tuple[TokenSettings, list[SecretStore]]]:
-    """Return the named tokens, or all of them, with their stores; raises as `rotations` does."""
+    """Return the named tokens, or all, with their stores; raises as `build_rotations` does."""
     wanted = _selected(settings, names)
     stores = _opened(settings)
     return [(token, stores[token.name]) for token in wanted]
 
 
-def fleet(settings: Settings) -> Fleet:
+def fleet_stores(settings: Settings) -> FleetStores:
     """Return all stores of all tokens, to be looked at; instances serve one thread each."""
 
     def open_stores() -> list[SecretStore]:
         return [store for stores in _opened(settings).values() for store in stores]
 
-    return Fleet(open_stores, time.monotonic)
+    return FleetStores(open_stores, time.monotonic)
 
 
-def api_opener(settings: ApiSettings, clock: Clock) -> OpenApi:
+def lazy_api(settings: ApiSettings, clock: Clock) -> OpenApi:
     """Return a function that connects to the API at its first call, and always returns that one."""
     lock = threading.Lock()
-    opened: list[ServiceTokens] = []
+    connected: list[ServiceTokens] = []
 
     def open_api() -> ServiceTokens:
         with lock:
-            if not opened:
-                opened.append(_connected(settings, clock))
-            return opened[0]
+            if not connected:
+                connected.append(_connected(settings, clock))
+            return connected[0]
 
     return open_api
 
@@ -126,9 +135,9 @@ def require_login(settings: ApiSettings) -> None:
 def require_notices(settings: Settings) -> None:
     """Raise `ConfigError` when notices are wanted that nothing could send."""
     if wanted := [url for token in settings.tokens for url in token.notify]:
-        from rotator.hooks.notify import require  # noqa: PLC0415 - few have notices
+        from rotator.hooks.notify import require_apprise  # noqa: PLC0415 - few have notices
 
-        require(wanted[0].origin)
+        require_apprise(wanted[0].origin)
 
 
 def require_restarts(settings: Settings) -> None:
@@ -142,11 +151,11 @@ def require_restarts(settings: Settings) -> None:
 
 def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
-    from rotator.nocturna.client import Http  # noqa: PLC0415
+    from rotator.nocturna.client import ApiClient  # noqa: PLC0415
     from rotator.nocturna.service_tokens import ServiceTokens  # noqa: PLC0415
     from rotator.nocturna.session import AdminSession, Credentials  # noqa: PLC0415
 
-    http = Http(require_url(settings), clock)
+    http = ApiClient(require_url(settings), clock)
     credentials = Credentials(_email(settings), _password(settings))
     return ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
 
@@ -199,27 +208,27 @@ def _selected(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     for name in names:
         if name not in by_name:
             expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
-            raise ConfigError(f"there is no token {shown(name)}, expected {expected}")
+            raise ConfigError(f"there is no token {quote_value(name)}, expected {expected}")
     return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
 
 
 def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
     owners = _of_password(settings)
-    opened: dict[str, list[SecretStore]] = {}
+    stores: dict[str, list[SecretStore]] = {}
     backends = Backends()
     for token in settings.tokens:
         try:
-            opened[token.name] = [backends.open(text, settings.folder) for text in token.stores]
+            stores[token.name] = [backends.open(text, settings.folder) for text in token.stores]
         except ConfigError as error:
             raise ConfigError(f"{token.origin}: {error}") from None
-        for store in opened[token.name]:
+        for store in stores[token.name]:
             if store.url in owners:
                 raise ConfigError(
                     f"{token.origin}: found {store.url} a second time (also in"
                     f" {owners[store.url]}), expected each store once"
                 )
             owners[store.url] = token.name
-    return opened
+    return stores
 
 
 def _of_password(settings: Settings) -> dict[str, str]:
@@ -234,3 +243,36 @@ def _of_password(settings: Settings) -> dict[str, str]:
 
 def _scheme(url: str) -> str:
     return url.partition(":")[0].lower()
+
+
+Opened = list[tuple[TokenSettings, list[SecretStore]]]
+
+
+def open_readable(settings: Settings, names: Sequence[str]) -> Opened:
+    """Return the named tokens, or all of them, with their stores in the configured order.
+
+    Raises `ConfigError` as `composition.open_readable` does, which knows nothing of bare files.
+    """
+    by_name = {token.name: token for token in settings.tokens}
+    others = tuple(
+        token._replace(stores=tuple(text for text in token.stores if not BareFile.serves(text)))
+        for token in settings.tokens
+    )
+    found = open_selected(settings._replace(tokens=others), names)
+    return [
+        (by_name[token.name], _with_bare_files(by_name[token.name], stores, settings))
+        for token, stores in found
+    ]
+
+
+def _with_bare_files(
+    token: TokenSettings, others: Sequence[SecretStore], settings: Settings
+) -> list[SecretStore]:
+    rest = iter(others)
+    try:
+        return [
+            BareFile.open(text, settings.folder) if BareFile.serves(text) else next(rest)
+            for text in token.stores
+        ]
+    except ConfigError as error:
+        raise ConfigError(f"{token.origin}: {error}") from None

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rotator import config
 from rotator.config import environment, keys
-from rotator.rotation.model import Action, OldState, Report, StoreState
+from rotator.config.loader import load_settings
+from rotator.rotation.model import Action, OldTokenState, Report, StoreState
 from rotator.rotation.policy import CHAIN, Status
-from rotator.rotation.severity import Level
+from rotator.rotation.severity import Severity
 from rotator.sandbox import Sandbox
 from tests.support.process import Runner
 
@@ -94,7 +94,7 @@ def test_every_variable_is_documented() -> None:
 def test_the_example_config_is_right_and_shows_every_key(tmp_path: Path) -> None:
     (example,) = blocks("docs/configuration.md", "toml")
     (tmp_path / "rotator.toml").write_text(example)
-    settings = config.load(None, {}, tmp_path)
+    settings = load_settings(None, {}, tmp_path)
     assert [token.name for token in settings.tokens] == ["luna-bot", "sol-bot"]
     assert settings.api.url == "https://your-api-server.com/api"
     page = text("docs/configuration.md")
@@ -105,7 +105,7 @@ def test_the_example_config_is_right_and_shows_every_key(tmp_path: Path) -> None
 def test_every_json_key_and_value_is_documented() -> None:
     page = text("docs/commands.md").partition("## JSON")[2]
     keys = Report("x", Status.OK, "ok", "fine").to_json()
-    words = [*keys, *Status, *Action, *StoreState, *OldState, *Level]
+    words = [*keys, *Status, *Action, *StoreState, *OldTokenState, *Severity]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 

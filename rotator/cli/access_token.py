@@ -20,16 +20,19 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 from rotator import wiring
-from rotator.cli import exit_codes
+from rotator.cli import exit_codes, options
 from rotator.clock import Clock, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, StoreError, TokenRefusedError
 from rotator.exec.runtime_folder import UnusableFolderError, folder_path, private_folder
-from rotator.rotation.observe import survey
+from rotator.rotation.decide import lack_of
+from rotator.rotation.observe import observe
 from rotator.stores.port import SecretStore
-from rotator.stores.readonly import lack_of, lives, opened
-from rotator.tokens import ServiceToken
+from rotator.tokens import ServiceToken, is_live
+from rotator.wiring import open_readable
 
 if TYPE_CHECKING:
     from rotator.nocturna.session import AccessToken
@@ -125,10 +128,10 @@ class Source(NamedTuple):
     def read(self) -> ServiceToken:
         """Return the live token that the stores show; raises `StoreError` where there is none."""
         now = self.clock()
-        seen = survey(self.stores, now)
-        if seen.current and lives(seen.current, now):
+        seen = observe(self.stores, now)
+        if seen.current and is_live(seen.current, now):
             return seen.current
-        lacks = [str(each.error) for each in seen.silent]
+        lacks = [str(each.error) for each in seen.unreachable]
         lacks += [lack_of(reading, now).message for reading in seen.reachable]
         raise StoreError(f"{self.name}: {'; '.join(lacks)}")
 
@@ -175,7 +178,7 @@ def print_access_token(
     source = _source(settings, name)
 
     def exchange(service_token: str) -> AccessToken:
-        return wiring.api_opener(settings.api, utc_now)().exchange(service_token)
+        return wiring.lazy_api(settings.api, utc_now)().exchange(service_token)
 
     with ExitStack() as stack:
         cache = _opened_cache(stack) if cached else None
@@ -185,11 +188,11 @@ def print_access_token(
             secret = source.traded(source.read(), exchange).access.secret
     sys.stdout.write(f"Authorization: Bearer {secret}\n" if as_header else f"{secret}\n")
     sys.stdout.flush()
-    return exit_codes.FINE
+    return exit_codes.OK
 
 
 def _source(settings: Settings, name: str | None) -> Source:
-    found = opened(settings, [name] if name else [])
+    found = open_readable(settings, [name] if name else [])
     if len(found) > 1:
         names = ", ".join(token.name for token, _ in found)
         raise ConfigError(f"access-token: found no NAME, expected one of: {names}")
@@ -210,11 +213,11 @@ def _through(cache: Cache, url: str, source: Source, exchange: Exchange) -> str:
     token = source.read()
     if found := cache.get(_key(url, token)):
         return found
-    from rotator.client.access_tokens import Held  # noqa: PLC0415 - HTTP comes with it, 60 ms
+    from rotator.client.access_tokens import CachedAccessToken  # noqa: PLC0415 - HTTP comes with it, 60 ms
 
     asked = cache.start.now()
     traded = source.traded(token, exchange)
-    fresh_until = Held.since(asked, traded.access).fresh_until
+    fresh_until = CachedAccessToken.since(asked, traded.access).fresh_until
     secret = traded.access.secret
     try:
         cache.put(_key(url, traded.token), secret, asked=asked, fresh_until=fresh_until)
@@ -231,3 +234,31 @@ def _key(url: str, token: ServiceToken) -> str:
 def _warn(error: OSError | UnusableFolderError) -> None:
     why = error.strerror if isinstance(error, OSError) else error
     _log.warning("the access token is not cached: %s", why)
+
+
+@click.command("access-token")
+@options.name
+@click.option("--header", is_flag=True, help="Print the whole header, for curl -H @-.")
+@click.option("--cache", is_flag=True, help="Keep it for other runs while it is fresh.")
+@options.configured
+def command(
+    name: str | None, config: Path | None, log_format: str, *, header: bool, cache: bool
+) -> int:
+    """Print a fresh access token, for scripts.
+
+    \b
+      set -o pipefail
+      rotator access-token --header | curl -fsS -H @- https://your-api-server.com/api/...
+
+    Without pipefail a failure of rotator is lost, and curl calls without a token.
+
+    The service token that the stores of NAME show is exchanged for it; NAME may be left out where
+    only one is configured. To read the stores is all that is needed: no admin, and no right to
+    write; one may also be file:PATH, a file with the bare token. With --cache the access token is
+    kept in the user's runtime directory until its last minutes.
+
+    Exits 1 when there is no service token, or the API does not accept it or does not answer, and 2
+    when the settings are wrong.
+    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    settings = options.begin(config, log_format)
+    return print_access_token(settings, name, as_header=header, cached=cache)

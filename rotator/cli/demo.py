@@ -8,6 +8,8 @@ import tempfile
 from pathlib import Path
 from typing import TextIO
 
+import click
+
 from rotator.clock import in_words, utc_now
 from rotator.errors import MalformedTokenError
 from rotator.sandbox import Sandbox
@@ -85,3 +87,12 @@ def _say(out: TextIO, title: str, block: str = "") -> None:
     body = "".join(f"  {line}\n" for line in block.splitlines())
     out.write(f"{title}\n{body}\n")
     out.flush()
+
+
+@click.command("demo", short_help="See it work, against an embedded API.")
+def command() -> int:
+    """Show the whole job in a few seconds, against an API that this program embeds.
+
+    Needs no settings, and leaves nothing behind but a new folder, whose name it prints.
+    """
+    return run(sys.stdout)

@@ -2,19 +2,23 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from rotator.cli import options
+from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
+from rotator.doctor import findings
+from rotator.doctor.checks import examine
+from rotator.doctor.findings import Finding, Result, Topic
 
 
-@click.command()
+@click.command("doctor")
 @options.names
 @options.as_json
 @options.configured
-def doctor(names: tuple[str, ...], config: Path | None, log_format: str, *, as_json: bool) -> int:
+def command(names: tuple[str, ...], config: Path | None, log_format: str, *, as_json: bool) -> int:
     """Find what would break a rotation, before one is due.
 
     Looks at the settings and hooks, the right to restart workloads, the API, the admin's login and
@@ -25,11 +29,15 @@ def doctor(names: tuple[str, ...], config: Path | None, log_format: str, *, as_j
     Exits 0 when there is no problem, be there warnings or not; 1 when there is one; 2 when the
     settings are wrong.
     """
-    from rotator.cli import output  # noqa: PLC0415 - (the same)
-    from rotator.doctor import findings  # noqa: PLC0415 - for this command alone
-    from rotator.doctor.checks import examine  # noqa: PLC0415 - (the same)
-
     found = examine(options.begin(config, log_format), names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     output.write(findings.as_json(found) if as_json else findings.as_lines(found, encoding))
-    return findings.exit_status(found)
+    return exit_code(found)
+
+
+def exit_code(found: Sequence[Finding]) -> int:
+    """Return 2 when the settings are wrong, 1 for any other problem, else 0."""
+    problems = {finding.topic for finding in found if finding.result is Result.PROBLEM}
+    if Topic.SETTINGS in problems:
+        return exit_codes.USAGE
+    return exit_codes.FAILED if problems else exit_codes.OK

@@ -1,31 +1,23 @@
-"""What `rotator exec` takes on the command line. Imported at each start: it needs click alone."""
+"""`rotator exec`: runs a program with its token; its options."""
 
 import signal
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import click
 
+from rotator.cli import options
+from rotator.cli.logs import configure
 from rotator.clock import parse_duration
+from rotator.exec.state_machine import ExecOptions
 
 _PROGRAM = "program"
 _LONGEST = timedelta(days=365)  # a wait of centuries is an error to the system
 Command = Callable[..., int]
-
-
-class Wishes(NamedTuple):
-    """What to run, and the options: `env` as they were given, `signal` None for no signal."""
-
-    program: tuple[str, ...]
-    env: tuple[str, ...]
-    in_file: bool
-    signal: signal.Signals | None
-    restart: bool
-    grace: timedelta
-    settle: timedelta
-    poll: timedelta
 
 
 class BeforeProgram(click.Command):
@@ -78,8 +70,8 @@ class _SignalName(click.ParamType[signal.Signals]):
             self.fail(f"found {value!r}, expected the name of a signal, such as HUP", param, ctx)
 
 
-def with_wishes(command: Command) -> Command:
-    """Add the options, which come to the command as one `wishes`."""
+def with_exec_options(command: Command) -> Command:
+    """Add the options, which come to the command as one `exec_options`."""
 
     @wraps(command)
     def bundled(**given: Any) -> int:  # noqa: ANN401 - whatever the options are
@@ -87,11 +79,11 @@ def with_wishes(command: Command) -> Command:
 
         hold_back()
         program = click.get_current_context().meta[_PROGRAM]
-        own = {key: given.pop(key) for key in Wishes._fields[1:]}
-        return command(wishes=Wishes(program, **own), **given)
+        own = {key: given.pop(key) for key in ExecOptions._fields[1:]}
+        return command(exec_options=ExecOptions(program, **own), **given)
 
     span = _Duration()
-    options = (
+    every = (
         click.option(
             "--env",
             multiple=True,
@@ -127,6 +119,37 @@ def with_wishes(command: Command) -> Command:
             help="How often to look at the stores, give or take a fifth.",
         ),
     )
-    for option in reversed(options):
+    for option in reversed(every):
         bundled = option(bundled)
     return bundled
+
+
+@click.command(
+    "exec", cls=BeforeProgram, short_help="Run a bot with its token; restart it on a change."
+)
+@options.names
+@with_exec_options
+@options.configured
+def command(
+    names: tuple[str, ...], config: Path | None, log_format: str, exec_options: ExecOptions
+) -> int:
+    """Run CMD with its service token, and restart it when the token changes.
+
+    \b
+      rotator exec -- python bot.py
+      rotator exec luna-bot --file --signal HUP -- ./bot --verbose
+
+    CMD finds the token in the variable that its first store names, NOCTURNA_SERVICE_TOKEN if that
+    names none. With --file it finds the path of a file in the same with _FILE at its end; a change
+    then replaces the file, and does no more unless --signal or --restart is given. To read the
+    stores is all that is needed: no API and no admin, of whom CMD gets nothing either. A store may
+    also be file:PATH, a file with the bare token, such as a mounted Secret.
+
+    Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
+    started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
+    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    # Imported here, after the signals are held back, which must not wait for it.
+    from rotator.exec.supervisor import run  # noqa: PLC0415
+
+    configure(log_format, sys.stderr, verbose=True)
+    return run(options.load(config), names, exec_options)

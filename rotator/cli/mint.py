@@ -1,47 +1,106 @@
-"""`rotator mint --show`: a token for somebody's eyes, which no store holds."""
+"""`rotator mint`: a token on demand, into stores or, with `--show`, for somebody's eyes only."""
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from rotator import wiring
-from rotator.cli import exit_codes
-from rotator.clock import rfc3339, utc_now
+from rotator.cli import exit_codes, options
+from rotator.cli.rotate import rotate
+from rotator.clock import in_words, rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
 from rotator.exec.signals import stop_requests
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.mint import give_back, intend, mint_proven, new_run
-from rotator.rotation.model import FIRST_SCOPE, Order, Wish
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.mint import mint_and_verify, new_intent, new_run_id, revoke_unused
+from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotateOptions
 from rotator.rotation.reconcile import Reconciler
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
+_log = logging.getLogger(__name__)
 
-def mint_shown(settings: Settings, order: Order) -> int:
+
+@click.command("mint")
+@options.name
+@click.option(
+    "--days",
+    type=click.IntRange(1, 365),
+    help="Days to live [default: as configured; 90 with --show].",
+)
+@click.option("--eternal", is_flag=True, help="Make one that never expires.")
+@click.option("--scope", help="Its scope [default: as configured, or the current one's].")
+@click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
+@options.configured
+def command(  # noqa: PLR0913 - one per option
+    name: str | None,
+    days: int | None,
+    scope: str | None,
+    config: Path | None,
+    log_format: str,
+    *,
+    eternal: bool,
+    show: bool,
+) -> int:
+    """Make a token on demand, and write it to the stores of NAME.
+
+    NAME may be left out where only one token is configured. Retirement, hooks and notices follow as
+    after any rotation. With --show the token is printed instead: mind who can see your terminal and
+    its log. Exits as rotate does.
+    """
+    if days and eternal:
+        raise click.UsageError("--days and --eternal exclude each other.")
+    if show and name:
+        raise click.UsageError("--show stores the token nowhere, so it takes no NAME.")
+    validity = timedelta(days=days) if days else None
+    wanted = RotateOptions(force=True, eternal=eternal, validity=validity, scope=scope)
+    settings = options.begin(config, log_format)
+    return mint_shown(settings, wanted) if show else _mint_into_stores(settings, name, wanted)
+
+
+def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOptions) -> int:
+    names = [name] if name else [token.name for token in settings.tokens]
+    if len(names) > 1:
+        raise ConfigError(f"mint: found no NAME, expected one of: {', '.join(names)}")
+    for token in settings.tokens:
+        if token.name in names and wanted.validity and wanted.validity < token.renew_before:
+            _log.warning(
+                "%s: %s is less than renew_before (%s), so rotate replaces it after an hour",
+                token.name,
+                in_words(wanted.validity),
+                in_words(token.renew_before),
+            )
+    return rotate(settings, names, wanted)
+
+
+def mint_shown(settings: Settings, order: RotateOptions) -> int:
     """Make a token on demand, and print it."""
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
     wiring.require_login(settings.api)
-    api = wiring.api_opener(settings.api, utc_now)()
+    api = wiring.lazy_api(settings.api, utc_now)()
     validity = None if order.eternal else order.validity or VALIDITY
-    wish = Wish(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
+    wish = MintRequest(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
     with stop_requests():  # from here on the token is printed or given back, whatever comes
         return _shown(api, _minted(settings, api, wish))
 
 
-def _minted(settings: Settings, api: ServiceTokens, wish: Wish) -> ServiceToken:
+def _minted(settings: Settings, api: ServiceTokens, wish: MintRequest) -> ServiceToken:
     api.log_in()
-    intent = intend(new_run(), wish, api.now())
+    intent = new_intent(new_run_id(), wish, api.now())
     try:
-        return mint_proven(api, wish, utc_now())
+        return mint_and_verify(api, wish, utc_now())
     except MintOutcomeUnknownError as error:
-        reconciler = Reconciler(Ledger(), wiring.fleet(settings), time.sleep)
+        reconciler = Reconciler(InFlightMints(), wiring.fleet_stores(settings), time.sleep)
         found = reconciler.settle(api, [intent], ROTATION_TIMEOUT)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
         raise ApiError(f"{error}: {found.told or later}") from None
@@ -52,11 +111,11 @@ def _shown(api: ServiceTokens, token: ServiceToken) -> int:
         sys.stdout.write(f"{token.secret}\n")
         sys.stdout.flush()
     except OSError as error:
-        failure = give_back(api, token.token_id or "")
+        failure = revoke_unused(api, token.token_id or "")
         told = f"{failure}: revoke {token.name} at the API by hand" if failure else "it was revoked"
         raise OutputError(
             f"the new token {token.name} reached nobody ({error.strerror}); {told}"
         ) from None
     life = f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "never expires"
     sys.stderr.write(f"rotator: minted token {token.name}, which {life}; no store holds it\n")
-    return exit_codes.FINE
+    return exit_codes.OK

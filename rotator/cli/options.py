@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 
 import click
 
-from rotator import config
 from rotator.cli.logs import FORMATS, configure
+from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError
 from rotator.metrics.outlets import Outlets, parse_gateway, parse_textfile
@@ -96,7 +96,7 @@ def begin(path: Path | None, log_format: str) -> Settings:
 
 def load(path: Path | None) -> Settings:
     """Return the settings of a file or the environment; raises `ConfigError`."""
-    return config.load(path, os.environ, current_folder())
+    return load_settings(path, os.environ, current_folder())
 
 
 def current_folder() -> Path:

@@ -6,16 +6,16 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from rotator.audit import about
-from rotator.clock import in_words, minute
+from rotator.clock import minute
 from rotator.errors import OutputError, one_line
-from rotator.rotation.model import CHANGED, Action, OldState, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.summary import describe_old_tokens, remaining_life, summarize
 from rotator.stores.port import DEFAULT_FIELD
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ _COLOURS = {
 
 
 def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
-    """Print the reports as one JSON array, as a table on a terminal, or as a line each.
+    """Print the reports as one JSON array, as a table on a terminal, or as a summarize each.
 
-    Failures are told by `log_errors`, so they have no line here.
+    Failures are told by `log_errors`, so they have no summarize here.
     """
     if as_json:
         out.write(json.dumps([report.to_json() for report in reports], indent=2) + "\n")
@@ -53,7 +53,7 @@ def show(reports: Sequence[Report], out: TextIO, *, as_json: bool) -> None:
 
 
 def log_errors(reports: Sequence[Report]) -> None:
-    """Log a line for each token with which something went wrong, at its level."""
+    """Log a summarize for each token with which something went wrong, at its level."""
     for report in reports:
         if report.error:
             level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
@@ -63,69 +63,13 @@ def log_errors(reports: Sequence[Report]) -> None:
 def log_leak_steps(reports: Sequence[Report]) -> None:
     """Log what remains to be done by hand after a leak, where a token was revoked for it."""
     states = {(old.state, old.message) for report in reports for old in report.old_tokens}
-    if (OldState.REVOKED, None) in states:
+    if (OldTokenState.REVOKED, None) in states:
         for number, step in enumerate(_LEAK, 1):
             _log.warning("after a leak (%s of %s): %s", number, len(_LEAK), step)
 
 
-def line(report: Report) -> str:
-    """Return one token's result as a line."""
-    stores = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
-    match report.action:
-        case None:
-            what = f"{report.status} – {report.message}{_place(report)}"
-        case Action.ROTATED:
-            what = f"rotated ({report.reason}) – new token {report.token_id}, {_life(report)}"
-            what += f", in {stores}"
-        case Action.CONVERGED:
-            what = f"converged – {report.message}; copied to {stores or 'no store'}"
-        case Action.WOULD_ROTATE | Action.WOULD_CONVERGE:
-            what = f"{report.action} – {report.message}; stores: {', '.join(_to_write(report))}"
-        case action:
-            what = f"{action} – {report.message}"
-    return "; ".join((f"{report.name}: {what}", *report.notes, *_old(report)))
-
-
-def _old(report: Report) -> Iterator[str]:
-    """Tell of old tokens what is done, and after a rotation what is planned."""
-    revoked = [old for old in report.old_tokens if old.state is OldState.REVOKED]
-    if now := [old.token_id for old in revoked if not old.message]:
-        yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
-    if gone := [old.token_id for old in revoked if old.message]:
-        yield f"gone already: {', '.join(gone)}"
-    planned = [o for o in report.old_tokens if o.state is OldState.WAITING and not o.message]
-    if planned and report.action in CHANGED:
-        last = max(planned, key=lambda old: old.due_at)
-        more = f" (and {len(planned) - 1} before)" if len(planned) > 1 else ""
-        yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
-
-
-def _place(report: Report) -> str:
-    """Name the places where a token was looked for in vain."""
-    if report.status not in (Status.MISSING, Status.INVALID) and report.reason != "behind":
-        return ""
-    return f": {', '.join(_in_need(report))}"
-
-
-def _in_need(report: Report) -> list[str]:
-    needy = (StoreState.BEHIND, StoreState.ABSENT)
-    return [each.store for each in report.stores if each.status in needy]
-
-
-def _to_write(report: Report) -> list[str]:
-    if report.action is Action.WOULD_CONVERGE:
-        return _in_need(report)
-    return [each.store for each in report.stores if each.status is not StoreState.UNREACHABLE]
-
-
 def _show_lines(reports: Sequence[Report], out: TextIO) -> None:
-    out.writelines(f"{one_line(line(report))}\n" for report in reports)
-
-
-def _life(report: Report) -> str:
-    if report.expires_at is None:
-        return "valid for ever"
-    return f"valid for {_left(report)} (until {minute(report.expires_at)})"
+    out.writelines(f"{one_line(summarize(report))}\n" for report in reports)
 
 
 def _show_table(reports: Sequence[Report], out: TextIO) -> None:
@@ -142,25 +86,22 @@ def _show_table(reports: Sequence[Report], out: TextIO) -> None:
         status = f"[{colour}]{report.status}[/]"
         action = [str(report.action or "")] if acted else []
         stores = "\n".join(escape(_short(store)) for store in report.stores)
-        table.add_row(report.name, status, *action, _left(report), _expires(report), stores)
+        table.add_row(
+            report.name, status, *action, remaining_life(report), _expires(report), stores
+        )
     Console(file=out, highlight=False).print(table)
     if len(reports) > 1:
         counts = Counter(str(report.action or report.status) for report in reports)
         out.write(", ".join(f"{count} {word}" for word, count in counts.items()) + "\n")
-    told = [r for r in reports if r.status is not Status.OK or r.notes or any(_old(r))]
+    told = [
+        r for r in reports if r.status is not Status.OK or r.notes or any(describe_old_tokens(r))
+    ]
     _show_lines([report for report in told if report.action is not Action.FAILED], out)
 
 
 def _short(store: StoreReport) -> str:
     url = store.store.removesuffix(f"#{DEFAULT_FIELD}")
     return url if store.status is StoreState.CURRENT else f"{url} ({store.status})"
-
-
-def _left(report: Report) -> str:
-    if report.seconds_left is None:
-        return "for ever" if report.status is Status.ETERNAL else "–"
-    left = in_words(timedelta(seconds=report.seconds_left))
-    return left if report.seconds_left > 0 else f"over for {left}"
 
 
 def _expires(report: Report) -> str:
@@ -223,3 +164,27 @@ def write(text: str) -> None:
         pass  # the reader has seen enough
     except OSError as error:
         raise OutputError(f"the results could not be written ({error.strerror})") from None
+
+
+def show_results(reports: Sequence[Report], *, as_json: bool, none: str = "") -> None:
+    """Print the reports on stdout, or `none` where there are none, and log what went wrong.
+
+    Raises `OutputError` when they cannot be written.
+    """
+    try:
+        if sys.stdout is None:  # somebody closed it, so nobody wants the results
+            return
+        if reports or as_json:
+            show(reports, sys.stdout, as_json=as_json)
+        else:
+            sys.stdout.write(f"{none}\n")
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # the reader has seen enough: the exit status still tells how things stand
+    except OSError as error:
+        raise OutputError(
+            f"the results could not be written ({error.strerror}); what was done is done: see"
+            " rotator check"
+        ) from None
+    finally:
+        log_errors(reports)

@@ -31,7 +31,7 @@ from rotator.rotation.inventory import (
 from rotator.stores.port import DEFAULT_FIELD
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import Listed
+    from rotator.nocturna.service_tokens import ListedToken
 
 _COLOURS = {RowStatus.HELD: "green", RowStatus.ORPHAN: "yellow", RowStatus.UNKNOWN: "magenta"}
 _NARROWEST_TABLE = 120  # columns, of which an id takes 36
@@ -118,8 +118,8 @@ class StillHeldError(RotatorError):
 def show_tokens(settings: Settings, *, as_json: bool) -> int:
     """List the service tokens; return 1 when a store did not answer, so that not all is told."""
     wiring.require_login(settings.api)
-    tokens = wiring.opened(settings, ())
-    api = wiring.api_opener(settings.api, utc_now)()
+    tokens = wiring.open_selected(settings, ())
+    api = wiring.lazy_api(settings.api, utc_now)()
     # In this order: a token that is made meanwhile is not listed, instead of without its store.
     listed, account = api.list_tokens(), api.account()
     stock = read_all(tokens)
@@ -136,9 +136,9 @@ def show_tokens(settings: Settings, *, as_json: bool) -> int:
             "%s: the token in %s is not in the API's list: it was revoked, or made just now",
             *(place.name, place.store),
         )
-    for name, silence in stock.silent:
+    for name, silence in stock.unreachable:
         _log.error("%s: %s", name, silence.error)
-    return exit_codes.FAILED if stock.silent else exit_codes.FINE
+    return exit_codes.FAILED if stock.unreachable else exit_codes.OK
 
 
 def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
@@ -154,10 +154,10 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
             " shows it (a token itself does not belong on a command line)"
         )
     wiring.require_login(settings.api)
-    stock = read_all(wiring.opened(settings, ()))
+    stock = read_all(wiring.open_selected(settings, ()))
     if not force:
         _refuse_held(stock, token_id)
-    api = wiring.api_opener(settings.api, utc_now)()
+    api = wiring.lazy_api(settings.api, utc_now)()
     row = next((each for each in api.list_tokens() if each.token_id == token_id), None)
     if row is None or not api.ensure_revoked(token_id, "asked"):
         raise NotFoundError(
@@ -172,10 +172,10 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
             "%s: %s still shows the revoked token: rotator rotate %s renews it",
             *(place.name, place.store, place.name),
         )
-    return exit_codes.FINE
+    return exit_codes.OK
 
 
-def _unlisted(stock: Stock, listed: Sequence[Listed]) -> Iterator[Place]:
+def _unlisted(stock: Stock, listed: Sequence[ListedToken]) -> Iterator[Place]:
     known = {row.token_id for row in listed}
     for token_id in stock.places.keys() - known:
         yield from stock.holders(token_id)
@@ -194,8 +194,8 @@ def _refuse_held(stock: Stock, token_id: str) -> None:
             f"{name}: {_stores(minting)} has a record of a rotation that made {token_id} and is"
             " under way or was cut off: rotator rotate settles it, or add --force"
         )
-    if stock.silent:
-        name, silence = stock.silent[0]
+    if stock.unreachable:
+        name, silence = stock.unreachable[0]
         raise StillHeldError(
             f"{name}: {silence.error}; so it is not known whether {token_id} is in use there: try"
             " again when the store answers, or add --force"
@@ -206,17 +206,17 @@ def _stores(places: Iterable[Place]) -> str:
     return ", ".join(place.store for place in places)
 
 
-def _end(row: Listed) -> str:
+def _end(row: ListedToken) -> str:
     end = ends_at(row)
     return f"until its end ({minute(end)})" if end else "for ever"
 
 
-@click.group()
-def tokens() -> None:
+@click.group("tokens")
+def command() -> None:
     """See and revoke service tokens at the API."""
 
 
-@tokens.command("list")
+@command.command("list")
 @options.as_json
 @options.configured
 def list_tokens(config: Path | None, log_format: str, *, as_json: bool) -> int:
@@ -233,7 +233,7 @@ def list_tokens(config: Path | None, log_format: str, *, as_json: bool) -> int:
     return show_tokens(options.begin(config, log_format), as_json=as_json)
 
 
-@tokens.command()
+@command.command()
 @click.argument("token_id", metavar="ID")
 @click.option("--force", is_flag=True, help="Revoke it even if a store holds it, or may hold it.")
 @options.configured

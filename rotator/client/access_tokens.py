@@ -16,7 +16,7 @@ from rotator.client.clock import Seconds, boot_seconds
 from rotator.client.origins import checked_url
 from rotator.clock import in_words, utc_now
 from rotator.errors import RotatorError
-from rotator.nocturna.client import Http, Limits
+from rotator.nocturna.client import ApiClient, Limits
 from rotator.nocturna.session import AccessToken
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SHORTEST_LIFE = 1.0  # a life of nothing would mean an exchange for every call
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CachedAccessToken:
     """An access token and until when (seconds of the manager's clock) it is fresh and usable."""
 
     secret: str = field(repr=False)
@@ -35,12 +35,12 @@ class Held:
     ends: float
 
     @classmethod
-    def nothing(cls) -> Held:
+    def nothing(cls) -> CachedAccessToken:
         """Return what is held before the first token, and after one was refused: a new one each."""
         return cls("", float("-inf"), float("-inf"))
 
     @classmethod
-    def since(cls, asked: float, token: AccessToken) -> Held:
+    def since(cls, asked: float, token: AccessToken) -> CachedAccessToken:
         """Return a token that was asked for at that time; its life cannot have begun earlier."""
         life = max(token.lifetime, _SHORTEST_LIFE)
         return cls(token.secret, asked + life - min(_STALE_SPAN, life / 3), asked + life)
@@ -49,7 +49,7 @@ class Held:
 Jitter = Callable[[], float]
 
 
-class Pause:
+class Backoff:
     """A pause after each failure, twice as long as the one before, from `first` to `longest` (s).
 
     `jitter` returns a number from 0 to 1: a pause is cut by up to a half, so that bots which failed
@@ -88,7 +88,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Flight:
+class SingleFlight:
     """Makes the call for the tasks of one event loop; other loops and threads have their own."""
 
     def __init__(self, call: Callable[[], str]) -> None:
@@ -149,11 +149,11 @@ class AccessTokens(ABC):
         self.api_url = checked_url(api_url, allow_insecure_http=allow_insecure_http)
         self._limits = limits
         self._now = now or boot_seconds()
-        self._held = Held.nothing()
+        self._held = CachedAccessToken.nothing()
         self._failure: tuple[type[RotatorError], str] | None = None
-        self._pause = Pause(first_pause, _LONGEST_PAUSE, jitter)
+        self._pause = Backoff(first_pause, _LONGEST_PAUSE, jitter)
         # A server that refuses every token at once would otherwise be asked for one at every call.
-        self._doubts = Pause(1.0, _LONGEST_PAUSE, jitter, free=1)
+        self._doubts = Backoff(1.0, _LONGEST_PAUSE, jitter, free=1)
         self._dropped: str | None = None
         self._renew_locks()
         _call_after_fork(self._renew_locks)
@@ -198,7 +198,7 @@ class AccessTokens(ABC):
                 self._doubts.over()
             self._doubts.begin(now)
             self._dropped = access_token
-            self._held = Held.nothing()
+            self._held = CachedAccessToken.nothing()
 
     @abstractmethod
     def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
@@ -217,15 +217,15 @@ class AccessTokens(ABC):
         # Also in a child of a fork, where threads that held the old ones do not exist.
         self._lock = threading.Lock()  # held by whoever gets a token
         self._swap = threading.Lock()  # held for moments, around a change of `_held`
-        self._flight = Flight(self.get_access_token)
+        self._flight = SingleFlight(self.get_access_token)
 
-    def _http(self, *, patient: bool) -> Http:
+    def _http(self, *, patient: bool) -> ApiClient:
         # A new one for a call in ten minutes: kept connections would be dead by then, or be used by
         # two processes after a fork.
         limits = self._limits if patient else replace(self._limits, retries=0)
-        return Http(self.api_url, utc_now, limits)
+        return ApiClient(self.api_url, utc_now, limits)
 
-    def _not_fresh(self, held: Held) -> str:
+    def _not_fresh(self, held: CachedAccessToken) -> str:
         lock = self._lock
         if self._now() < held.ends:
             if self._now() < self._pause.until or not lock.acquire(blocking=False):
@@ -267,11 +267,11 @@ class AccessTokens(ABC):
             )
             return held.secret
 
-    def _replaced(self, held: Held, *, patient: bool) -> str:
+    def _replaced(self, held: CachedAccessToken, *, patient: bool) -> str:
         asked = self._now()
         token = self._fetch(anew=not held.secret, patient=patient)
         with self._swap:
-            self._held = Held.since(asked, token)
+            self._held = CachedAccessToken.since(asked, token)
             if token.secret == self._dropped:
                 # Tokens that the API makes within a second are equal: 401s of the one before, which
                 # are on their way still, must not drop this one, too.

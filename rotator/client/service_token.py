@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.client.access_tokens import AccessTokens, Jitter, Pause, in_thread
+from rotator.client.access_tokens import AccessTokens, Backoff, Jitter, in_thread
 from rotator.client.clock import Seconds, boot_seconds
 from rotator.client.errors import ServiceTokenRefusedError, ServiceTokenUnavailableError
 from rotator.client.sources import Source, source_of
@@ -15,8 +15,8 @@ from rotator.client.status import RENEW_BEFORE, TokenStatus, status_of
 from rotator.clock import Clock, utc_now
 from rotator.errors import ConfigError, RotatorError, TokenRefusedError
 from rotator.nocturna.calls import EXCHANGE
-from rotator.nocturna.client import Http, Limits
-from rotator.nocturna.session import AccessToken, access_token
+from rotator.nocturna.client import ApiClient, Limits
+from rotator.nocturna.session import AccessToken, parse_access_token
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)
@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 _FIRST_LOOK, _RAREST_LOOK = 1.0, 5.0
 
 
-class Keeper:
+class CachedServiceToken:
     """Holds the service token of a source; safe to share between threads."""
 
     def __init__(self, source: Source, now: Seconds, jitter: Jitter) -> None:
         self.source = source
         self._now = now
         self._token: ServiceToken | None = None
-        self._pause = Pause(_FIRST_LOOK, _RAREST_LOOK, jitter)
+        self._pause = Backoff(_FIRST_LOOK, _RAREST_LOOK, jitter)
         self.renew_lock()
 
     def renew_lock(self) -> None:
@@ -121,7 +121,7 @@ class TokenManager(AccessTokens):
     ) -> None:
         self._clock = clock
         now = now or boot_seconds()
-        self._keeper = Keeper(source_of(service_token, _current_folder()), now, jitter)
+        self._keeper = CachedServiceToken(source_of(service_token, _current_folder()), now, jitter)
         self._refused: str | None = None
         super().__init__(
             api_url,
@@ -201,5 +201,5 @@ def _current_folder() -> Path:
         raise ConfigError("the current folder is gone: change to another one") from None
 
 
-def _exchanged(http: Http, token: ServiceToken) -> AccessToken:
-    return access_token(EXCHANGE, http.send(EXCHANGE, bearer=token.secret))
+def _exchanged(http: ApiClient, token: ServiceToken) -> AccessToken:
+    return parse_access_token(EXCHANGE, http.send(EXCHANGE, bearer=token.secret))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from rotator.client.errors import ServiceTokenUnavailableError
 from rotator.errors import ConfigError, MalformedTokenError, RotatorError, StoreError
+from rotator.stores.port import Absent, path_of_file_store
 from rotator.stores.readonly import content
 from rotator.tokens import ServiceToken
 
@@ -114,17 +115,14 @@ def _content(path: Path) -> str:
 
 
 def _store(url: str, folder: Path) -> Source:
-    from rotator.stores.port import Absent  # noqa: PLC0415 - (the same)
-    from rotator.stores.registry import (  # noqa: PLC0415 - (the same)
-        Backends,
-        BrokenStore,
-        file_of,
-    )
+    from rotator.stores.registry import Backends, UnavailableStore  # noqa: PLC0415 - loads packages
 
     backends = Backends()
     try:
         store = backends.open(url, folder)
-        if isinstance(store, BrokenStore):  # nothing that is installed will change while we run
+        if isinstance(
+            store, UnavailableStore
+        ):  # nothing that is installed will change while we run
             store.read()
     except ConfigError as error:
         raise type(error)(f"service_token: {error}") from None
@@ -132,7 +130,7 @@ def _store(url: str, folder: Path) -> Source:
         raise ConfigError(
             f"service_token: {error}; a bot can also read file:PATH or env:NAME, or call a function"
         ) from None
-    file = file_of(store.url)
+    file = path_of_file_store(store.url)
 
     def read() -> str:
         # A new one each time: a store serves one thread, and its connections no child of a fork.

@@ -9,8 +9,8 @@ from rotator.client.clock import Seconds
 from rotator.client.service_token import LIMITS
 from rotator.errors import ApiError, ConfigError
 from rotator.nocturna.calls import LOGIN, REFRESH
-from rotator.nocturna.client import Http, Limits
-from rotator.nocturna.session import AccessToken, access_token
+from rotator.nocturna.client import ApiClient, Limits
+from rotator.nocturna.session import AccessToken, parse_access_token
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")
 _FIRST_PAUSE = 10.0  # servers lock accounts after too many wrong passwords
@@ -60,7 +60,7 @@ class UserSession(AccessTokens):
         self._refresh_token = token.refresh_token
         return token
 
-    def _refreshed(self, http: Http) -> AccessToken | None:
+    def _refreshed(self, http: ApiClient) -> AccessToken | None:
         if self._refresh_token is None:
             return None
         try:
@@ -69,11 +69,11 @@ class UserSession(AccessTokens):
             if error.retryable:
                 raise
             return None
-        return access_token(_REFRESH, answer)
+        return parse_access_token(_REFRESH, answer)
 
-    def _logged_in(self, http: Http) -> AccessToken:
+    def _logged_in(self, http: ApiClient) -> AccessToken:
         form = {"username": _text(self._email), "password": _text(self._password)}
-        return access_token(LOGIN, http.send(LOGIN, form=form))
+        return parse_access_token(LOGIN, http.send(LOGIN, form=form))
 
 
 def _require(value: object, name: str) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rotator.config.keys import read_api, read_token
-from rotator.config.section import Section, nearest
+from rotator.config.section import Section
 from rotator.config.settings import Settings
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, nearest
 
 _LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
 _URL_LIST = re.compile(r",\s*[a-z][a-z0-9+.-]*://")
@@ -37,7 +37,7 @@ KNOWN = (CONFIG, STORE, *_API.values(), *_TOKEN.values())
 TOLD_TO_HOOKS = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
 
 
-def load(variables: Mapping[str, str], cwd: Path) -> Settings:
+def load_environment(variables: Mapping[str, str], cwd: Path) -> Settings:
     """Return the settings of the one token in `$ROTATOR_STORE`, or of none without it."""
     stores = tuple(variables.get(STORE, "").split())
     if _LIST.search(variables.get(STORE, "")):

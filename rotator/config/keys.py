@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rotator.clock import in_words, parse_duration
-from rotator.config.section import Section, shown
+from rotator.config.section import Section
 from rotator.config.settings import (
     HOOK_TIMEOUT,
     RENEW_BEFORE,
@@ -18,7 +18,7 @@ from rotator.config.settings import (
     StoredSecret,
     TokenSettings,
 )
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, quote_value
 from rotator.hosts import is_loopback
 
 API_KEYS = (
@@ -217,7 +217,7 @@ def read_restart(section: Section) -> tuple[str, ...]:
     place, value = _listed(section, "restart", _WORKLOADS)
     for number, text in enumerate(value, 1):
         if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
-            found = shown(text) if isinstance(text, str) else _kind(text)
+            found = quote_value(text) if isinstance(text, str) else _kind(text)
             raise ConfigError(f"{place}: found {found} as workload {number}, expected {_WORKLOADS}")
     return tuple(value)
 

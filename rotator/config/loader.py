@@ -1,4 +1,4 @@
-"""Settings from a TOML file, for one token or many."""
+"""From a TOML file or the environment to settings, with one line for each mistake."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,15 +6,31 @@ from pathlib import Path
 from rotator.config import environment
 from rotator.config.keys import API_KEYS, TOKEN_KEYS, read_api, read_name, read_stored, read_token
 from rotator.config.keys import KEY as STORED
-from rotator.config.section import Section, shown
+from rotator.config.section import Section
 from rotator.config.settings import Settings, TokenSettings
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, quote_value
 
 _TOP = ("api", "defaults", "token")
+DEFAULT_FILE = "rotator.toml"
 _STORES = 'a list of store URLs such as ["dotenv:.env"]'
 
 
-def load(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
+def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Settings:
+    """Read the file `config` or `$ROTATOR_CONFIG`, else `$ROTATOR_STORE`, else `rotator.toml`.
+
+    `NOCTURNA_…` variables count with all of them, and win over a file's `[api]`. Raises
+    `ConfigError`: one line with the place, the key, what was found and what was expected.
+    """
+    environment.refuse_misspelled(variables)
+    named = config or environment.named_file(variables)
+    if named is not None:
+        return _load_file(named, cwd, variables)
+    if not environment.names_a_store(variables) and (cwd / DEFAULT_FILE).is_file():
+        return _load_file(Path(DEFAULT_FILE), cwd, variables)
+    return environment.load_environment(variables, cwd)
+
+
+def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
     """Read a config; relative files in it start at its own folder."""
     environment.refuse_token_variables(variables, str(path))
     config = Section(_parsed(path, cwd), lambda key: f"{path}: {key}").only(_TOP)
@@ -45,7 +61,7 @@ def _token(
     path: str, table: Mapping[str, object], number: int, defaults: Section, folder: Path
 ) -> TokenSettings:
     name = table.get("name")
-    origin = f"{path}: [[token]] {shown(name) if isinstance(name, str) else number}"
+    origin = f"{path}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
     section = Section(table, lambda key: f"{origin} {key}").only(("name", "stores", *TOKEN_KEYS))
     stores = section.texts("stores", _STORES)
     name = read_name(section)

@@ -1,15 +1,10 @@
 """A table of settings that hands out checked values, and names the place of each mistake."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
 from rotator.clock import parse_duration
-from rotator.errors import ConfigError
-
-_LONGEST_SHOWN = 60
-_TOKEN = re.compile(r"eyJ[\w.-]+")  # how every JWT begins: base64 of `{"`
-_CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
+from rotator.errors import ConfigError, nearest, quote_value
 
 
 class Section:
@@ -47,7 +42,7 @@ class Section:
     def wrong(self, key: str, expected: str) -> ConfigError:
         """Return the error for a value that is not what it should be."""
         return ConfigError(
-            f"{self.place(key)}: found {shown(self.values[key])}, expected {expected}"
+            f"{self.place(key)}: found {quote_value(self.values[key])}, expected {expected}"
         )
 
     def raw(self, key: str) -> object:
@@ -102,24 +97,3 @@ class Section:
                 raise ConfigError(f"{self.place(key)}: found nothing, expected {expected}")
             raise self.wrong(key, expected)
         return tuple(value)
-
-
-def shown(value: object) -> str:
-    """Return a value for a message: short, on one line, as TOML writes it.
-
-    What a URL holds before an `@` is left out, since it may be a password, and so is a token that
-    was pasted into the wrong place.
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = _TOKEN.sub("<token>", _CREDENTIALS.sub("…@", str(value)))
-    text = f'"{text}"' if isinstance(value, str) else text
-    text = text.encode("unicode_escape").decode()
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
-def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """Return the known word that somebody who wrote `word` may have meant (1.0: the same)."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
-
-    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)

@@ -25,7 +25,7 @@ class Probe(NamedTuple):
     line: str
 
 
-class Condition:
+class Health:
     """Written by the daemon's main thread, read by those of the page.
 
     `trouble` is why the settings could not be read again, if so; `tokens` are those in force.

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from rotator.clock import in_words
 from rotator.config.settings import TokenSettings
-from rotator.daemon.states import Card
 from rotator.rotation.policy import Status
-from rotator.rotation.severity import Level
+from rotator.rotation.severity import Severity
+from rotator.rotation.states import TokenState
 
 # A look that is this late is not just waiting for its turn, or in hand.
 LATE = timedelta(minutes=5)
@@ -46,7 +46,7 @@ class Row(NamedTuple):
     """
 
     name: str
-    card: Card | None
+    card: TokenState | None
     word: str
     tone: Tone
     left: timedelta | None
@@ -57,7 +57,7 @@ class Row(NamedTuple):
 class Fleet(NamedTuple):
     """The cards of all watched tokens, and the settings that are known of them, at a moment."""
 
-    cards: Mapping[str, Card | None]
+    cards: Mapping[str, TokenState | None]
     tokens: Mapping[str, TokenSettings]
     now: datetime
 
@@ -91,7 +91,7 @@ def moment(at: datetime, now: datetime) -> str:
     return f"in {in_words(at - now)}" if at > now else f"{in_words(now - at)} ago"
 
 
-def next_look(card: Card | None, now: datetime) -> str:
+def next_look(card: TokenState | None, now: datetime) -> str:
     """Return when the token is looked at again."""
     if card is None:
         return "now"
@@ -125,12 +125,12 @@ def _renewal(expires_at: datetime, renew_before: timedelta) -> datetime:
     return max(expires_at, _EARLIEST + renew_before) - renew_before
 
 
-def _state(card: Card | None, now: datetime) -> tuple[str, Tone]:
+def _state(card: TokenState | None, now: datetime) -> tuple[str, Tone]:
     if card is None:
         return "waiting", Tone.IDLE
     report = card.last.report
     if report.error:
-        return "failing", Tone.WARN if report.level == Level.WARNING else Tone.BAD
+        return "failing", Tone.WARN if report.level == Severity.WARNING else Tone.BAD
     if report.status in (Status.DUE, Status.UNKNOWN):
         return report.status, Tone.WARN
     if report.status not in (Status.OK, Status.ETERNAL):

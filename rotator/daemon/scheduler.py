@@ -11,14 +11,14 @@ from typing import Any
 from apscheduler.jobstores.base import JobLookupError
 
 from rotator.audit import about
-from rotator.cli.output import line
-from rotator.clock import Clock, rfc3339
-from rotator.daemon.states import Board, Look
+from rotator.clock import Clock, Draw, rfc3339
 from rotator.errors import ConfigError, internal_error
-from rotator.rotation.fleet import guarded
-from rotator.rotation.model import CHANGED, OldState, Order, Report
+from rotator.rotation.fleet import run_guarded
+from rotator.rotation.model import CHANGED, OldTokenState, Report, RotateOptions
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.severity import Rhythm, raised, tell_failures
+from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
+from rotator.rotation.states import Look, TokenStates
+from rotator.rotation.summary import summarize
 
 # A hand-changed store or a token refused by the server is noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)
@@ -27,13 +27,12 @@ SHORTEST_PAUSE = timedelta(seconds=1)
 SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 
-HOURLY = Rhythm("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
+HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 
-Draw = Callable[[float, float], float]
 """Draws a number between two others, like `random.uniform`: the jitter, passed in."""
 
 
-def pause(report: Report, renew_before: timedelta, failures: int, draw: Draw) -> timedelta:
+def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Draw) -> timedelta:
     """Return the time until the next look; `failures` counts the failed ones in a row."""
     if failures:
         return max(SHORTEST_PAUSE, _retry(report, failures) * draw(0.5, 1.0))
@@ -47,10 +46,10 @@ def pause(report: Report, renew_before: timedelta, failures: int, draw: Draw) ->
     return min(regular, until_due + SHORTEST_PAUSE + SPREAD * draw(0.0, 1.0))
 
 
-def revocations(report: Report, now: datetime) -> Iterator[datetime]:
+def revocation_times(report: Report, now: datetime) -> Iterator[datetime]:
     """Return the moments after `now` at which an old token is to be revoked."""
     for old in report.old_tokens:
-        if old.state is OldState.WAITING and old.due_at > now:
+        if old.state is OldTokenState.WAITING and old.due_at > now:
             yield old.due_at + SHORTEST_PAUSE
 
 
@@ -81,7 +80,7 @@ class Daemon:
         load: Load,
         clock: Clock,
         draw: Draw,
-        board: Board,
+        board: TokenStates,
     ) -> None:
         self._scheduler = scheduler
         self._load = load
@@ -166,15 +165,15 @@ class Daemon:
             if not self._in_force(rotation):
                 return
             begun = self._clock()
-            found = guarded(rotation, lambda token: token.rotate(Order()))
+            found = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
         finally:
             busy.release()
-        report = raised(found, rotation.renew_before, HOURLY)
+        report = with_severity(found, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
         self._tell_people(rotation, report)
         now = self._clock()
-        moment = now + pause(report, rotation.renew_before, failures, self._draw)
-        moment = min((moment, *revocations(report, now)))
+        moment = now + next_delay(report, rotation.renew_before, failures, self._draw)
+        moment = min((moment, *revocation_times(report, now)))
         with self._plans:
             watched = self._in_force(rotation)
             if watched:
@@ -187,7 +186,7 @@ class Daemon:
         told = self._told.get(rotation.name)
         self._told[rotation.name] = report.level
         if report.level is not None and report.level != told:
-            tell_failures([(rotation, report)])
+            notify_failures([(rotation, report)])
 
     def _in_force(self, rotation: Rotation) -> bool:
         return not self._stopping and self._fleet.get(rotation.name) is rotation
@@ -200,7 +199,7 @@ def _kept(trouble: str) -> str:
 
 def _tell(report: Report, outlook: str) -> None:
     if not report.level or report.action in CHANGED:
-        _log.info("%s; %s", line(report), outlook)
+        _log.info("%s; %s", summarize(report), outlook)
     if report.level:
         number = logging.getLevelNamesMapping()[report.level.upper()]
         _log.log(number, "%s: %s; %s", report.name, report.error, outlook, extra=about(report.name))

@@ -13,14 +13,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from rotator import wiring
 from rotator.clock import Clock
 from rotator.config.settings import Settings
-from rotator.daemon.health import Condition, Phase
+from rotator.daemon.health import Health, Phase
 from rotator.daemon.scheduler import Daemon
-from rotator.daemon.states import Board
 from rotator.daemon.web import Address
-from rotator.exec.signals import RELOAD, STOP, arriving_signals
-from rotator.rotation.in_flight import Ledger
+from rotator.exec.signals import RELOAD, STOP, await_signals
+from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import WORKERS
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.states import TokenStates
 
 TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
@@ -40,22 +40,22 @@ def serve(load: Callable[[], Settings], clock: Clock, address: Address | None) -
     The page is at `address`, if there is one, from before the first look until after the last.
     Raises `ConfigError` when the settings are wrong at the start, or the address cannot be had.
     """
-    ledger = Ledger()  # outlives a reload, as a mint in flight does
-    board = Board()
+    in_flight = InFlightMints()  # outlives a reload, as a mint in flight does
+    board = TokenStates()
     scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
-    condition = Condition(time.monotonic, scheduler.lives)
+    condition = Health(time.monotonic, scheduler.lives)
 
     def fleet() -> list[Rotation]:
         settings = load()
         wiring.require_login(settings.api)
         wiring.require_notices(settings)
         wiring.require_restarts(settings)
-        rotations = wiring.rotations(settings, (), clock, ledger)
+        rotations = wiring.build_rotations(settings, (), clock, in_flight)
         condition.tokens = settings.tokens
         return rotations
 
     daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform, board)
-    with arriving_signals() as next_signal, _page(address, board, condition, clock):
+    with await_signals() as next_signal, _page(address, board, condition, clock):
         daemon.start()
         condition.phase = Phase.RUNNING
         while (number := next_signal(TICK)) not in STOP:
@@ -69,7 +69,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: Address | None) -
 
 
 def _page(
-    address: Address | None, board: Board, condition: Condition, clock: Clock
+    address: Address | None, board: TokenStates, condition: Health, clock: Clock
 ) -> AbstractContextManager[None]:
     if address is None:
         return nullcontext()

@@ -12,9 +12,9 @@ from string import Template
 from rotator.clock import in_words, minute, rfc3339
 from rotator.daemon.health import Phase
 from rotator.daemon.rows import Fleet, Row, Tone, counted, moment, next_look, remaining, rows
-from rotator.daemon.states import Card, Look
 from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
+from rotator.rotation.states import Look, TokenState
 from rotator.stores.port import DEFAULT_FIELD
 
 
@@ -70,7 +70,7 @@ def when(at: datetime | None, now: datetime, *, never: str) -> Html:
     return joined(exact, element("span", f" · {moment(at, now)}", class_="ago"))
 
 
-def _known(row: Row, card: Card, now: datetime) -> Iterable[tuple[str, str]]:
+def _known(row: Row, card: TokenState, now: datetime) -> Iterable[tuple[str, str]]:
     last, report = card.last, card.last.report
     yield "Token id", element("code", report.token_id) if report.token_id else "none"
     yield "Expires", when(report.expires_at, now, never="never" if row.bar.life else "–")
@@ -121,7 +121,7 @@ def _stores(report: Report) -> Html:
     return _table("Stores", ("store", "token", "trouble")[: 3 if troubled else 2], lines)
 
 
-def _history(card: Card, now: datetime) -> Html:
+def _history(card: TokenState, now: datetime) -> Html:
     if not card.history:
         return Html()
     lines = [_event(look, now) for look in card.history]

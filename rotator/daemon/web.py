@@ -23,12 +23,12 @@ from typing import Any, NamedTuple
 import click
 
 from rotator.clock import Clock
-from rotator.daemon.health import Condition, Probe
+from rotator.daemon.health import Health, Probe
 from rotator.daemon.rows import Fleet
-from rotator.daemon.states import Board
 from rotator.daemon.views import Document
 from rotator.errors import ConfigError, internal_error
 from rotator.hosts import is_loopback
+from rotator.rotation.states import TokenStates
 
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
 
@@ -110,7 +110,7 @@ class Site:
     """Answers by path, from many threads; `monotonic` is in seconds."""
 
     def __init__(
-        self, board: Board, condition: Condition, clock: Clock, monotonic: Callable[[], float]
+        self, board: TokenStates, condition: Health, clock: Clock, monotonic: Callable[[], float]
     ) -> None:
         self._board = board
         self._condition = condition

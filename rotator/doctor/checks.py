@@ -7,23 +7,22 @@ from urllib.parse import urlsplit
 
 from rotator import wiring
 from rotator.clock import ONE_DAY, Clock, in_words, minute
-from rotator.config.section import shown
 from rotator.config.settings import Settings, TokenSettings
 from rotator.doctor.findings import Check, Finding, Result, Topic, findings
 from rotator.doctor.gather import Contact, Examined, Examiner, Listing, Wired, ask_list, reach, wire
-from rotator.errors import internal_error
+from rotator.errors import internal_error, quote_value
 from rotator.hosts import is_loopback
 from rotator.rotation.inventory import (
     RowStatus,
     Stock,
     ends_at,
     longest_rotation,
+    map_in_threads,
     rows,
-    side_by_side,
     stocked,
 )
-from rotator.rotation.model import Wish
-from rotator.rotation.observe import Reading, Silence
+from rotator.rotation.model import MintRequest
+from rotator.rotation.observe import Observation, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.reconcile import SLACK
 from rotator.rotation.severity import DAILY, FEW
@@ -169,7 +168,7 @@ def _early_ends(facts: ListFacts) -> Iterator[Finding]:
 def _orphans(facts: ListFacts) -> Iterator[Finding]:
     if facts.stock is None or facts.listing.trouble:
         return
-    if facts.stock.silent:
+    if facts.stock.unreachable:
         message = (
             "while a store does not answer, nobody can tell which tokens of the API are in no"
             " store: look again when it does"
@@ -234,8 +233,8 @@ def _hooks(facts: TokenFacts) -> Iterator[Finding]:
     hooks = facts.seen.token.hooks
     for number in facts.seen.broken_hooks:
         message = (
-            f"hook {number} ({shown(hooks[number - 1][0])}) was not found, or may not be executed:"
-            " install it or correct the hook"
+            f"hook {number} ({quote_value(hooks[number - 1][0])}) was not found, or may not be"
+            " executed: install it or correct the hook"
         )
         yield _of(facts, Topic.HOOKS, Result.PROBLEM, message)
     if hooks and not facts.seen.broken_hooks:
@@ -253,7 +252,7 @@ def _restarts(facts: TokenFacts) -> Iterator[Finding]:
 def _stores(facts: TokenFacts) -> Iterator[Finding]:
     for answer in facts.seen.seen.answers:
         url = answer.store.url
-        if isinstance(answer, Silence):
+        if isinstance(answer, Unreachable):
             yield _of(facts, Topic.STORE, Result.PROBLEM, str(answer.error), url)
         elif fault := facts.seen.unwritable.get(url):
             yield _of(facts, Topic.STORE, Result.PROBLEM, fault, url)
@@ -271,7 +270,7 @@ def _contents(facts: TokenFacts) -> Iterator[Finding]:
         yield _of(facts, Topic.STORE, Result.PROBLEM if lost else Result.WARNING, message, url)
 
 
-def _content(reading: Reading) -> str:
+def _content(reading: Observation) -> str:
     if reading.fault:
         return str(reading.fault)
     return "another token than the current one" if reading.token else "there is no token yet"
@@ -325,11 +324,12 @@ def _mints(facts: TokenFacts) -> Iterator[Finding]:
 
 
 def _owed(facts: TokenFacts) -> Iterator[Finding]:
-    for owed in facts.seen.seen.owed:
-        if owed.due_at < facts.now:
+    for pending in facts.seen.seen.pending:
+        if pending.due_at < facts.now:
+            since = minute(pending.due_at)
             message = (
-                f"the old token {owed.token_id} was to be revoked from {minute(owed.due_at)} on:"
-                " rotator rotate does it, or tells what is in the way"
+                f"the old token {pending.token_id} was to be revoked from {since} on: rotator"
+                " rotate does it, or tells what is in the way"
             )
             yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
 
@@ -375,7 +375,7 @@ def examine(
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
     wired = wire(settings, names)
-    api = wiring.api_opener(settings.api, clock)
+    api = wiring.lazy_api(settings.api, clock)
     met = reach(settings.api.url, api, clock, may_log_in=wired.may_log_in)
     begun = met.server_time(clock())
     examiner = Examiner(api, met.answers, clock, environ)
@@ -387,7 +387,7 @@ def examine(
             message = internal_error(error)
             return Finding(Topic.INTERNAL, Result.PROBLEM, message, each[0].name)
 
-    looks = side_by_side(look, wired.tokens)
+    looks = map_in_threads(look, wired.tokens)
     seen = [each for each in looks if isinstance(each, Examined)]
     found = [*_settings(wired), *findings(API_CHECKS, ApiFacts(met, _tolerance(settings)))]
     for each in looks:
@@ -422,5 +422,5 @@ def _settings(wired: Wired) -> Iterator[Finding]:
 
 def _tolerance(settings: Settings) -> timedelta:
     """Return how far a clock may be off before the new token of some setting looks wrong."""
-    wishes = (Wish(token.validity, "", token.renew_before) for token in settings.tokens)
+    wishes = (MintRequest(token.validity, "", token.renew_before) for token in settings.tokens)
     return min((wish.tolerance for wish in wishes), default=ONE_DAY)

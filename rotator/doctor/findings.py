@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, TypeVar
 
-from rotator.cli import exit_codes
 from rotator.errors import internal_error, one_line
 
 Facts = TypeVar("Facts")
@@ -87,14 +86,6 @@ def as_lines(found: Sequence[Finding], encoding: str | None) -> str:
     """Return a line for each finding, what is worst last, with marks if `encoding` has them."""
     marks = _MARKS if _can_print("".join(_MARKS.values()), encoding) else {}
     return "".join(f"{line}\n" for line in _lines(found, marks))
-
-
-def exit_status(found: Sequence[Finding]) -> int:
-    """Return 2 when the settings are wrong, 1 for any other problem, else 0."""
-    problems = {finding.topic for finding in found if finding.result is Result.PROBLEM}
-    if Topic.SETTINGS in problems:
-        return exit_codes.USAGE
-    return exit_codes.FAILED if problems else exit_codes.FINE
 
 
 def _lines(found: Sequence[Finding], marks: dict[Result, str]) -> Iterator[str]:

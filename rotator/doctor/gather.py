@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from rotator import wiring
 from rotator.clock import Clock
-from rotator.config.section import shown
 from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
 from rotator.errors import (
     ApiError,
@@ -21,16 +20,17 @@ from rotator.errors import (
     RotatorError,
     StoreError,
     internal_error,
+    quote_value,
 )
 from rotator.hooks.commands import Hooks
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.calls import Call
-from rotator.nocturna.client import Http
-from rotator.nocturna.service_tokens import Listed
-from rotator.rotation.decide import Diagnosis
-from rotator.rotation.inventory import side_by_side
-from rotator.rotation.model import Order
-from rotator.rotation.observe import Survey, survey
+from rotator.nocturna.client import ApiClient
+from rotator.nocturna.service_tokens import ListedToken
+from rotator.rotation.decide import Decider
+from rotator.rotation.inventory import map_in_threads
+from rotator.rotation.model import RotateOptions
+from rotator.rotation.observe import Snapshot, observe
 from rotator.rotation.policy import Status, Verdict
 from rotator.stores.port import SecretStore
 from rotator.wiring import OpenApi
@@ -66,7 +66,7 @@ class Listing(NamedTuple):
     """The API's list of service tokens at `now`, the server's time, or why it could not be had."""
 
     now: datetime
-    rows: tuple[Listed, ...] = ()
+    rows: tuple[ListedToken, ...] = ()
     trouble: str | None = None
 
 
@@ -74,7 +74,7 @@ def reach(url: str | None, api: OpenApi, clock: Clock, *, may_log_in: bool) -> C
     """Speak to the API, and log in where the settings allow it."""
     if url is None:
         return Contact(None)
-    http = Http(url, clock)
+    http = ApiClient(url, clock)
     try:
         http.send(HEALTH)
     except ApiUnreachableError as error:
@@ -112,7 +112,7 @@ class Examined(NamedTuple):
     """
 
     token: TokenSettings
-    seen: Survey
+    seen: Snapshot
     verdict: Verdict
     probed: bool
     untold: str | None
@@ -132,13 +132,13 @@ class Examiner(NamedTuple):
 
     def look(self, token: TokenSettings, stores: Sequence[SecretStore]) -> Examined:
         """Read every store, prove that what a rotation does can be done, and change nothing."""
-        seen = survey(stores, self.clock())
-        diagnosis = Diagnosis(token, self.api, self.clock)
-        verdict, untold = diagnosis.by_stores(seen, Order()), None
+        seen = observe(stores, self.clock())
+        diagnosis = Decider(token, self.api, self.clock)
+        verdict, untold = diagnosis.decide_from_stores(seen, RotateOptions()), None
         lives = seen.current is not None and verdict.status is not Status.EXPIRED
         probed = lives and token.probe and self.api_answers
         if probed:
-            verdict, untold = diagnosis.by_server(seen, Order())
+            verdict, untold = diagnosis.decide_with_server(seen, RotateOptions())
         if seen.current and verdict.reason == "behind":  # each store has a finding of its own
             verdict = diagnosis.settled(seen, seen.current)
         faults = {r.store.url: _unwritable(r.store) for r in seen.reachable}
@@ -190,7 +190,7 @@ def _opened(
     settings: Settings, names: Sequence[str]
 ) -> tuple[list[tuple[TokenSettings, list[SecretStore]]], list[str]]:
     try:
-        return wiring.opened(settings, names), []
+        return wiring.open_selected(settings, names), []
     except ConfigError as error:
         wanted = [token for token in settings.tokens if not names or token.name in names]
         if not wanted or len(wanted) < len(set(names)):
@@ -198,7 +198,7 @@ def _opened(
         opened, wrong = [], []
         for token in wanted:  # one by one, so that the mistake of one does not hide the others
             try:
-                opened += wiring.opened(settings._replace(tokens=(token,)), ())
+                opened += wiring.open_selected(settings._replace(tokens=(token,)), ())
             except ConfigError as mistake:
                 wrong.append(str(mistake))
         return opened, wrong or [str(error)]
@@ -265,7 +265,7 @@ def try_restarts(token: TokenSettings) -> dict[str, str | None]:
         return restarts.impossible(workload, token.hook_timeout)
 
     workloads = tuple(dict.fromkeys(restarts.workloads))
-    return dict(zip(workloads, side_by_side(look, workloads), strict=True))
+    return dict(zip(workloads, map_in_threads(look, workloads), strict=True))
 
 
 def name_undone(token: TokenSettings, noted: Collection[str]) -> tuple[str, ...]:
@@ -280,7 +280,7 @@ def name_undone(token: TokenSettings, noted: Collection[str]) -> tuple[str, ...]
 def _names(token: TokenSettings) -> Iterator[str]:
     """Yield a name for each in the order of `Hooks.ids`; arguments and URLs may hold secrets."""
     for number, (program, *_) in enumerate(token.hooks, 1):
-        yield f"hook {number} ({shown(program)})"
+        yield f"hook {number} ({quote_value(program)})"
     for workload in token.restart:
         yield f"the restart of {workload}"
     for number, _ in enumerate(token.notify, 1):

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rotator.config.environment import KNOWN
-from rotator.config.section import nearest, shown
 from rotator.config.settings import TokenSettings
-from rotator.errors import ConfigError, RotatorError
+from rotator.errors import ConfigError, RotatorError, nearest, quote_value
 from rotator.exec.state_machine import Secrets
-from rotator.stores.port import DEFAULT_FIELD
-from rotator.stores.registry import parse_url
+from rotator.stores.port import DEFAULT_FIELD, parse_url
 
 _PREFIX = "rotator-exec-"
 _IN_MEMORY = ("tmpfs", "ramfs")
@@ -193,7 +191,7 @@ def _named(text: str, names: list[str]) -> tuple[str, str]:
         name, variable = names[0], text
     if not _NAME.fullmatch(variable):
         expected = "a variable such as API_TOKEN" if len(names) == 1 else "NAME=VARIABLE"
-        raise ConfigError(f"exec: --env: found {shown(text)}, expected {expected}")
+        raise ConfigError(f"exec: --env: found {quote_value(text)}, expected {expected}")
     if variable in _TAKEN:
         raise ConfigError(
             f"exec: --env: found {variable}, which means something else, expected a variable for"
@@ -201,7 +199,9 @@ def _named(text: str, names: list[str]) -> tuple[str, str]:
         )
     if name not in names:
         expected = nearest(name, names) or f"one of: {', '.join(names)}"
-        raise ConfigError(f"exec: --env: there is no token {shown(name)} here, expected {expected}")
+        raise ConfigError(
+            f"exec: --env: there is no token {quote_value(name)} here, expected {expected}"
+        )
     return name, variable
 
 

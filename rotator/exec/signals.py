@@ -20,7 +20,7 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 
 
 @contextmanager
-def arriving_signals() -> Iterator[Callable[[float], int | None]]:
+def await_signals() -> Iterator[Callable[[float], int | None]]:
     """Yield a function that waits so many seconds for the next SIGTERM, SIGINT or SIGHUP.
 
     It returns None when there was none. Each signal writes to a pipe at once, so that one which

@@ -9,10 +9,12 @@ Moments are seconds of a monotonic clock.
 
 import signal
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import NamedTuple
 
+from rotator.errors import ConfigError
 from rotator.exec.signals import RELOAD, STOP
 from rotator.tokens import ServiceToken
 
@@ -184,3 +186,46 @@ def _due(state: State, now: float, plan: Plan) -> Step:
 def _started(state: State, secrets: Secrets) -> Step:
     running = state._replace(phase=Phase.RUNNING, held=secrets, wanted=secrets, due=None)
     return running, [Start(secrets)]
+
+
+class ExecOptions(NamedTuple):
+    """What to run, and the options: `env` as they were given, `signal` None for no signal."""
+
+    program: tuple[str, ...]
+    env: tuple[str, ...]
+    in_file: bool
+    signal: signal.Signals | None
+    restart: bool
+    grace: timedelta
+    settle: timedelta
+    poll: timedelta
+
+
+_NO_NEWS = (signal.SIGKILL, signal.SIGSTOP)
+
+
+def plan_for(options: ExecOptions) -> Plan:
+    """Return what a change leads to; raises `ConfigError` for options that do not fit together."""
+    if options.signal and not options.in_file:
+        raise ConfigError(
+            "exec: found --signal without --file: a program that runs keeps its environment, so a"
+            " signal would tell it nothing; add --file, or leave --signal out for a restart"
+        )
+    if options.restart and not options.in_file:
+        raise ConfigError(
+            "exec: found --restart without --file: a restart is what a change leads to anyway;"
+            " leave --restart out, or add --file"
+        )
+    if options.signal in _NO_NEWS:
+        raise ConfigError(
+            f"exec: found --signal {options.signal.name.removeprefix('SIG')}, which no program can"
+            " take as news; take one that it handles, such as HUP, or --restart"
+        )
+    if options.signal and options.restart:
+        raise ConfigError("exec: found both --signal and --restart, expected one of them")
+    return Plan(
+        restart=options.restart or not options.in_file,
+        signal=options.signal,
+        settle=options.settle.total_seconds(),
+        grace=options.grace.total_seconds(),
+    )

@@ -25,15 +25,13 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import ObservedWatch
 
-from rotator.clock import Clock
-from rotator.daemon.scheduler import Draw
+from rotator.clock import Clock, Draw
 from rotator.errors import StoreError
 from rotator.exec.state_machine import Secrets
-from rotator.rotation.observe import Reading, Silence, Survey, look, surveyed
-from rotator.stores.port import SecretStore
-from rotator.stores.readonly import lack_of, lives
-from rotator.stores.registry import file_of, parse_url
-from rotator.tokens import ServiceToken
+from rotator.rotation.decide import lack_of
+from rotator.rotation.observe import Observation, Snapshot, Unreachable, observe_store, snapshot_of
+from rotator.stores.port import SecretStore, parse_url, path_of_file_store
+from rotator.tokens import ServiceToken, is_live
 
 # Not each write: a log beside the file would wake us all the time. A writer closes it in the end.
 _KINDS: list[type[FileSystemEvent]] = [
@@ -118,7 +116,7 @@ _log = logging.getLogger(__name__)
 
 def path_of(store: SecretStore, text: str, folder: Path) -> Path | None:
     """Return the file of a store that is one, by the path that was configured as `text`."""
-    if file_of(store.url) is None:
+    if path_of_file_store(store.url) is None:
         return None
     return (folder / parse_url(text, folder).location.removeprefix("//")).absolute()
 
@@ -181,7 +179,7 @@ class Watched:
     def __init__(self, name: str, stores: Sequence[SecretStore]) -> None:
         self._name = name
         self._stores = stores
-        self._last: dict[str, Reading | Silence] = {}
+        self._last: dict[str, Observation | Unreachable] = {}
         self._token: ServiceToken | None = None
         self._told: frozenset[str] = frozenset()
 
@@ -190,12 +188,12 @@ class Watched:
 
         What is wrong is told once. Raises `StoreError` when there has never been a token.
         """
-        answers = [look(store) for store in self._stores]
+        answers = [observe_store(store) for store in self._stores]
         for answer in answers:
-            if isinstance(answer, Reading) or answer.store.url not in self._last:
+            if isinstance(answer, Observation) or answer.store.url not in self._last:
                 self._last[answer.store.url] = answer
-        seen = surveyed(self._last.values(), now)
-        live = seen.current if seen.current and lives(seen.current, now) else None
+        seen = snapshot_of(self._last.values(), now)
+        live = seen.current if seen.current and is_live(seen.current, now) else None
         troubles = dict([*_silences(answers), *(() if live else _lacks(seen, now))])
         self._token = live or self._token
         if self._token is None:
@@ -213,14 +211,14 @@ class Watched:
         self._told = frozenset(troubles)
 
 
-def _silences(answers: Iterable[Reading | Silence]) -> Iterator[tuple[str, str]]:
+def _silences(answers: Iterable[Observation | Unreachable]) -> Iterator[tuple[str, str]]:
     """Return what is wrong, by a word for its kind: the text may differ each time."""
     for answer in answers:
-        if isinstance(answer, Silence):
+        if isinstance(answer, Unreachable):
             yield f"silent {answer.store.url}", str(answer.error)
 
 
-def _lacks(seen: Survey, now: datetime) -> Iterator[tuple[str, str]]:
+def _lacks(seen: Snapshot, now: datetime) -> Iterator[tuple[str, str]]:
     for reading in seen.reachable:
         lack = lack_of(reading, now)
         yield f"{lack.reason} {reading.store.url}", lack.message

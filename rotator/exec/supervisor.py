@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from random import SystemRandom
 
-from rotator.cli.exec import Wishes
-from rotator.cli.exit_codes import FAILED
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, internal_error
@@ -19,6 +17,7 @@ from rotator.exec.signals import WORD, Wait, mailbox
 from rotator.exec.state_machine import (
     Arrived,
     Event,
+    ExecOptions,
     Exited,
     Finish,
     Found,
@@ -32,10 +31,13 @@ from rotator.exec.state_machine import (
     Start,
     State,
     Tick,
+    plan_for,
     step,
 )
 from rotator.exec.store_poller import FileEvents, Looking, Rhythm, Watched, path_of
-from rotator.stores.readonly import opened
+from rotator.wiring import open_readable
+
+FAILED = 1  # the exit code, as of every command
 
 _PAUSE = 0.05  # seconds between two looks at a group that is about to be gone: nobody tells us
 _log = logging.getLogger(__name__)
@@ -166,23 +168,20 @@ def news(held: Secrets, wanted: Secrets) -> str:
     return ", ".join(changes)
 
 
-_NO_NEWS = (signal.SIGKILL, signal.SIGSTOP)
-
-
-def run(settings: Settings, names: Sequence[str], wishes: Wishes) -> int:
+def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
     """Run the program until it ends, and return its exit status.
 
     Raises `ConfigError` when the settings or options are wrong, and `StoreError` when no store has
     a live token to begin with.
     """
-    plan = planned(wishes)
-    if not wishes.program:
+    plan = plan_for(options)
+    if not options.program:
         raise ConfigError(
             "exec: found no program, expected one behind --: put it there, as in"
             " rotator exec -- python bot.py"
         )
-    tokens = opened(settings, names)
-    named = variables([token for token, _ in tokens], settings.folder, wishes.env)
+    tokens = open_readable(settings, names)
+    named = variables([token for token, _ in tokens], settings.folder, options.env)
     paths = [
         path_of(store, text, settings.folder)
         for token, stores in tokens
@@ -190,38 +189,11 @@ def run(settings: Settings, names: Sequence[str], wishes: Wishes) -> int:
     ]
     events = FileEvents([path for path in paths if path])
     watched = {token.name: Watched(token.name, stores) for token, stores in tokens}
-    rhythm = Rhythm(wishes.poll.total_seconds(), SystemRandom().uniform)
+    rhythm = Rhythm(options.poll.total_seconds(), SystemRandom().uniform)
     inherit_orphans()
-    child = Child(wishes.program, Terminal())
-    private = secret_folder(os.environ) if wishes.in_file else nullcontext()
+    child = Child(options.program, Terminal())
+    private = secret_folder(os.environ) if options.in_file else nullcontext()
     with mailbox() as (wait, ring), private as folder:
         looking = Looking(watched, events, utc_now, rhythm, ring)
         handing = Handing(os.environ, named, folder)
         return Supervisor(child, looking, handing, plan, time.monotonic).run(wait)
-
-
-def planned(wishes: Wishes) -> Plan:
-    """Return what a change leads to; raises `ConfigError` for options that do not fit together."""
-    if wishes.signal and not wishes.in_file:
-        raise ConfigError(
-            "exec: found --signal without --file: a program that runs keeps its environment, so a"
-            " signal would tell it nothing; add --file, or leave --signal out for a restart"
-        )
-    if wishes.restart and not wishes.in_file:
-        raise ConfigError(
-            "exec: found --restart without --file: a restart is what a change leads to anyway;"
-            " leave --restart out, or add --file"
-        )
-    if wishes.signal in _NO_NEWS:
-        raise ConfigError(
-            f"exec: found --signal {wishes.signal.name.removeprefix('SIG')}, which no program can"
-            " take as news; take one that it handles, such as HUP, or --restart"
-        )
-    if wishes.signal and wishes.restart:
-        raise ConfigError("exec: found both --signal and --restart, expected one of them")
-    return Plan(
-        restart=wishes.restart or not wishes.in_file,
-        signal=wishes.signal,
-        settle=wishes.settle.total_seconds(),
-        grace=wishes.grace.total_seconds(),
-    )

@@ -15,7 +15,7 @@ from rotator.clock import minute, rfc3339
 from rotator.config.settings import Secret
 from rotator.errors import one_line
 from rotator.hooks import notify, processes
-from rotator.hooks.notify import Kind
+from rotator.hooks.notify import NoticeKind
 
 if TYPE_CHECKING:
     from rotator.hooks.restarts import Restarts
@@ -27,7 +27,7 @@ _AGAIN = "the next run tries it again"
 _NOT_FOR_HOOKS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")
 
 
-class Occasion(NamedTuple):
+class HookEvent(NamedTuple):
     """What a hook is told; never the token.
 
     `expires_at` is aware UTC, None when the token is eternal; `stores` are the URLs of those that
@@ -46,7 +46,7 @@ class Occasion(NamedTuple):
         return f"{self.known_as}/{_id(' '.join(sorted(self.stores)))}"
 
 
-class Failure(NamedTuple):
+class HookFailure(NamedTuple):
     """A hook that did not work; `message` is one line: which, what happened, and what to do."""
 
     hook_id: str
@@ -90,7 +90,7 @@ class Hooks:
         """One for each URL: who has the same ones tells the same people."""
         return tuple(each for each, _ in self._urls_by_id())
 
-    def run(self, ids: Collection[str], occasion: Occasion) -> list[Failure]:
+    def run(self, ids: Collection[str], occasion: HookEvent) -> list[HookFailure]:
         """Run those of these ids, in order, whether or not others fail; pass over unknown ids.
 
         Restarts come after the commands, which may prepare what new pods need, and notices at the
@@ -100,22 +100,26 @@ class Hooks:
         for hook_id, command in self._commands_by_id():
             message = self._failed(command, occasion) if hook_id in ids else None
             if message:
-                failures.append(Failure(hook_id, message))
+                failures.append(HookFailure(hook_id, message))
         for hook_id, workload in self._workloads_by_id():
             if hook_id in ids and self._restarts:
                 message = self._restarts.failed(workload, occasion.state, self._timeout)
                 if message:
-                    failures.append(Failure(hook_id, f"{message}; {_AGAIN}"))
+                    failures.append(HookFailure(hook_id, f"{message}; {_AGAIN}"))
         wanted = [(hook_id, url) for hook_id, url in self._urls_by_id() if hook_id in ids]
-        answers = notify.send([url for _, url in wanted], _notice(occasion), self._environ)
+        answers = notify.send_notice([url for _, url in wanted], _notice(occasion), self._environ)
         for (hook_id, _), fault in zip(wanted, answers, strict=True):
             if fault:
-                failures.append(Failure(hook_id, f"{fault}; the next run sends the notice again"))
+                failures.append(
+                    HookFailure(hook_id, f"{fault}; the next run sends the notice again")
+                )
         return failures
 
-    def tell(self, title: str, body: str, kind: Kind) -> None:
+    def tell(self, title: str, body: str, kind: NoticeKind) -> None:
         """Send a notice to all URLs; what fails becomes a warning in the log."""
-        for fault in notify.send(self._urls, notify.Notice(title, body, kind), self._environ):
+        for fault in notify.send_notice(
+            self._urls, notify.Notice(title, body, kind), self._environ
+        ):
             if fault:
                 _log.warning("%s", fault)
 
@@ -131,11 +135,11 @@ class Hooks:
     def _urls_by_id(self) -> list[tuple[str, Secret]]:
         return [(_id(url.get()), url) for url in self._urls]
 
-    def _failed(self, command: Sequence[str], occasion: Occasion) -> str | None:
+    def _failed(self, command: Sequence[str], occasion: HookEvent) -> str | None:
         program = _safe(command[0])[:_LONGEST_NAME]
         hook = f"hook {self._commands.index(command) + 1} ({program})"
         try:
-            ended = processes.run(command, self._environ | _told(occasion), self._timeout)
+            ended = processes.run_process(command, self._environ | _told(occasion), self._timeout)
         except FileNotFoundError:
             where = "was not found, or the interpreter that it names"
             return f"{hook} {where}; install it or correct the hook, {_AGAIN}"
@@ -154,7 +158,7 @@ class Hooks:
         return f"{hook} {_end(ended.status, self._timeout)}; {logged}{_AGAIN}"
 
 
-def _lines(ended: processes.Ended) -> list[str]:
+def _lines(ended: processes.ProcessResult) -> list[str]:
     text = ended.output.decode(errors="replace")
     if ended.cut:  # the first word may be the end of a token, which nothing would recognise
         text = "".join(text.split(maxsplit=1)[1:])
@@ -172,7 +176,7 @@ def _end(status: int | None, timeout: timedelta) -> str:
     return f"was killed by the signal {name}"
 
 
-def _told(occasion: Occasion) -> dict[str, str]:
+def _told(occasion: HookEvent) -> dict[str, str]:
     return {
         "ROTATOR_NAME": occasion.name,
         "ROTATOR_TOKEN_ID": occasion.token_id or "",
@@ -181,11 +185,11 @@ def _told(occasion: Occasion) -> dict[str, str]:
     }
 
 
-def _notice(occasion: Occasion) -> notify.Notice:
+def _notice(occasion: HookEvent) -> notify.Notice:
     until = f"valid until {minute(occasion.expires_at)}" if occasion.expires_at else "valid forever"
     token = f"Token {occasion.token_id or 'without an id'}, {until}"
     body = "\n".join((token, "Stored in:", *occasion.stores))
-    return notify.Notice(f"{occasion.name}: token renewed", body, Kind.SUCCESS)
+    return notify.Notice(f"{occasion.name}: token renewed", body, NoticeKind.SUCCESS)
 
 
 def _safe(text: str) -> str:

@@ -24,7 +24,7 @@ _FAULTS = {
 _ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown)$", re.MULTILINE)
 
 
-class Kind(StrEnum):
+class NoticeKind(StrEnum):
     """How a notice looks, and whom filters let it reach: apprise's own words."""
 
     SUCCESS = "success"
@@ -37,10 +37,10 @@ class Notice(NamedTuple):
 
     title: str
     body: str
-    kind: Kind
+    kind: NoticeKind
 
 
-def require(origin: str) -> None:
+def require_apprise(origin: str) -> None:
     """Raise `ConfigError` when apprise is not installed; it is looked for and not loaded.
 
     `origin` is the place that wants notices.
@@ -51,7 +51,7 @@ def require(origin: str) -> None:
         raise ConfigError(f"{origin}: {_MISSING}")
 
 
-def send(
+def send_notice(
     urls: Sequence[Secret],
     notice: Notice,
     environ: Mapping[str, str],
@@ -65,7 +65,7 @@ def send(
     if not urls:
         return []
     try:
-        require(urls[0].origin)
+        require_apprise(urls[0].origin)
     except ConfigError as error:
         return [str(error)] * len(urls)
     order = {"urls": [url.get() for url in urls], **notice._asdict()}
@@ -84,7 +84,7 @@ def _answers(
     # -P: what lies beside that file must not be taken for other modules of the same names.
     command = [sys.executable, "-P", messenger]
     try:
-        ended = processes.run(command, environ, timeout, json.dumps(order).encode())
+        ended = processes.run_process(command, environ, timeout, json.dumps(order).encode())
     except OSError as error:
         return {}, f"Python could not be started to send the notice ({error.strerror})"
     # The loader, or Python itself, may have had a word to say on the same pipe.

@@ -20,7 +20,7 @@ _CHUNK = 64 * 1024
 _PAUSE = 0.02
 
 
-class Ended(NamedTuple):
+class ProcessResult(NamedTuple):
     """How a process ended: `status` is below zero for a signal, and None when its time was up.
 
     `output` is the end of what it wrote to stdout and stderr; `cut` tells that there was more.
@@ -31,9 +31,9 @@ class Ended(NamedTuple):
     cut: bool
 
 
-def run(
+def run_process(
     arguments: Sequence[str], environ: Mapping[str, str], timeout: timedelta, given: bytes = b""
-) -> Ended:
+) -> ProcessResult:
     """Run a program in a session of its own, without a shell; `given` is its stdin.
 
     What it leaves in the background is neither waited for nor ended, unless time is up: then its
@@ -56,7 +56,7 @@ def run(
         if status is None:
             _end_group(process, output)
         output.take()
-        return Ended(status, bytes(output.kept), output.cut)
+        return ProcessResult(status, bytes(output.kept), output.cut)
 
 
 class _Output:

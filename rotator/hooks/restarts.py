@@ -18,8 +18,8 @@ from typing import Protocol, cast
 
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, RotatorError, StoreError, internal_error
-from rotator.stores.port import StoreUrl
-from rotator.stores.registry import BrokenStore, load, parse_url
+from rotator.stores.port import StoreUrl, parse_url
+from rotator.stores.registry import UnavailableStore, load_backend
 
 _log = logging.getLogger(__name__)
 GROUP = "rotator.workloads"
@@ -87,10 +87,10 @@ class Restarts:
 
     def _opened(self) -> Workloads:
         try:
-            found = load(_door())(self._beside())
+            found = load_backend(_door())(self._beside())
         except ConfigError as error:
             raise ConfigError(f"{self._origin}: {error}") from None
-        if isinstance(found, BrokenStore):
+        if isinstance(found, UnavailableStore):
             found.read()
         return cast("Workloads", found)
 

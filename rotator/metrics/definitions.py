@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from rotator.daemon.states import Card
 from rotator.rotation.model import CHANGED, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.states import TokenState
 
 PREFIX = "nocturna_rotator_"
 SECONDS_LEFT = f"{PREFIX}token_seconds_left"
@@ -40,7 +40,7 @@ class Gauge(NamedTuple):
 
     name: str
     help: str
-    value: Callable[[Card, datetime], float | None]
+    value: Callable[[TokenState, datetime], float | None]
     unit: str = ""
 
 
@@ -49,10 +49,10 @@ class Counter(NamedTuple):
 
     name: str
     help: str
-    counts: Callable[[Card], Mapping[str, int]]
+    counts: Callable[[TokenState], Mapping[str, int]]
 
 
-def measured(cards: Mapping[str, Card | None], now: datetime) -> Samples:
+def measured(cards: Mapping[str, TokenState | None], now: datetime) -> Samples:
     """Return what is known of the tokens at `now`, which is aware UTC."""
     samples: Samples = {}
     for token, card in cards.items():
@@ -68,7 +68,7 @@ def measured(cards: Mapping[str, Card | None], now: datetime) -> Samples:
     return samples
 
 
-def _expiry(card: Card, _now: datetime) -> float | None:
+def _expiry(card: TokenState, _now: datetime) -> float | None:
     # Of the last look that knew it: an alert on it must not end because its store went away, too.
     if card.seen is None:
         return None
@@ -76,12 +76,12 @@ def _expiry(card: Card, _now: datetime) -> float | None:
     return expires_at.timestamp() if expires_at else NONE
 
 
-def _seconds_left(card: Card, now: datetime) -> float | None:
+def _seconds_left(card: TokenState, now: datetime) -> float | None:
     expiry = _expiry(card, now)
     return None if expiry is None else expiry - now.timestamp()
 
 
-def _working(card: Card, now: datetime) -> float | None:
+def _working(card: TokenState, now: datetime) -> float | None:
     report = card.last.report
     if report.status is Status.UNKNOWN:
         return None
@@ -89,35 +89,35 @@ def _working(card: Card, now: datetime) -> float | None:
     return not over and (report.status in _WORKING or report.action in CHANGED)
 
 
-def _succeeded_at(card: Card, _now: datetime) -> float | None:
+def _succeeded_at(card: TokenState, _now: datetime) -> float | None:
     return card.succeeded_at.timestamp() if card.succeeded_at else None
 
 
-def _attempts_left(card: Card, _now: datetime) -> float:
+def _attempts_left(card: TokenState, _now: datetime) -> float:
     attempts = card.last.report.attempts_left
     return NONE if attempts is None else attempts
 
 
-def _behind(card: Card, _now: datetime) -> float | None:
+def _behind(card: TokenState, _now: datetime) -> float | None:
     report = card.last.report
     lacking = sum(each.status in _LACKING for each in report.stores)
     return None if report.status is Status.UNKNOWN else lacking
 
 
-def _orphans(card: Card, _now: datetime) -> float | None:
+def _orphans(card: TokenState, _now: datetime) -> float | None:
     return None if card.last.report.status is Status.UNKNOWN else card.last.report.orphans
 
 
-def _hooks(card: Card, _now: datetime) -> float | None:
+def _hooks(card: TokenState, _now: datetime) -> float | None:
     return None if card.last.report.status is Status.UNKNOWN else card.last.report.hooks_left
 
 
-def _duration(card: Card, _now: datetime) -> float:
+def _duration(card: TokenState, _now: datetime) -> float:
     # The clock may have been set back meanwhile.
     return max(0.0, (card.last.ended_at - card.last.begun_at).total_seconds())
 
 
-def _rotations(card: Card) -> Mapping[str, int]:
+def _rotations(card: TokenState) -> Mapping[str, int]:
     # Prometheus sees no increase in a series that begins with 1: the usual one begins with 0.
     return {_USUAL: 0, **card.rotations}
 

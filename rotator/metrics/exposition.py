@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from rotator import __version__
-from rotator.daemon.states import Card
 from rotator.metrics.definitions import (
     COUNTERS,
     GAUGES,
@@ -22,13 +21,14 @@ from rotator.metrics.definitions import (
     Series,
     measured,
 )
+from rotator.rotation.states import TokenState
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = "application/openmetrics-text"
 
 
 def render(
-    cards: Mapping[str, Card | None], now: datetime, accept: str, *, reload_failed: bool
+    cards: Mapping[str, TokenState | None], now: datetime, accept: str, *, reload_failed: bool
 ) -> tuple[str, bytes]:
     """Return the content type and the body of `/metrics`, after the header `Accept`.
 

@@ -5,12 +5,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from rotator.clock import Clock
-from rotator.daemon.states import Board, Look
 from rotator.metrics.definitions import measured
 from rotator.metrics.exposition import lasting
 from rotator.metrics.outlets import Outlets
 from rotator.metrics.textfile import update
 from rotator.rotation.model import Report
+from rotator.rotation.states import Look, TokenStates
 
 _log = logging.getLogger(__name__)
 Spans = Mapping[str, tuple[datetime, datetime]]
@@ -27,7 +27,7 @@ def publish(
 
     `tokens` are all of the config: in the file, what earlier runs knew of them stays.
     """
-    board = Board()
+    board = TokenStates()
     board.watch(list(spans))
     for report in reports:
         if report.name in spans:

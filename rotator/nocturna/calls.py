@@ -71,7 +71,7 @@ class NotDoneError(ApiUnreachableError):
     """The server cannot have done the call: it was not reached, or answered that we must wait."""
 
 
-def refusal(call: Call, status: int) -> ApiError:
+def error_of_status(call: Call, status: int) -> ApiError:
     """Return the error that an answer other than 200 stands for."""
     kind, text = _meaning(call, status)
     return kind(f"{call.doing}: {text}")
@@ -121,7 +121,7 @@ def _meaning(  # noqa: C901, PLR0911, PLR0912 - a table: a line per status
             return ApiError, f"the API answered {status}, which it never should"
 
 
-def unreachable(call: Call, error: Exception, place: str) -> ApiUnreachableError:
+def error_of_connection(call: Call, error: Exception, place: str) -> ApiUnreachableError:
     """Return the error that a failed connection to that host and port stands for."""
     causes = list(_causes(error))
     kind = ApiUnreachableError

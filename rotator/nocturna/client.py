@@ -21,7 +21,13 @@ from urllib3.util import Retry
 from rotator.clock import Clock
 from rotator.errors import ApiError, ApiFaultError
 from rotator.hosts import is_loopback
-from rotator.nocturna.calls import Call, NotDoneError, outcome_unknown, refusal, unreachable
+from rotator.nocturna.calls import (
+    Call,
+    NotDoneError,
+    error_of_connection,
+    error_of_status,
+    outcome_unknown,
+)
 
 _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
@@ -88,7 +94,7 @@ class Answer:
     body: Any = field(repr=False)
 
 
-class Http:
+class ApiClient:
     """Sends calls to one API; safe to share between threads.
 
     Raises `ApiUnreachableError`, `ApiFaultError`, or another `ApiError` that fits the status; for a
@@ -153,10 +159,10 @@ class Http:
             ):
                 self.time.note(response.headers.get("Date"))
                 if response.status_code != requests.codes.ok:
-                    raise refusal(call, response.status_code)
+                    raise error_of_status(call, response.status_code)
                 return Answer(_json(call, response.raw, self._limits.read))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            failure = unreachable(call, error, self._place)
+            failure = error_of_connection(call, error, self._place)
         except OSError:  # requests raises it for this one reason
             failure = NotDoneError(
                 f"{call.doing}: the file that REQUESTS_CA_BUNDLE names is not there"

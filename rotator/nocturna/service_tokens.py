@@ -14,14 +14,14 @@ from rotator.errors import (
     TokenRefusedError,
 )
 from rotator.nocturna.calls import EXCHANGE, LIST, MINT, REVOKE, VERIFY, outcome_unknown
-from rotator.nocturna.client import Http
-from rotator.nocturna.session import AccessToken, AdminSession, RecentFailure, access_token
+from rotator.nocturna.client import ApiClient
+from rotator.nocturna.session import AccessToken, AdminSession, RecentFailure, parse_access_token
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
-class Listed(NamedTuple):
+class ListedToken(NamedTuple):
     """A token as the API lists it, revoked ones excepted; all times are aware UTC.
 
     `expires_at` differs by milliseconds from what a mint answers and from the token's `exp`; that
@@ -37,7 +37,7 @@ class Listed(NamedTuple):
     last_used_at: datetime | None
 
 
-def listed_tokens(body: object) -> list[Listed]:
+def parse_list(body: object) -> list[ListedToken]:
     """Check and take over the answer of the list; raises `ApiFaultError` for any row's fault."""
     if not isinstance(body, list):
         raise ApiFaultError(f"{LIST.doing}: the API's answer is no list")
@@ -52,7 +52,7 @@ def is_id(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-def _listed(row: object) -> Listed:
+def _listed(row: object) -> ListedToken:
     if not isinstance(row, dict):
         raise ValueError("no fields")  # noqa: TRY004 - what is wrong is the answer, not a type
     token_id, user_id, scope = row.get("id"), row.get("user_id"), row.get("scope")
@@ -61,7 +61,7 @@ def _listed(row: object) -> Listed:
     if scope is not None and not isinstance(scope, str):
         raise ValueError("no usable scope")
     used = row.get("last_used_at")
-    return Listed(
+    return ListedToken(
         token_id,
         user_id,
         scope,
@@ -89,7 +89,7 @@ _VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header may carry
 
 
 @dataclass(frozen=True, slots=True)
-class Minted:
+class MintedToken:
     """A token that the server says it made; its claims are not checked yet."""
 
     secret: str = field(repr=False)
@@ -99,7 +99,9 @@ class Minted:
 class ServiceTokens:
     """The admin's calls about service tokens, and the exchange that any service token may make."""
 
-    def __init__(self, http: Http, admin: AdminSession, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, http: ApiClient, admin: AdminSession, monotonic: Callable[[], float]
+    ) -> None:
         self._http = http
         self._admin = admin
         self._silence = RecentFailure(monotonic)
@@ -125,7 +127,7 @@ class ServiceTokens:
         if self._http.time.is_doubtful:
             self._admin.send(VERIFY)
 
-    def mint(self, validity: timedelta | None, scope: str) -> Minted:
+    def mint(self, validity: timedelta | None, scope: str) -> MintedToken:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
 
         The server would take other values and make a dead or an eternal token of them. Sent once:
@@ -141,13 +143,13 @@ class ServiceTokens:
             fields["token_id"] = minted.token_id
         return minted
 
-    def _minted(self, wish: dict[str, object]) -> Minted:
+    def _minted(self, wish: dict[str, object]) -> MintedToken:
         answer = self._admin.send(MINT, json=wish)
         body = answer.body if isinstance(answer.body, dict) else {}
         secret, token_id = body.get("service_token"), body.get("token_id")
         if not isinstance(secret, str) or not is_id(token_id):
             raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
-        return Minted(secret, token_id)
+        return MintedToken(secret, token_id)
 
     def account(self) -> str:
         """Return the user id of the admin, by which the list tells whose a token is.
@@ -161,12 +163,12 @@ class ServiceTokens:
             raise ApiFaultError(f"{VERIFY.doing}: the API does not say whose they are")
         return user_id
 
-    def list_tokens(self) -> list[Listed]:
+    def list_tokens(self) -> list[ListedToken]:
         """Return all tokens of all admins that are not revoked, expired ones included.
 
         Raises `ApiFaultError` for the whole list when a single row cannot be read.
         """
-        return listed_tokens(self._admin.send(LIST).body)
+        return parse_list(self._admin.send(LIST).body)
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the one proof that the server accepts it.
@@ -175,7 +177,7 @@ class ServiceTokens:
         """
         if not _VISIBLE_ASCII.fullmatch(service_token):
             raise TokenRefusedError(f"{EXCHANGE.doing}: it is no token")
-        return access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
+        return parse_access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
 
     def probe(self, service_token: str) -> None:
         """Ask whether the server accepts a token in use; raises `TokenRefusedError` if not.

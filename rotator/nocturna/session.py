@@ -12,7 +12,7 @@ from typing import Any
 
 from rotator.errors import ApiError, ApiFaultError, LoginRefusedError
 from rotator.nocturna.calls import LOGIN, REFRESH, Call, UnauthorizedError
-from rotator.nocturna.client import Answer, Http
+from rotator.nocturna.client import Answer, ApiClient
 
 
 class RecentFailure:
@@ -64,7 +64,7 @@ class AdminSession:
     """Sends calls as the admin; one login serves all threads."""
 
     def __init__(
-        self, http: Http, credentials: Credentials, monotonic: Callable[[], float]
+        self, http: ApiClient, credentials: Credentials, monotonic: Callable[[], float]
     ) -> None:
         self._http = http
         self._credentials = credentials
@@ -133,12 +133,12 @@ class AdminSession:
         return self._adopt(LOGIN, self._http.send(LOGIN, form=form))
 
     def _adopt(self, call: Call, answer: Answer) -> AccessToken:
-        self._token = access_token(call, answer)
+        self._token = parse_access_token(call, answer)
         self._ends = self._monotonic() + self._token.lifetime
         return self._token
 
 
-def access_token(call: Call, answer: Answer) -> AccessToken:
+def parse_access_token(call: Call, answer: Answer) -> AccessToken:
     """Check and take over the answer of a login, a refresh or an exchange."""
     body = answer.body if isinstance(answer.body, dict) else {}
     secret, refresh = body.get("access_token"), body.get("refresh_token")

@@ -11,13 +11,20 @@ from datetime import timedelta
 from rotator.config.settings import TokenSettings
 from rotator.errors import ApiError, RotatorError, kind
 from rotator.hooks.commands import Hooks
-from rotator.rotation.decide import Diagnosis
-from rotator.rotation.finish import Conclusion, Retirement, owed_after
-from rotator.rotation.mint import Maker, NotBegunError, OvertakenError
-from rotator.rotation.model import Action, Done, Order, Shared, StoreReport, StoreState
-from rotator.rotation.observe import Reading, Survey, survey
+from rotator.rotation.decide import Decider
+from rotator.rotation.finish import Finisher, Retirement, pending_after
+from rotator.rotation.mint import Minter, NotBegunError, OvertakenError
+from rotator.rotation.model import (
+    Action,
+    RotateOptions,
+    RotationContext,
+    RotationResult,
+    StoreReport,
+    StoreState,
+)
+from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Verdict
-from rotator.rotation.reconcile import PAUSE, SLACK, Reconciler
+from rotator.rotation.reconcile import POLL_SECONDS, SLACK, Reconciler
 from rotator.rotation.store_writes import note, spread
 from rotator.stores.journal import Intent, Journal
 from rotator.stores.port import SecretStore
@@ -33,185 +40,216 @@ class Change:
         settings: TokenSettings,
         stores: Sequence[SecretStore],
         hooks: Hooks,
-        shared: Shared,
-        diagnosis: Diagnosis,
+        context: RotationContext,
+        diagnosis: Decider,
     ) -> None:
         self._settings = settings
         self._stores = stores
         self._hooks = hooks
-        self._shared = shared
+        self._shared = context
         self._diagnosis = diagnosis
-        self._reconciler = Reconciler(shared.ledger, shared.fleet, shared.sleep)
-        retirement = Retirement(shared.fleet, shared.api)
-        self._conclusion = Conclusion(settings.name, hooks, retirement)
+        self._reconciler = Reconciler(context.in_flight, context.fleet, context.sleep)
+        retirement = Retirement(context.fleet, context.api)
+        self._conclusion = Finisher(settings.name, hooks, retirement)
 
-    def is_due(self, seen: Survey, order: Order) -> bool:
+    def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
         """Tell whether an earlier run left something to be done, whatever the token needs."""
-        return bool(seen.intents) or self._conclusion.is_due(seen, order)
+        return bool(snapshot.intents) or self._conclusion.is_due(snapshot, options)
 
-    def carry_out(self, before: Survey, verdict: Verdict, order: Order) -> Done:
+    def carry_out(
+        self, before: Snapshot, verdict: Verdict, options: RotateOptions
+    ) -> RotationResult:
         """Do what the verdict on `before` asks for, unless another rotator did it meanwhile.
 
         Raises a `StoreError` when a store cannot be held.
         """
         with ExitStack() as held:
             # In one order everywhere, so that two rotators never wait for each other.
-            for reading in sorted(before.reachable, key=lambda reading: reading.store.url):
-                held.enter_context(reading.store.hold())
-            done = self._attempted(before, verdict, order)
+            for observation in sorted(
+                before.reachable, key=lambda observation: observation.store.url
+            ):
+                held.enter_context(observation.store.hold())
+            result = self._attempted(before, verdict, options)
             for attempt in range(1, _ATTEMPTS):
-                if not done.not_begun:
+                if not result.not_begun:
                     break
                 # Where there is no lock, those who met are not to meet again.
-                self._shared.sleep(random.uniform(0, attempt * PAUSE))  # noqa: S311 - no secret
-                again = self._attempted(before, verdict, order)
-                done = again._replace(notes=(*done.notes, *again.notes))
-            if done.action is Action.FAILED:
-                return done._replace(after=survey(self._stores, self._shared.clock()))
-            return self._concluded(done, order)
+                self._shared.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
+                again = self._attempted(before, verdict, options)
+                result = again._replace(notes=(*result.notes, *again.notes))
+            if result.action is Action.FAILED:
+                return result._replace(after=observe(self._stores, self._shared.clock()))
+            return self._concluded(result, options)
 
-    def _attempted(self, before: Survey, verdict: Verdict, order: Order) -> Done:
-        seen = self._after_others(verdict)
-        if seen.current != before.current or not seen.reachable:
-            again = self._diagnosis.of(seen, replace(order, force=False))
+    def _attempted(
+        self, before: Snapshot, verdict: Verdict, options: RotateOptions
+    ) -> RotationResult:
+        snapshot = self._after_others(verdict)
+        if snapshot.current != before.current or not snapshot.reachable:
+            again = self._diagnosis.of(snapshot, replace(options, force=False))
         else:
-            again = self._diagnosis.of(seen, order) if seen.behind != before.behind else verdict
-        if not seen.reachable:
-            return Done(seen, again, Action.FAILED)
-        seen, notes, troubles = self._cleared_up(seen)
-        done = self._acted(seen, again, order, overtaken=again.need is not verdict.need)
-        return done._replace(notes=notes, troubles=(*troubles, *done.troubles))
+            again = (
+                self._diagnosis.of(snapshot, options)
+                if snapshot.behind != before.behind
+                else verdict
+            )
+        if not snapshot.reachable:
+            return RotationResult(snapshot, again, Action.FAILED)
+        snapshot, notes, troubles = self._cleared_up(snapshot)
+        result = self._acted(snapshot, again, options, overtaken=again.need is not verdict.need)
+        return result._replace(notes=notes, troubles=(*troubles, *result.troubles))
 
-    def _after_others(self, verdict: Verdict) -> Survey:
+    def _after_others(self, verdict: Verdict) -> Snapshot:
         """Look at the stores; who is going to mint waits for others to be done with theirs."""
         while True:
-            seen = survey(self._stores, self._shared.clock())
-            everyone_is_dead = len(self._dead(seen)) == len(seen.intents)
+            snapshot = observe(self._stores, self._shared.clock())
+            everyone_is_dead = len(self._dead(snapshot)) == len(snapshot.intents)
             if verdict.need is not Need.MINT or everyone_is_dead:
-                return seen
-            self._shared.sleep(PAUSE)
+                return snapshot
+            self._shared.sleep(POLL_SECONDS)
 
-    def _cleared_up(self, seen: Survey) -> tuple[Survey, tuple[str, ...], tuple[str, ...]]:
+    def _cleared_up(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
         """Settle the mints that dead rotators left open."""
-        dead = self._dead(seen)
+        dead = self._dead(snapshot)
         if not dead:
-            return seen, (), ()
+            return snapshot, (), ()
         timeout = self._settings.rotation_timeout
         judgement = self._reconciler.settle(self._shared.api(), dead, timeout)
-        seen, troubles = note(
-            seen, lambda reading: reading.found.journal.without_intents(judgement.settled)
+        snapshot, troubles = note(
+            snapshot,
+            lambda observation: observation.found.journal.without_intents(judgement.settled),
         )
         told = tuple(
             f"{token_id}, left over from a mint that was cut off, was revoked"
             for token_id in judgement.revoked
         )
-        return seen, told, (*([judgement.trouble] if judgement.trouble else []), *troubles)
+        return snapshot, told, (*([judgement.trouble] if judgement.trouble else []), *troubles)
 
-    def _dead(self, seen: Survey) -> list[Intent]:
+    def _dead(self, snapshot: Snapshot) -> list[Intent]:
         """Return the intents whose rotator is known to be gone, or must be by now."""
-        if not seen.intents:
+        if not snapshot.intents:
             return []
         api = self._shared.api()
         with suppress(ApiError):
             api.log_in()  # tells the server's time
-        minded = self._shared.ledger.minded().runs
+        current_runs = self._shared.in_flight.current_runs().runs
         oldest = api.now() - self._settings.rotation_timeout
         return [
             intent
-            for reading in seen.reachable
-            for intent in reading.found.journal.intents
-            if intent.run not in minded
+            for observation in snapshot.reachable
+            for intent in observation.found.journal.intents
+            if intent.run not in current_runs
             and (
                 not oldest <= intent.begun_at <= api.now() + SLACK
-                or reading.store.held_elsewhere() is False
+                or observation.store.held_elsewhere() is False
             )
         ]
 
-    def _acted(self, seen: Survey, verdict: Verdict, order: Order, *, overtaken: bool) -> Done:
+    def _acted(
+        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions, *, overtaken: bool
+    ) -> RotationResult:
         try:
             match verdict.need:
                 case Need.MINT:
-                    for reading in seen.reachable:
-                        reading.store.preflight()
-                    return self._rotated(seen, verdict, order)
+                    for observation in snapshot.reachable:
+                        observation.store.preflight()
+                    return self._rotated(snapshot, verdict, options)
                 case Need.COPY:
-                    return self._copied(seen, verdict)
+                    return self._copied(snapshot, verdict)
         except RotatorError as error:
-            return _failed(seen, verdict, error)
-        return _overtaken(seen, verdict) if overtaken else Done(seen, verdict)
+            return _failed(snapshot, verdict, error)
+        return _overtaken(snapshot, verdict) if overtaken else RotationResult(snapshot, verdict)
 
-    def _rotated(self, seen: Survey, verdict: Verdict, order: Order) -> Done:
+    def _rotated(
+        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
+    ) -> RotationResult:
         api = self._shared.api()
         api.log_in()
         now = api.now()
-        grace = timedelta() if order.revoke_old else self._settings.retire
+        grace = timedelta() if options.revoke_old else self._settings.retire
         journal = Journal(
-            previous_token_id=seen.current.token_id if seen.current else seen.emptied_id,
+            previous_token_id=snapshot.current.token_id
+            if snapshot.current
+            else snapshot.removed_token_id,
             minted_at=now,
-            owed=owed_after(seen, seen.reachable, grace, now),
+            pending=pending_after(snapshot, snapshot.reachable, grace, now),
             hooks=self._hooks.ids,
         )
-        maker = Maker(self._shared, self._reconciler, self._settings.rotation_timeout)
-        first, *others = seen.reachable
+        maker = Minter(self._shared, self._reconciler, self._settings.rotation_timeout)
+        first, *others = snapshot.reachable
         try:
-            made = maker.make(first, order.wish(self._settings, seen), journal)
+            made = maker.make(first, options.request(self._settings, snapshot), journal)
         except NotBegunError as error:
-            return _failed(seen, verdict, error)._replace(not_begun=True)
+            return _failed(snapshot, verdict, error)._replace(not_begun=True)
         except OvertakenError as error:
             return self._theirs(verdict, error)
         promoted = StoreReport(first.store.url, StoreState.WRITTEN)
         written = (promoted, *spread(others, made.token, made.journal))
-        settled = replace(self._diagnosis.settled(seen, made.token), reason=verdict.reason)
-        return Done(seen, settled, Action.ROTATED, made.token, written)
+        settled = replace(self._diagnosis.settled(snapshot, made.token), reason=verdict.reason)
+        return RotationResult(snapshot, settled, Action.ROTATED, made.token, written)
 
-    def _theirs(self, verdict: Verdict, error: OvertakenError) -> Done:
-        seen = survey(self._stores, self._shared.clock())
-        theirs = self._diagnosis.by_stores(seen, Order())
+    def _theirs(self, verdict: Verdict, error: OvertakenError) -> RotationResult:
+        snapshot = observe(self._stores, self._shared.clock())
+        theirs = self._diagnosis.decide_from_stores(snapshot, RotateOptions())
         if theirs.need is Need.MINT:
-            return _failed(seen, verdict, error)
-        return self._copied(seen, theirs) if theirs.need is Need.COPY else _overtaken(seen, theirs)
+            return _failed(snapshot, verdict, error)
+        return (
+            self._copied(snapshot, theirs)
+            if theirs.need is Need.COPY
+            else _overtaken(snapshot, theirs)
+        )
 
-    def _copied(self, seen: Survey, verdict: Verdict) -> Done:
-        current = seen.current
+    def _copied(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
+        current = snapshot.current
         if current is None:
-            return _overtaken(seen, verdict)
+            return _overtaken(snapshot, verdict)
         # With or without a probe before: a token that is refused must not replace one that works.
         self._shared.api().exchange(current.secret)
         now = self._shared.api().now()
-        owed = owed_after(seen, seen.behind, self._settings.retire, now)
-        journal = replace(seen.journal, token_id=current.token_id, owed=owed)
-        holders = [reading for reading in seen.reachable if reading not in seen.behind]
+        pending = pending_after(snapshot, snapshot.behind, self._settings.retire, now)
+        journal = replace(snapshot.journal, token_id=current.token_id, pending=pending)
+        holders = [
+            observation for observation in snapshot.reachable if observation not in snapshot.behind
+        ]
 
-        def promised(reading: Reading) -> Journal:
-            if reading not in holders:
-                return reading.found.journal
-            hooks = self._hooks.ids if reading is holders[0] else ()
-            return replace(reading.found.journal, owed=owed, hooks=hooks)
+        def promised(observation: Observation) -> Journal:
+            if observation not in holders:
+                return observation.found.journal
+            hooks = self._hooks.ids if observation is holders[0] else ()
+            return replace(observation.found.journal, pending=pending, hooks=hooks)
 
-        seen, troubles = note(seen, promised)
-        written = spread(seen.behind, current, journal)
-        settled = replace(self._diagnosis.settled(seen, current), reason=verdict.reason)
-        return Done(seen, settled, Action.CONVERGED, written=written, troubles=tuple(troubles))
+        snapshot, troubles = note(snapshot, promised)
+        written = spread(snapshot.behind, current, journal)
+        settled = replace(self._diagnosis.settled(snapshot, current), reason=verdict.reason)
+        return RotationResult(
+            snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
+        )
 
-    def _concluded(self, done: Done, order: Order) -> Done:
-        seen = survey(self._stores, self._shared.clock())
+    def _concluded(self, result: RotationResult, options: RotateOptions) -> RotationResult:
+        snapshot = observe(self._stores, self._shared.clock())
         # A store that fell silent meanwhile may keep hooks and old tokens from their turn.
-        fallen = (each for each in seen.silent if each.store.url not in done.seen.silent_urls)
-        done = done._replace(troubles=(*done.troubles, *(str(each.error) for each in fallen)))
-        renewed = done.action is not None
-        concluded = self._conclusion.draw(seen, order, renewed=renewed)
-        return done._replace(
+        fallen = (
+            each
+            for each in snapshot.unreachable
+            if each.store.url not in result.snapshot.unreachable_urls
+        )
+        result = result._replace(troubles=(*result.troubles, *(str(each.error) for each in fallen)))
+        renewed = result.action is not None
+        concluded = self._conclusion.draw(snapshot, options, renewed=renewed)
+        return result._replace(
             old_tokens=concluded.old_tokens,
-            notes=(*done.notes, *concluded.notes),
-            troubles=(*done.troubles, *concluded.troubles),
-            after=concluded.seen,
+            notes=(*result.notes, *concluded.notes),
+            troubles=(*result.troubles, *concluded.troubles),
+            after=concluded.snapshot,
         )
 
 
-def _failed(seen: Survey, verdict: Verdict, error: RotatorError) -> Done:
-    return Done(seen, verdict, Action.FAILED, troubles=(str(error),), failure=kind(error))
+def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:
+    return RotationResult(
+        snapshot, verdict, Action.FAILED, troubles=(str(error),), failure=kind(error)
+    )
 
 
-def _overtaken(seen: Survey, verdict: Verdict) -> Done:
+def _overtaken(snapshot: Snapshot, verdict: Verdict) -> RotationResult:
     message = f"another rotator was faster; {verdict.message}"
-    return Done(seen, replace(verdict, message=message), Action.SKIPPED)
+    return RotationResult(snapshot, replace(verdict, message=message), Action.SKIPPED)

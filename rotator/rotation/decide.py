@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
-from rotator.errors import RotatorError, TokenRefusedError
-from rotator.rotation.model import Order
-from rotator.rotation.observe import Survey
+from rotator.errors import (
+    RotatorError,
+    TokenRefusedError,
+)
+from rotator.rotation.model import RotateOptions
+from rotator.rotation.observe import Observation, Snapshot
 from rotator.rotation.policy import Inputs, Need, Status, Verdict, decide
+from rotator.stores.port import path_of_file_store
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
 
-class Diagnosis:
+class Decider:
     """Decides about one token; `api` is only called where the server is asked."""
 
     def __init__(
@@ -28,21 +33,23 @@ class Diagnosis:
         self._api = api
         self._clock = clock
 
-    def by_stores(self, seen: Survey, order: Order) -> Verdict:
+    def decide_from_stores(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide by what the stores hold alone."""
-        if not seen.reachable:
+        if not snapshot.reachable:
             message = "no store of this token could be read"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
-        verdict = decide(self._inputs(seen, order))
-        if verdict.status is Status.MISSING and seen.silent and not order.force:
+        verdict = decide(self._inputs(snapshot, options))
+        if verdict.status is Status.MISSING and snapshot.unreachable and not options.force:
             # The token may stand in a store that is away; a new one would replace it later.
             message = "there is no token in the stores that could be read (--force makes one)"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
         return verdict
 
-    def by_server(self, seen: Survey, order: Order) -> tuple[Verdict, str | None]:
+    def decide_with_server(
+        self, snapshot: Snapshot, options: RotateOptions
+    ) -> tuple[Verdict, str | None]:
         """Decide with the server's word; the text says why it did not tell."""
-        inputs = self._inputs(seen, order)
+        inputs = self._inputs(snapshot, options)
         try:
             self._api().probe(inputs.token.secret if inputs.token else "")
         except TokenRefusedError:
@@ -51,12 +58,12 @@ class Diagnosis:
             return decide(inputs), str(error)
         return decide(inputs), None
 
-    def of(self, seen: Survey, order: Order) -> Verdict:
+    def of(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide, and ask the server where its answer could change what happens."""
-        verdict = self.by_stores(seen, order)
-        if not self._settings.probe or verdict.need is Need.MINT or not seen.current:
+        verdict = self.decide_from_stores(snapshot, options)
+        if not self._settings.probe or verdict.need is Need.MINT or not snapshot.current:
             return verdict
-        verdict, error = self.by_server(seen, order)
+        verdict, error = self.decide_with_server(snapshot, options)
         if error is None:
             return verdict
         # No reason to rotate, and no failure: it is asked again by the next run.
@@ -65,21 +72,40 @@ class Diagnosis:
             message=f"{verdict.message}; the API does not say whether it accepts it: {error}",
         )
 
-    def settled(self, seen: Survey, token: ServiceToken) -> Verdict:
+    def settled(self, snapshot: Snapshot, token: ServiceToken) -> Verdict:
         """Return what is to be said of a token that was just written."""
-        inputs = self._inputs(seen, Order())
+        inputs = self._inputs(snapshot, RotateOptions())
         return decide(
             replace(inputs, token=token, fault=None, behind=0, scope=None, minted_at=None)
         )
 
-    def _inputs(self, seen: Survey, order: Order) -> Inputs:
+    def _inputs(self, snapshot: Snapshot, options: RotateOptions) -> Inputs:
         return Inputs(
             now=self._clock(),
             renew_before=self._settings.renew_before,
-            token=seen.current,
-            fault=seen.fault,
-            scope=order.scope or self._settings.scope,
-            minted_at=seen.journal.minted_at,
-            behind=len(seen.behind),
-            forced=order.force,
+            token=snapshot.current,
+            fault=snapshot.fault,
+            scope=options.scope or self._settings.scope,
+            minted_at=snapshot.journal.minted_at,
+            behind=len(snapshot.behind),
+            forced=options.force,
         )
+
+
+class Lack(NamedTuple):
+    """`reason` is for programs, and stays the same while the time in `message` goes on."""
+
+    reason: str
+    message: str
+
+
+def lack_of(reading: Observation, now: datetime) -> Lack:
+    """Return what is to be said of a store that answered, and shows no live token."""
+    verdict = decide(
+        Inputs(now, renew_before=timedelta(), token=reading.token, fault=reading.fault)
+    )
+    why = verdict.message
+    file = path_of_file_store(reading.store.url)
+    if verdict.status is Status.MISSING and file and not file.exists():
+        why = "there is no such file yet"
+    return Lack(verdict.reason, f"{reading.store.url}: {why}; rotator rotate makes a new one")

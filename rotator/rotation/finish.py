@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator import audit
 from rotator.errors import RotatorError, TokenRefusedError
-from rotator.hooks.commands import Failure, Hooks, Occasion
-from rotator.rotation.inventory import Fleet
-from rotator.rotation.model import OldState, OldToken, Order
-from rotator.rotation.observe import Reading, Survey
+from rotator.hooks.commands import HookEvent, HookFailure, Hooks
+from rotator.rotation.inventory import FleetStores
+from rotator.rotation.model import OldToken, OldTokenState, RotateOptions
+from rotator.rotation.observe import Observation, Snapshot
 from rotator.rotation.store_writes import note
-from rotator.stores.journal import Journal, Owed
+from rotator.stores.journal import Journal, PendingRevocation
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -30,19 +30,23 @@ GONE = "it was gone already"
 _WHOLE_SECONDS = timedelta(seconds=2)  # in which servers tell their time
 
 
-def owed_after(
-    seen: Survey, replaced: Iterable[Reading], grace: timedelta | None, now: datetime
-) -> tuple[Owed, ...]:
+def pending_after(
+    snapshot: Snapshot, replaced: Iterable[Observation], grace: timedelta | None, now: datetime
+) -> tuple[PendingRevocation, ...]:
     """Return what is owed once these readings are replaced: old debts, and what stood there.
 
     `grace` None lets the replaced tokens expire by themselves; `now` is the server's time. Of many
     the oldest have to go early: a journal is small.
     """
-    owed = {each.token_id: each for each in seen.owed}
+    pending = {each.token_id: each for each in snapshot.pending}
     if grace is not None:
-        ids = [reading.token.token_id for reading in replaced if reading.token]
-        owed |= {each: Owed(each, now + grace) for each in ids if each and each not in owed}
-    by_age = sorted(owed.values(), key=lambda each: each.due_at)
+        ids = [observation.token.token_id for observation in replaced if observation.token]
+        pending |= {
+            each: PendingRevocation(each, now + grace)
+            for each in ids
+            if each and each not in pending
+        }
+    by_age = sorted(pending.values(), key=lambda each: each.due_at)
     early, rest = by_age[:-MOST_OWED], by_age[-MOST_OWED:]
     return (*(each._replace(due_at=min(now, each.due_at)) for each in early), *rest)
 
@@ -50,46 +54,46 @@ def owed_after(
 class Retirement:
     """Revokes what is owed for one token, never one that a store of the fleet still shows."""
 
-    def __init__(self, fleet: Fleet, api: Callable[[], ServiceTokens]) -> None:
+    def __init__(self, fleet: FleetStores, api: Callable[[], ServiceTokens]) -> None:
         self._fleet = fleet
         self._api = api
         self._proven: str | None = None
 
-    def is_due(self, owed: Owed) -> bool:
+    def is_due(self, pending: PendingRevocation) -> bool:
         """Tell whether the time has come, by the server's clock where it has told it."""
-        return self._api().now() + _WHOLE_SECONDS >= owed.due_at
+        return self._api().now() + _WHOLE_SECONDS >= pending.due_at
 
-    def hastened(self, seen: Survey) -> tuple[Owed, ...]:
+    def hasten(self, snapshot: Snapshot) -> tuple[PendingRevocation, ...]:
         """Return all that is owed, with the token that was last replaced, as due at once."""
-        previous = seen.journal.previous_token_id
-        ids = [each.token_id for each in seen.owed] + ([previous] if previous else [])
+        previous = snapshot.journal.previous_token_id
+        ids = [each.token_id for each in snapshot.pending] + ([previous] if previous else [])
         now = self._api().now()
-        return tuple(Owed(token_id, now) for token_id in dict.fromkeys(ids))
+        return tuple(PendingRevocation(token_id, now) for token_id in dict.fromkeys(ids))
 
-    def carry_out(self, seen: Survey) -> list[OldToken]:
+    def carry_out(self, snapshot: Snapshot) -> list[OldToken]:
         """Revoke the tokens that are due; every failure becomes part of the answer."""
-        return [self._one(seen, owed) for owed in seen.owed]
+        return [self._one(snapshot, pending) for pending in snapshot.pending]
 
-    def _one(self, seen: Survey, owed: Owed) -> OldToken:
-        old = OldToken(owed.token_id, OldState.WAITING, owed.due_at)
+    def _one(self, snapshot: Snapshot, pending: PendingRevocation) -> OldToken:
+        old = OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
         try:
-            if not self.is_due(owed):
+            if not self.is_due(pending):
                 return old
-            self._prove(seen.current)
-            if seen.shows(owed.token_id):
+            self._prove(snapshot.current)
+            if snapshot.shows(pending.token_id):
                 again = "it stands in the stores again; rotate --force makes another one"
                 return old._replace(message=again)
-            if holders := self._holders(seen, owed.token_id):
+            if holders := self._holders(snapshot, pending.token_id):
                 stores = ", ".join(sorted(holders))
                 return old._replace(message=f"{stores} may still need it: renew it there, too")
             self._api().log_in()  # which tells the server's time: ours may be ahead
-            if not self.is_due(owed):
+            if not self.is_due(pending):
                 return old
-            done = self._api().ensure_revoked(owed.token_id, "replaced")
+            result = self._api().ensure_revoked(pending.token_id, "replaced")
         except RotatorError as error:
             message = f"{error}; the next run tries again"
-            return old._replace(state=OldState.FAILED, message=message)
-        return old._replace(state=OldState.REVOKED, message=None if done else GONE)
+            return old._replace(state=OldTokenState.FAILED, message=message)
+        return old._replace(state=OldTokenState.REVOKED, message=None if result else GONE)
 
     def _prove(self, current: ServiceToken | None) -> None:
         """Raise unless the server accepts the token that is to do without the old one."""
@@ -103,12 +107,14 @@ class Retirement:
             ) from None
         self._proven = current.secret
 
-    def _holders(self, seen: Survey, token_id: str) -> frozenset[str]:
+    def _holders(self, snapshot: Snapshot, token_id: str) -> frozenset[str]:
         """Return the stores that are not known to do without the token."""
-        lagging = seen.silent_urls | {reading.store.url for reading in seen.behind}
-        if not self._fleet.recent().holders(token_id) - seen.urls:
+        lagging = snapshot.unreachable_urls | {
+            observation.store.url for observation in snapshot.behind
+        }
+        if not self._fleet.recent().holders(token_id) - snapshot.urls:
             return frozenset(lagging)
-        return frozenset(lagging | (self._fleet.look().holders(token_id) - seen.urls))
+        return frozenset(lagging | (self._fleet.look().holders(token_id) - snapshot.urls))
 
 
 _NONE_OLDER = (
@@ -121,16 +127,16 @@ _NONE_REPLACED = (
 )
 
 
-class Concluded(NamedTuple):
+class FinishResult(NamedTuple):
     """What the stores show now, what became of old tokens, what else was done, and what failed."""
 
-    seen: Survey
+    snapshot: Snapshot
     old_tokens: tuple[OldToken, ...] = ()
     notes: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
 
 
-class Conclusion:
+class Finisher:
     """Takes the last steps for the token called `name`."""
 
     def __init__(self, name: str, hooks: Hooks, retirement: Retirement) -> None:
@@ -138,52 +144,60 @@ class Conclusion:
         self._hooks = hooks
         self._retirement = retirement
 
-    def is_due(self, seen: Survey, order: Order) -> bool:
+    def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
         """Tell whether a look at the stores shows something to be done."""
-        due = any(self._retirement.is_due(owed) for owed in seen.owed)
-        return due or bool(seen.hooks) or order.revoke_old
+        due = any(self._retirement.is_due(pending) for pending in snapshot.pending)
+        return due or bool(snapshot.hooks) or options.revoke_old
 
-    def draw(self, seen: Survey, order: Order, *, renewed: bool) -> Concluded:
+    def draw(self, snapshot: Snapshot, options: RotateOptions, *, renewed: bool) -> FinishResult:
         """Run the hooks that are due, then revoke what is owed; what fails stays noted.
 
         `renewed` tells whether this same run has written a token.
         """
-        if order.revoke_old:
-            owed = self._retirement.hastened(seen)
-            seen, troubles = note(seen, lambda reading: replace(reading.found.journal, owed=owed))
-            if not troubles and not set(owed) <= set(seen.owed):
+        if options.revoke_old:
+            pending = self._retirement.hasten(snapshot)
+            snapshot, troubles = note(
+                snapshot, lambda observation: replace(observation.found.journal, pending=pending)
+            )
+            if not troubles and not set(pending) <= set(snapshot.pending):
                 troubles.append("another rotator has replaced the token meanwhile: run again")
         else:
             troubles = []
-        due = self._due_hooks(seen)
-        failures = self._hooks.run(due, self._occasion(seen)) if due else []
+        due = self._due_hooks(snapshot)
+        failures = self._hooks.run(due, self._occasion(snapshot)) if due else []
         failed = tuple(failure.hook_id for failure in failures)
         _tell_hooks(due, failures)
-        seen, unwritten = note(seen, lambda reading: _with_hooks(reading.found.journal, failed))
-        old_tokens = _held_back(seen, failures) if failures else self._retirement.carry_out(seen)
-        gone = {old.token_id for old in old_tokens if old.state is OldState.REVOKED}
-        seen, unnoted = note(seen, lambda reading: _without_owed(reading.found.journal, gone))
+        snapshot, unwritten = note(
+            snapshot, lambda observation: _with_hooks(observation.found.journal, failed)
+        )
+        old_tokens = (
+            _held_back(snapshot, failures) if failures else self._retirement.carry_out(snapshot)
+        )
+        gone = {old.token_id for old in old_tokens if old.state is OldTokenState.REVOKED}
+        snapshot, unnoted = note(
+            snapshot, lambda observation: _without_owed(observation.found.journal, gone)
+        )
         troubles += [failure.message for failure in failures] + unwritten + unnoted
-        troubles += _old_troubles(old_tokens, told=bool(failures) and not order.revoke_old)
-        if order.revoke_old and not old_tokens:
+        troubles += _old_troubles(old_tokens, told=bool(failures) and not options.revoke_old)
+        if options.revoke_old and not old_tokens:
             troubles.append(_NONE_REPLACED if renewed else _NONE_OLDER)
         ran = len(due) - len(failures)
         notes = (f"{ran} of its hooks worked now",) if ran and not renewed else ()
-        return Concluded(seen, tuple(old_tokens), notes, tuple(troubles))
+        return FinishResult(snapshot, tuple(old_tokens), notes, tuple(troubles))
 
-    def _due_hooks(self, seen: Survey) -> tuple[str, ...]:
+    def _due_hooks(self, snapshot: Snapshot) -> tuple[str, ...]:
         """Return the hooks that are noted; all of them where one that is noted was replaced."""
-        return seen.hooks if set(seen.hooks) <= set(self._hooks.ids) else self._hooks.ids
+        return snapshot.hooks if set(snapshot.hooks) <= set(self._hooks.ids) else self._hooks.ids
 
-    def _occasion(self, seen: Survey) -> Occasion:
-        token = seen.current
-        stores = tuple(r.store.url for r in seen.reachable if r.holds(token))
+    def _occasion(self, snapshot: Snapshot) -> HookEvent:
+        token = snapshot.current
+        stores = tuple(r.store.url for r in snapshot.reachable if r.holds(token))
         if token is None:
-            return Occasion(self._name, None, None, stores)
-        return Occasion(self._name, token.token_id, token.expires_at, stores, token.name)
+            return HookEvent(self._name, None, None, stores)
+        return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)
 
 
-def _tell_hooks(due: Sequence[str], failures: Sequence[Failure]) -> None:
+def _tell_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
     messages = {failure.hook_id: failure.message for failure in failures}
     for hook_id in due:
         outcome = "failed" if hook_id in messages else audit.DONE
@@ -196,12 +210,18 @@ def _with_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:
 
 
 def _without_owed(journal: Journal, gone: Collection[str]) -> Journal:
-    return replace(journal, owed=tuple(owed for owed in journal.owed if owed.token_id not in gone))
+    return replace(
+        journal,
+        pending=tuple(pending for pending in journal.pending if pending.token_id not in gone),
+    )
 
 
-def _held_back(seen: Survey, failures: Sequence[Failure]) -> list[OldToken]:
+def _held_back(snapshot: Snapshot, failures: Sequence[HookFailure]) -> list[OldToken]:
     told = f"it may still be needed while {len(failures)} of the hooks fail"
-    return [OldToken(each.token_id, OldState.WAITING, each.due_at, told) for each in seen.owed]
+    return [
+        OldToken(each.token_id, OldTokenState.WAITING, each.due_at, told)
+        for each in snapshot.pending
+    ]
 
 
 def _old_troubles(old_tokens: Sequence[OldToken], *, told: bool) -> list[str]:
@@ -209,6 +229,6 @@ def _old_troubles(old_tokens: Sequence[OldToken], *, told: bool) -> list[str]:
     return [
         f"the old token {old.token_id} is not revoked yet: {old.message}"
         for old in old_tokens
-        if old.state is OldState.FAILED or (old.message and old.state is OldState.WAITING)
+        if old.state is OldTokenState.FAILED or (old.message and old.state is OldTokenState.WAITING)
         if not told
     ]

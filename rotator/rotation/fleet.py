@@ -14,7 +14,7 @@ from rotator.rotation.rotation import Rotation
 Act = Callable[[Rotation], Report]
 
 
-def run(
+def run_fleet(
     rotations: Sequence[Rotation],
     act: Act,
     *,
@@ -27,7 +27,7 @@ def run(
     """
 
     def one(rotation: Rotation) -> Report:
-        report = _not_begun(rotation) if stopped() else guarded(rotation, act)
+        report = _not_begun(rotation) if stopped() else run_guarded(rotation, act)
         advance()
         return report
 
@@ -39,7 +39,7 @@ def run(
         return list(pool.map(one, rotations))
 
 
-def guarded(rotation: Rotation, act: Act) -> Report:
+def run_guarded(rotation: Rotation, act: Act) -> Report:
     """Apply `act`; a bug in it becomes a failed report, so that the other tokens are served."""
     try:
         return act(rotation)
@@ -85,7 +85,7 @@ def parse_shard(text: str) -> Shard:
     return Shard(index, count)
 
 
-def share(names: Iterable[str], index: int, count: int) -> list[str]:
+def tokens_of_shard(names: Iterable[str], index: int, count: int) -> list[str]:
     """Return the names that belong to this shard, in their order."""
     return [name for name in names if _owner(name, count) == index]
 

@@ -6,18 +6,18 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 
-class Minded(NamedTuple):
+class InFlight(NamedTuple):
     """Runs that take care of their tokens, and these tokens (None for one that is yet to come)."""
 
     runs: frozenset[str]
     token_ids: frozenset[str | None]
 
 
-class Ledger:
+class InFlightMints:
     """Knows the runs of this process and their tokens; shared by all threads.
 
-    Mints run side by side; `judging` waits for those in flight and lets no other begin, so that a
-    token on its way is never taken for one that is left over.
+    Mints run side by side. `reconciling` waits for those in flight and lets no other begin, so
+    that a token on its way is never taken for an orphan.
     """
 
     def __init__(self) -> None:
@@ -29,7 +29,7 @@ class Ledger:
         self._made: set[str] = set()
 
     @contextmanager
-    def minding(self, run: str) -> Iterator[None]:
+    def tracking(self, run: str) -> Iterator[None]:
         """Enclose the whole of a run that makes a token, and takes care of it."""
         self._minded[run] = None
         try:
@@ -51,7 +51,7 @@ class Ledger:
                 self._changed.notify_all()
 
     @contextmanager
-    def judging(self) -> Iterator[None]:
+    def reconciling(self) -> Iterator[None]:
         """Enclose a judgement of which tokens are left over; one at a time, with none in flight."""
         with self._changed:
             self._changed.wait_for(lambda: not self._judging)
@@ -78,10 +78,10 @@ class Ledger:
         self._minded.pop(run, None)
         self._ended.add(run)
 
-    def minded(self) -> Minded:
+    def current_runs(self) -> InFlight:
         """Return the runs of this process that are not over, and their tokens."""
         copy = self._minded.copy()
-        return Minded(frozenset(copy), frozenset(copy.values()))
+        return InFlight(frozenset(copy), frozenset(copy.values()))
 
     def has_ended(self, run: str) -> bool:
         """Tell whether a run was one of this process, and is over."""

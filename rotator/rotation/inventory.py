@@ -11,27 +11,27 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from rotator.clock import rfc3339
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import one_line
-from rotator.rotation.observe import Reading, Silence, look
+from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.stores.journal import Intent
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import Listed
+    from rotator.nocturna.service_tokens import ListedToken
 
 _RECENT = 1.0  # seconds
 _HOUR = 3600.0
 _SHARE = 10  # of the time: a look that takes long is used for so much longer
 
 
-class Holdings(NamedTuple):
+class Inventory(NamedTuple):
     """One look at every store of the fleet."""
 
-    answers: tuple[Reading | Silence, ...] = ()
+    answers: tuple[Observation | Unreachable, ...] = ()
 
     @property
-    def silent(self) -> tuple[str, ...]:
+    def unreachable(self) -> tuple[str, ...]:
         """The URLs of the stores that did not answer, about which nothing can be said."""
-        return tuple(each.store.url for each in self.answers if isinstance(each, Silence))
+        return tuple(each.store.url for each in self.answers if isinstance(each, Unreachable))
 
     @property
     def known_ids(self) -> frozenset[str]:
@@ -48,14 +48,14 @@ class Holdings(NamedTuple):
     def holders(self, token_id: str) -> frozenset[str]:
         """Return the URLs of the stores that show this token, or might: those that are silent."""
         holders = (r.store.url for r in self._readings if r.token and r.token.token_id == token_id)
-        return frozenset((*holders, *self.silent))
+        return frozenset((*holders, *self.unreachable))
 
     @property
-    def _readings(self) -> Iterator[Reading]:
-        return (each for each in self.answers if isinstance(each, Reading))
+    def _readings(self) -> Iterator[Observation]:
+        return (each for each in self.answers if isinstance(each, Observation))
 
 
-class Fleet:
+class FleetStores:
     """All the stores of one config, opened for each look; safe to share between threads."""
 
     def __init__(
@@ -64,12 +64,12 @@ class Fleet:
         self._open_stores = open_stores
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._seen = Holdings()
+        self._seen = Inventory()
         self._stale_at = float("-inf")
         self._known_ids: frozenset[str] = frozenset()
         self._known_until = float("-inf")
 
-    def look(self) -> Holdings:
+    def look(self) -> Inventory:
         """Read every store now."""
         with self._lock:
             return self._read()
@@ -82,7 +82,7 @@ class Fleet:
                 self._known_until = self._monotonic() + _HOUR
             return self._known_ids
 
-    def recent(self) -> Holdings:
+    def recent(self) -> Inventory:
         """Return a look that is a second old, or ten times as old as it took to take it.
 
         The tokens of a fleet must not mean its square in reads.
@@ -92,28 +92,28 @@ class Fleet:
                 return self._read()
             return self._seen
 
-    def _read(self) -> Holdings:
+    def _read(self) -> Inventory:
         begun = self._monotonic()
         self._seen = self._taken()
         self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))
         return self._seen
 
-    def _taken(self) -> Holdings:
-        return Holdings(tuple(look(store) for store in self._open_stores()))
+    def _taken(self) -> Inventory:
+        return Inventory(tuple(observe_store(store) for store in self._open_stores()))
 
 
 Item = TypeVar("Item")
 Seen = TypeVar("Seen")
 
 
-def side_by_side(look: Callable[[Item], Seen], items: Sequence[Item]) -> list[Seen]:
-    """Apply `look`, which raises nothing, to each item; return the results in their order."""
+def map_in_threads(act: Callable[[Item], Seen], items: Sequence[Item]) -> list[Seen]:
+    """Apply `act`, which raises nothing, to each item; return the results in their order."""
     if len(items) < 2:  # noqa: PLR2004 - one needs no threads
-        return [look(item) for item in items]
+        return [act(item) for item in items]
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - (the same)
 
     with ThreadPoolExecutor(WORKERS, "look") as pool:
-        return list(pool.map(look, items))
+        return list(pool.map(act, items))
 
 
 class Part(StrEnum):
@@ -144,7 +144,7 @@ class Stock(NamedTuple):
     """
 
     places: Mapping[str, Sequence[Place]]
-    silent: Sequence[tuple[str, Silence]] = ()
+    unreachable: Sequence[tuple[str, Unreachable]] = ()
 
     def of(self, token_id: str) -> Sequence[Place]:
         """Return the places that know a token."""
@@ -158,27 +158,29 @@ class Stock(NamedTuple):
 def read_all(tokens: Sequence[tuple[TokenSettings, Sequence[SecretStore]]]) -> Stock:
     """Read every store of these tokens once."""
 
-    def answers(each: tuple[TokenSettings, Sequence[SecretStore]]) -> list[Reading | Silence]:
-        return [look(store) for store in each[1]]
+    def answers(
+        each: tuple[TokenSettings, Sequence[SecretStore]],
+    ) -> list[Observation | Unreachable]:
+        return [observe_store(store) for store in each[1]]
 
-    return stocked([token.name for token, _ in tokens], side_by_side(answers, tokens))
+    return stocked([token.name for token, _ in tokens], map_in_threads(answers, tokens))
 
 
-def stocked(names: Sequence[str], answers: Sequence[Sequence[Reading | Silence]]) -> Stock:
+def stocked(names: Sequence[str], answers: Sequence[Sequence[Observation | Unreachable]]) -> Stock:
     """Return what these answers of the stores of each named token tell."""
     places: defaultdict[str, list[Place]] = defaultdict(list)
-    silent = []
+    unreachable = []
     for name, each in ((n, one) for n, many in zip(names, answers, strict=True) for one in many):
-        if isinstance(each, Silence):
-            silent.append((name, each))
+        if isinstance(each, Unreachable):
+            unreachable.append((name, each))
             continue
         for token_id, place in _known(name, each):
             if place.store not in {other.store for other in places[token_id]}:
                 places[token_id].append(place)
-    return Stock(dict(places), silent)
+    return Stock(dict(places), unreachable)
 
 
-def _known(name: str, reading: Reading) -> Iterator[tuple[str, Place]]:
+def _known(name: str, reading: Observation) -> Iterator[tuple[str, Place]]:
     """Return the ids that a store knows; of one that it knows twice, what matters more is first."""
     url, journal = reading.store.url, reading.found.journal
     if reading.token and reading.token.token_id:
@@ -186,8 +188,8 @@ def _known(name: str, reading: Reading) -> Iterator[tuple[str, Place]]:
     for intent in journal.intents:
         if intent.token_id:
             yield intent.token_id, Place(name, url, Part.MINTING)
-    for owed in journal.owed:
-        yield owed.token_id, Place(name, url, Part.OWED, owed.due_at)
+    for pending in journal.pending:
+        yield pending.token_id, Place(name, url, Part.OWED, pending.due_at)
     for token_id in (journal.token_id, journal.previous_token_id):
         if token_id:
             yield token_id, Place(name, url, Part.REPLACED)
@@ -247,7 +249,7 @@ class Row(NamedTuple):
 
 
 def rows(
-    listed: Sequence["Listed"], stock: Stock, account: str, now: datetime, under_way: timedelta
+    listed: Sequence["ListedToken"], stock: Stock, account: str, now: datetime, under_way: timedelta
 ) -> list[Row]:
     """Return what is listed, sorted by expiry; `now` is the server's time.
 
@@ -262,13 +264,15 @@ def longest_rotation(settings: Settings) -> timedelta:
     return max(token.rotation_timeout for token in settings.tokens)
 
 
-def ends_at(listed: "Listed") -> datetime | None:
+def ends_at(listed: "ListedToken") -> datetime | None:
     """Return when the API ends a token, None for an eternal one."""
     eternal = listed.expires_at - listed.created_at > ETERNITY - _SLACK
     return None if eternal else listed.expires_at
 
 
-def _row(listed: "Listed", stock: Stock, account: str, now: datetime, under_way: timedelta) -> Row:
+def _row(
+    listed: "ListedToken", stock: Stock, account: str, now: datetime, under_way: timedelta
+) -> Row:
     end = ends_at(listed)
     return Row(
         token_id=listed.token_id,
@@ -283,7 +287,7 @@ def _row(listed: "Listed", stock: Stock, account: str, now: datetime, under_way:
     )
 
 
-def _status(listed: "Listed", stock: Stock, now: datetime, under_way: timedelta) -> RowStatus:
+def _status(listed: "ListedToken", stock: Stock, now: datetime, under_way: timedelta) -> RowStatus:
     parts = {place.part for place in stock.of(listed.token_id)}
     if Part.HELD in parts:
         return RowStatus.HELD
@@ -293,7 +297,7 @@ def _status(listed: "Listed", stock: Stock, now: datetime, under_way: timedelta)
         return RowStatus.MINTING
     if parts:
         return RowStatus.REPLACED
-    if stock.silent or listed.created_at > now - under_way:
+    if stock.unreachable or listed.created_at > now - under_way:
         return RowStatus.UNKNOWN
     return RowStatus.ORPHAN
 

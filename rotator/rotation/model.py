@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 from rotator.clock import ONE_DAY, Clock, rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import kind
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.inventory import Fleet
-from rotator.rotation.observe import Reading, Silence, Survey
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.inventory import FleetStores
+from rotator.rotation.observe import Observation, Snapshot, Unreachable
 from rotator.rotation.policy import Status, Verdict
 from rotator.stores.port import Entry
 from rotator.tokens import ServiceToken
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
 
-class Wish(NamedTuple):
+class MintRequest(NamedTuple):
     """The token that is wanted; `validity` None is eternal.
 
     `in_use` are the ids of tokens that the stores know: a new token is none of them.
@@ -39,7 +39,7 @@ class Wish(NamedTuple):
         return ONE_DAY if self.validity is None else min(ONE_DAY, self.validity / 4)
 
 
-class OldState(StrEnum):
+class OldTokenState(StrEnum):
     """What became of an old token, as `--json` shows it."""
 
     REVOKED = "revoked"
@@ -51,7 +51,7 @@ class OldToken(NamedTuple):
     """An old token that is, or is to be, revoked; `message` says why it was not by this run."""
 
     token_id: str
-    state: OldState
+    state: OldTokenState
     due_at: datetime
     message: str | None = None
 
@@ -166,20 +166,20 @@ class Outcome(TypedDict, total=False):
 
 
 def describe(
-    name: str, seen: Survey, verdict: Verdict, now: datetime, **outcome: Unpack[Outcome]
+    name: str, snapshot: Snapshot, verdict: Verdict, now: datetime, **outcome: Unpack[Outcome]
 ) -> Report:
     """Return the report on a token; the troubles of single stores join its `error`."""
     token, written = outcome.get("token"), outcome.get("written", ())
-    stores = {each.store.url: _store_report(each, seen) for each in seen.answers}
+    stores = {each.store.url: _store_report(each, snapshot) for each in snapshot.answers}
     stores |= {report.store: report for report in written}
     troubles = [outcome.get("error")]
     troubles += [r.message for r in stores.values() if r.status is StoreState.UNREACHABLE]
     troubles += [report.message for report in written if report.status is StoreState.BEHIND]
-    shown = token or seen.current
+    shown = token or snapshot.current
     left = shown.remaining(now) if shown else None
-    previous = seen.journal.previous_token_id
-    if token and seen.current:
-        previous = seen.current.token_id
+    previous = snapshot.journal.previous_token_id
+    if token and snapshot.current:
+        previous = snapshot.current.token_id
     return Report(
         name=name,
         status=verdict.status,
@@ -192,23 +192,23 @@ def describe(
         seconds_left=left.total_seconds() if left is not None else None,
         stores=tuple(stores.values()),
         error="; ".join(trouble for trouble in troubles if trouble) or None,
-        failure=outcome.get("failure") or _failure(seen, written),
-        orphans=len(seen.intents),
-        hooks_left=len(seen.hooks),
+        failure=outcome.get("failure") or _failure(snapshot, written),
+        orphans=len(snapshot.intents),
+        hooks_left=len(snapshot.hooks),
     )
 
 
-def _failure(seen: Survey, written: Iterable[StoreReport]) -> str | None:
-    if seen.silent:
-        return kind(seen.silent[0].error)
+def _failure(snapshot: Snapshot, written: Iterable[StoreReport]) -> str | None:
+    if snapshot.unreachable:
+        return kind(snapshot.unreachable[0].error)
     return "store-behind" if any(each.status is StoreState.BEHIND for each in written) else None
 
 
-def _store_report(answer: Reading | Silence, seen: Survey) -> StoreReport:
+def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> StoreReport:
     url = answer.store.url
-    if isinstance(answer, Silence):
+    if isinstance(answer, Unreachable):
         return StoreReport(url, StoreState.UNREACHABLE, str(answer.error))
-    if answer.holds(seen.current):
+    if answer.holds(snapshot.current):
         return StoreReport(url, StoreState.CURRENT)
     if not isinstance(answer.found, Entry):
         return StoreReport(url, StoreState.ABSENT)
@@ -220,7 +220,7 @@ FIRST_SCOPE = "calculations"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RotateOptions:
     """An order by hand; `eternal`, `validity` and `scope` shape a new token.
 
     `revoke_old` says that old tokens are to be revoked now: one of them leaked.
@@ -233,17 +233,17 @@ class Order:
     scope: str | None = None
     revoke_old: bool = False
 
-    def wish(self, settings: TokenSettings, seen: Survey) -> Wish:
+    def request(self, settings: TokenSettings, snapshot: Snapshot) -> MintRequest:
         """Return the token to mint: as ordered, else as configured, else like the current one."""
-        kept = seen.current.scope if seen.current else None
+        kept = snapshot.current.scope if snapshot.current else None
         scope = self.scope or settings.scope or kept or FIRST_SCOPE
         validity = None if self.eternal else self.validity or settings.validity
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if self.validity else settings.renew_before
-        return Wish(validity, scope, margin, seen.known_ids)
+        return MintRequest(validity, scope, margin, snapshot.known_ids)
 
 
-class Shared(NamedTuple):
+class RotationContext(NamedTuple):
     """`api` connects at its first call, so that a look at a store costs none of it.
 
     `sleep` takes seconds; `environ` is the environment of which hooks get a part.
@@ -251,21 +251,21 @@ class Shared(NamedTuple):
 
     api: Callable[[], ServiceTokens]
     clock: Clock
-    ledger: Ledger
-    fleet: Fleet
+    in_flight: InFlightMints
+    fleet: FleetStores
     sleep: Callable[[float], object]
     environ: Mapping[str, str]
 
 
-class Done(NamedTuple):
+class RotationResult(NamedTuple):
     """What a change came to; `action` is None where the token is to be left as it is.
 
-    `seen` is what it decided by, and `after` what stands there at the end. `notes` tell what was
-    finished of earlier runs, `troubles` what could not be, and `failure` is the kind of the error
-    that ended it. `not_begun` says that another rotator's intent came first.
+    `snapshot` is what it decided by, and `after` what stands there at the end. `notes` tell what
+    was finished of earlier runs, `troubles` what could not be, and `failure` is the kind of the
+    error that ended it. `not_begun` says that another rotator's intent came first.
     """
 
-    seen: Survey
+    snapshot: Snapshot
     verdict: Verdict
     action: Action | None = None
     token: ServiceToken | None = None
@@ -275,14 +275,14 @@ class Done(NamedTuple):
     troubles: tuple[str, ...] = ()
     failure: str | None = None
     not_begun: bool = False
-    after: Survey | None = None
+    after: Snapshot | None = None
 
-    def told_in(self, report: Report) -> Report:
+    def apply_to(self, report: Report) -> Report:
         """Return the report with old tokens, what else was done, and what else went wrong."""
         all_of_it = [*((report.error,) if report.error else ()), *self.troubles]
         failure = self.failure or report.failure or ("unfinished" if self.troubles else None)
-        failed = [old for old in self.old_tokens if old.state is OldState.FAILED]
-        after = self.after or self.seen
+        failed = [old for old in self.old_tokens if old.state is OldTokenState.FAILED]
+        after = self.after or self.snapshot
         return report._replace(
             old_tokens=self.old_tokens,
             notes=self.notes,

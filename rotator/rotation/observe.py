@@ -11,12 +11,12 @@ from rotator.errors import (
     StoreUnreachableError,
     internal_error,
 )
-from rotator.stores.journal import Intent, Journal, Owed
+from rotator.stores.journal import Intent, Journal, PendingRevocation
 from rotator.stores.port import Absent, Entry, SecretStore
 from rotator.tokens import ServiceToken
 
 
-class Reading(NamedTuple):
+class Observation(NamedTuple):
     """What a store answered: a secret that is a token, one that has a fault, or none."""
 
     store: SecretStore
@@ -34,7 +34,7 @@ class Reading(NamedTuple):
         return self.found.secret if isinstance(self.found, Entry) else None
 
     @property
-    def is_recorded(self) -> bool:
+    def is_written_by_rotator(self) -> bool:
         """Tell whether the journal is about the token beside it, which a rotator then wrote."""
         return _is_about(self.found.journal, self.token)
 
@@ -42,62 +42,72 @@ class Reading(NamedTuple):
     def known_ids(self) -> frozenset[str]:
         """The ids of the tokens that stand in this store, or stood there by its journal."""
         journal = self.found.journal
-        ids = {journal.token_id, journal.previous_token_id, *(o.token_id for o in journal.owed)}
+        ids = {journal.token_id, journal.previous_token_id, *(o.token_id for o in journal.pending)}
         ids |= {self.token.token_id} if self.token else set()
         return frozenset(token_id for token_id in ids if token_id)
 
-    def noting(self, version: str, journal: Journal) -> "Reading":
+    def noting(self, version: str, journal: Journal) -> "Observation":
         """Return what the store would answer after its journal was written."""
         return self._replace(found=replace(self.found, version=version, journal=journal))
 
 
-class Silence(NamedTuple):
+class Unreachable(NamedTuple):
     """A store that did not answer, or not to us."""
 
     store: SecretStore
     error: StoreError
 
 
-class Survey(NamedTuple):
+class Snapshot(NamedTuple):
     """All the stores of one token at one moment; `current` is the newest live token in them."""
 
-    answers: tuple[Reading | Silence, ...]
+    answers: tuple[Observation | Unreachable, ...]
     current: ServiceToken | None
 
     @property
-    def reachable(self) -> tuple[Reading, ...]:
+    def reachable(self) -> tuple[Observation, ...]:
         """The stores that answered, in their configured order."""
-        return tuple(answer for answer in self.answers if isinstance(answer, Reading))
+        return tuple(answer for answer in self.answers if isinstance(answer, Observation))
 
     @property
-    def behind(self) -> tuple[Reading, ...]:
+    def behind(self) -> tuple[Observation, ...]:
         """The stores that answered and do not hold the current token."""
-        return tuple(reading for reading in self.reachable if not reading.holds(self.current))
+        return tuple(
+            observation for observation in self.reachable if not observation.holds(self.current)
+        )
 
     @property
     def fault(self) -> MalformedTokenError | None:
         """What is wrong with the text that the first store to hold any shows."""
-        return next((reading.fault for reading in self.reachable if reading.fault), None)
+        return next(
+            (observation.fault for observation in self.reachable if observation.fault), None
+        )
 
     @property
     def known_ids(self) -> frozenset[str]:
         """The ids of all tokens that the stores hold, or remember to have held."""
-        return frozenset(token_id for reading in self.reachable for token_id in reading.known_ids)
+        return frozenset(
+            token_id for observation in self.reachable for token_id in observation.known_ids
+        )
 
     @property
-    def silent(self) -> tuple[Silence, ...]:
+    def unreachable(self) -> tuple[Unreachable, ...]:
         """The stores that did not answer."""
-        return tuple(answer for answer in self.answers if isinstance(answer, Silence))
+        return tuple(answer for answer in self.answers if isinstance(answer, Unreachable))
 
     @property
-    def silent_urls(self) -> frozenset[str]:
+    def unreachable_urls(self) -> frozenset[str]:
         """The URLs of the stores that did not answer."""
-        return frozenset(silence.store.url for silence in self.silent)
+        return frozenset(unreachable.store.url for unreachable in self.unreachable)
 
     @property
-    def emptied_id(self) -> str | None:
+    def removed_token_id(self) -> str | None:
         """The id of a token that a store showed by its journal, before a hand took it out."""
-        ids = (reading.found.journal.token_id for reading in self.reachable if not reading.token)
+        ids = (
+            observation.found.journal.token_id
+            for observation in self.reachable
+            if not observation.token
+        )
         return next((token_id for token_id in ids if token_id), None)
 
     @property
@@ -109,34 +119,38 @@ class Survey(NamedTuple):
         """Tell whether this is the current token's id."""
         return self.current is not None and self.current.token_id == token_id
 
-    def with_readings(self, readings: Iterable[Reading]) -> "Survey":
+    def with_observations(self, observations: Iterable[Observation]) -> "Snapshot":
         """Return the survey with these answers in the place of the same stores' earlier ones."""
-        new = {reading.store.url: reading for reading in readings}
+        new = {observation.store.url: observation for observation in observations}
         return self._replace(answers=tuple(new.get(a.store.url, a) for a in self.answers))
 
     @property
     def intents(self) -> tuple[Intent, ...]:
         """The open intents in all stores that answered."""
-        return tuple(i for reading in self.reachable for i in reading.found.journal.intents)
+        return tuple(i for observation in self.reachable for i in observation.found.journal.intents)
 
     @property
-    def owed(self) -> tuple[Owed, ...]:
+    def pending(self) -> tuple[PendingRevocation, ...]:
         """The old tokens that are to be revoked, each as the first store to name it has it."""
-        listed = [each for reading in self.reachable for each in reading.found.journal.owed]
+        listed = [
+            each for observation in self.reachable for each in observation.found.journal.pending
+        ]
         return tuple({each.token_id: each for each in reversed(listed)}.values())
 
     @property
     def hooks(self) -> tuple[str, ...]:
         """The digests of the hooks that are still to be run."""
-        listed = [hook for reading in self.reachable for hook in reading.found.journal.hooks]
+        listed = [
+            hook for observation in self.reachable for hook in observation.found.journal.hooks
+        ]
         return tuple(dict.fromkeys(listed))
 
     @property
     def journal(self) -> Journal:
         """The record beside the current token, empty where there is none about this token."""
-        for reading in self.reachable:
-            journal = reading.found.journal
-            if reading.holds(self.current) and _is_about(journal, self.current):
+        for observation in self.reachable:
+            journal = observation.found.journal
+            if observation.holds(self.current) and _is_about(journal, self.current):
                 return journal
         return Journal()
 
@@ -146,74 +160,80 @@ def _is_about(journal: Journal, token: ServiceToken | None) -> bool:
     return token is not None and journal.token_id is not None and journal.token_id == token.token_id
 
 
-def survey(stores: Iterable[SecretStore], now: datetime) -> Survey:
+def observe(stores: Iterable[SecretStore], now: datetime) -> Snapshot:
     """Read each store once; an error of one becomes part of the result."""
-    return surveyed((look(store) for store in stores), now)
+    return snapshot_of((observe_store(store) for store in stores), now)
 
 
-def surveyed(answers: Iterable[Reading | Silence], now: datetime) -> Survey:
+def snapshot_of(answers: Iterable[Observation | Unreachable], now: datetime) -> Snapshot:
     """Return the survey that these answers make."""
     found = tuple(answers)
-    return Survey(found, _newest([each for each in found if isinstance(each, Reading)], now))
+    return Snapshot(found, _newest([each for each in found if isinstance(each, Observation)], now))
 
 
-def look(store: SecretStore) -> Reading | Silence:
+def observe_store(store: SecretStore) -> Observation | Unreachable:
     """Read one store; an error becomes the result."""
     try:
         found = store.read()
     except StoreError as error:
-        return Silence(store, error)
+        return Unreachable(store, error)
     except Exception as error:  # noqa: BLE001 - a bug in one store must not keep the others from their turn
-        return Silence(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
+        return Unreachable(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
     if isinstance(found, Absent):
-        return Reading(store, found)
+        return Observation(store, found)
     try:
-        return Reading(store, found, token=ServiceToken.parse(found.secret))
+        return Observation(store, found, token=ServiceToken.parse(found.secret))
     except MalformedTokenError as fault:
-        return Reading(store, found, fault=fault)
+        return Observation(store, found, fault=fault)
 
 
-def _newest(readings: list[Reading], now: datetime) -> ServiceToken | None:
-    replaced = {reading.found.journal.previous_token_id for reading in readings}
-    replaced |= {owed.token_id for reading in readings for owed in reading.found.journal.owed}
-    newest: Reading | None = None
-    for reading in readings:
-        if reading.token and (newest is None or _is_newer(reading, newest, replaced, now)):
-            newest = reading
+def _newest(observations: list[Observation], now: datetime) -> ServiceToken | None:
+    replaced = {observation.found.journal.previous_token_id for observation in observations}
+    replaced |= {
+        pending.token_id
+        for observation in observations
+        for pending in observation.found.journal.pending
+    }
+    newest: Observation | None = None
+    for observation in observations:
+        if observation.token and (newest is None or _is_newer(observation, newest, replaced, now)):
+            newest = observation
     return newest.token if newest else None
 
 
-def _is_newer(one: Reading, other: Reading, replaced: set[str | None], now: datetime) -> bool:
+def _is_newer(
+    one: Observation, other: Observation, replaced: set[str | None], now: datetime
+) -> bool:
     """Compare two tokens, which carry no date of creation.
 
     What lives is newer than what does not, and what a journal calls replaced is older. Of two that
     rotators made, the journals tell; beyond that the later expiry is the newer token.
     """
     pairs = [
-        (_lives(reading, now), _id(reading) is None or _id(reading) not in replaced)
-        for reading in (one, other)
+        (_lives(observation, now), _id(observation) is None or _id(observation) not in replaced)
+        for observation in (one, other)
     ]
     if pairs[0] != pairs[1]:
         return pairs[0] > pairs[1]
-    minted = [_minted_at(reading) for reading in (one, other)]
+    minted = [_minted_at(observation) for observation in (one, other)]
     if minted[0] and minted[1]:
         return minted[0] > minted[1]
     return _left(one, now) > _left(other, now)
 
 
-def _id(reading: Reading) -> str | None:
-    return reading.token.token_id if reading.token else None
+def _id(observation: Observation) -> str | None:
+    return observation.token.token_id if observation.token else None
 
 
-def _left(reading: Reading, now: datetime) -> timedelta:
-    left = reading.token.remaining(now) if reading.token else None
+def _left(observation: Observation, now: datetime) -> timedelta:
+    left = observation.token.remaining(now) if observation.token else None
     return timedelta.max if left is None else left
 
 
-def _lives(reading: Reading, now: datetime) -> bool:
-    return _left(reading, now) > timedelta()
+def _lives(observation: Observation, now: datetime) -> bool:
+    return _left(observation, now) > timedelta()
 
 
-def _minted_at(reading: Reading) -> datetime | None:
-    journal = reading.found.journal
-    return journal.minted_at if journal.token_id and journal.token_id == _id(reading) else None
+def _minted_at(observation: Observation) -> datetime | None:
+    journal = observation.found.journal
+    return journal.minted_at if journal.token_id and journal.token_id == _id(observation) else None

@@ -20,9 +20,9 @@ from rotator.audit import Event
 from rotator.clock import rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, kind
-from rotator.rotation.decide import Diagnosis
-from rotator.rotation.model import Action, Order, Outcome, Report, Shared, describe
-from rotator.rotation.observe import Reading, Survey, survey
+from rotator.rotation.decide import Decider
+from rotator.rotation.model import Action, Outcome, Report, RotateOptions, RotationContext, describe
+from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.stores.port import SecretStore
 
@@ -35,12 +35,12 @@ class Rotation:
     """One token with everything that its rotation touches."""
 
     def __init__(
-        self, settings: TokenSettings, stores: Sequence[SecretStore], shared: Shared
+        self, settings: TokenSettings, stores: Sequence[SecretStore], context: RotationContext
     ) -> None:
         self._settings = settings
         self._stores = stores
-        self._shared = shared
-        self._diagnosis = Diagnosis(settings, shared.api, shared.clock)
+        self._shared = context
+        self._diagnosis = Decider(settings, context.api, context.clock)
 
     @property
     def name(self) -> str:
@@ -69,91 +69,95 @@ class Rotation:
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
-        seen = survey(self._stores, self._shared.clock())
-        verdict, error = self._diagnosis.by_stores(seen, Order()), None
-        if probe and seen.current and verdict.status is not Status.EXPIRED:
-            verdict, error = self._diagnosis.by_server(seen, Order())
-        return self._report(seen, verdict, error=error)
+        snapshot = observe(self._stores, self._shared.clock())
+        verdict, error = self._diagnosis.decide_from_stores(snapshot, RotateOptions()), None
+        if probe and snapshot.current and verdict.status is not Status.EXPIRED:
+            verdict, error = self._diagnosis.decide_with_server(snapshot, RotateOptions())
+        return self._report(snapshot, verdict, error=error)
 
-    def rotate(self, order: Order) -> Report:
+    def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
         with audit.run(self.name):
-            report = self._rotated(order)
+            report = self._rotated(options)
             _tell_end(report)
         return report
 
-    def _rotated(self, order: Order) -> Report:
-        seen = survey(self._stores, self._shared.clock())
-        verdict = self._diagnosis.of(seen, order)
-        _tell_decision(seen, verdict)
+    def _rotated(self, options: RotateOptions) -> Report:
+        snapshot = observe(self._stores, self._shared.clock())
+        verdict = self._diagnosis.of(snapshot, options)
+        _tell_decision(snapshot, verdict)
         try:
-            if order.dry_run:
-                return self._rehearsed(seen, self._announced(seen, verdict, order))
-            if verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(seen, order):
-                return self._changed(seen, verdict, order)
+            if options.dry_run:
+                return self._rehearsed(snapshot, self._announced(snapshot, verdict, options))
+            if verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(snapshot, options):
+                return self._changed(snapshot, verdict, options)
         except RotatorError as error:
             return self._report(
-                seen, verdict, action=Action.FAILED, error=str(error), failure=kind(error)
+                snapshot, verdict, action=Action.FAILED, error=str(error), failure=kind(error)
             )
-        _tidy(seen.reachable)
-        return self._idle(seen, verdict)
+        _tidy(snapshot.reachable)
+        return self._idle(snapshot, verdict)
 
-    def _changed(self, seen: Survey, verdict: Verdict, order: Order) -> Report:
-        done = self._change.carry_out(seen, verdict, order)
-        if done.action is None:
-            report = self._idle(done.seen, done.verdict)
+    def _changed(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Report:
+        result = self._change.carry_out(snapshot, verdict, options)
+        if result.action is None:
+            report = self._idle(result.snapshot, result.verdict)
         else:
             report = self._report(
-                done.seen, done.verdict, action=done.action, token=done.token, written=done.written
+                result.snapshot,
+                result.verdict,
+                action=result.action,
+                token=result.token,
+                written=result.written,
             )
-        return done.told_in(report)
+        return result.apply_to(report)
 
-    def _announced(self, seen: Survey, verdict: Verdict, order: Order) -> Verdict:
+    def _announced(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Verdict:
         """Say as well what a real run would do beside the token itself."""
         plans = []
-        if order.revoke_old:
+        if options.revoke_old:
             plans.append("the token that it replaced would be revoked")
-        if self._change.is_due(seen, replace(order, revoke_old=False)):
+        if self._change.is_due(snapshot, replace(options, revoke_old=False)):
             plans.append("what an earlier run could not finish would be taken up again")
         return replace(verdict, message="; ".join((verdict.message, *plans)))
 
-    def _rehearsed(self, seen: Survey, verdict: Verdict) -> Report:
+    def _rehearsed(self, snapshot: Snapshot, verdict: Verdict) -> Report:
         if verdict.need is Need.MINT:
-            _preflight(seen.reachable)
+            _preflight(snapshot.reachable)
             self._shared.api().account()
-            return self._report(seen, verdict, action=Action.WOULD_ROTATE)
+            return self._report(snapshot, verdict, action=Action.WOULD_ROTATE)
         if verdict.need is Need.COPY:
-            _preflight(seen.behind)
-            return self._report(seen, verdict, action=Action.WOULD_CONVERGE)
-        return self._idle(seen, verdict)
+            _preflight(snapshot.behind)
+            return self._report(snapshot, verdict, action=Action.WOULD_CONVERGE)
+        return self._idle(snapshot, verdict)
 
-    def _idle(self, seen: Survey, verdict: Verdict) -> Report:
+    def _idle(self, snapshot: Snapshot, verdict: Verdict) -> Report:
         if verdict.status is Status.UNKNOWN:
-            return self._report(seen, verdict, action=Action.FAILED)
+            return self._report(snapshot, verdict, action=Action.FAILED)
         if verdict.need is not Need.PATIENCE:
-            return self._report(seen, verdict, action=Action.KEPT)
+            return self._report(snapshot, verdict, action=Action.KEPT)
         # Patience with a token that is due is a plan; with one that is useless, a failure.
         error = None if verdict.status is Status.DUE else verdict.message
         failure = "too-young" if error else None
-        return self._report(seen, verdict, action=Action.SKIPPED, error=error, failure=failure)
+        return self._report(snapshot, verdict, action=Action.SKIPPED, error=error, failure=failure)
 
-    def _report(self, seen: Survey, verdict: Verdict, **outcome: Unpack[Outcome]) -> Report:
-        return describe(self.name, seen, verdict, self._shared.clock(), **outcome)
-
-
-def _preflight(readings: Iterable[Reading]) -> None:
-    for reading in readings:
-        reading.store.preflight()
+    def _report(self, snapshot: Snapshot, verdict: Verdict, **outcome: Unpack[Outcome]) -> Report:
+        return describe(self.name, snapshot, verdict, self._shared.clock(), **outcome)
 
 
-def _tell_decision(seen: Survey, verdict: Verdict) -> None:
+def _preflight(observations: Iterable[Observation]) -> None:
+    for observation in observations:
+        observation.store.preflight()
+
+
+def _tell_decision(snapshot: Snapshot, verdict: Verdict) -> None:
     audit.tell(
         Event.DECIDED,
         verdict.message,
         status=verdict.status,
         reason=verdict.reason,
         need=verdict.need,
-        token_id=seen.current.name if seen.current else None,
+        token_id=snapshot.current.name if snapshot.current else None,
     )
 
 
@@ -171,8 +175,8 @@ def _tell_end(report: Report) -> None:
     )
 
 
-def _tidy(readings: Iterable[Reading]) -> None:
+def _tidy(observations: Iterable[Observation]) -> None:
     """Put right what a killed rotator left; where we may not, there is nothing to be done now."""
-    for reading in readings:
-        with suppress(StoreError), reading.store.hold():
+    for observation in observations:
+        with suppress(StoreError), observation.store.hold():
             pass

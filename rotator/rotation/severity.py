@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rotator.clock import in_words
 from rotator.errors import internal_error
-from rotator.hooks.notify import Kind
+from rotator.hooks.notify import NoticeKind
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
@@ -19,7 +19,7 @@ FEW = 3  # attempts
 _MINUTE = timedelta(minutes=1)  # to which people are told the life that is left
 
 
-class Level(StrEnum):
+class Severity(StrEnum):
     """As in the log; `--json` shows it as well."""
 
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Level(StrEnum):
     CRITICAL = "critical"
 
 
-class Rhythm(NamedTuple):
+class RetrySchedule(NamedTuple):
     """How often it is tried: in words, and how often within a time."""
 
     text: str
@@ -35,16 +35,16 @@ class Rhythm(NamedTuple):
 
 
 # A run by hand or by cron does not know its rhythm; the docs recommend this one.
-DAILY = Rhythm("with one run a day", lambda left: int((left + _MINUTE) / ONE_DAY))
+DAILY = RetrySchedule("with one run a day", lambda left: int((left + _MINUTE) / ONE_DAY))
 _LIVING = (Status.OK, Status.ETERNAL)
 
 
-def raised(report: Report, renew_before: timedelta, rhythm: Rhythm) -> Report:
+def with_severity(report: Report, renew_before: timedelta, rhythm: RetrySchedule) -> Report:
     """Return the report of a failure with its level, and with how long the token still lives."""
     if report.error is None:
         return report
     if report.status in _LIVING:
-        return report._replace(level=Level.WARNING)
+        return report._replace(level=Severity.WARNING)
     left = timedelta(seconds=report.seconds_left or 0)
     if report.status is not Status.DUE or left <= timedelta():
         level, text = _without_life(report)
@@ -56,16 +56,16 @@ def raised(report: Report, renew_before: timedelta, rhythm: Rhythm) -> Report:
     return report._replace(level=level, error=f"{report.error}; {text}")
 
 
-def _without_life(report: Report) -> tuple[Level, str]:
+def _without_life(report: Report) -> tuple[Severity, str]:
     if report.status is Status.UNKNOWN:
-        return Level.ERROR, "nobody can tell how long the token still lives"
-    return Level.CRITICAL, "the bot has no working token"
+        return Severity.ERROR, "nobody can tell how long the token still lives"
+    return Severity.CRITICAL, "the bot has no working token"
 
 
-def _by_life(left: timedelta, attempts: int, renew_before: timedelta) -> Level:
+def _by_life(left: timedelta, attempts: int, renew_before: timedelta) -> Severity:
     if left < ONE_DAY or attempts < FEW:
-        return Level.CRITICAL
-    return Level.ERROR if left < renew_before / 2 else Level.WARNING
+        return Severity.CRITICAL
+    return Severity.ERROR if left < renew_before / 2 else Severity.WARNING
 
 
 def _counted(attempts: int) -> str:
@@ -75,7 +75,7 @@ def _counted(attempts: int) -> str:
 _log = logging.getLogger(__name__)
 
 
-def tell_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
+def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
     """Tell everybody who is to be told which of their tokens failed, and how urgent it is."""
     groups: defaultdict[tuple[str, ...], list[tuple[Rotation, Report]]] = defaultdict(list)
     for rotation, report in results:
@@ -88,10 +88,14 @@ def tell_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
             _log.warning("no notice was sent: %s", internal_error(error))
 
 
-def _notice(failed: Sequence[Report]) -> tuple[str, str, Kind]:
+def _notice(failed: Sequence[Report]) -> tuple[str, str, NoticeKind]:
     names = ", ".join(report.name for report in failed)
     renewed = all(report.action in CHANGED for report in failed)
     what = "token renewed, but not all is done" if renewed else "rotation failed"
-    kind = Kind.WARNING if all(report.level == "warning" for report in failed) else Kind.FAILURE
+    kind = (
+        NoticeKind.WARNING
+        if all(report.level == "warning" for report in failed)
+        else NoticeKind.FAILURE
+    )
     lines = [f"{report.name} ({report.level}): {report.error}" for report in failed]
     return f"{names}: {what}", "\n".join(lines), kind

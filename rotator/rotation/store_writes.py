@@ -6,7 +6,7 @@ from dataclasses import replace
 from rotator.audit import Event, told
 from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.rotation.model import StoreReport, StoreState
-from rotator.rotation.observe import Reading, Silence, Survey, look
+from rotator.rotation.observe import Observation, Snapshot, Unreachable, observe_store
 from rotator.stores.journal import Journal
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
@@ -18,7 +18,7 @@ class UncertainWriteError(StoreError):
     """The first store may hold the new token, and does not tell."""
 
 
-def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
+def promote(observation: Observation, token: ServiceToken, journal: Journal) -> None:
     """Write to the first store, and make sure of it.
 
     A failed write may have arrived all the same – even a conflict can be with ourselves, where an
@@ -28,12 +28,12 @@ def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
     which must then stay valid.
     """
     try:
-        _write(reading, token, journal)
+        _write(observation, token, journal)
     except StoreError as error:
-        if _shows(reading.store, token, error):
+        if _shows(observation.store, token, error):
             return
         # Where no lock tells who is at work there is a network, and behind it perhaps our request.
-        if isinstance(error, StoreUnreachableError) and reading.store.held_elsewhere() is None:
+        if isinstance(error, StoreUnreachableError) and observation.store.held_elsewhere() is None:
             raise UncertainWriteError(
                 f"{error}; the write may still arrive there, so the new token {token.name} was not"
                 " revoked: the next run takes it, or revokes it"
@@ -42,7 +42,7 @@ def promote(reading: Reading, token: ServiceToken, journal: Journal) -> None:
 
 
 def spread(
-    readings: Iterable[Reading], token: ServiceToken, journal: Journal
+    observations: Iterable[Observation], token: ServiceToken, journal: Journal
 ) -> tuple[StoreReport, ...]:
     """Write to each store; one that fails stays behind until the next run, and is reported.
 
@@ -50,58 +50,62 @@ def spread(
     """
     return tuple(
         _spread_to(
-            reading, token, replace(journal, intents=reading.found.journal.intents, hooks=())
+            observation,
+            token,
+            replace(journal, intents=observation.found.journal.intents, hooks=()),
         )
-        for reading in readings
+        for observation in observations
     )
 
 
-def note(seen: Survey, change: Callable[[Reading], Journal]) -> tuple[Survey, list[str]]:
+def note(
+    snapshot: Snapshot, change: Callable[[Observation], Journal]
+) -> tuple[Snapshot, list[str]]:
     """Write every journal that `change` changes; return what then stands, and what went wrong.
 
     Where another rotator notes something at the same time, `change` is applied to what it left;
     one that has replaced the token carries on with everything that was noted about it.
     """
     noted, troubles = [], []
-    for reading in seen.reachable:
+    for observation in snapshot.reachable:
         try:
-            noted.append(_noted(reading, change))
+            noted.append(_noted(observation, change))
         except StoreError as error:
             troubles.append(str(error))
-    return seen.with_readings(noted), troubles
+    return snapshot.with_observations(noted), troubles
 
 
-def _noted(reading: Reading, change: Callable[[Reading], Journal]) -> Reading:
-    now, attempts = reading, 0
+def _noted(observation: Observation, change: Callable[[Observation], Journal]) -> Observation:
+    now, attempts = observation, 0
     while (journal := change(now)) != now.found.journal:
         attempts += 1
         try:
             with told(Event.NOTED, f"the journal in {now.store.url}", store=now.store.url):
                 return now.noting(now.store.note(journal, expected=now.found.version), journal)
         except ConflictError:
-            again = look(now.store)
-            if isinstance(again, Silence):
+            again = observe_store(now.store)
+            if isinstance(again, Unreachable):
                 raise again.error from None
-            if again.secret != now.secret and again.is_recorded:
-                return reading
+            if again.secret != now.secret and again.is_written_by_rotator:
+                return observation
             if again.secret != now.secret or attempts == _ATTEMPTS:
                 raise
             now = again
     return now
 
 
-def _spread_to(reading: Reading, token: ServiceToken, journal: Journal) -> StoreReport:
+def _spread_to(observation: Observation, token: ServiceToken, journal: Journal) -> StoreReport:
     try:
-        _write(reading, token, journal)
+        _write(observation, token, journal)
     except StoreError as error:
-        return StoreReport(reading.store.url, StoreState.BEHIND, str(error))
-    return StoreReport(reading.store.url, StoreState.WRITTEN)
+        return StoreReport(observation.store.url, StoreState.BEHIND, str(error))
+    return StoreReport(observation.store.url, StoreState.WRITTEN)
 
 
-def _write(reading: Reading, token: ServiceToken, journal: Journal) -> None:
-    url = reading.store.url
+def _write(observation: Observation, token: ServiceToken, journal: Journal) -> None:
+    url = observation.store.url
     with told(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
-        reading.store.write(token.secret, journal, expected=reading.found.version)
+        observation.store.write(token.secret, journal, expected=observation.found.version)
 
 
 def _shows(store: SecretStore, token: ServiceToken, failure: StoreError) -> bool:

@@ -60,7 +60,7 @@ class Intent(NamedTuple):
         return cls(match["run"], begun_at, days, match["scope"], match["token_id"])
 
 
-class Owed(NamedTuple):
+class PendingRevocation(NamedTuple):
     """An old token that is to be revoked, at `due_at` (aware UTC, whole seconds) or later."""
 
     token_id: str
@@ -82,17 +82,17 @@ class Owed(NamedTuple):
 class Journal:
     """What the store knows about the token that it holds, and what is still to be done.
 
-    `token_id` is the token last written by a rotator, `previous_token_id` the one that it replaced,
+    `token_id` is the token that a rotator wrote last, `previous_token_id` the one that it replaced,
     `minted_at` (aware UTC, whole seconds, the server's) the time of its creation. `intents` are
-    mints that are not settled, `owed` old tokens that are to be revoked, and `hooks` the digests of
-    hooks that have not worked yet.
+    mints that are not settled, `pending` the old tokens that are to be revoked, and `hooks` the
+    digests of hooks that have not worked yet.
     """
 
     token_id: str | None = None
     previous_token_id: str | None = None
     minted_at: datetime | None = None
     intents: tuple[Intent, ...] = ()
-    owed: tuple[Owed, ...] = ()
+    pending: tuple[PendingRevocation, ...] = ()
     hooks: tuple[str, ...] = ()
 
     def with_intent(self, intent: Intent) -> "Journal":
@@ -111,7 +111,7 @@ class Journal:
         if self.minted_at:
             words.append(f"minted={_time_text(self.minted_at)}")
         words += [f"intent={intent.to_text()}" for intent in self.intents]
-        words += [f"owed={owed.to_text()}" for owed in self.owed]
+        words += [f"owed={pending.to_text()}" for pending in self.pending]
         words += [f"hook={digest}" for digest in self.hooks]
         return " ".join([_FORMAT, *words]) if words else ""
 
@@ -124,14 +124,14 @@ class Journal:
         pairs = [(key, value) for key, equals, value in map(_parted, words) if equals]
         fields = dict(pairs)
         intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
-        owed = [Owed.from_text(value) for key, value in pairs if key == "owed"]
+        pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         return cls(
             token_id=_checked_id(fields.get("token")),
             previous_token_id=_checked_id(fields.get("previous")),
             minted_at=_checked_time(fields.get("minted")),
             intents=tuple(intent for intent in intents if intent)[-_MOST:],
-            owed=tuple(each for each in owed if each),
+            pending=tuple(each for each in pending if each),
             hooks=tuple(dict.fromkeys(hooks)),
         )
 

@@ -4,12 +4,15 @@ A backend is a callable `open_store(url: StoreUrl) -> SecretStore`, registered i
 group `rotator.backends` under its URL scheme.
 """
 
+import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
+from urllib.parse import parse_qsl, unquote
 
+from rotator.errors import ConfigError, quote_value
 from rotator.stores.journal import Journal
 
 DEFAULT_FIELD = "NOCTURNA_SERVICE_TOKEN"
@@ -104,3 +107,37 @@ class SecretStore(Protocol):
         False proves that whoever left a record in this store is dead (or this very process).
         """
         ...
+
+
+_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
+
+
+def path_of_file_store(url: str) -> Path | None:
+    """Return the file of a store that is one: its canonical URL has an empty host, and says so."""
+    scheme, _, rest = url.partition(":")
+    if not scheme or not rest.startswith("///"):
+        return None
+    return Path(unquote(rest[2:].partition("#")[0].partition("?")[0]))
+
+
+def parse_url(text: str, folder: Path) -> StoreUrl:
+    """Take a store URL apart; raises `ConfigError`, without the URL where it holds credentials."""
+    match = _URL.fullmatch(text)
+    if not match:
+        raise ConfigError(f"found {quote_value(text)}, expected a store URL such as dotenv:.env")
+    rest, _, fragment = match["rest"].partition("#")
+    location, _, query = rest.partition("?")
+    authority = location[2:].split("/", 1)[0] if location.startswith("//") else ""
+    if "@" in authority:
+        raise ConfigError(
+            "found a store URL with a user or password in it, expected one without: credentials"
+            " come from the store's own variables and files"
+        )
+    return StoreUrl(
+        text=text,
+        scheme=match["scheme"].lower(),
+        location=unquote(location),
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        field=unquote(fragment) or None,
+        folder=folder,
+    )

@@ -1,23 +1,15 @@
 """Stores for those who only read them: a bare file is among them."""
 
 import os
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 from urllib.parse import quote
 
-from rotator import wiring
-from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ConfigError, StoreDeniedError, StoreUnreachableError
-from rotator.rotation.observe import Reading
-from rotator.rotation.policy import Inputs, Status, decide
 from rotator.stores.journal import Journal
-from rotator.stores.port import Entry, SecretStore
-from rotator.stores.registry import file_of, parse_url
-from rotator.tokens import ServiceToken
+from rotator.stores.port import Entry, parse_url
 
 _LARGEST = 64 * 1024  # bytes; a token has a few hundred
 
@@ -105,61 +97,3 @@ class BareFile:
 
     def _refuse(self) -> NoReturn:
         raise StoreDeniedError(f"{self.url}: a file with a bare token is only read")
-
-
-Opened = list[tuple[TokenSettings, list[SecretStore]]]
-
-
-def opened(settings: Settings, names: Sequence[str]) -> Opened:
-    """Return the named tokens, or all of them, with their stores in the configured order.
-
-    Raises `ConfigError` as `composition.opened` does, which knows nothing of bare files.
-    """
-    by_name = {token.name: token for token in settings.tokens}
-    others = tuple(
-        token._replace(stores=tuple(text for text in token.stores if not BareFile.serves(text)))
-        for token in settings.tokens
-    )
-    found = wiring.opened(settings._replace(tokens=others), names)
-    return [
-        (by_name[token.name], _all_of(by_name[token.name], stores, settings))
-        for token, stores in found
-    ]
-
-
-def _all_of(
-    token: TokenSettings, others: Sequence[SecretStore], settings: Settings
-) -> list[SecretStore]:
-    rest = iter(others)
-    try:
-        return [
-            BareFile.open(text, settings.folder) if BareFile.serves(text) else next(rest)
-            for text in token.stores
-        ]
-    except ConfigError as error:
-        raise ConfigError(f"{token.origin}: {error}") from None
-
-
-class Lack(NamedTuple):
-    """`reason` is for programs, and stays the same while the time in `message` goes on."""
-
-    reason: str
-    message: str
-
-
-def lives(token: ServiceToken, now: datetime) -> bool:
-    """Tell whether a token has not expired."""
-    left = token.remaining(now)
-    return left is None or left > timedelta()
-
-
-def lack_of(reading: Reading, now: datetime) -> Lack:
-    """Return what is to be said of a store that answered, and shows no live token."""
-    verdict = decide(
-        Inputs(now, renew_before=timedelta(), token=reading.token, fault=reading.fault)
-    )
-    why = verdict.message
-    file = file_of(reading.store.url)
-    if verdict.status is Status.MISSING and file and not file.exists():
-        why = "there is no such file yet"
-    return Lack(verdict.reason, f"{reading.store.url}: {why}; rotator rotate makes a new one")

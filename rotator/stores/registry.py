@@ -4,22 +4,19 @@ Backends come from other packages, and their errors may hold secrets: a message 
 them than their kind and the missing module. A broken backend stops only the tokens that use it.
 """
 
-import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
-from urllib.parse import parse_qsl, unquote
 
-from rotator.config.section import shown
 from rotator.errors import ConfigError, RotatorError, StoreUnreachableError
 from rotator.stores.journal import Journal
-from rotator.stores.port import SecretStore, StoreUrl
+from rotator.stores.port import SecretStore, StoreUrl, parse_url
 
 
-class BrokenStore:
+class UnavailableStore:
     """A store that never answers: each call raises `StoreUnreachableError` with `message`."""
 
     def __init__(self, url: str, message: str) -> None:
@@ -65,7 +62,7 @@ _BACKENDS = "backends"
 _STORES = "rotator.backends"
 
 
-def load(point: EntryPoint) -> OpenStore:
+def load_backend(point: EntryPoint) -> OpenStore:
     """Return what opens the stores of a scheme; of what cannot be loaded it opens broken ones.
 
     Opening raises `ConfigError` for a URL that the backend refuses, and nothing else.
@@ -85,16 +82,16 @@ def load(point: EntryPoint) -> OpenStore:
         except ConfigError:
             raise
         except RotatorError as error:
-            return BrokenStore(url.text, str(error))
+            return UnavailableStore(url.text, str(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - (the same)
-            return BrokenStore(url.text, f"{url.text}: {_why(point, error, 'open this one')}")
+            return UnavailableStore(url.text, f"{url.text}: {_why(point, error, 'open this one')}")
         return store
 
     return open_store
 
 
 def _opening_broken(why: str) -> OpenStore:
-    return lambda url: BrokenStore(url.text, f"{url.text}: {why}")
+    return lambda url: UnavailableStore(url.text, f"{url.text}: {why}")
 
 
 def _why(point: EntryPoint, error: BaseException, failed: str) -> str:
@@ -159,19 +156,10 @@ _FOR_BOTS = {
     "env": "`env:` is only read, by rotator.client, as nobody can change the environment of a"
     " process from outside: use dotenv:PATH, or any other store",
 }
-_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
 
 
 class UnknownSchemeError(ConfigError):
     """No installed package serves stores of this scheme."""
-
-
-def file_of(url: str) -> Path | None:
-    """Return the file of a store that is one: its canonical URL has an empty host, and says so."""
-    scheme, _, rest = url.partition(":")
-    if not scheme or not rest.startswith("///"):
-        return None
-    return Path(unquote(rest[2:].partition("#")[0].partition("?")[0]))
 
 
 class Backends:
@@ -188,31 +176,8 @@ class Backends:
         """
         url = parse_url(text, folder)
         if url.scheme not in self._loaded:
-            self._loaded[url.scheme] = load(_backend(url.scheme))
+            self._loaded[url.scheme] = load_backend(_backend(url.scheme))
         return self._loaded[url.scheme](url)
-
-
-def parse_url(text: str, folder: Path) -> StoreUrl:
-    """Take a store URL apart; raises `ConfigError`, without the URL where it holds credentials."""
-    match = _URL.fullmatch(text)
-    if not match:
-        raise ConfigError(f"found {shown(text)}, expected a store URL such as dotenv:.env")
-    rest, _, fragment = match["rest"].partition("#")
-    location, _, query = rest.partition("?")
-    authority = location[2:].split("/", 1)[0] if location.startswith("//") else ""
-    if "@" in authority:
-        raise ConfigError(
-            "found a store URL with a user or password in it, expected one without: credentials"
-            " come from the store's own variables and files"
-        )
-    return StoreUrl(
-        text=text,
-        scheme=match["scheme"].lower(),
-        location=unquote(location),
-        query=dict(parse_qsl(query, keep_blank_values=True)),
-        field=unquote(fragment) or None,
-        folder=folder,
-    )
 
 
 def _backend(scheme: str) -> EntryPoint:

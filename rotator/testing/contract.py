@@ -127,9 +127,9 @@ class WrittenStores:
         "journal",
         [
             Journal(),
-            new_journal(owed=0, hooks=0),
-            new_journal(owed=6, hooks=6),
-            new_journal(owed=3, hooks=3, intents=8),
+            new_journal(pending=0, hooks=0),
+            new_journal(pending=6, hooks=6),
+            new_journal(pending=3, hooks=3, intents=8),
             Journal(intents=(new_intent(),)),
         ],
         ids=["empty", "at rest", "much to do", "long", "only an intent"],
@@ -140,11 +140,11 @@ class WrittenStores:
     ) -> None:
         secret = new_secret() if present else None
         if secret:
-            write(rig.open(), secret, new_journal(owed=2, hooks=2))
+            write(rig.open(), secret, new_journal(pending=2, hooks=2))
         before = rig.neighbours()
         rig.open().note(journal, expected=rig.open().read().version)
         assert shown(rig.open()) == (secret, journal)
-        version = rig.open().note(new_journal(owed=1), expected=rig.open().read().version)
+        version = rig.open().note(new_journal(pending=1), expected=rig.open().read().version)
         rig.open().note(Journal(), expected=version)
         assert shown(rig.open()) == (secret, Journal())
         assert rig.neighbours() == before

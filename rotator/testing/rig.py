@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from rotator.stores.journal import Intent, Journal, Owed
+from rotator.stores.journal import Intent, Journal, PendingRevocation
 from rotator.stores.port import Absent, Entry, SecretStore
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ def new_intent(token_id: str | None = None) -> Intent:
     return Intent(secrets.token_hex(6), moment, 90, secrets.token_hex(4), token_id)
 
 
-def new_journal(*, owed: int = 1, hooks: int = 1, intents: int = 0) -> Journal:
+def new_journal(*, pending: int = 1, hooks: int = 1, intents: int = 0) -> Journal:
     """Return a record of a rotation that has not been made by anybody else."""
     moment = datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)
     return Journal(
@@ -77,7 +77,7 @@ def new_journal(*, owed: int = 1, hooks: int = 1, intents: int = 0) -> Journal:
         previous_token_id=secrets.token_hex(16),
         minted_at=moment,
         intents=tuple(sorted(new_intent("i" * 64) for _ in range(intents))),
-        owed=tuple(Owed(secrets.token_hex(18), moment) for _ in range(owed)),
+        pending=tuple(PendingRevocation(secrets.token_hex(18), moment) for _ in range(pending)),
         hooks=tuple(secrets.token_hex(4) for _ in range(hooks)),
     )
 

@@ -9,9 +9,10 @@ from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.exec.store_poller import path_of
 from rotator.sandbox import Sandbox
 from rotator.stores.journal import Journal
-from rotator.stores.readonly import BareFile, opened
+from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
+from rotator.wiring import open_readable
 from tests.accessing.support import prepare, printed
 from tests.support.process import Runner
 from tests.unit.jwts import service_jwt
@@ -63,12 +64,12 @@ def test_it_is_never_written(tmp_path: Path) -> None:
 def test_it_may_stand_beside_other_stores_and_keeps_its_place(tmp_path: Path) -> None:
     texts = ("dotenv:a.env", "file:token", "dotenv:b.env")
     token = TokenSettings("luna", "here", texts)
-    ((found, stores),) = opened(Settings(ApiSettings(), (token,), tmp_path), [])
+    ((found, stores),) = open_readable(Settings(ApiSettings(), (token,), tmp_path), [])
     assert found is token
     assert [store.url.partition(":")[0] for store in stores] == ["dotenv", "file", "dotenv"]
     wrong = Settings(ApiSettings(), (token._replace(stores=("file:",)),), tmp_path)
     with pytest.raises(ConfigError, match=r"^here: found "):
-        opened(wrong, [])
+        open_readable(wrong, [])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from backends.aws.address import Address
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from tests.aws.answering import Endpoint, answering
 from tests.aws.site import READING, REGION, WRITING, Aws, Keys, Site, running
 from tests.support.relay import Relay

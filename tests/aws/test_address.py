@@ -7,7 +7,7 @@ import pytest
 
 from backends.aws.store import SecretsManagerStore, open_store
 from rotator.errors import ConfigError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 
 ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:bots/luna-AbCdEf"
 

@@ -7,7 +7,7 @@ import pytest
 from backends.aws.client import shared_client
 from backends.aws.store import open_store
 from rotator.errors import StoreDeniedError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing.rig import new_secret, shown
 from tests.aws.answering import Endpoint
 from tests.aws.site import Site

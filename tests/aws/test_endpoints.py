@@ -7,7 +7,7 @@ import pytest
 
 from backends.aws.store import SecretsManagerStore, open_store
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from tests.aws.answering import Endpoint
 from tests.aws.conftest import store_at
 from tests.aws.site import Aws, Site

@@ -8,7 +8,7 @@ import pytest
 from backends.aws.store import SecretsManagerStore, open_store
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing.rig import new_secret, shown
 from tests.aws.answering import Endpoint
 from tests.aws.conftest import store_at

@@ -9,7 +9,7 @@ from typing import Any
 from backends.aws.address import Address
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing.rig import new_journal, new_secret, shown, write
 from tests.aws.site import READING, REGION, WRITING, Site
 

@@ -15,7 +15,7 @@ from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
 from rotator.errors import StoreDeniedError
 from rotator.stores.journal import Journal
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, REGION, WRITING, Aws, Site

@@ -218,7 +218,7 @@ def test_an_operator_who_rolls_back_meanwhile_is_not_overruled(site: Site) -> No
 
 def test_the_journal_keeps_to_what_tags_may_be(site: Site) -> None:
     store = store_at(site.store_url, site.aws)
-    write(store, new_secret(), new_journal(owed=8, hooks=8, intents=8))
+    write(store, new_secret(), new_journal(pending=8, hooks=8, intents=8))
     tags = site.tags()
     assert all(len(key) <= 128 and len(text) <= 256 for key, text in tags.items())
     assert len(tags) < 20

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.client.access_tokens import Held
+from rotator.client.access_tokens import CachedAccessToken
 from rotator.client.clock import boot_seconds
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.calls import NotDoneError
@@ -69,7 +69,7 @@ def test_lifetimes_that_make_no_sense_are_bounded(
         bot.manager.get_access_token()
         assert bot.exchanges == exchanges
     life = AccessToken("a", ends, None)
-    assert Held.since(0.0, life).ends == max(1, ends)
+    assert CachedAccessToken.since(0.0, life).ends == max(1, ends)
 
 
 def test_a_missing_lifetime_means_fifteen_minutes(bot: Bot) -> None:

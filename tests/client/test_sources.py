@@ -10,7 +10,7 @@ from rotator.client import (
     ServiceTokenRefusedError,
     ServiceTokenUnavailableError,
 )
-from rotator.client.service_token import Keeper
+from rotator.client.service_token import CachedServiceToken
 from rotator.client.sources import source_of
 from rotator.errors import ApiFaultError
 from rotator.sandbox import Fault, Sandbox
@@ -207,7 +207,7 @@ def test_a_source_on_the_network_is_not_asked_at_every_failed_call(api: Sandbox)
         return token
 
     stopwatch = Stopwatch()
-    keeper = Keeper(source_of(store, Path()), stopwatch, no_jitter)
+    keeper = CachedServiceToken(source_of(store, Path()), stopwatch, no_jitter)
     keeper.current()
     for _ in range(6000):
         assert keeper.newer_than(token) is None

@@ -171,8 +171,8 @@ def test_the_worst_of_several_tokens_counts(rotator: Runner, api: Sandbox) -> No
     for name, days in names.items():
         (rotator.folder / f"{name}.env").write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(days)}\n")
     tables = [f'[[token]]\nname = "{name}"\nstores = ["dotenv:{name}.env"]\n' for name in names]
-    silent = '[[token]]\nname = "silent"\nstores = ["dotenv:nowhere/.env"]\n'
-    (rotator.folder / "rotator.toml").write_text("".join([*tables, silent]))
+    unreachable = '[[token]]\nname = "silent"\nstores = ["dotenv:nowhere/.env"]\n'
+    (rotator.folder / "rotator.toml").write_text("".join([*tables, unreachable]))
     del rotator.env["ROTATOR_STORE"]
     statuses = {
         (): 2,

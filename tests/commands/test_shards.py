@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 
 from rotator.clock import utc_now
-from rotator.rotation.fleet import share
+from rotator.rotation.fleet import tokens_of_shard
 from rotator.sandbox import Sandbox
 from rotator.stores.journal import Intent, scope_digest
 from tests.support.process import Runner
 
 NAMES = ("luna", "sol", "mars", "venus")
-HERE, THERE = share(NAMES, 0, 2), share(NAMES, 1, 2)
+HERE, THERE = tokens_of_shard(NAMES, 0, 2), tokens_of_shard(NAMES, 1, 2)
 
 
 @pytest.fixture

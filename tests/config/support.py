@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import config
+from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError
 
@@ -23,7 +23,7 @@ def load(
         path = folder / (named or "rotator.toml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(toml if isinstance(toml, bytes) else toml.encode())
-    return config.load(Path(named) if named else None, variables, folder)
+    return load_settings(Path(named) if named else None, variables, folder)
 
 
 def mistake(

@@ -5,7 +5,7 @@ import pytest
 
 from rotator import wiring
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
@@ -164,7 +164,7 @@ def test_a_token_in_the_wrong_variable_is_not_shown(
 ) -> None:
     secret = api.issue()
     with pytest.raises(ConfigError, match="<token>") as caught:
-        wiring.rotations(load(tmp_path, variables={name: secret}), [], clock, Ledger())
+        wiring.build_rotations(load(tmp_path, variables={name: secret}), [], clock, InFlightMints())
     assert secret[:20] not in str(caught.value)
 
 

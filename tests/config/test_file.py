@@ -5,7 +5,7 @@ import pytest
 
 from rotator import wiring
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -61,7 +61,7 @@ def test_relative_files_start_at_the_folder_of_the_config(
     assert settings.folder == tmp_path / "conf"
     assert settings.api.admin_password
     assert settings.api.admin_password.get() == "from the file"
-    luna, _ = wiring.rotations(settings, [], clock, Ledger())
+    luna, _ = wiring.build_rotations(settings, [], clock, InFlightMints())
     report = luna.check(probe=False)
     assert report.stores[0].store == f"dotenv://{tmp_path}/conf/luna.env#TOKEN"
 
@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, named: str, why:
 def test_what_is_missing_is_looked_for_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
     settings = load(tmp_path, "[defaults]\n")
     with pytest.raises(ConfigError, match=r"rotator.toml: found no \[\[token\]\]"):
-        wiring.rotations(settings, [], clock, Ledger())
+        wiring.build_rotations(settings, [], clock, InFlightMints())
     with pytest.raises(ConfigError, match=r"rotator.toml: \[api\] url: found nothing"):
         wiring.require_url(settings.api)
 

@@ -4,7 +4,7 @@ import pytest
 
 from rotator import wiring
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -156,7 +156,7 @@ def test_the_same_store_twice_is_a_mistake_however_it_is_written(
     other = other.format(folder=tmp_path)
     settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["{other}"]')
     with pytest.raises(ConfigError) as caught:
-        wiring.rotations(settings, [], clock, Ledger())
+        wiring.build_rotations(settings, [], clock, InFlightMints())
     assert str(caught.value) == (
         f'rotator.toml: [[token]] "sol" stores: found dotenv://{tmp_path}/.env'
         "#NOCTURNA_SERVICE_TOKEN a second time (also in luna), expected each store once"
@@ -167,7 +167,7 @@ def test_another_variable_of_the_same_file_is_another_store(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["dotenv:.env#SOL"]')
-    assert [each.name for each in wiring.rotations(settings, [], clock, Ledger())] == [
+    assert [each.name for each in wiring.build_rotations(settings, [], clock, InFlightMints())] == [
         "luna",
         "sol",
     ]
@@ -178,4 +178,4 @@ def test_a_broken_store_url_is_told_with_its_token(tmp_path: Path, clock: FakeCl
     with pytest.raises(
         ConfigError, match=r'"luna" stores: no installed package serves floppy: stores'
     ):
-        wiring.rotations(settings, [], clock, Ledger())
+        wiring.build_rotations(settings, [], clock, InFlightMints())

@@ -6,8 +6,8 @@ import pytest
 
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.stores.journal import Journal
-from rotator.stores.port import SecretStore, StoreUrl
-from rotator.stores.registry import Backends, BrokenStore, parse_url
+from rotator.stores.port import SecretStore, StoreUrl, parse_url
+from rotator.stores.registry import Backends, UnavailableStore
 
 HERE = Path("/srv/bot")
 
@@ -151,7 +151,7 @@ def test_an_extra_is_only_named_where_it_would_help(
     ids=["read", "preflight", "write", "note", "hold", "held_elsewhere"],
 )
 def test_a_store_that_is_broken_never_answers(use: Callable[[SecretStore], object]) -> None:
-    store: SecretStore = BrokenStore("broken:a", "it is broken")
+    store: SecretStore = UnavailableStore("broken:a", "it is broken")
     assert store.url == "broken:a"
     with pytest.raises(StoreUnreachableError, match=r"^it is broken$"):
         use(store)

@@ -7,7 +7,7 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -99,7 +99,7 @@ def test_no_token_may_overwrite_the_password(tmp_path: Path, clock: FakeClock, f
     more = TOKEN.replace(".env", f"sub/../.env#{field}")
     settings = stored(tmp_path, f"dotenv:.env#{field}", more)
     with pytest.raises(ConfigError) as caught:
-        wiring.rotations(settings, [], clock, Ledger())
+        wiring.build_rotations(settings, [], clock, InFlightMints())
     assert str(caught.value) == (
         f'rotator.toml: [[token]] "luna" stores: found dotenv://{tmp_path}/.env#{field} a second'
         " time (also in rotator.toml: [api] admin_password), expected each store once"
@@ -110,4 +110,4 @@ def test_a_look_at_the_tokens_does_not_need_the_store_of_the_password(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     settings = stored(tmp_path, "floppy:a#b")
-    assert len(wiring.rotations(settings, [], clock, Ledger())) == 1
+    assert len(wiring.build_rotations(settings, [], clock, InFlightMints())) == 1

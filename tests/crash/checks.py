@@ -50,7 +50,7 @@ def _told(result: Result) -> Iterator[str]:
 def _noted(scene: Scene, *, settled: bool) -> Iterator[str]:
     for file in scene.files:
         journal = file.journal(scene.bots)
-        if journal.owed or journal.hooks:
+        if journal.pending or journal.hooks:
             yield f"{file.name} says that there is more to do: {journal.to_text()}"
         for intent in journal.intents:
             if settled or intent.token_id:

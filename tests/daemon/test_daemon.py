@@ -7,9 +7,9 @@ from typing import Unpack
 import pytest
 
 from rotator.daemon.scheduler import Daemon
-from rotator.daemon.states import Board
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.states import TokenStates
 from rotator.sandbox import Fault, Sandbox
 from tests.support.clock import FakeClock
 from tests.support.scheduler import SteppedScheduler
@@ -28,7 +28,7 @@ class Watch:
         self.world = world
         self.scheduler = SteppedScheduler(world.clock)
         self.fleet: Sequence[Rotation] | Exception = [world.rotation(**settings)]
-        self.board = Board()
+        self.board = TokenStates()
         self.daemon = Daemon(
             self.scheduler, self._load, world.clock, lambda low, _high: low, self.board
         )

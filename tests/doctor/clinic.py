@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from rotator import config
+from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
 from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding, Result
@@ -44,7 +44,7 @@ class Clinic:
         tables = [f'[[token]]\nname = "{n}"\n{text}\n' for n, text in (tokens or usual).items()]
         api = API.format(url=self.url, email=self.email)
         (self.folder / "rotator.toml").write_text(api + "".join(tables))
-        return config.load(None, self.variables, self.folder)
+        return load_settings(None, self.variables, self.folder)
 
 
 def bad(found: list[Finding]) -> list[tuple[str, str]]:

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
+from rotator.cli.doctor import exit_code
 from rotator.config.settings import HOOK_TIMEOUT
-from rotator.doctor.findings import exit_status
 from rotator.hooks.commands import Hooks
 from rotator.hooks.restarts import Restarts
 from tests.doctor.clinic import Clinic, bad, message
@@ -27,7 +27,7 @@ def test_a_restart_that_cannot_be_done_is_a_problem_for_each_workload(
     monkeypatch.setenv("KUBECONFIG", "/nonexistent")
     found = clinic.examine(toml='restart = ["deployment/luna-bot", "x/statefulset/sol"]')
     assert bad(found) == [("restarts", "problem")] * 2
-    assert exit_status(found) == 1
+    assert exit_code(found) == 1
     told = [each.message for each in found if each.topic == "restarts"]
     assert told[0].startswith("restart of deployment/luna-bot: ")
     assert told[1].startswith("restart of x/statefulset/sol: ")
@@ -38,8 +38,8 @@ def test_a_restart_that_cannot_be_done_is_a_problem_for_each_workload(
 def test_a_cluster_that_never_answers_has_the_time_of_a_hook(
     clinic: Clinic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+    with socket.create_server(("127.0.0.1", 0)) as unreachable:
+        address = f"http://127.0.0.1:{unreachable.getsockname()[1]}"
         config = write_kubeconfig(clinic.folder / "kubeconfig", address, {"token": "t"})
         monkeypatch.setenv("KUBECONFIG", str(config))
         found = clinic.examine(toml=f'{RESTART}hook_timeout = "1s"')
@@ -57,7 +57,7 @@ def test_a_door_that_is_broken_is_told_once_among_the_settings(
     found = clinic.examine(toml=RESTART)
     assert bad(found) == [("settings", "problem")]
     assert "which serves restarts, cannot be loaded" in message(found)
-    assert exit_status(found) == 2
+    assert exit_code(found) == 2
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 import pytest
 
-from rotator.doctor.findings import Finding, Result, Topic, as_lines, exit_status, findings
+from rotator.cli.doctor import exit_code
+from rotator.doctor.findings import Finding, Result, Topic, as_lines, findings
 
 OK = Finding(Topic.API, Result.OK, "it answers")
 WARNING = Finding(Topic.TOKEN, Result.WARNING, "due", "luna")
@@ -15,7 +16,7 @@ WRONG = Finding(Topic.SETTINGS, Result.PROBLEM, "no URL")
     [([OK], 0), ([OK, WARNING], 0), ([PROBLEM, OK], 1), ([WRONG], 2), ([PROBLEM, WRONG], 2)],
 )
 def test_the_exit_status_is_that_of_the_worst(found: list[Finding], status: int) -> None:
-    assert exit_status(found) == status
+    assert exit_code(found) == status
 
 
 def test_the_worst_is_told_last() -> None:

@@ -12,7 +12,7 @@ from rotator.doctor.gather import Examiner
 from rotator.errors import StoreDeniedError
 from rotator.sandbox import Fault, Sandbox
 from rotator.stores.registry import Backends
-from rotator.wiring import api_opener
+from rotator.wiring import lazy_api
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.stores import MeddledStore
 
@@ -100,7 +100,7 @@ def test_a_store_that_may_not_be_written_is_a_problem(
     clinic.put(clinic.api.issue(60))
     store = Backends().open("dotenv:luna.env", clinic.folder)
     settings = TokenSettings("luna", "test", (store.url,))
-    api = api_opener(ApiSettings(clinic.url), clinic.clock)
+    api = lazy_api(ApiSettings(clinic.url), clinic.clock)
     examiner = Examiner(api, api_answers=True, clock=clinic.clock, environ={})
     seen = examiner.look(settings, [MeddledStore(store, before_preflight=fail)])
     found = list(findings(TOKEN_CHECKS, TokenFacts(seen, clinic.clock())))

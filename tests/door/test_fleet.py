@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.sandbox import Sandbox
-from rotator.stores.registry import BrokenStore
+from rotator.stores.registry import UnavailableStore
 from tests.support.clock import FakeClock
 from tests.support.leftovers import Leftovers
 from tests.support.world import World
@@ -24,11 +24,11 @@ def test_a_left_over_token_is_not_revoked_while_a_store_is_broken(world: World) 
     left.intent(world.store())
     token = left.token()
     world.clock.advance(timedelta(minutes=5))
-    broken = BrokenStore("rusty:a", "rusty:a: it is broken")
-    report = world.rotation(fleet=[world.store(), broken]).rotate(Order())
+    broken = UnavailableStore("rusty:a", "rusty:a: it is broken")
+    report = world.rotation(fleet=[world.store(), broken]).rotate(RotateOptions())
     assert f"{token.id} may be left over from a mint that was cut off" in str(report.error)
     assert "which cannot be told while rusty:a does not answer" in str(report.error)
     assert token.id in {row.id for row in world.api.live_tokens()}
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.error) == (Action.KEPT, None)
     assert token.id not in {row.id for row in world.api.live_tokens()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing import Rig, StoreContract
 from tests.door.programs import TOY
 from tests.door.test_page import PAGE

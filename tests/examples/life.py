@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.rotation.model import Order, Report
+from rotator.rotation.model import Report, RotateOptions
 from rotator.sandbox import Fault
 from tests.support.clock import NOON
 from tests.support.world import EXCHANGE, World
@@ -75,7 +75,7 @@ class Life:
     def rotate(self) -> None:
         """Run the rotator as cron does: a new process, with a session of its own."""
         before = self.world.api.calls.count(ANSWERED)
-        report = self.world.rotation(self._store, retire=DAY).rotate(Order())
+        report = self.world.rotation(self._store, retire=DAY).rotate(RotateOptions())
         self.reports.append((self.world.clock.now, report))
         self._exchanges_of_others += self.world.api.calls.count(ANSWERED) - before
 

@@ -3,16 +3,15 @@
 import click
 import pytest
 
-from rotator.cli.exec import Wishes
-from rotator.cli.main import execute
+from rotator.cli.exec import command
 from rotator.errors import ConfigError
-from rotator.exec.supervisor import planned
+from rotator.exec.state_machine import ExecOptions, plan_for
 
 
-def wishes(*options: str) -> Wishes:
+def wishes(*options: str) -> ExecOptions:
     """Return what the command line would: nothing is run here."""
-    context = execute.make_context("exec", [*options, "--", "true"])
-    return Wishes(("true",), **{key: context.params[key] for key in Wishes._fields[1:]})
+    context = command.make_context("exec", [*options, "--", "true"])
+    return ExecOptions(("true",), **{key: context.params[key] for key in ExecOptions._fields[1:]})
 
 
 @pytest.mark.parametrize(
@@ -28,7 +27,7 @@ def wishes(*options: str) -> Wishes:
 )
 def test_what_does_not_fit_together_is_refused(options: list[str], message: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        planned(wishes(*options))
+        plan_for(wishes(*options))
     assert str(caught.value).startswith(f"exec: {message}")
 
 
@@ -39,11 +38,11 @@ def test_what_does_not_fit_together_is_refused(options: list[str], message: str)
 def test_without_a_file_or_when_asked_to_a_change_is_a_restart(
     options: list[str], *, restart: bool
 ) -> None:
-    assert planned(wishes(*options)).restart == restart
+    assert plan_for(wishes(*options)).restart == restart
 
 
 def test_dashes_that_are_missing_are_asked_for() -> None:
     with pytest.raises(click.UsageError, match="put -- before the program, as in rotator exec -- "):
-        execute.make_context("exec", ["sh", "-c", "echo hi"])
+        command.make_context("exec", ["sh", "-c", "echo hi"])
     with pytest.raises(click.NoSuchOption):
-        execute.make_context("exec", ["-x", "--", "true"])
+        command.make_context("exec", ["-x", "--", "true"])

@@ -72,7 +72,7 @@ def _well(scene: Scene, report: Report) -> Iterator[str]:
         yield f"left over are {len(over)} tokens{' (the old one)' * (over[0].secret == scene.old)}"
     for file in scene.files:
         journal = scene.world.store(file).read().journal
-        if journal.owed or journal.hooks:
+        if journal.pending or journal.hooks:
             yield f"{file} still says {journal.to_text()}"
     shown = ServiceToken.parse(next(iter(held))).token_id
     if not scene.lost and shown not in _told(scene):

@@ -9,11 +9,11 @@ from io import StringIO
 from pathlib import Path
 
 from backends.dotenv.store import open_store
-from rotator.nocturna.client import Http, Limits
+from rotator.nocturna.client import ApiClient, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.model import Order, Report
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.model import Report, RotateOptions
 from rotator.sandbox import Sandbox
 from rotator.stores.port import SecretStore, StoreUrl
 from rotator.wiring import OpenApi
@@ -51,7 +51,7 @@ class ImpatientWorld(World):
 class Scene:
     """The world of one case; nothing in it is shared with another.
 
-    `ledger` is the one of a daemon, which outlives its runs; None starts a process for each run.
+    `in_flight` is the one of a daemon, which outlives its runs; None starts a process for each run.
     `retire` is how long old tokens stay valid.
     """
 
@@ -63,7 +63,7 @@ class Scene:
         self.told = folder / "told"
         self.world = ImpatientWorld(self.bots, api, clock)
         self.files = files
-        self.ledger: Ledger | None = None
+        self.in_flight: InFlightMints | None = None
         self.retire: timedelta | None = timedelta()
         self.said = StringIO()  # the log
         self.old = api.issue(days=3)
@@ -81,7 +81,7 @@ class Scene:
         passing: Step = unhindered,
         limits: Limits = USUAL,
         url: str | None = None,
-        order: Order | None = None,
+        order: RotateOptions | None = None,
     ) -> Report:
         """Rotate as a run of its own does, with a session of its own."""
         self.world.give_up = self.world.clock() + LONGEST_WAIT
@@ -91,12 +91,12 @@ class Scene:
         rotation = self.world.rotation(
             *stores,
             api=self._opener(url or self.api.url, limits),
-            ledger=self.ledger,
+            in_flight=self.in_flight,
             hooks=(self._hook(),),
             retire=self.retire,
         )
         with self._listening():
-            return rotation.rotate(order or Order())
+            return rotation.rotate(order or RotateOptions())
 
     def overwrite(self, file: str, secret: str, *, whole: bool) -> None:
         """Put another token into a store as somebody with an editor does, or with a backup."""
@@ -118,7 +118,7 @@ class Scene:
             logging.getLogger().removeHandler(handler)
 
     def _opener(self, url: str, limits: Limits) -> OpenApi:
-        http = Http(url, self.world.clock, limits)
+        http = ApiClient(url, self.world.clock, limits)
         credentials = Credentials(lambda: self.api.admin_email, lambda: self.api.admin_password)
         api = ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
         return lambda: api

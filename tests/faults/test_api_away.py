@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.door import Door
@@ -36,7 +36,7 @@ def test_an_api_that_goes_away_during_a_rotation_does_no_harm(
         clock = FakeClock()
         with Sandbox(clock=clock) as api, Door(api.url) as door:
             scene = Scene(folder / str(place.number), api, clock, files)
-            scene.ledger = Ledger() if daemon else None
+            scene.in_flight = InFlightMints() if daemon else None
             shut_before(api, place, door)
             report = scene.run(url=door.url, limits=STUBBORN)
             # An open connection may break before a new one is refused.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pytest
 
 from rotator.nocturna.client import Limits
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, STUBBORN, THREE, USUAL, Scene
@@ -72,7 +72,7 @@ def test_a_call_that_fails_does_no_harm(
         clock = FakeClock()
         with Sandbox(clock=clock) as api:
             scene = Scene(folder / str(place.number), api, clock, files)
-            scene.ledger = Ledger() if daemon else None
+            scene.in_flight = InFlightMints() if daemon else None
             broken = [*findings(scene, place, FAULTS[fault](), span)]
         found += [f"{place.name}: {each}" for each in broken]
     assert found == []

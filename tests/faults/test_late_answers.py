@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotator.nocturna.client import Limits
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, THREE, Scene
@@ -28,7 +28,7 @@ Late = Callable[[Gate], Fault]
 def findings(scene: Scene, place: Place, late: Late, span: Span, *, before: bool) -> Iterator[str]:
     """Live through it; the work that is late is done before or after the next run."""
     with closing(Gate()) as gate:
-        scene.ledger = Ledger()
+        scene.in_flight = InFlightMints()
         strike(scene.api, place, late(gate), for_good=span.for_good)
         report = scene.run(limits=span.limits)
         if not gate.is_used:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.sandbox import Sandbox
 from tests.faults.scene import ONE, THREE, Scene
 from tests.faults.steps import Phase, Step
@@ -19,11 +19,11 @@ ERRORS = [
     StoreError("no space left on the device"),
 ]
 ORDERS = {
-    "due": Order(),
-    "forced": Order(force=True),
-    "eternal": Order(force=True, eternal=True),
-    "revoking": Order(force=True, revoke_old=True),
-    "rehearsed": Order(dry_run=True),  # holds nothing, and stays the last
+    "due": RotateOptions(),
+    "forced": RotateOptions(force=True),
+    "eternal": RotateOptions(force=True, eternal=True),
+    "revoking": RotateOptions(force=True, revoke_old=True),
+    "rehearsed": RotateOptions(dry_run=True),  # holds nothing, and stays the last
 }
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from rotator.sandbox import Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, THREE, Scene
@@ -55,7 +55,7 @@ def findings(
         clock = FakeClock()
         with Sandbox(clock=clock) as api:
             scene = Scene(folder / str(place), api, clock, files)
-            scene.ledger = Ledger() if lasting else None
+            scene.in_flight = InFlightMints() if lasting else None
             trap = Trap(place, phase, case(scene), lasting=lasting)
             report = scene.run(passing=trap)
             assert trap.is_sprung

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.in_flight import Ledger
+from rotator.rotation.in_flight import InFlightMints
 from rotator.sandbox import Sandbox
 from tests.faults import promises
 from tests.faults.scene import STUBBORN, THREE, Scene
@@ -28,7 +28,7 @@ def test_a_second_failure_on_top_of_the_first_does_no_harm(
         clock = FakeClock()
         with Sandbox(clock=clock) as api:
             scene = Scene(folder / str(number), api, clock, THREE)
-            scene.ledger = Ledger() if for_good else None
+            scene.in_flight = InFlightMints() if for_good else None
             strike(api, first, FAULTS["reset after the work"](), for_good=True)
             broken = [*promises.at_once(scene, scene.run(limits=STUBBORN))]
             api.behave()

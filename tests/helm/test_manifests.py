@@ -1,12 +1,12 @@
 """What is true of all kinds with all stores."""
 
 import itertools
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from rotator.cli import main
-from rotator.config import load
+from rotator.config.loader import load_settings
 from tests.helm.chart import CASES, CHART, STORES, Chart, Object, container, pod_template, variables
 from tests.helm.schemas import VERSIONS, faults
 from tests.helm.tools import Tools
@@ -56,7 +56,7 @@ def test_the_rotator_loads_the_config(chart: Chart, files: tuple[str, ...], tmp_
     (tmp_path / "rotator.toml").write_text(manifests.toml)
     for _, pod in manifests.pods():
         given = {name: each for name, each in variables(pod).items() if name in ADMIN}
-        settings = load(tmp_path / "rotator.toml", given, Path("/"))
+        settings = load_settings(tmp_path / "rotator.toml", given, Path("/"))
         api = settings.api
         assert api.url
         assert api.admin_email
@@ -75,7 +75,8 @@ def test_the_rotator_takes_the_arguments(chart: Chart, files: tuple[str, ...]) -
         command, *options = (
             each.replace("$(JOB_COMPLETION_INDEX)", index) for each in container(pod)["args"]
         )
-        assert main.cli.commands[command].make_context(command, options)
+        parser = import_module(f"rotator.cli.{command}").command
+        assert parser.make_context(command, options)
         commands.append(command)
     expected = {"daemon"} if manifests.of("Deployment") else {"rotate"}
     assert set(commands) == expected | {"check", "doctor"}

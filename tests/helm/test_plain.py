@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rotator.config import load
+from rotator.config.loader import load_settings
 from tests.helm.chart import CHART, NAMESPACE, Chart, Manifests, Object, variables
 from tests.helm.schemas import VERSIONS, faults
 
@@ -67,7 +67,9 @@ def test_its_config_is_the_chart_s_and_the_rotator_loads_it(
     assert tomllib.loads(plain.toml) == {key: each for key, each in usual.items() if each}
     (tmp_path / "rotator.toml").write_text(plain.toml)
     [(_, pod)] = plain.pods()
-    settings = load(tmp_path / "rotator.toml", variables(pod) | {"ROTATOR_CONFIG": ""}, Path("/"))
+    settings = load_settings(
+        tmp_path / "rotator.toml", variables(pod) | {"ROTATOR_CONFIG": ""}, Path("/")
+    )
     assert [token.name for token in settings.tokens] == ["luna-bot"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from backends.kubernetes.address import Address
 from backends.kubernetes.store import KubernetesStore
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from tests.kubernetes.site import Site
 
 NOWHERE = Path("/nowhere")

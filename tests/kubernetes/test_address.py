@@ -9,7 +9,8 @@ import pytest
 from backends.kubernetes import store
 from backends.kubernetes.address import Address
 from rotator.errors import ConfigError
-from rotator.stores.registry import Backends, parse_url
+from rotator.stores.port import parse_url
+from rotator.stores.registry import Backends
 
 
 def address(text: str) -> Address:

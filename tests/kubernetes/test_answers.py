@@ -11,7 +11,7 @@ from backends.kubernetes.failures import Answer, translated
 from backends.kubernetes.secret import seen_in
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.helpers import NOWHERE, store_of
 from tests.kubernetes.site import Site

@@ -8,7 +8,7 @@ import pytest
 
 from backends.kubernetes.address import Address
 from backends.kubernetes.store import KubernetesStore
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing import Rig, StoreContract
 from tests.kubernetes.site import CHECKER, NOBODY, ROTATOR, Site
 from tests.support.relay import Relay

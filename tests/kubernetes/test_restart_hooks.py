@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rotator import config, wiring
+from rotator import wiring
 from rotator.clock import utc_now
-from rotator.hooks.commands import Occasion
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.model import Action, Order, Report
+from rotator.config.loader import load_settings
+from rotator.hooks.commands import HookEvent
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.model import Action, Report, RotateOptions
 from rotator.sandbox import Sandbox
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.plant import NAME, Plant
@@ -32,10 +33,10 @@ def rotate(
 
     def rotate(tokens: str) -> list[Report]:
         (tmp_path / "rotator.toml").write_text(head + tokens)
-        settings = config.load(None, {}, tmp_path)
+        settings = load_settings(None, {}, tmp_path)
         wiring.require_restarts(settings)
-        rotations = wiring.rotations(settings, (), utc_now, Ledger())
-        return [rotation.rotate(Order()) for rotation in rotations]
+        rotations = wiring.build_rotations(settings, (), utc_now, InFlightMints())
+        return [rotation.rotate(RotateOptions()) for rotation in rotations]
 
     return rotate
 
@@ -140,9 +141,11 @@ def test_a_server_that_never_answers_has_the_time_of_a_hook(
     rotate: Rotate, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".env").write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(days=3)}\n")
-    with socket.create_server(("127.0.0.1", 0)) as silent:
+    with socket.create_server(("127.0.0.1", 0)) as unreachable:
         kubeconfig = tmp_path / "silent"
-        write_kubeconfig(kubeconfig, f"http://127.0.0.1:{silent.getsockname()[1]}", {"token": "t"})
+        write_kubeconfig(
+            kubeconfig, f"http://127.0.0.1:{unreachable.getsockname()[1]}", {"token": "t"}
+        )
         monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
         [report] = rotate(token("dotenv:.env", hook_timeout='"1s"'))
     assert report.action is Action.ROTATED
@@ -153,7 +156,7 @@ def test_a_server_that_never_answers_has_the_time_of_a_hook(
 
 
 def test_the_state_of_a_token_changes_with_it_and_with_the_stores_that_hold_it() -> None:
-    here = Occasion("luna", "id", None, ("a:1", "b:2"), "id")
+    here = HookEvent("luna", "id", None, ("a:1", "b:2"), "id")
     assert here.state == here._replace(stores=("b:2", "a:1")).state
     others = [here._replace(stores=("a:1",)), here._replace(known_as="sha256:0f")]
     assert len({here.state, *(each.state for each in others)}) == 3

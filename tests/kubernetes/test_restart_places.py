@@ -10,7 +10,7 @@ import pytest
 from backends.kubernetes.address import Address
 from backends.kubernetes.workloads import KubernetesWorkloads
 from rotator.errors import StoreUnreachableError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.certificates import server_tls
 from tests.kubernetes.cluster import write_kubeconfig

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator import config
 from rotator.clock import utc_now
+from rotator.config.loader import load_settings
 from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
@@ -118,7 +118,7 @@ def diagnose(
 
     def diagnose() -> list[Finding]:
         variables = {"NOCTURNA_ADMIN_PASSWORD": api.admin_password}
-        return examine(config.load(None, variables, tmp_path), (), utc_now, {})
+        return examine(load_settings(None, variables, tmp_path), (), utc_now, {})
 
     return diagnose
 

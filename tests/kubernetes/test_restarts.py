@@ -8,7 +8,7 @@ import pytest
 from backends.kubernetes.address import Address
 from backends.kubernetes.workloads import KubernetesWorkloads
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from tests.kubernetes.helpers import NOWHERE
 from tests.kubernetes.plant import KINDS, NAME, Plant
 from tests.kubernetes.site import NOBODY, ROTATOR, Site

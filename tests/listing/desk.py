@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rotator import config
+from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
 from rotator.sandbox import Sandbox
 
@@ -46,4 +46,4 @@ class Desk:
             "NOCTURNA_ADMIN_EMAIL": self.api.admin_email,
             "NOCTURNA_ADMIN_PASSWORD": self.api.admin_password,
         }
-        return config.load(None, variables, self.folder)
+        return load_settings(None, variables, self.folder)

@@ -20,8 +20,8 @@ def row(status: RowStatus, *places: Place, own: bool = True) -> Row:
 
 def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
-    owed = Place("sol", "dotenv:b", Part.OWED, NOON)
-    rows = [row(RowStatus.HELD, PLACE, owed), row(RowStatus.ORPHAN, own=False)]
+    pending = Place("sol", "dotenv:b", Part.OWED, NOON)
+    rows = [row(RowStatus.HELD, PLACE, pending), row(RowStatus.ORPHAN, own=False)]
     lines = rows_as_table(rows, io.StringIO()).splitlines()
     assert "status" in lines[0]
     assert [ID in line for line in lines] == [False, True, False, True]

@@ -5,11 +5,11 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.daemon.states import Board, Card, Look
 from rotator.metrics.definitions import PREFIX
 from rotator.metrics.exposition import render
 from rotator.rotation.model import Action, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.states import Look, TokenState, TokenStates
 from tests.support.clock import NOON
 
 LAST_MONTH = NOON - timedelta(days=30)
@@ -37,16 +37,16 @@ def unknown(**more: Any) -> Look:  # noqa: ANN401 - (the same)
     return failed(Status.UNKNOWN, failure="store-unreachable", expires_at=None, **more)
 
 
-def cards(*looks: Look) -> dict[str, Card | None]:
+def cards(*looks: Look) -> dict[str, TokenState | None]:
     """Return the board after these looks."""
-    board = Board()
+    board = TokenStates()
     board.watch(list(dict.fromkeys(each.report.name for each in looks)))
     for each in looks:
         board.post(each)
     return board.cards()
 
 
-def every_metric() -> dict[str, Card | None]:
+def every_metric() -> dict[str, TokenState | None]:
     """Return a board of which each metric has something to tell."""
     stores = (StoreReport("dotenv:a", StoreState.CURRENT), StoreReport("x:b", StoreState.BEHIND))
     return cards(
@@ -57,7 +57,7 @@ def every_metric() -> dict[str, Card | None]:
     )
 
 
-def shown(found: dict[str, Card | None], now: datetime = NOON) -> dict[str, dict[str, float]]:
+def shown(found: dict[str, TokenState | None], now: datetime = NOON) -> dict[str, dict[str, float]]:
     """Return the numbers of `/metrics` by short name, and by token, or token and reason."""
     _, body = render(found, now, "", reload_failed=False)
     numbers: dict[str, dict[str, float]] = {}

@@ -11,7 +11,7 @@ from typing import Any
 
 from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
-from rotator.nocturna.client import Http, Limits
+from rotator.nocturna.client import ApiClient, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
 from rotator.sandbox import Fault, Sandbox
@@ -57,7 +57,7 @@ class Client:
         self.credentials = credentials
         self.limits = limits
         self.stopwatch = Stopwatch()
-        self.http = Http(url, clock, limits)
+        self.http = ApiClient(url, clock, limits)
         self.admin = AdminSession(self.http, credentials, self.stopwatch)
         self.tokens = ServiceTokens(self.http, self.admin, self.stopwatch)
 

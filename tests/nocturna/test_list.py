@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rotator.errors import ApiFaultError, LoginRefusedError, NotAdminError
-from rotator.nocturna.service_tokens import Listed
+from rotator.nocturna.service_tokens import ListedToken
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import (
     LOGIN,
@@ -33,7 +33,7 @@ ROW = {
 }
 
 
-def listed(api: Sandbox, client: Client, *rows: object) -> list[Listed]:
+def listed(api: Sandbox, client: Client, *rows: object) -> list[ListedToken]:
     api.misbehave(Fault.json_of(list(rows)), call=LIST)
     return client.tokens.list_tokens()
 
@@ -47,7 +47,9 @@ def test_the_list_is_what_the_server_knows(timed_api: Sandbox, clock: FakeClock)
     client.tokens.exchange(used)
     first, second, third = timed_api.tokens
     assert client.tokens.list_tokens() == [
-        Listed(row.id, row.user_id, row.scope, row.created_at, row.expires_at, row.last_used_at)
+        ListedToken(
+            row.id, row.user_id, row.scope, row.created_at, row.expires_at, row.last_used_at
+        )
         for row in (second, first, third)
     ]
     assert first.last_used_at == clock()

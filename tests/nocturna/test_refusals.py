@@ -8,7 +8,7 @@ from rotator.nocturna.calls import (
     Call,
     NotDoneError,
     UnauthorizedError,
-    refusal,
+    error_of_status,
 )
 from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import MADE_UP, Client, client_of, credentials
@@ -37,7 +37,7 @@ from tests.nocturna.support import MADE_UP, Client, client_of, credentials
 def test_a_refusal_names_the_call_the_status_and_what_to_do(
     call: Call, status: int, kind: type[ApiError], advice: str
 ) -> None:
-    error = refusal(call, status)
+    error = error_of_status(call, status)
     assert type(error) is kind
     assert str(error).startswith(f"{call.doing}: ")
     assert str(status) in str(error)
@@ -46,12 +46,12 @@ def test_a_refusal_names_the_call_the_status_and_what_to_do(
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 520, 200 + 4])
 def test_what_may_pass_by_itself_is_retryable(status: int) -> None:
-    assert refusal(REVOKE, status).retryable
+    assert error_of_status(REVOKE, status).retryable
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 405, 422])
 def test_what_somebody_has_to_change_is_not_retryable(status: int) -> None:
-    assert not refusal(REVOKE, status).retryable
+    assert not error_of_status(REVOKE, status).retryable
 
 
 def test_a_wrong_password_is_told_from_a_wrong_rank(api: Sandbox) -> None:

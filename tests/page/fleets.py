@@ -6,10 +6,10 @@ from uuid import UUID
 
 from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
-from rotator.daemon.states import Board, Look
-from rotator.rotation.model import Action, OldState, OldToken, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.severity import Level
+from rotator.rotation.severity import Severity
+from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)
@@ -20,13 +20,13 @@ JOBS = ("bot", "alerts", "reports", "sync", "prices", "mailer", "archive", "sear
 
 
 class Shown(NamedTuple):
-    board: Board
+    board: TokenStates
     tokens: tuple[TokenSettings, ...]
 
 
 def of_three() -> Shown:
     """One that is fine, one that was just renewed, and one that fails."""
-    board = Board()
+    board = TokenStates()
     names = ("luna-bot", "sol-bot", "mars-bot")
     board.watch(names)
     luna = "vault://secret/bots/luna#NOCTURNA_SERVICE_TOKEN"
@@ -34,7 +34,7 @@ def of_three() -> Shown:
     board.post(_look(_renewed(_report("luna-bot", 90, luna)), 48.7 * DAY))
     board.post(_look(fine, 23 * MINUTE))
     sol = _renewed(_report("sol-bot", 89.98, "dotenv:///srv/sol/.env#NOCTURNA_SERVICE_TOKEN"))
-    old = OldToken(_id(77), OldState.WAITING, NOON + 23.5 * HOUR)
+    old = OldToken(_id(77), OldTokenState.WAITING, NOON + 23.5 * HOUR)
     board.post(_look(sol._replace(old_tokens=(old,)), 29 * MINUTE))
     for hours in (3, 2, 1):
         board.post(_look(_failing("mars-bot", 4.2 + hours / 24), hours * HOUR))
@@ -44,7 +44,7 @@ def of_three() -> Shown:
 
 def of_many(count: int = 200) -> Shown:
     """As many as it takes to need a filter; most of them are fine."""
-    board = Board()
+    board = TokenStates()
     names = [f"{PLANETS[n % 10]}-{JOBS[n // 10 % 10]}-{n // 100 + 1}" for n in range(count)]
     board.watch(names)
     for number, name in enumerate(names):
@@ -56,7 +56,7 @@ def of_many(count: int = 200) -> Shown:
                 away = "the store does not answer (timed out after 10 seconds)"
                 place = report.stores[0]._replace(status=StoreState.UNREACHABLE, message=away)
                 report = report._replace(
-                    stores=(place,), error=away, level=Level.WARNING, failure="store-unreachable"
+                    stores=(place,), error=away, level=Severity.WARNING, failure="store-unreachable"
                 )
             case 17:
                 report = _eternal(name)
@@ -109,7 +109,7 @@ def _failing(name: str, days: float) -> Report:
         action=Action.FAILED,
         error=error,
         failure="store-denied",
-        level=Level.WARNING if days > 4.25 else Level.ERROR,
+        level=Severity.WARNING if days > 4.25 else Severity.ERROR,
         attempts_left=left,
     )
 

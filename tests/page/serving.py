@@ -9,16 +9,16 @@ import requests
 
 from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
-from rotator.daemon.health import Condition, Phase
-from rotator.daemon.states import Board
+from rotator.daemon.health import Health, Phase
 from rotator.daemon.web import LOOPBACK, PATIENCE, Address, PageServer, Site, serving
+from rotator.rotation.states import TokenStates
 from tests.support.clock import FakeClock
 
 
 class Served(NamedTuple):
     server: PageServer
-    condition: Condition
-    board: Board
+    condition: Health
+    board: TokenStates
 
     @property
     def url(self) -> str:
@@ -45,7 +45,7 @@ class Passing:
 
 @contextmanager
 def served(  # noqa: PLR0913 - what a page is made of
-    board: Board,
+    board: TokenStates,
     host: str = LOOPBACK,
     *,
     tokens: tuple[TokenSettings, ...] = (),
@@ -54,7 +54,7 @@ def served(  # noqa: PLR0913 - what a page is made of
     port: int = 0,
     patience: float = PATIENCE,
 ) -> Iterator[Served]:
-    condition = Condition(time.monotonic, lambda: True)
+    condition = Health(time.monotonic, lambda: True)
     condition.phase = Phase.RUNNING
     condition.tokens = tokens
     site = Site(board, condition, clock or FakeClock(), monotonic or Passing())

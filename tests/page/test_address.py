@@ -2,9 +2,9 @@ import socket
 
 import pytest
 
-from rotator.daemon.states import Board
 from rotator.daemon.web import Address, parse_address
 from rotator.errors import ConfigError
+from rotator.rotation.states import TokenStates
 from tests.page.serving import served
 
 
@@ -45,7 +45,7 @@ def test_anything_else_is_refused(text: str) -> None:
 def test_a_port_in_use_is_told_in_a_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(ConfigError) as caught, served(Board(), port=port):
+        with pytest.raises(ConfigError) as caught, served(TokenStates(), port=port):
             pass
     assert str(caught.value) == (
         f"--listen 127.0.0.1:{port}: another program listens there: choose another port, or end"
@@ -62,18 +62,24 @@ def test_a_port_in_use_is_told_in_a_line() -> None:
     ],
 )
 def test_an_address_that_is_not_ours_is_told_in_a_line(host: str, reason: str) -> None:
-    with pytest.raises(ConfigError, match=f"^--listen {host}:0: {reason}$"), served(Board(), host):
+    with (
+        pytest.raises(ConfigError, match=f"^--listen {host}:0: {reason}$"),
+        served(TokenStates(), host),
+    ):
         pass
 
 
 def test_ipv6_works(ipv6: None) -> None:  # noqa: ARG001 - a condition
-    with served(Board(), "::1") as page:
+    with served(TokenStates(), "::1") as page:
         assert page.url.startswith("http://[::1]:")
         assert page.get("healthz").status_code == 200
 
 
 def test_every_interface_of_ipv6_is_every_one_of_ipv4_as_well(ipv6: None) -> None:  # noqa: ARG001 - a condition
-    with served(Board(), "::") as page, socket.create_connection(("127.0.0.1", page.port)) as line:
+    with (
+        served(TokenStates(), "::") as page,
+        socket.create_connection(("127.0.0.1", page.port)) as line,
+    ):
         line.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert line.recv(12) == b"HTTP/1.1 200"
 

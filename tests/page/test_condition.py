@@ -1,6 +1,6 @@
 import pytest
 
-from rotator.daemon.health import LONGEST_SILENCE, Condition, Phase, Probe
+from rotator.daemon.health import LONGEST_SILENCE, Health, Phase, Probe
 
 
 class Daemon:
@@ -9,7 +9,7 @@ class Daemon:
     def __init__(self) -> None:
         self.now = 0.0
         self.lives = True
-        self.condition = Condition(lambda: self.now, lambda: self.lives)
+        self.condition = Health(lambda: self.now, lambda: self.lives)
 
 
 @pytest.fixture

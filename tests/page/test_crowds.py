@@ -8,8 +8,8 @@ from threading import Barrier
 
 import pytest
 
-from rotator.daemon.states import Board
 from rotator.daemon.web import MOST_CONNECTIONS
+from rotator.rotation.states import TokenStates
 from rotator.sandbox import Fault, Sandbox
 from tests.daemon.test_daemon import Watch
 from tests.page import fleets
@@ -78,7 +78,7 @@ def test_metrics_are_made_once_for_many_readers_in_each_of_their_two_forms() -> 
 
 
 def test_whoever_holds_every_connection_open_keeps_no_probe_out() -> None:
-    with served(Board()) as page, ExitStack() as stack:
+    with served(TokenStates()) as page, ExitStack() as stack:
         held = []
         for _ in range(MOST_CONNECTIONS):
             line = socket.create_connection(("127.0.0.1", page.port), timeout=30)
@@ -92,7 +92,7 @@ def test_whoever_holds_every_connection_open_keeps_no_probe_out() -> None:
 
 def test_a_probe_waits_seconds_behind_a_whole_queue_of_connections_that_are_only_held() -> None:
     # Longer than a reader's 30 seconds: none of them is sent away for its age.
-    with served(Board(), patience=300) as page, ExitStack() as stack:
+    with served(TokenStates(), patience=300) as page, ExitStack() as stack:
         for _ in range(2 * MOST_CONNECTIONS):
             line = socket.create_connection(("127.0.0.1", page.port), timeout=30)
             stack.enter_context(line)
@@ -116,7 +116,7 @@ def test_a_slow_reader_and_a_slow_writer_are_sent_away() -> None:
 
 def test_one_connection_carries_many_requests() -> None:
     with (
-        served(Board()) as page,
+        served(TokenStates()) as page,
         socket.create_connection(("127.0.0.1", page.port), timeout=30) as line,
     ):
         for _ in range(5):
@@ -150,7 +150,7 @@ def test_a_bug_is_told_in_the_log_and_not_to_the_reader(caplog: pytest.LogCaptur
     def broken() -> float:
         raise ValueError("hunter2")
 
-    with served(Board(), monotonic=broken) as page:
+    with served(TokenStates(), monotonic=broken) as page:
         answer = page.get()
         assert (answer.status_code, answer.text) == (500, "internal error; see the daemon's log\n")
         assert page.get("healthz").status_code == 200

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import Phase
 from rotator.daemon.rows import Fleet
-from rotator.daemon.states import Board, Look
 from rotator.daemon.views import Document
-from rotator.rotation.model import Action, OldState, OldToken, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.states import Look, TokenStates
 from tests.page import fleets
 from tests.support.clock import NOON
 
@@ -33,7 +33,7 @@ class Elements(HTMLParser):
 
 
 def page(*looks: Look, trouble: str | None = None, phase: Phase = Phase.RUNNING) -> str:
-    board = Board()
+    board = TokenStates()
     names = list(dict.fromkeys(look.report.name for look in looks))
     board.watch(names)
     for look in looks:
@@ -53,7 +53,7 @@ def look(report: Report, ago: timedelta = HOUR) -> Look:
 
 
 def test_all_that_is_known_of_a_token_can_be_read() -> None:
-    old = OldToken("11112222-aaaa", OldState.WAITING, NOON + HOUR)
+    old = OldToken("11112222-aaaa", OldTokenState.WAITING, NOON + HOUR)
     stores = (
         StoreReport("dotenv:///srv/luna/.env#API_TOKEN", StoreState.WRITTEN),
         StoreReport("vault://secret/luna#T", StoreState.UNREACHABLE, "Vault does not answer"),
@@ -113,7 +113,7 @@ def test_nothing_that_comes_from_elsewhere_is_markup() -> None:
         error=EVIL,
         failure=EVIL,
         notes=(EVIL,),
-        old_tokens=(OldToken(EVIL, OldState.FAILED, NOON, EVIL),),
+        old_tokens=(OldToken(EVIL, OldTokenState.FAILED, NOON, EVIL),),
     )
     html = page(look(report), look(report._replace(action=Action.ROTATED)), trouble=EVIL)
     assert html.count("<script") == 1

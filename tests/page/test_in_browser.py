@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.daemon.states import Board, Look
 from rotator.daemon.web import LOOPBACK
 from rotator.rotation.model import Action, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.states import Look, TokenStates
 from tests.page import fleets
 from tests.page.browser import Browser, missing, started
 from tests.page.contrast import CONTRASTS
@@ -99,7 +99,7 @@ def test_words_without_end_are_broken(browser: Browser, clock: FakeClock) -> Non
         error="e" * 900,
         failure="f" * 60,
     )
-    board = Board()
+    board = TokenStates()
     board.watch([endless.name])
     board.post(Look(endless, clock(), clock()))
     browser.look(360, 780, "light")
@@ -199,7 +199,7 @@ def test_few_tokens_have_no_filter(browser: Browser) -> None:
 
 
 def test_a_name_that_is_an_attack_is_but_a_name(browser: Browser, clock: FakeClock) -> None:
-    board = Board()
+    board = TokenStates()
     board.watch([EVIL])
     with served(board, clock=clock) as page:
         browser.open(page.url)

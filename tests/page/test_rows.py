@@ -4,10 +4,10 @@ import pytest
 
 from rotator.config.settings import TokenSettings
 from rotator.daemon.rows import Bar, Fleet, Tone, counted, next_look, remaining, rows
-from rotator.daemon.states import Board, Card, Look
 from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
-from rotator.rotation.severity import Level
+from rotator.rotation.severity import Severity
+from rotator.rotation.states import Look, TokenState, TokenStates
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)
@@ -19,12 +19,12 @@ def report(name: str = "luna-bot", status: Status = Status.OK, days: float | Non
     return Report(name, status, str(status), "…", expires_at=end)
 
 
-def failed(found: Report, level: Level) -> Report:
+def failed(found: Report, level: Severity) -> Report:
     return found._replace(error="no", level=level)
 
 
 def fleet(*reports: Report, waiting: str | None = None, next_in: timedelta = HOUR) -> Fleet:
-    board = Board()
+    board = TokenStates()
     names = [found.name for found in reports]
     board.watch([*names, waiting] if waiting else names)
     for found in reports:
@@ -39,8 +39,8 @@ def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> N
             report("eternal", Status.ETERNAL, None),
             report("fine-but-older", days=20),
             report("due", Status.DUE, 3),
-            failed(report("one-store-away"), Level.WARNING),
-            failed(report("critical", Status.DUE, 0.5), Level.CRITICAL),
+            failed(report("one-store-away"), Severity.WARNING),
+            failed(report("critical", Status.DUE, 0.5), Severity.CRITICAL),
             report("missing", Status.MISSING, None),
             waiting="waiting",
         )
@@ -74,9 +74,9 @@ def test_a_forged_end_at_either_end_of_time_takes_nothing_from_the_others(end: d
         (report(status=Status.UNKNOWN, days=None), "unknown", Tone.WARN),
         (report(status=Status.EXPIRED, days=-1), "expired", Tone.BAD),
         (report(status=Status.REFUSED), "refused", Tone.BAD),
-        (failed(report(), Level.WARNING), "failing", Tone.WARN),
-        (failed(report(), Level.ERROR), "failing", Tone.BAD),
-        (failed(report(), Level.CRITICAL), "failing", Tone.BAD),
+        (failed(report(), Severity.WARNING), "failing", Tone.WARN),
+        (failed(report(), Severity.ERROR), "failing", Tone.BAD),
+        (failed(report(), Severity.CRITICAL), "failing", Tone.BAD),
     ],
 )
 def test_a_state_is_a_word_and_a_tone(found: Report, word: str, tone: Tone) -> None:
@@ -131,5 +131,5 @@ def test_the_next_renewal_is_where_renew_before_begins() -> None:
 )
 def test_the_next_look_is_told_in_words(next_in: timedelta | None, words: str) -> None:
     look = Look(report(), NOON, NOON, None if next_in is None else NOON + next_in)
-    card: Card = fleet(report()).cards["luna-bot"]._replace(last=look)  # type: ignore[union-attr] # posted
+    card: TokenState = fleet(report()).cards["luna-bot"]._replace(last=look)  # type: ignore[union-attr] # posted
     assert next_look(card, NOON) == words

@@ -2,14 +2,14 @@
 
 from typing import Unpack
 
-from rotator.rotation.model import Action, Order, Report
+from rotator.rotation.model import Action, Report, RotateOptions
 from rotator.sandbox import ServiceTokenRow
 from rotator.stores.port import SecretStore
 from tests.support.world import Changes, World
 
 
 def failed(world: World, *stores: SecretStore, **settings: Unpack[Changes]) -> Report:
-    report = world.rotation(*stores, **settings).rotate(Order())
+    report = world.rotation(*stores, **settings).rotate(RotateOptions())
     assert report.action is Action.FAILED
     return report
 
@@ -24,6 +24,6 @@ def assert_the_next_run_revokes(world: World, row: ServiceTokenRow, failed: Repo
     assert row.id in str(failed.error)
     assert str(failed.error).endswith("the next run tries again")
     world.api.behave()
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert row.id not in {live.id for live in world.api.live_tokens()}
     assert "intent=" not in (world.folder / ".env").read_text()

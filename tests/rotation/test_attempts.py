@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import LOGIN, World
@@ -27,7 +27,7 @@ def old(world: World) -> str:
 
 def test_an_intent_that_cannot_be_written_means_that_nothing_is_minted(world: World) -> None:
     store = MeddledStore(world.store(), before_note=Failing(DENIED))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert (report.action, world.mints()) == (Action.FAILED, 0)
     assert str(report.error) == "may not write: grant it"
 
@@ -37,20 +37,20 @@ def test_who_finds_the_store_changed_when_it_wants_to_begin_takes_what_is_there(
 ) -> None:
     theirs = world.api.issue(days=90)
     store = MeddledStore(world.store(), before_note=lambda: world.put(theirs))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert (report.action, world.mints()) == (Action.SKIPPED, 0)
     assert world.secret() == theirs
 
 
 def test_a_mint_that_the_api_refuses_leaves_no_intent(world: World) -> None:
     world.api.misbehave(Fault.too_many(), CALL_MINT)
-    assert world.rotation().rotate(Order()).action is Action.FAILED
+    assert world.rotation().rotate(RotateOptions()).action is Action.FAILED
     assert "intent=" not in (world.folder / ".env").read_text()
 
 
 def test_an_answer_that_cannot_be_noted_gives_the_token_back(world: World, old: str) -> None:
     store = MeddledStore(world.store(), before_note=Failing(FULL, 2))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert "is not in use: it was revoked" in str(report.error)
     assert [row.secret for row in world.api.live_tokens()] == [old]
 
@@ -60,11 +60,11 @@ def test_a_rotation_that_takes_too_long_gives_up_what_others_may_take_for_left_o
 ) -> None:
     late = Fault.meanwhile(lambda: world.clock.advance(timedelta(seconds=91)), "before")
     world.api.misbehave(late, CALL_EXCHANGE)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert "came too late: rotation_timeout (2 minutes) is nearly over" in str(report.error)
     assert str(report.error).count("it was revoked") == 1
     assert [row.secret for row in world.api.live_tokens()] == [old]
-    assert world.rotation().rotate(Order()).action is Action.ROTATED
+    assert world.rotation().rotate(RotateOptions()).action is Action.ROTATED
 
 
 def test_where_a_token_can_be_neither_revoked_nor_noted_it_has_to_be_done_by_hand(
@@ -73,7 +73,7 @@ def test_where_a_token_can_be_neither_revoked_nor_noted_it_has_to_be_done_by_han
     world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
     store = MeddledStore(world.store(), before_note=Failing(FULL, 3))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     left_over = world.api.tokens[-1].id
     assert str(report.error).count(f"revoke {left_over} at the API by hand") == 1
 
@@ -84,12 +84,12 @@ def test_a_store_that_is_gone_when_the_token_cannot_be_revoked_is_told_the_same_
     world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
     store = MeddledStore(world.store(), before_read=Failing(GONE, 4))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert "at the API by hand" in str(report.error)
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert len(world.api.live_tokens()) == 2
 
 
 def test_one_login_is_enough(world: World) -> None:
-    world.rotation(retire=timedelta()).rotate(Order())
+    world.rotation(retire=timedelta()).rotate(RotateOptions())
     assert world.api.calls.count(LOGIN) == 1

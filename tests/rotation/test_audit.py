@@ -13,7 +13,7 @@ import pytest
 from rotator.audit import Event
 from rotator.cli.logs import configure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.rotation.model import Order
+from rotator.rotation.model import RotateOptions
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
@@ -53,7 +53,7 @@ def trail() -> Trail:
 
 def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -> None:
     previous = world.token().token_id
-    report = world.rotation(retire=timedelta(), hooks=(("true",),)).rotate(Order())
+    report = world.rotation(retire=timedelta(), hooks=(("true",),)).rotate(RotateOptions())
     assert trail.story() == [
         ("decided", "done"),
         ("intended", "done"),
@@ -83,14 +83,14 @@ def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -
 
 def test_a_token_that_is_fine_has_its_decision_and_no_change(world: World, trail: Trail) -> None:
     world.put(world.api.issue(days=60))
-    world.rotation().rotate(Order())
+    world.rotation().rotate(RotateOptions())
     assert trail.story() == [("decided", "done"), ("finished", "done")]
 
 
 def test_every_run_has_an_id_of_its_own(world: World, trail: Trail) -> None:
     world.put(world.api.issue(days=60))
     for _ in range(3):
-        world.rotation().rotate(Order())
+        world.rotation().rotate(RotateOptions())
     assert len({line["run"] for line in trail.lines()}) == 3
 
 
@@ -100,7 +100,7 @@ def test_what_failed_says_so_with_the_kind_of_its_failure(
     assert world.api.accepts(old)
     world.api.misbehave(Fault.status(503), CALL_REVOKE, times=None)
     denied = Failing(StoreDeniedError("may not write: grant it"))
-    world.rotation(MeddledStore(world.store(), before_write=denied)).rotate(Order())
+    world.rotation(MeddledStore(world.store(), before_write=denied)).rotate(RotateOptions())
     story = trail.story()
     assert ("written", "store-denied") in story
     assert ("revoked", "api-fault") in story
@@ -111,20 +111,20 @@ def test_what_failed_says_so_with_the_kind_of_its_failure(
 def test_an_unknown_end_is_told_as_such(world: World, old: str, trail: Trail) -> None:
     assert world.api.accepts(old)
     lost = Failing(StoreUnreachableError("the answer was lost"), 1)
-    world.rotation(SharedStore(world.store(), before_write=lost)).rotate(Order())
+    world.rotation(SharedStore(world.store(), before_write=lost)).rotate(RotateOptions())
     assert trail.story()[-2:] == [("written", "store-unreachable"), ("finished", "uncertain-write")]
 
 
 def test_the_text_log_leaves_the_steps_out(world: World, old: str) -> None:
     assert world.api.accepts(old)
     text = Trail("text")
-    world.rotation().rotate(Order())
+    world.rotation().rotate(RotateOptions())
     assert text.stream.getvalue() == ""
 
 
 def test_every_event_and_field_is_documented(world: World, old: str, trail: Trail) -> None:
     assert world.api.accepts(old)
-    world.rotation(retire=timedelta(), hooks=(("true",),)).rotate(Order())
+    world.rotation(retire=timedelta(), hooks=(("true",),)).rotate(RotateOptions())
     page = PAGE.read_text()
     names = {name for line in trail.lines() for name in line} | set(Event)
     assert sorted(name for name in names if f"`{name}`" not in page) == []

@@ -4,7 +4,7 @@ from itertools import count
 import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
@@ -21,7 +21,7 @@ def test_the_loser_of_a_race_revokes_its_own_token_and_takes_the_winners(
 ) -> None:
     theirs = world.api.issue(days=90)
     store = MeddledStore(world.store(), before_write=lambda: world.put(theirs))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert (report.action, report.status) == (Action.SKIPPED, Status.OK)
     assert report.message.startswith("another rotator was faster")
     assert report.token_id == ServiceToken.parse(theirs).token_id
@@ -43,7 +43,7 @@ def test_a_conflict_with_our_own_write_does_not_revoke_the_token_in_use(
 ) -> None:
     repeated = ConflictError("the first answer was lost, and the write repeated")
     report = world.rotation(MeddledStore(world.store(), after_write=Failing(repeated))).rotate(
-        Order()
+        RotateOptions()
     )
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert world.secret() != old
@@ -62,7 +62,7 @@ def test_a_conflict_with_somebody_who_wrote_nonsense_fails(world: World) -> None
 def test_a_conflict_in_a_second_store_leaves_it_behind(world: World, old: str) -> None:
     error = ConflictError("b.env: somebody else changed it")
     second = MeddledStore(world.store("b.env"), before_write=Failing(error))
-    report = world.rotation(world.store(), second).rotate(Order())
+    report = world.rotation(world.store(), second).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, "b.env: somebody else changed it")
     assert world.secret() != old
 
@@ -72,10 +72,10 @@ def test_a_note_at_the_end_that_another_ones_came_before_is_made_again(
 ) -> None:
     third = Failing(ConflictError("somebody noted something"), 3)
     store = MeddledStore(world.store(), before_note=third)
-    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    report = world.rotation(store, retire=timedelta()).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert not world.api.accepts(old)
-    assert world.store().read().journal.owed == ()
+    assert world.store().read().journal.pending == ()
 
 
 def test_a_note_at_the_end_that_never_gets_through_is_told_and_left_to_the_next_run(
@@ -83,11 +83,11 @@ def test_a_note_at_the_end_that_never_gets_through_is_told_and_left_to_the_next_
 ) -> None:
     crowd = Failing(ConflictError("somebody noted something"), *range(3, 100))
     store = MeddledStore(world.store(), before_note=crowd)
-    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    report = world.rotation(store, retire=timedelta()).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, "somebody noted something")
-    assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert world.rotation(retire=timedelta()).rotate(RotateOptions()).error is None
     assert not world.api.accepts(old)
-    assert world.store().read().journal.owed == ()
+    assert world.store().read().journal.pending == ()
 
 
 def test_a_store_that_falls_silent_when_its_conflict_is_looked_into_is_told(
@@ -102,14 +102,14 @@ def test_a_store_that_falls_silent_when_its_conflict_is_looked_into_is_told(
             away = True
             raise ConflictError("somebody noted something")
 
-    def silent() -> None:
+    def unreachable() -> None:
         if away:
             gone()
 
-    store = MeddledStore(world.store(), before_note=conflict, before_read=silent)
-    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    store = MeddledStore(world.store(), before_note=conflict, before_read=unreachable)
+    report = world.rotation(store, retire=timedelta()).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, "the store is gone")
-    assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert world.rotation(retire=timedelta()).rotate(RotateOptions()).error is None
     assert not world.api.accepts(old)
 
 
@@ -119,25 +119,25 @@ def test_who_is_overtaken_at_the_end_leaves_the_rest_to_the_other(world: World) 
 
     def overtake() -> None:
         if next(calls) == 3:
-            world.rotation(retire=timedelta()).rotate(Order(force=True))
+            world.rotation(retire=timedelta()).rotate(RotateOptions(force=True))
 
     store = SharedStore(world.store(), before_note=overtake)
-    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    report = world.rotation(store, retire=timedelta()).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
-    assert world.store().read().journal.owed == ()
+    assert world.store().read().journal.pending == ()
 
 
 def test_a_leak_is_not_left_to_whoever_replaced_the_token_meanwhile(world: World, old: str) -> None:
-    world.rotation().rotate(Order())
+    world.rotation().rotate(RotateOptions())
     calls = count(1)
 
     def overtake() -> None:
         if next(calls) == 1:
-            world.rotation().rotate(Order(force=True))
+            world.rotation().rotate(RotateOptions(force=True))
 
     store = SharedStore(world.store(), before_note=overtake)
-    report = world.rotation(store).rotate(Order(revoke_old=True))
+    report = world.rotation(store).rotate(RotateOptions(revoke_old=True))
     assert "has replaced the token meanwhile: run again" in str(report.error)
     assert world.api.accepts(old)
 
@@ -151,7 +151,7 @@ def test_the_token_of_a_write_that_may_still_arrive_is_not_revoked(world: World,
     found = world.store().read()
     world.store().write(ours, found.journal, expected=found.version)
     world.clock.advance(timedelta(minutes=4))
-    report = world.rotation(SharedStore(world.store())).rotate(Order())
+    report = world.rotation(SharedStore(world.store())).rotate(RotateOptions())
     assert (report.error, world.secret()) == (None, ours)
     assert world.api.accepts(ours)
     assert world.store().read().journal.intents == ()
@@ -162,7 +162,7 @@ def test_the_token_of_a_write_that_never_arrived_is_revoked_later(world: World, 
     failed(world, SharedStore(world.store(), before_write=silence))
     (lost,) = [row.secret for row in world.api.live_tokens() if row.secret != old]
     world.clock.advance(timedelta(minutes=4))
-    report = world.rotation(SharedStore(world.store())).rotate(Order())
+    report = world.rotation(SharedStore(world.store())).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert not world.api.accepts(lost)
 
@@ -179,7 +179,7 @@ def test_a_token_that_was_revoked_while_it_was_written_is_no_success(
     report = failed(world, store, retire=timedelta())
     assert "was revoked while it was written" in str(report.error)
     assert world.api.accepts(old)
-    assert world.rotation(retire=timedelta()).rotate(Order()).error is None
+    assert world.rotation(retire=timedelta()).rotate(RotateOptions()).error is None
     assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
 
 
@@ -192,11 +192,11 @@ def test_a_late_token_that_nobody_can_vouch_for_stays_in_its_store_and_valid(
         world.api.misbehave(fault, CALL_EXCHANGE, times=None)
 
     store = SharedStore(world.store(), before_write=sleep_while_the_api_goes_away)
-    report = world.rotation(store, retire=timedelta()).rotate(Order())
+    report = world.rotation(store, retire=timedelta()).rotate(RotateOptions())
     assert "in its first store" in str(report.error)
     world.api.behave()
     assert world.api.accepts(world.secret())
     assert world.api.accepts(old)
-    report = world.rotation(retire=timedelta()).rotate(Order())
+    report = world.rotation(retire=timedelta()).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.KEPT, None)
     assert [row.secret for row in world.api.live_tokens()] == [world.secret()]

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.rotation.model import Order, Report
-from rotator.rotation.severity import DAILY, raised
+from rotator.rotation.model import Report, RotateOptions
+from rotator.rotation.severity import DAILY, with_severity
 from rotator.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
@@ -18,7 +18,7 @@ CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 
 
 def run(world: World, **settings: object) -> Report:
-    return world.rotation(**settings).rotate(Order())  # type: ignore[arg-type] # of several kinds
+    return world.rotation(**settings).rotate(RotateOptions())  # type: ignore[arg-type] # of several kinds
 
 
 @pytest.mark.parametrize(
@@ -41,10 +41,10 @@ def test_a_failure_at_the_api_has_a_kind(
 def test_a_failure_of_a_store_has_a_kind(world: World, old: str) -> None:
     assert world.api.accepts(old)
     denied = MeddledStore(world.store(), before_preflight=Failing(StoreDeniedError("no")))
-    assert world.rotation(denied).rotate(Order()).failure == "store-denied"
+    assert world.rotation(denied).rotate(RotateOptions()).failure == "store-denied"
     gone = StoreUnreachableError("away")
-    silent = MeddledStore(world.store(), before_read=Failing(gone))
-    assert world.rotation(silent).rotate(Order()).failure == "store-unreachable"
+    unreachable = MeddledStore(world.store(), before_read=Failing(gone))
+    assert world.rotation(unreachable).rotate(RotateOptions()).failure == "store-unreachable"
 
 
 def test_a_success_has_no_kind_of_failure_and_leaves_nothing(world: World, old: str) -> None:
@@ -75,7 +75,7 @@ def test_an_old_token_that_cannot_be_revoked_is_an_orphan(world: World, old: str
 def test_a_mint_that_is_not_settled_is_an_orphan(world: World, old: str) -> None:
     assert world.api.accepts(old)
     lost = Failing(StoreUnreachableError("the answer was lost"), 1)
-    report = world.rotation(SharedStore(world.store(), before_write=lost)).rotate(Order())
+    report = world.rotation(SharedStore(world.store(), before_write=lost)).rotate(RotateOptions())
     assert report.orphans == 1
     assert world.rotation().check(probe=False).orphans == 1
 
@@ -85,4 +85,4 @@ def test_the_attempts_that_are_left_are_counted_where_a_renewal_failed(
 ) -> None:
     assert world.api.accepts(old)
     world.api.misbehave(Fault.status(503), CALL_LOGIN, times=None)
-    assert raised(run(world), timedelta(days=7), DAILY).attempts_left == 3
+    assert with_severity(run(world), timedelta(days=7), DAILY).attempts_left == 3

@@ -5,7 +5,7 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import ApiSettings, Secret
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from tests.rotation.failing import (
@@ -42,7 +42,7 @@ def test_a_second_store_that_cannot_be_written_stops_everything_too(world: World
 
 def test_a_dry_run_notices_a_store_that_cannot_be_written(world: World, old: str) -> None:
     store = MeddledStore(world.store(), before_preflight=Failing(DENIED))
-    report = world.rotation(store).rotate(Order(dry_run=True))
+    report = world.rotation(store).rotate(RotateOptions(dry_run=True))
     assert (report.action, report.error) == (Action.FAILED, "may not write: grant it")
     assert world.api.calls == []
     assert world.secret() == old
@@ -51,7 +51,7 @@ def test_a_dry_run_notices_a_store_that_cannot_be_written(world: World, old: str
 def test_a_dry_run_notices_a_store_that_cannot_take_a_copy(world: World) -> None:
     world.put(world.api.issue(days=60))
     second = MeddledStore(world.store("b.env"), before_preflight=Failing(DENIED))
-    report = world.rotation(world.store(), second).rotate(Order(dry_run=True))
+    report = world.rotation(world.store(), second).rotate(RotateOptions(dry_run=True))
     assert (report.action, report.error) == (Action.FAILED, "may not write: grant it")
 
 
@@ -86,7 +86,7 @@ def test_a_new_token_that_cannot_be_tried_is_revoked(world: World, old: str) -> 
 
 def test_a_wrong_clock_is_noticed_before_anything_is_written(world: World, old: str) -> None:
     ahead = world.clock.now + timedelta(days=30)
-    report = world.rotation(clock=lambda: ahead).rotate(Order())
+    report = world.rotation(clock=lambda: ahead).rotate(RotateOptions())
     assert report.action is Action.FAILED
     assert "not 90 days from now" in str(report.error)
     assert_only_the_old_one_lives(world, old)
@@ -101,7 +101,7 @@ def test_a_full_disk_gives_the_new_token_back(world: World, old: str) -> None:
 
 def test_a_write_that_failed_and_arrived_all_the_same_counts(world: World, old: str) -> None:
     store = MeddledStore(world.store(), after_write=Failing(FULL))
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert world.secret() != old
     assert world.api.accepts(world.secret())
@@ -175,7 +175,7 @@ def test_a_lost_password_does_not_hide_the_token_that_is_left(world: World, old:
         raise FULL
 
     store = MeddledStore(world.store(), before_write=lose_session)
-    api = wiring.api_opener(settings, world.clock)
-    report = world.rotation(store, api=api).rotate(Order())
+    api = wiring.lazy_api(settings, world.clock)
+    report = world.rotation(store, api=api).rotate(RotateOptions())
     left_over = next(row for row in world.api.live_tokens() if row.secret != old)
     assert_the_next_run_revokes(world, left_over, report)

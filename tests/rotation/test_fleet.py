@@ -1,7 +1,7 @@
 import threading
 
 from rotator.rotation import fleet
-from rotator.rotation.model import Action, Order, Report
+from rotator.rotation.model import Action, Report, RotateOptions
 from rotator.rotation.rotation import Rotation
 from tests.support.world import LOGIN, World
 
@@ -11,18 +11,18 @@ def crew(world: World, *files: str) -> list[Rotation]:
 
 
 def rotate(rotation: Rotation) -> Report:
-    return rotation.rotate(Order())
+    return rotation.rotate(RotateOptions())
 
 
 def test_reports_come_in_the_order_of_the_tokens(world: World) -> None:
     world.put(world.api.issue(days=60), "b.env")
-    reports = fleet.run(crew(world, "a.env", "b.env", "c.env"), rotate)
+    reports = fleet.run_fleet(crew(world, "a.env", "b.env", "c.env"), rotate)
     assert [report.action for report in reports] == [Action.ROTATED, Action.KEPT, Action.ROTATED]
 
 
 def test_progress_is_told_after_each(world: World) -> None:
     done: list[None] = []
-    fleet.run(crew(world, "a.env", "b.env"), rotate, advance=lambda: done.append(None))
+    fleet.run_fleet(crew(world, "a.env", "b.env"), rotate, advance=lambda: done.append(None))
     assert len(done) == 2
 
 
@@ -34,7 +34,7 @@ def test_a_bug_in_one_token_does_not_stop_the_others(world: World) -> None:
             raise KeyError("password hunter2")
         return rotate(rotation)
 
-    broken, fine = fleet.run(rotations, buggy)
+    broken, fine = fleet.run_fleet(rotations, buggy)
     assert fine.action is Action.ROTATED
     assert broken.action is Action.FAILED
     assert str(broken.error).startswith("internal error: KeyError at ")
@@ -48,9 +48,9 @@ def test_after_a_stop_no_token_is_begun(world: World) -> None:
         stopped.set()
         return rotate(rotation)
 
-    (report,) = fleet.run(crew(world, "a.env"), stopping, stopped=stopped.is_set)
+    (report,) = fleet.run_fleet(crew(world, "a.env"), stopping, stopped=stopped.is_set)
     assert report.action is Action.ROTATED
-    (report,) = fleet.run(crew(world, "b.env"), stopping, stopped=stopped.is_set)
+    (report,) = fleet.run_fleet(crew(world, "b.env"), stopping, stopped=stopped.is_set)
     assert (report.action, report.reason) == (Action.FAILED, "stopped")
     assert not (world.folder / "b.env").exists()
 
@@ -58,6 +58,6 @@ def test_after_a_stop_no_token_is_begun(world: World) -> None:
 def test_one_login_serves_the_fleet(world: World) -> None:
     api = world.open_api()
     stores = [world.store(f"{number}.env") for number in range(20)]
-    fleet.run([world.rotation(store, api=api) for store in stores], rotate)
+    fleet.run_fleet([world.rotation(store, api=api) for store in stores], rotate)
     assert world.api.calls.count(LOGIN) == 1
     assert world.mints() == 20

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.leftovers import Leftovers
@@ -31,7 +31,7 @@ def text(world: World) -> str:
 @pytest.mark.parametrize("year", ["0001", "1970", "2400", "9999"])
 def test_a_date_from_which_nothing_can_be_counted_is_no_record(world: World, year: str) -> None:
     noted(world, f"intent=000000000000/{year}-12-31T23:59:59Z/90/00000000", days=3)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert "intent=" not in text(world)
 
@@ -43,7 +43,7 @@ def test_a_record_that_is_dated_in_the_future_is_left_out_and_told(
     noted(world, "intent=000000000000/2098-01-01T00:00:00Z/90/00000000", days=3)
     store = SharedStore(world.store()) if shared else world.store()
     begun = world.clock.now
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert report.action is Action.ROTATED
     assert "which is yet to come: it is left out" in str(report.error)
     assert world.clock.now == begun
@@ -56,7 +56,9 @@ def test_a_record_cannot_have_a_token_revoked_that_is_not_what_it_says(world: Wo
     for victim in victims:
         world.put(world.api.issue(days=60))
         left.intent(world.store(), token_id=victim.id)
-        assert "cannot come of it: left as it is" in str(world.rotation().rotate(Order()).error)
+        assert "cannot come of it: left as it is" in str(
+            world.rotation().rotate(RotateOptions()).error
+        )
     assert {victim.id for victim in victims} <= live_ids(world)
 
 
@@ -73,7 +75,7 @@ def test_a_token_of_a_stranger_that_is_about_to_be_used_is_not_taken_for_ours(
         world.sleep(seconds)
         requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=9)
 
-    assert world.rotation(sleep=meanwhile).rotate(Order()).error is None
+    assert world.rotation(sleep=meanwhile).rotate(RotateOptions()).error is None
     assert theirs.id in live_ids(world)
 
 
@@ -87,7 +89,7 @@ def test_an_answer_with_the_token_of_another_bot_is_not_used_and_not_revoked(
     answer = {"service_token": theirs, "token_id": token_id, "scope": "calculations"}
     world.api.misbehave(Fault.json_of(answer, work=False), CALL_MINT)
     fleet = [world.store(), world.store("sol.env")]
-    report = world.rotation(fleet=fleet).rotate(Order())
+    report = world.rotation(fleet=fleet).rotate(RotateOptions())
     assert f"{token_id}, which is in use" in str(report.error)
     assert world.secret() != theirs
     assert world.api.accepts(theirs)
@@ -98,12 +100,12 @@ def test_a_token_that_is_to_be_revoked_is_not_copied_back_from_a_store_that_was_
 ) -> None:
     leaked = world.api.issue(days=365)
     world.put(leaked)
-    world.rotation(retire=timedelta(days=1)).rotate(Order(force=True))
-    world.rotation(retire=timedelta(days=1)).rotate(Order(force=True))
+    world.rotation(retire=timedelta(days=1)).rotate(RotateOptions(force=True))
+    world.rotation(retire=timedelta(days=1)).rotate(RotateOptions(force=True))
     newest = world.secret()
     world.put(leaked, "b.env")
     stores = (world.store(), world.store("b.env"))
-    report = world.rotation(*stores, retire=timedelta(days=1)).rotate(Order())
+    report = world.rotation(*stores, retire=timedelta(days=1)).rotate(RotateOptions())
     assert report.action is Action.CONVERGED
     assert world.secret("b.env") == newest
     assert str(ServiceToken.parse(leaked).token_id) in text(world)

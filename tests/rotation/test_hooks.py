@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError
-from rotator.rotation.model import Action, OldState, Order
+from rotator.rotation.model import Action, OldTokenState, RotateOptions
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
 
@@ -30,17 +30,17 @@ def runs(log: Path) -> list[str]:
 
 def test_a_hook_runs_once_after_a_rotation(world: World, log: Path) -> None:
     rotation = world.rotation(hooks=hooks(log))
-    report = rotation.rotate(Order())
+    report = rotation.rotate(RotateOptions())
     assert report.error is None
     assert runs(log) == [f"luna-bot {report.token_id} {world.store().url}"]
     assert "hook=" not in (world.folder / ".env").read_text()
-    rotation.rotate(Order())
+    rotation.rotate(RotateOptions())
     assert len(runs(log)) == 1
 
 
 def test_nothing_runs_where_nothing_was_rotated(world: World, log: Path) -> None:
     world.put(world.api.issue(days=60))
-    world.rotation(hooks=hooks(log)).rotate(Order())
+    world.rotation(hooks=hooks(log)).rotate(RotateOptions())
     assert runs(log) == []
 
 
@@ -48,27 +48,27 @@ def test_a_hook_that_fails_is_run_again_by_the_next_run_and_the_others_are_not(
     world: World, log: Path
 ) -> None:
     broken = f'test -e "{log}.mended"'
-    report = world.rotation(hooks=hooks(log, broken)).rotate(Order())
+    report = world.rotation(hooks=hooks(log, broken)).rotate(RotateOptions())
     assert report.action is Action.ROTATED
     assert "hook 1 (/bin/sh) ended with exit status 1" in str(report.error)
-    report = world.rotation(hooks=hooks(log, broken)).rotate(Order())
+    report = world.rotation(hooks=hooks(log, broken)).rotate(RotateOptions())
     assert report.action is Action.KEPT
     assert "exit status 1" in str(report.error)
     Path(f"{log}.mended").touch()
-    assert world.rotation(hooks=hooks(log, broken)).rotate(Order()).error is None
+    assert world.rotation(hooks=hooks(log, broken)).rotate(RotateOptions()).error is None
     assert len(runs(log)) == 1
     assert "hook=" not in (world.folder / ".env").read_text()
 
 
 def test_a_hook_that_is_not_configured_any_more_is_forgotten(world: World, log: Path) -> None:
-    world.rotation(hooks=hooks(log, "false")).rotate(Order())
-    assert world.rotation(hooks=hooks(log)).rotate(Order()).error is None
+    world.rotation(hooks=hooks(log, "false")).rotate(RotateOptions())
+    assert world.rotation(hooks=hooks(log)).rotate(RotateOptions()).error is None
     assert "hook=" not in (world.folder / ".env").read_text()
 
 
 def test_a_hook_that_was_corrected_is_run(world: World, log: Path) -> None:
-    world.rotation(hooks=(("/no/such/program",),)).rotate(Order())
-    report = world.rotation(hooks=hooks(log)).rotate(Order())
+    world.rotation(hooks=(("/no/such/program",),)).rotate(RotateOptions())
+    report = world.rotation(hooks=hooks(log)).rotate(RotateOptions())
     assert (report.error, report.notes) == (None, ("1 of its hooks worked now",))
     assert len(runs(log)) == 1
 
@@ -76,12 +76,12 @@ def test_a_hook_that_was_corrected_is_run(world: World, log: Path) -> None:
 def test_the_old_token_lives_until_the_hooks_have_worked(world: World, log: Path) -> None:
     old = world.secret()
     broken = f'test -e "{log}.mended"'
-    report = world.rotation(hooks=hooks(log, broken), retire=timedelta()).rotate(Order())
-    assert [each.state for each in report.old_tokens] == [OldState.WAITING]
+    report = world.rotation(hooks=hooks(log, broken), retire=timedelta()).rotate(RotateOptions())
+    assert [each.state for each in report.old_tokens] == [OldTokenState.WAITING]
     assert world.api.accepts(old)
     Path(f"{log}.mended").touch()
-    report = world.rotation(hooks=hooks(log, broken), retire=timedelta()).rotate(Order())
-    assert [each.state for each in report.old_tokens] == [OldState.REVOKED]
+    report = world.rotation(hooks=hooks(log, broken), retire=timedelta()).rotate(RotateOptions())
+    assert [each.state for each in report.old_tokens] == [OldTokenState.REVOKED]
     assert not world.api.accepts(old)
 
 
@@ -89,14 +89,16 @@ def test_a_store_that_gets_the_token_later_sets_off_the_hooks_again(
     world: World, log: Path
 ) -> None:
     full = MeddledStore(world.store("b.env"), before_write=Failing(FULL))
-    world.rotation(world.store(), full, hooks=hooks(log)).rotate(Order())
-    report = world.rotation(world.store(), world.store("b.env"), hooks=hooks(log)).rotate(Order())
+    world.rotation(world.store(), full, hooks=hooks(log)).rotate(RotateOptions())
+    report = world.rotation(world.store(), world.store("b.env"), hooks=hooks(log)).rotate(
+        RotateOptions()
+    )
     assert (report.action, report.error) == (Action.CONVERGED, None)
     assert [line.count("dotenv:") for line in runs(log)] == [1, 2]
 
 
 def test_a_hook_finds_the_new_token_in_the_store(world: World, log: Path) -> None:
     script = f'grep "^NOCTURNA_SERVICE_TOKEN=" "{world.folder}/.env" > "$0.seen"'
-    world.rotation(hooks=(("/bin/sh", "-c", script, str(log)),)).rotate(Order())
+    world.rotation(hooks=(("/bin/sh", "-c", script, str(log)),)).rotate(RotateOptions())
     seen = Path(f"{log}.seen").read_text()
     assert seen == f"NOCTURNA_SERVICE_TOKEN={world.secret()}\n"

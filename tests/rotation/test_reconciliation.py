@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.sandbox import Fault
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, MeddledStore
@@ -55,12 +55,12 @@ def test_a_mint_whose_answer_is_lost_is_found_and_revoked_at_once(
     old = world.api.issue(days=3)
     world.put(old)
     world.api.misbehave(fault, CALL_MINT)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     lost = next(row for row in world.api.tokens if row.secret != old)
     assert f"{lost.id}, which came of it, was revoked; run again" in str(report.error)
     assert [row.secret for row in world.api.live_tokens()] == [old]
     assert intents(world) == 0
-    assert world.rotation().rotate(Order()).action is Action.ROTATED
+    assert world.rotation().rotate(RotateOptions()).action is Action.ROTATED
 
 
 def test_a_mint_that_never_happened_stays_noted_until_it_cannot_happen_any_more(
@@ -68,13 +68,13 @@ def test_a_mint_that_never_happened_stays_noted_until_it_cannot_happen_any_more(
 ) -> None:
     world.put(world.api.issue(days=3))
     world.api.misbehave(Fault.reset_before(), CALL_MINT)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert "none is there yet; the next run looks again" in str(report.error)
     assert intents(world) == 1
-    assert world.rotation().rotate(Order()).action is Action.ROTATED
+    assert world.rotation().rotate(RotateOptions()).action is Action.ROTATED
     assert intents(world) == 1
     world.clock.advance(3 * MINUTE + SECOND)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.error) == (Action.KEPT, None)
     assert intents(world) == 0
 
@@ -84,9 +84,9 @@ def test_a_mint_that_happens_after_everybody_looked_is_found_by_the_next_run(
 ) -> None:
     left.intent(world.store())
     world.clock.advance(5 * SECOND)
-    world.rotation().rotate(Order())
+    world.rotation().rotate(RotateOptions())
     late = left.token()
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert late.id not in live_ids(world)
     assert intents(world) == 0
 
@@ -97,7 +97,7 @@ def test_a_token_whose_id_was_noted_is_revoked_though_it_was_tried(
     row = left.token()
     used(world, row.secret)
     left.intent(world.store(), token_id=row.id)
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert row.id not in live_ids(world)
 
 
@@ -109,17 +109,17 @@ def test_a_token_whose_id_was_noted_and_that_somebody_uses_is_left_alone_and_tol
     world.clock.advance(timedelta(days=1))
     used(world, row.secret)
     assert f"{row.id}, noted for a rotation that was cut off, is in use" in str(
-        world.rotation().rotate(Order()).error
+        world.rotation().rotate(RotateOptions()).error
     )
     assert row.id in live_ids(world)
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
 
 
 def test_a_noted_token_that_did_arrive_is_no_leftover(world: World, left: Leftovers) -> None:
     row = left.token()
     world.put(row.secret)
     left.intent(world.store(), token_id=row.id)
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert (world.secret(), intents(world)) == (row.secret, 0)
     assert row.id in live_ids(world)
 
@@ -137,7 +137,7 @@ def test_a_leftover_is_known_by_what_was_wished(
     ]
     tried = left.token(days=days, scope="charts")
     used(world, tried.secret)
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert ours.id not in live_ids(world)
     assert {row.id for row in (*others, tried)} <= live_ids(world)
 
@@ -148,7 +148,7 @@ def test_a_token_of_another_admin_is_never_suspected(world: World, left: Leftove
     headers = {"Authorization": f"Bearer {world.api.access_token('other@example.com')}"}
     url = f"{world.api.url}/auth/admin/service-tokens"
     made = requests.post(url, json={"days": 90}, headers=headers, timeout=9).json()
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert made["token_id"] in live_ids(world)
 
 
@@ -157,13 +157,13 @@ def test_where_strangers_look_alike_nothing_is_revoked_and_each_is_named(
 ) -> None:
     left.intent(world.store())
     ours, theirs = left.token(), left.token()
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert report.action is Action.KEPT
     assert all(row.id in str(report.error) for row in (ours, theirs))
     assert {ours.id, theirs.id} <= live_ids(world)
     assert intents(world) == 1
     used(world, theirs.secret)  # its owner puts it to use
-    assert world.rotation().rotate(Order()).error is None
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert ours.id not in live_ids(world)
     assert theirs.id in live_ids(world)
 
@@ -174,7 +174,7 @@ def test_a_token_that_is_due_is_rotated_though_a_leftover_is_not_clear(world: Wo
     left.intent(world.store())
     left.token()
     left.token()
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert report.action is Action.ROTATED
     assert "cannot be told which" in str(report.error)
     assert world.api.accepts(world.secret())
@@ -187,7 +187,7 @@ def test_as_many_leftovers_as_open_intents_are_all_ours(world: World, left: Left
     left.intent(world.store())
     left.intent(world.store("b.env"))
     rows = {left.token().id, left.token().id}
-    assert world.rotation(fleet=fleet).rotate(Order()).error is None
+    assert world.rotation(fleet=fleet).rotate(RotateOptions()).error is None
     assert not rows & live_ids(world)
 
 
@@ -198,7 +198,7 @@ def test_a_token_in_another_store_of_the_fleet_is_no_leftover(
     row = left.token()
     world.put(row.secret, "b.env")
     fleet = [world.store(), world.store("b.env")]
-    assert world.rotation(fleet=fleet).rotate(Order()).error is None
+    assert world.rotation(fleet=fleet).rotate(RotateOptions()).error is None
     assert row.id in live_ids(world)
 
 
@@ -207,8 +207,8 @@ def test_while_a_store_of_the_fleet_is_silent_nothing_is_revoked(
 ) -> None:
     left.intent(world.store())
     row = left.token()
-    silent = MeddledStore(world.store("b.env"), before_read=Failing(DOWN))
-    report = world.rotation(fleet=[world.store(), silent]).rotate(Order())
+    unreachable = MeddledStore(world.store("b.env"), before_read=Failing(DOWN))
+    report = world.rotation(fleet=[world.store(), unreachable]).rotate(RotateOptions())
     assert f"{row.id} may be left over" in str(report.error)
     assert row.id in live_ids(world)
     assert intents(world) == 1
@@ -219,10 +219,10 @@ def test_a_clock_that_is_wrong_by_hours_does_no_harm(world: World) -> None:
     world.api.misbehave(Fault.reset_after(), CALL_MINT)
     world.api.misbehave(Fault.status(503), CALL_LIST, times=3)
     ahead = world.clock.now + timedelta(hours=5)
-    world.rotation(clock=lambda: ahead).rotate(Order())
+    world.rotation(clock=lambda: ahead).rotate(RotateOptions())
     assert intents(world) == 1
     behind = world.clock.now - timedelta(hours=5)
-    assert world.rotation(clock=lambda: behind).rotate(Order()).error is None
+    assert world.rotation(clock=lambda: behind).rotate(RotateOptions()).error is None
     assert len(world.api.live_tokens()) == 2
     assert intents(world) == 0
 
@@ -233,7 +233,7 @@ def test_a_list_that_cannot_be_had_is_told_and_does_not_keep_the_token_from_its_
     world.put(world.api.issue(days=3))
     Leftovers(world).intent(world.store())
     world.api.misbehave(Fault.status(503), CALL_LIST, times=None)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert report.action is Action.ROTATED
     assert "a mint that was cut off is not cleared up" in str(report.error)
     assert intents(world) == 1

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.stores.journal import Journal
@@ -14,7 +14,7 @@ from tests.support.world import LOGIN, World
 def test_a_due_token_is_replaced_and_the_old_one_stays_valid(world: World) -> None:
     old = world.api.issue(days=3)
     path = world.put(old)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.status, report.reason) == (Action.ROTATED, Status.OK, "expiring")
     assert world.secret() != old
     assert world.api.accepts(world.secret())
@@ -27,7 +27,7 @@ def test_a_due_token_is_replaced_and_the_old_one_stays_valid(world: World) -> No
 def test_the_journal_names_the_new_token_the_old_one_and_the_time(world: World) -> None:
     old = world.api.issue(days=3)
     world.put(old)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     found = world.store().read()
     old_id = ServiceToken.parse(old).token_id
     assert isinstance(found, Entry)
@@ -38,7 +38,7 @@ def test_the_journal_names_the_new_token_the_old_one_and_the_time(world: World) 
 def test_a_token_with_time_left_is_kept_and_nobody_logs_in(world: World) -> None:
     old = world.api.issue(days=30)
     world.put(old)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.status) == (Action.KEPT, Status.OK)
     assert report.message == "expires in 30 days (2026-12-23 12:00 UTC); renewed below 7 days"
     assert world.secret() == old
@@ -48,13 +48,13 @@ def test_a_token_with_time_left_is_kept_and_nobody_logs_in(world: World) -> None
 def test_force_replaces_a_token_with_time_left(world: World) -> None:
     old = world.api.issue(days=30)
     world.put(old)
-    report = world.rotation().rotate(Order(force=True))
+    report = world.rotation().rotate(RotateOptions(force=True))
     assert (report.action, report.reason) == (Action.ROTATED, "forced")
     assert world.secret() != old
 
 
 def test_the_first_token_of_an_empty_store_gets_the_usual_scope(world: World) -> None:
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.reason) == (Action.ROTATED, "missing")
     assert world.token().scope == "calculations"
     assert report.previous_token_id is None
@@ -62,20 +62,20 @@ def test_the_first_token_of_an_empty_store_gets_the_usual_scope(world: World) ->
 
 def test_a_rotation_keeps_the_scope_of_the_token(world: World) -> None:
     world.put(world.api.issue(days=3, scope="charts"))
-    world.rotation().rotate(Order())
+    world.rotation().rotate(RotateOptions())
     assert world.token().scope == "charts"
 
 
 def test_a_configured_scope_that_differs_makes_the_token_due(world: World) -> None:
     world.put(world.api.issue(days=60, scope="charts"))
-    report = world.rotation(scope="calculations").rotate(Order())
+    report = world.rotation(scope="calculations").rotate(RotateOptions())
     assert (report.action, report.reason) == (Action.ROTATED, "scope")
     assert world.token().scope == "calculations"
 
 
 def test_the_validity_is_the_configured_one(world: World) -> None:
     world.put(world.api.issue(days=3))
-    world.rotation(validity=timedelta(days=30)).rotate(Order())
+    world.rotation(validity=timedelta(days=30)).rotate(RotateOptions())
     assert world.token().remaining(world.clock()) == timedelta(days=30)
 
 
@@ -83,14 +83,14 @@ def test_a_token_that_the_server_refuses_is_replaced(world: World) -> None:
     old = world.api.issue(days=60)
     world.put(old)
     world.api.revoke(str(ServiceToken.parse(old).token_id))
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.reason) == (Action.ROTATED, "refused")
     assert world.api.accepts(world.secret())
 
 
 def test_without_probe_the_server_is_not_asked(world: World) -> None:
     world.put(world.api.issue(days=60))
-    report = world.rotation(probe=False).rotate(Order())
+    report = world.rotation(probe=False).rotate(RotateOptions())
     assert report.action is Action.KEPT
     assert world.api.calls == []
 
@@ -98,7 +98,7 @@ def test_without_probe_the_server_is_not_asked(world: World) -> None:
 def test_a_server_that_does_not_answer_is_no_reason_to_rotate(world: World) -> None:
     world.put(world.api.issue(days=60))
     world.api.break_database()
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.error) == (Action.KEPT, None)
     assert "does not say whether it accepts it" in report.message
 
@@ -106,7 +106,7 @@ def test_a_server_that_does_not_answer_is_no_reason_to_rotate(world: World) -> N
 def test_an_eternal_token_is_kept(world: World) -> None:
     old = world.api.issue(eternal=True)
     world.put(old)
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.status, report.seconds_left) == (
         Action.KEPT,
         Status.ETERNAL,
@@ -117,16 +117,16 @@ def test_an_eternal_token_is_kept(world: World) -> None:
 
 def test_an_eternal_token_can_be_made_on_demand(world: World) -> None:
     world.put(world.api.issue(days=3))
-    report = world.rotation().rotate(Order(force=True, eternal=True))
+    report = world.rotation().rotate(RotateOptions(force=True, eternal=True))
     assert (report.action, report.status) == (Action.ROTATED, Status.ETERNAL)
     assert world.token().expires_at is None
 
 
 def test_a_token_that_is_refused_is_renewed_however_young_it_is(world: World) -> None:
-    world.rotation().rotate(Order())
+    world.rotation().rotate(RotateOptions())
     world.clock.advance(timedelta(minutes=5))
     world.api.revoke(str(world.token().token_id))
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert world.api.accepts(world.secret())
 
@@ -134,9 +134,9 @@ def test_a_token_that_is_refused_is_renewed_however_young_it_is(world: World) ->
 def test_a_token_that_was_asked_to_be_short_is_left_alone_at_first_without_a_failure(
     world: World,
 ) -> None:
-    world.rotation().rotate(Order(validity=timedelta(days=3)))
+    world.rotation().rotate(RotateOptions(validity=timedelta(days=3)))
     short = world.secret()
-    report = world.rotation().rotate(Order())
+    report = world.rotation().rotate(RotateOptions())
     assert (report.action, report.status, report.error) == (Action.SKIPPED, Status.DUE, None)
     assert world.secret() == short
 
@@ -145,7 +145,7 @@ def test_a_token_that_was_asked_to_be_short_is_left_alone_at_first_without_a_fai
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(world: World, days: int) -> None:
     path = world.put(world.api.issue(days=days))
     before = (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino)
-    report = world.rotation().rotate(Order(dry_run=True))
+    report = world.rotation().rotate(RotateOptions(dry_run=True))
     assert report.action is Action.WOULD_ROTATE
     assert (path.read_bytes(), path.stat().st_mtime_ns, path.stat().st_ino) == before
     assert [child.name for child in world.folder.iterdir()] == [".env"]
@@ -155,11 +155,11 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(world: World, days
 def test_a_dry_run_notices_that_a_mint_would_not_be_allowed(world: World) -> None:
     world.put(world.api.issue(days=3))
     world.api.misbehave(Fault.status(403), "GET /auth/admin/verify")
-    report = world.rotation().rotate(Order(dry_run=True))
+    report = world.rotation().rotate(RotateOptions(dry_run=True))
     assert report.action is Action.FAILED
     assert "the account is not an admin" in str(report.error)
 
 
 def test_a_dry_run_over_a_fine_token_keeps_it(world: World) -> None:
     world.put(world.api.issue(days=60))
-    assert world.rotation().rotate(Order(dry_run=True)).action is Action.KEPT
+    assert world.rotation().rotate(RotateOptions(dry_run=True)).action is Action.KEPT

@@ -4,7 +4,7 @@ import pytest
 from dotenv import dotenv_values
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, Order, StoreState
+from rotator.rotation.model import Action, RotateOptions, StoreState
 from rotator.rotation.policy import Status
 from rotator.sandbox import Fault
 from rotator.stores.registry import Backends
@@ -17,7 +17,7 @@ DOWN = StoreUnreachableError("the store is down")
 
 def test_every_store_gets_the_same_new_token(world: World) -> None:
     world.put(world.api.issue(days=3), "a.env")
-    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(RotateOptions())
     assert report.action is Action.ROTATED
     assert world.secret("a.env") == world.secret("b.env")
     assert [store.status for store in report.stores] == [StoreState.WRITTEN, StoreState.WRITTEN]
@@ -28,7 +28,7 @@ def test_a_store_behind_gets_the_current_token_without_a_mint(world: World) -> N
     current = world.api.issue(days=60)
     world.put(current, "a.env")
     world.put(world.api.issue(days=20), "b.env")
-    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(RotateOptions())
     assert (report.action, report.status, report.error) == (Action.CONVERGED, Status.OK, None)
     assert report.reason == "behind"
     assert world.secret("a.env") == world.secret("b.env") == current
@@ -47,7 +47,7 @@ def test_a_token_that_is_not_proven_does_not_replace_one_that_works(
     world.api.misbehave(fault, f"POST {EXCHANGE}", times=None)
     world.api.misbehave(Fault.status(403), "POST /auth/login", times=None)
     stores = (world.store("a.env"), world.store("b.env"))
-    report = world.rotation(*stores, probe=probe).rotate(Order())
+    report = world.rotation(*stores, probe=probe).rotate(RotateOptions())
     assert report.action is Action.FAILED
     assert world.secret("b.env") == working
 
@@ -55,7 +55,7 @@ def test_a_token_that_is_not_proven_does_not_replace_one_that_works(
 def test_two_variables_of_one_file_hold_one_token(world: World) -> None:
     backends = Backends()
     stores = [backends.open(f"dotenv:.env#{name}", world.folder) for name in "AB"]
-    report = world.rotation(*stores).rotate(Order())
+    report = world.rotation(*stores).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     values = dotenv_values(world.folder / ".env")
     assert values["A"] == values["B"]
@@ -66,13 +66,13 @@ def test_a_store_that_was_away_for_two_rotations_does_not_bring_an_old_token_bac
     world: World,
 ) -> None:
     first, second = world.store("a.env"), world.store("b.env")
-    world.rotation(first, second, validity=timedelta(days=365)).rotate(Order())
+    world.rotation(first, second, validity=timedelta(days=365)).rotate(RotateOptions())
     away = MeddledStore(second, before_read=Failing(DOWN))
     for _ in range(2):
         world.clock.advance(timedelta(days=1))
-        world.rotation(first, away).rotate(Order(force=True))
+        world.rotation(first, away).rotate(RotateOptions(force=True))
     newest = world.secret("a.env")
-    world.rotation(first, second).rotate(Order())
+    world.rotation(first, second).rotate(RotateOptions())
     assert world.secret("a.env") == world.secret("b.env") == newest
 
 
@@ -81,17 +81,17 @@ def test_every_store_knows_which_token_a_copy_has_replaced(world: World) -> None
     world.put(world.api.issue(days=20), "b.env")
     replaced = world.token("b.env").token_id
     stores = [world.store("a.env"), world.store("b.env")]
-    report = world.rotation(*stores, retire=timedelta(days=1)).rotate(Order())
+    report = world.rotation(*stores, retire=timedelta(days=1)).rotate(RotateOptions())
     assert report.action is Action.CONVERGED
     for store in stores:
-        assert [owed.token_id for owed in store.read().journal.owed] == [replaced]
+        assert [pending.token_id for pending in store.read().journal.pending] == [replaced]
 
 
 def test_the_first_store_learns_from_a_newer_token_in_another(world: World) -> None:
     newer = world.api.issue(days=80)
     world.put(world.api.issue(days=5), "a.env")
     world.put(newer, "b.env")
-    world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    world.rotation(world.store("a.env"), world.store("b.env")).rotate(RotateOptions())
     assert world.secret("a.env") == newer
     assert world.mints() == 0
 
@@ -101,20 +101,20 @@ def test_a_replaced_eternal_token_left_in_one_store_does_not_come_back(world: Wo
     world.put(world.secret("a.env"), "b.env")
     first, second = world.store("a.env"), world.store("b.env")
     cut_off = MeddledStore(second, before_write=Failing(DOWN))
-    report = world.rotation(first, cut_off).rotate(Order(force=True))
+    report = world.rotation(first, cut_off).rotate(RotateOptions(force=True))
     assert (report.action, report.error) == (Action.ROTATED, "the store is down")
     new = world.secret("a.env")
-    assert world.rotation(first, second).rotate(Order()).action is Action.CONVERGED
+    assert world.rotation(first, second).rotate(RotateOptions()).action is Action.CONVERGED
     assert world.secret("a.env") == world.secret("b.env") == new
 
 
 def test_one_unreachable_store_is_reported_and_the_others_go_on(world: World) -> None:
     world.put(world.api.issue(days=3), "b.env")
     down = MeddledStore(world.store("a.env"), before_read=Failing(DOWN))
-    report = world.rotation(down, world.store("b.env")).rotate(Order())
+    report = world.rotation(down, world.store("b.env")).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, "the store is down")
     assert [s.status for s in report.stores] == [StoreState.UNREACHABLE, StoreState.WRITTEN]
-    again = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    again = world.rotation(world.store("a.env"), world.store("b.env")).rotate(RotateOptions())
     assert again.action is Action.CONVERGED
     assert world.secret("a.env") == world.secret("b.env")
     assert world.mints() == 1
@@ -122,7 +122,7 @@ def test_one_unreachable_store_is_reported_and_the_others_go_on(world: World) ->
 
 def test_nothing_is_minted_when_no_store_answers(world: World) -> None:
     down = MeddledStore(world.store(), before_read=Failing(DOWN))
-    for order in (Order(), Order(force=True), Order(dry_run=True)):
+    for order in (RotateOptions(), RotateOptions(force=True), RotateOptions(dry_run=True)):
         report = world.rotation(down).rotate(order)
         assert (report.action, report.status) == (Action.FAILED, Status.UNKNOWN)
         assert report.error == "the store is down"
@@ -139,14 +139,16 @@ def test_check_counts_the_stores_behind(world: World) -> None:
 def test_a_dry_run_says_that_a_copy_would_be_enough(world: World) -> None:
     world.put(world.api.issue(days=60), "a.env")
     stores = (world.store("a.env"), world.store("b.env"))
-    assert world.rotation(*stores).rotate(Order(dry_run=True)).action is Action.WOULD_CONVERGE
+    assert (
+        world.rotation(*stores).rotate(RotateOptions(dry_run=True)).action is Action.WOULD_CONVERGE
+    )
     assert not (world.folder / "b.env").exists()
 
 
 def test_a_store_that_cannot_take_the_copy_stays_behind(world: World) -> None:
     world.put(world.api.issue(days=60), "a.env")
     broken = MeddledStore(world.store("b.env"), before_write=Failing(DOWN))
-    report = world.rotation(world.store("a.env"), broken).rotate(Order())
+    report = world.rotation(world.store("a.env"), broken).rotate(RotateOptions())
     assert report.error == "the store is down"
     assert [s.status for s in report.stores] == [StoreState.CURRENT, StoreState.BEHIND]
 
@@ -154,7 +156,7 @@ def test_a_store_that_cannot_take_the_copy_stays_behind(world: World) -> None:
 def test_a_broken_value_in_one_store_is_mended_from_the_other(world: World) -> None:
     world.put(world.api.issue(days=60), "a.env")
     world.put("changeme", "b.env")
-    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(Order())
+    report = world.rotation(world.store("a.env"), world.store("b.env")).rotate(RotateOptions())
     assert report.action is Action.CONVERGED
     assert ServiceToken.parse(world.secret("b.env")) == world.token("a.env")
 
@@ -166,7 +168,7 @@ def test_a_bug_in_one_store_is_a_store_that_does_not_answer(world: World) -> Non
     secret = world.api.issue(days=3)
     world.put(secret, "a.env")
     broken = MeddledStore(world.store("b.env"), before_read=break_down)
-    report = world.rotation(world.store("a.env"), broken).rotate(Order())
+    report = world.rotation(world.store("a.env"), broken).rotate(RotateOptions())
     statuses = [store.status for store in report.stores]
     assert (report.action, statuses) == (
         Action.ROTATED,
@@ -180,8 +182,8 @@ def test_while_a_store_is_away_that_may_hold_the_token_none_is_made_for_an_empty
     world: World,
 ) -> None:
     away = MeddledStore(world.store("a.env"), before_read=Failing(DOWN))
-    report = world.rotation(away, world.store("b.env")).rotate(Order())
+    report = world.rotation(away, world.store("b.env")).rotate(RotateOptions())
     assert (report.action, report.status, world.mints()) == (Action.FAILED, Status.UNKNOWN, 0)
     assert "there is no token in the stores that could be read" in report.message
-    forced = world.rotation(away, world.store("b.env")).rotate(Order(force=True))
+    forced = world.rotation(away, world.store("b.env")).rotate(RotateOptions(force=True))
     assert (forced.action, world.mints()) == (Action.ROTATED, 1)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import ConflictError
-from rotator.rotation.model import Action, Order
+from rotator.rotation.model import Action, RotateOptions
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, SharedStore
 from tests.support.world import World
@@ -16,7 +16,7 @@ def test_in_a_store_without_a_lock_a_fresh_intent_is_waited_for(world: World) ->
     store = SharedStore(world.store())
     Leftovers(world).intent(store)
     begun = world.clock.now
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert world.clock.now - begun > timedelta(minutes=2)
 
@@ -27,7 +27,7 @@ def test_what_the_other_made_meanwhile_is_taken(world: World) -> None:
     Leftovers(world).intent(store)
     theirs = world.api.issue(days=90)
     rotation = world.rotation(store, sleep=lambda _: world.put(theirs))
-    report = rotation.rotate(Order(force=True))
+    report = rotation.rotate(RotateOptions(force=True))
     assert report.action is Action.SKIPPED
     assert world.mints() == 0
     assert world.secret() == theirs
@@ -46,7 +46,7 @@ def test_a_token_that_a_living_rotator_may_have_made_is_not_revoked_before_it_is
     rotation = world.rotation(
         fleet=[world.store(), other], sleep=lambda _: world.put(theirs.secret, "b.env")
     )
-    assert rotation.rotate(Order()).error is None
+    assert rotation.rotate(RotateOptions()).error is None
     assert theirs.id in {row.id for row in world.api.live_tokens()}
 
 
@@ -57,7 +57,7 @@ def test_when_another_intent_came_first_and_went_again_it_is_tried_once_more(
     world.put(world.api.issue(days=60 if force else 3))
     crowd = Failing(ConflictError("somebody was faster"), 1, 2)
     store = SharedStore(world.store(), before_note=crowd)
-    report = world.rotation(store).rotate(Order(force=force))
+    report = world.rotation(store).rotate(RotateOptions(force=force))
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert world.mints() == 1
 
@@ -67,7 +67,7 @@ def test_who_never_gets_to_write_an_intent_says_so_and_mints_nothing(world: Worl
     crowd = Failing(ConflictError("somebody was faster"))
     store = SharedStore(world.store(), before_note=crowd)
     begun = world.clock.now
-    report = world.rotation(store).rotate(Order())
+    report = world.rotation(store).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.FAILED, "somebody was faster")
     assert (world.mints(), world.secret()) == (0, old)
     assert world.clock.now - begun < timedelta(minutes=1)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from rotator.rotation.model import Order
+from rotator.rotation.model import RotateOptions
 from rotator.sandbox.faults import Fault
 from tests.stateful.hands import Edit
 from tests.stateful.scene import Scene
@@ -50,7 +50,7 @@ class Flaw(NamedTuple):
 class Weather:
     """An order, and all that may come over the run; `meanwhile` is a deed at one of its moments."""
 
-    order: Order
+    order: RotateOptions
     dies_at: int | None = None
     skew: timedelta = timedelta()
     troubles: Mapping[int, Trouble] = field(default_factory=dict)
@@ -81,7 +81,7 @@ EDITS = st.one_of(
 )
 
 _ORDERS = st.builds(
-    Order,
+    RotateOptions,
     force=st.sampled_from([False, True, True]),
     revoke_old=st.sampled_from([False] * 4 + [True]),
 )

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backends.dotenv.store import open_store
-from rotator.rotation.observe import Reading, look
-from rotator.stores.port import SecretStore
-from rotator.stores.registry import parse_url
+from rotator.rotation.observe import Observation, observe_store
+from rotator.stores.port import SecretStore, parse_url
 
 
 class Place(NamedTuple):
@@ -27,9 +26,9 @@ class Place(NamedTuple):
         return found[1] if found else ""
 
     @property
-    def reading(self) -> Reading:
-        found = look(self.open())
-        assert isinstance(found, Reading)
+    def reading(self) -> Observation:
+        found = observe_store(self.open())
+        assert isinstance(found, Observation)
         return found
 
     def with_secret(self, secret: str) -> str:

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import requests
 
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.inventory import Fleet
-from rotator.rotation.model import Order, Report, Shared
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.inventory import FleetStores
+from rotator.rotation.model import Report, RotateOptions, RotationContext
 from rotator.rotation.rotation import Rotation
 from tests.stateful.life import KilledError, Life, Meanwhile
 from tests.stateful.scene import Scene
@@ -31,8 +31,8 @@ class Rotator:
             for place in scene.places
         }
         api = connected(self._deliver, self._now, scene.clock.monotonic)
-        fleet = Fleet(lambda: list(self.stores.values()), scene.clock.monotonic)
-        shared = Shared(lambda: api, self._now, Ledger(), fleet, self._sleep, {})
+        fleet = FleetStores(lambda: list(self.stores.values()), scene.clock.monotonic)
+        shared = RotationContext(lambda: api, self._now, InFlightMints(), fleet, self._sleep, {})
         self._rotations = [
             Rotation(
                 token,
@@ -48,7 +48,7 @@ class Rotator:
             store.suffer(troubles.get(number))
 
     def run(
-        self, order: Order, dies_at: int | None = None, meanwhile: Meanwhile | None = None
+        self, order: RotateOptions, dies_at: int | None = None, meanwhile: Meanwhile | None = None
     ) -> list[Report]:
         """Return the reports, those of the tokens at which it had arrived before it died."""
         self.life.begin(dies_at, meanwhile)

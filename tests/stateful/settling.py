@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from rotator.rotation.model import OldState, Order, Report
+from rotator.rotation.model import OldTokenState, Report, RotateOptions
 from rotator.sandbox.state import ServiceTokenRow
 from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Scene
@@ -18,9 +18,9 @@ def settle(scene: Scene, rotator: Rotator) -> None:
     scene.wire.late.clear()
     rotator.suffer({})
     scene.clock.advance(LONG_PAUSE if _is_spoilt(scene) else PAUSE)
-    rotator.run(Order())
+    rotator.run(RotateOptions())
     scene.clock.advance(PAUSE)
-    _assert_settled(scene, rotator.run(Order()))
+    _assert_settled(scene, rotator.run(RotateOptions()))
 
 
 def _is_spoilt(scene: Scene) -> bool:
@@ -49,7 +49,7 @@ def _rightly_told(scene: Scene, report: Report) -> str | None:
     told = [
         f"the old token {old.token_id} is not revoked yet: {old.message}"
         for old in report.old_tokens
-        if old.state is OldState.WAITING and old.message and old.token_id in in_use
+        if old.state is OldTokenState.WAITING and old.message and old.token_id in in_use
     ]
     return "; ".join(told) or None
 
@@ -72,12 +72,12 @@ def _assert_rightly_alive(scene: Scene, row: ServiceTokenRow) -> None:
     (grace,) = [token.retire for token in scene.tokens if token.name == name]
     if grace is None or name in scene.history.edited:
         return
-    owed = [
-        owed.due_at
+    pending = [
+        pending.due_at
         for place in scene.places
         if place.name == name
-        for owed in place.reading.found.journal.owed
-        if owed.token_id == row.id
+        for pending in place.reading.found.journal.pending
+        if pending.token_id == row.id
     ]
-    assert owed, f"{row.id} was replaced, and nobody is going to revoke it"
-    assert max(owed) > scene.clock(), f"{row.id} was to be revoked and was not"
+    assert pending, f"{row.id} was replaced, and nobody is going to revoke it"
+    assert max(pending) > scene.clock(), f"{row.id} was to be revoked and was not"

@@ -15,7 +15,7 @@ from requests.adapters import HTTPAdapter
 
 from rotator.clock import Clock
 from rotator.nocturna.calls import Call
-from rotator.nocturna.client import Http
+from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
 from rotator.sandbox.api import Answer, Request
@@ -108,7 +108,7 @@ def is_mint(prepared: requests.PreparedRequest) -> bool:
     return (prepared.method, urlsplit(str(prepared.url)).path) == MINT
 
 
-class _WiredHttp(Http):
+class _WiredHttp(ApiClient):
     def __init__(self, deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> None:
         super().__init__("http://wire/api", clock, monotonic=monotonic)
         self._wired = requests.Session()

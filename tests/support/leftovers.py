@@ -3,8 +3,8 @@
 from datetime import timedelta
 from itertools import count
 
-from rotator.rotation.mint import Record
-from rotator.rotation.observe import Reading, look
+from rotator.rotation.mint import WriteAheadIntent
+from rotator.rotation.observe import Observation, observe_store
 from rotator.sandbox import ServiceTokenRow
 from rotator.stores.journal import Intent, scope_digest
 from rotator.stores.port import SecretStore
@@ -29,9 +29,9 @@ class Leftovers:
         """Note an intent in a store, as of now."""
         run = f"{next(self._runs):012x}"
         intent = Intent(run, self._world.clock.now, days, scope_digest(scope), token_id)
-        reading = look(store)
-        assert isinstance(reading, Reading)
-        Record(reading, intent).written()
+        reading = observe_store(store)
+        assert isinstance(reading, Observation)
+        WriteAheadIntent(reading, intent).written()
         return intent
 
     def token(

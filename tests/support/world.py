@@ -11,9 +11,9 @@ from typing import TypedDict, Unpack
 from rotator import wiring
 from rotator.clock import Clock
 from rotator.config.settings import ApiSettings, Secret, TokenSettings
-from rotator.rotation.in_flight import Ledger
-from rotator.rotation.inventory import Fleet
-from rotator.rotation.model import Shared
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.inventory import FleetStores
+from rotator.rotation.model import RotationContext
 from rotator.rotation.rotation import Rotation
 from rotator.sandbox import Sandbox
 from rotator.stores.port import SecretStore
@@ -68,17 +68,17 @@ class World:
         fleet: Sequence[SecretStore] | None = None,
         api: wiring.OpenApi | None = None,
         clock: Clock | None = None,
-        ledger: Ledger | None = None,
+        in_flight: InFlightMints | None = None,
         sleep: Callable[[float], object] | None = None,
         **settings: Unpack[Changes],
     ) -> Rotation:
         """Return a rotation of these stores (`.env` by default) with an API session of its own."""
         own = stores or (self.store(),)
-        shared = Shared(
+        shared = RotationContext(
             api or self.open_api(),
             clock or self.clock,
-            ledger or Ledger(),
-            Fleet(lambda: own if fleet is None else fleet, time.monotonic),
+            in_flight or InFlightMints(),
+            FleetStores(lambda: own if fleet is None else fleet, time.monotonic),
             sleep or self.sleep,
             {"PATH": os.environ["PATH"]},
         )
@@ -94,7 +94,7 @@ class World:
     def open_api(self) -> wiring.OpenApi:
         email = Secret("test", value=self.api.admin_email)
         password = Secret("test", value=self.api.admin_password)
-        return wiring.api_opener(ApiSettings(self.api.url, email, password), self.clock)
+        return wiring.lazy_api(ApiSettings(self.api.url, email, password), self.clock)
 
     def mints(self) -> int:
         return self.api.calls.count(MINT)

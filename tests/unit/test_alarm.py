@@ -5,7 +5,7 @@ import pytest
 from rotator.daemon.scheduler import HOURLY
 from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
-from rotator.rotation.severity import DAILY, Level, raised
+from rotator.rotation.severity import DAILY, Severity, with_severity
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY
@@ -21,19 +21,19 @@ def failed(left: timedelta | None, status: Status = Status.DUE) -> Report:
 @pytest.mark.parametrize(
     ("left", "level", "says"),
     [
-        (6.5 * DAY, Level.WARNING, "6 days: 6 attempts left"),
-        (3.5 * DAY, Level.WARNING, "3 days: 3 attempts left"),
-        (3.5 * DAY - MINUTE, Level.ERROR, "3 days: 3 attempts left"),
-        (3 * DAY, Level.ERROR, "3 days: 3 attempts left"),
-        (3 * DAY - 2 * MINUTE, Level.CRITICAL, "2 days: 2 attempts left"),
-        (1.5 * DAY, Level.CRITICAL, "1 day: 1 attempt left"),
-        (5 * HOUR, Level.CRITICAL, "5 hours: no attempts left"),
+        (6.5 * DAY, Severity.WARNING, "6 days: 6 attempts left"),
+        (3.5 * DAY, Severity.WARNING, "3 days: 3 attempts left"),
+        (3.5 * DAY - MINUTE, Severity.ERROR, "3 days: 3 attempts left"),
+        (3 * DAY, Severity.ERROR, "3 days: 3 attempts left"),
+        (3 * DAY - 2 * MINUTE, Severity.CRITICAL, "2 days: 2 attempts left"),
+        (1.5 * DAY, Severity.CRITICAL, "1 day: 1 attempt left"),
+        (5 * HOUR, Severity.CRITICAL, "5 hours: no attempts left"),
     ],
 )
 def test_with_a_run_a_day_the_level_rises_as_the_end_comes(
-    left: timedelta, level: Level, says: str
+    left: timedelta, level: Severity, says: str
 ) -> None:
-    report = raised(failed(left), WEEK, DAILY)
+    report = with_severity(failed(left), WEEK, DAILY)
     assert report.level == level
     assert report.error == f"it broke; the token still lives {says}, with one run a day"
 
@@ -41,44 +41,44 @@ def test_with_a_run_a_day_the_level_rises_as_the_end_comes(
 @pytest.mark.parametrize(
     ("left", "level", "attempts"),
     [
-        (6 * DAY, Level.WARNING, 144),
-        (3 * DAY, Level.ERROR, 72),
-        (DAY, Level.ERROR, 24),
-        (DAY - MINUTE, Level.CRITICAL, 23),
-        (MINUTE, Level.CRITICAL, 3),
+        (6 * DAY, Severity.WARNING, 144),
+        (3 * DAY, Severity.ERROR, 72),
+        (DAY, Severity.ERROR, 24),
+        (DAY - MINUTE, Severity.CRITICAL, 23),
+        (MINUTE, Severity.CRITICAL, 3),
     ],
 )
-def test_a_daemon_has_more_attempts(left: timedelta, level: Level, attempts: int) -> None:
-    report = raised(failed(left), WEEK, HOURLY)
+def test_a_daemon_has_more_attempts(left: timedelta, level: Severity, attempts: int) -> None:
+    report = with_severity(failed(left), WEEK, HOURLY)
     assert report.level == level
     assert f"{attempts} attempts left, with at least one an hour" in str(report.error)
 
 
 @pytest.mark.parametrize("status", [Status.MISSING, Status.INVALID, Status.REFUSED, Status.EXPIRED])
 def test_a_bot_without_a_working_token_is_critical(status: Status) -> None:
-    report = raised(failed(None, status), WEEK, DAILY)
+    report = with_severity(failed(None, status), WEEK, DAILY)
     assert (report.level, report.error) == (
-        Level.CRITICAL,
+        Severity.CRITICAL,
         "it broke; the bot has no working token",
     )
 
 
 def test_a_token_that_ended_while_it_was_tried_is_critical() -> None:
-    assert raised(failed(-MINUTE), WEEK, DAILY).level == Level.CRITICAL
+    assert with_severity(failed(-MINUTE), WEEK, DAILY).level == Severity.CRITICAL
 
 
 def test_where_no_store_answers_nobody_can_tell() -> None:
-    report = raised(failed(None, Status.UNKNOWN), WEEK, DAILY)
-    assert report.level == Level.ERROR
+    report = with_severity(failed(None, Status.UNKNOWN), WEEK, DAILY)
+    assert report.level == Severity.ERROR
     assert str(report.error).endswith("nobody can tell how long the token still lives")
 
 
 @pytest.mark.parametrize("status", [Status.OK, Status.ETERNAL])
 def test_what_does_not_threaten_the_token_is_a_warning_without_a_deadline(status: Status) -> None:
-    report = raised(failed(60 * DAY, status), WEEK, DAILY)
-    assert (report.level, report.error) == (Level.WARNING, "it broke")
+    report = with_severity(failed(60 * DAY, status), WEEK, DAILY)
+    assert (report.level, report.error) == (Severity.WARNING, "it broke")
 
 
 def test_where_nothing_failed_there_is_no_alarm() -> None:
     fine = failed(DAY)._replace(error=None)
-    assert raised(fine, WEEK, DAILY) == fine
+    assert with_severity(fine, WEEK, DAILY) == fine

@@ -1,8 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-from rotator.daemon.states import Board, Look
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
+from rotator.rotation.states import Look, TokenStates
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -21,7 +21,7 @@ def look(
 
 
 def test_a_board_knows_what_it_watches_before_anything_was_looked_at() -> None:
-    board = Board()
+    board = TokenStates()
     board.watch(["sol", "luna"])
     assert board.cards() == {"sol": None, "luna": None}
     board.post(look(0, Action.KEPT))
@@ -30,7 +30,7 @@ def test_a_board_knows_what_it_watches_before_anything_was_looked_at() -> None:
 
 
 def test_a_card_keeps_the_last_success_and_the_last_rotation_through_failures() -> None:
-    board = Board()
+    board = TokenStates()
     board.watch(["luna"])
     rotated, kept = look(1, Action.ROTATED), look(2, Action.KEPT)
     failed = look(3, Action.FAILED, "api-unreachable")
@@ -46,7 +46,7 @@ def test_a_card_keeps_the_last_success_and_the_last_rotation_through_failures() 
 
 
 def test_a_rotation_with_a_failed_hook_is_both() -> None:
-    board = Board()
+    board = TokenStates()
     board.watch(["luna"])
     both = look(1, Action.ROTATED, "unfinished")
     board.post(both)
@@ -57,13 +57,13 @@ def test_a_rotation_with_a_failed_hook_is_both() -> None:
 
 
 def test_a_card_keeps_what_was_seen_of_the_token_while_no_store_answers() -> None:
-    board = Board()
+    board = TokenStates()
     board.watch(["luna", "sol"])
     seen = look(2, Action.FAILED, "api-unreachable")
-    silent = look(3, Action.FAILED, "store-unreachable", status=Status.UNKNOWN)
-    for each in (look(1, Action.KEPT), seen, silent, silent):
+    unreachable = look(3, Action.FAILED, "store-unreachable", status=Status.UNKNOWN)
+    for each in (look(1, Action.KEPT), seen, unreachable, unreachable):
         board.post(each)
-    board.post(silent._replace(report=silent.report._replace(name="sol")))
+    board.post(unreachable._replace(report=unreachable.report._replace(name="sol")))
     luna, sol = board.cards().values()
     assert luna
     assert luna.seen == seen.report
@@ -72,7 +72,7 @@ def test_a_card_keeps_what_was_seen_of_the_token_while_no_store_answers() -> Non
 
 
 def test_the_history_is_short() -> None:
-    board = Board()
+    board = TokenStates()
     board.watch(["luna"])
     for hour in range(100):
         board.post(look(hour, Action.FAILED, "api-fault"))
@@ -83,7 +83,7 @@ def test_the_history_is_short() -> None:
 
 
 def test_a_token_that_left_the_config_is_forgotten() -> None:
-    board = Board()
+    board = TokenStates()
     board.watch(["luna", "sol"])
     board.post(look(0, Action.KEPT))
     board.watch(["sol"])

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from rotator.config.settings import Secret
-from rotator.hooks.commands import Hooks, Occasion
+from rotator.hooks.commands import HookEvent, Hooks
 from rotator.sandbox import Sandbox
 
 MINUTE = timedelta(minutes=1)
-OCCASION = Occasion(
+OCCASION = HookEvent(
     "luna-bot",
     "6d927cbd",
     datetime(2027, 2, 21, 10, 42, 7, 999, UTC),
@@ -32,7 +32,7 @@ def sh(line: str, *arguments: str) -> tuple[str, ...]:
     return ("sh", "-c", line, "sh", *arguments)
 
 
-def environment_of_a_hook(folder: Path, occasion: Occasion, **variables: str) -> dict[str, str]:
+def environment_of_a_hook(folder: Path, occasion: HookEvent, **variables: str) -> dict[str, str]:
     made = hooks(sh('env -0 > "$1"', str(folder / "env")), **variables)
     assert made.run(made.ids, occasion) == []
     pairs = (folder / "env").read_text().split("\0")
@@ -49,7 +49,7 @@ def test_a_hook_is_told_what_was_renewed(tmp_path: Path) -> None:
 
 
 def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
-    told = environment_of_a_hook(tmp_path, Occasion("luna-bot", None, None, ()))
+    told = environment_of_a_hook(tmp_path, HookEvent("luna-bot", None, None, ()))
     names = ("ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
     assert [told[name] for name in names] == ["", "", ""]
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from rotator.hooks.commands import Failure, Hooks, Occasion
+from rotator.hooks.commands import HookEvent, HookFailure, Hooks
 
 SHORT = timedelta(seconds=0.3)
-OCCASION = Occasion("luna-bot", None, None, ())
+OCCASION = HookEvent("luna-bot", None, None, ())
 KILLED = "hook 1 (sh) did not end within 0.3 s and was killed; the next run tries it again"
 
 
-def run(command: Sequence[str], timeout: timedelta) -> list[Failure]:
+def run(command: Sequence[str], timeout: timedelta) -> list[HookFailure]:
     hooks = Hooks([command], (), timeout, os.environ)
     return hooks.run(hooks.ids, OCCASION)
 
@@ -96,7 +96,7 @@ def test_a_run_without_hooks_loads_nothing_heavy() -> None:
     program = (
         "import sys; from datetime import timedelta; from rotator.hooks.commands import *;"
         "hooks = Hooks([['a']], [], timedelta(minutes=1), {});"
-        "assert hooks.run([], Occasion('a', None, None, ())) == [];"
+        "assert hooks.run([], HookEvent('a', None, None, ())) == [];"
         "print({'apprise', 'subprocess', 'asyncio'} & set(sys.modules))"
     )
     done = subprocess.run(

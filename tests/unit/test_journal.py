@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.stores.journal import Intent, Journal, Owed, scope_digest
+from rotator.stores.journal import Intent, Journal, PendingRevocation, scope_digest
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 TAG_LETTERS = re.compile(r"[A-Za-z0-9 _.:/=+@-]*")
@@ -42,7 +42,7 @@ busy_journals = st.builds(
     previous_token_id=ids,
     minted_at=moments,
     intents=st.lists(intents, max_size=8).map(tuple),
-    owed=st.lists(st.builds(Owed, known_ids, whole_seconds), max_size=9).map(tuple),
+    pending=st.lists(st.builds(PendingRevocation, known_ids, whole_seconds), max_size=9).map(tuple),
     hooks=st.lists(digests, unique=True).map(tuple),
 )
 
@@ -58,17 +58,20 @@ def test_the_text_is_made_of_what_every_store_takes(journal: Journal) -> None:
     assert TAG_LETTERS.fullmatch(journal.to_text())
 
 
-@given(journals, st.builds(Owed, known_ids.filter(lambda known: len(known) <= 36), whole_seconds))
-def test_at_rest_it_fits_one_aws_tag(journal: Journal, owed: Owed) -> None:
+@given(
+    journals,
+    st.builds(PendingRevocation, known_ids.filter(lambda known: len(known) <= 36), whole_seconds),
+)
+def test_at_rest_it_fits_one_aws_tag(journal: Journal, pending: PendingRevocation) -> None:
     assert len(journal.to_text()) <= 256
-    uuids = Journal("t" * 36, "p" * 36, MINTED, owed=(owed,), hooks=("0123abcd",))
+    uuids = Journal("t" * 36, "p" * 36, MINTED, pending=(pending,), hooks=("0123abcd",))
     assert len(uuids.to_text()) <= 256
 
 
 def test_each_kind_of_record_is_a_word_of_its_own() -> None:
     journal = Journal(
         intents=(Intent("0123456789ab", MINTED, None, "89abcdef", "5f0c"),),
-        owed=(Owed("1b2d", MINTED),),
+        pending=(PendingRevocation("1b2d", MINTED),),
         hooks=("01234567",),
     )
     assert journal.to_text() == (

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import MintOutcomeUnknownError, VerificationError
-from rotator.rotation.mint import give_back, mint_proven
-from rotator.rotation.model import Wish
+from rotator.rotation.mint import mint_and_verify, revoke_unused
+from rotator.rotation.model import MintRequest
 from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import EXCHANGE, LOGIN, MINT, REVOKE, client_of, paths
@@ -13,15 +13,15 @@ from tests.unit.jwts import encoded
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-WISH = Wish(90 * DAY, "calculations", 7 * DAY)
-ETERNAL = Wish(None, "calculations", 7 * DAY)
+WISH = MintRequest(90 * DAY, "calculations", 7 * DAY)
+ETERNAL = MintRequest(None, "calculations", 7 * DAY)
 
 
-def minted(api: Sandbox, wish: Wish = WISH) -> ServiceToken:
-    return mint_proven(client_of(api).tokens, wish, NOON)
+def minted(api: Sandbox, wish: MintRequest = WISH) -> ServiceToken:
+    return mint_and_verify(client_of(api).tokens, wish, NOON)
 
 
-def failure(api: Sandbox, wish: Wish = WISH) -> str:
+def failure(api: Sandbox, wish: MintRequest = WISH) -> str:
     with pytest.raises(VerificationError) as caught:
         minted(api, wish)
     return str(caught.value)
@@ -75,13 +75,13 @@ EXP = int(NOON.timestamp())
         pytest.param(WISH, {"exp": EXP + 88 * 86400}, "not 90 days from now", id="too early"),
         pytest.param(WISH, {"exp": EXP + 92 * 86400}, "not 90 days from now", id="too late"),
         pytest.param(
-            Wish(DAY, "calculations", timedelta()),
+            MintRequest(DAY, "calculations", timedelta()),
             {"exp": EXP + 17 * 3600},
             "not 1 day from now",
             id="a quarter of a day early",
         ),
         pytest.param(
-            Wish(8 * DAY, "calculations", 7 * DAY + 20 * HOUR),
+            MintRequest(8 * DAY, "calculations", 7 * DAY + 20 * HOUR),
             {"exp": EXP + 7 * 86400 + 19 * 3600},
             "not 8 days from now",
             id="near enough, but due at once",
@@ -90,7 +90,7 @@ EXP = int(NOON.timestamp())
     ],
 )
 def test_a_token_that_is_not_what_was_asked_for_is_revoked(
-    timed_api: Sandbox, wish: Wish, claims: dict[str, object], why: str
+    timed_api: Sandbox, wish: MintRequest, claims: dict[str, object], why: str
 ) -> None:
     token_id = answered(timed_api, claims)
     message = failure(timed_api, wish)
@@ -164,7 +164,7 @@ def test_a_wrong_clock_is_told_where_it_explains_a_wrong_expiry(
     if says is None:
         answered(timed_api, {"exp": EXP})
     with pytest.raises(VerificationError) as caught:
-        mint_proven(client.tokens, WISH, clock() + ahead)
+        mint_and_verify(client.tokens, WISH, clock() + ahead)
     assert ("this machine's clock" in str(caught.value)) == bool(says)
     assert (says or "") in str(caught.value)
     assert timed_api.live_tokens() == []
@@ -178,7 +178,7 @@ def test_a_mint_that_fails_is_passed_on_as_it_is(timed_api: Sandbox) -> None:
 
 
 def test_giving_back_a_token_that_is_gone_already_is_done(timed_api: Sandbox) -> None:
-    assert give_back(client_of(timed_api).tokens, "gone") is None
+    assert revoke_unused(client_of(timed_api).tokens, "gone") is None
 
 
 def test_no_message_holds_the_token(timed_api: Sandbox) -> None:

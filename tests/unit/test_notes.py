@@ -36,7 +36,7 @@ def written(
 @pytest.mark.parametrize("secret", ["t", None])
 @pytest.mark.parametrize(
     "journal",
-    [EMPTY, new_journal(), new_journal(owed=8, hooks=8, intents=8)],
+    [EMPTY, new_journal(), new_journal(pending=8, hooks=8, intents=8)],
     ids=["empty", "usual", "long"],
 )
 def test_a_journal_comes_back_from_its_notes(secret: str | None, journal: Journal) -> None:
@@ -47,14 +47,14 @@ def test_a_journal_comes_back_from_its_notes(secret: str | None, journal: Journa
 
 
 def test_no_note_is_longer_than_the_store_takes() -> None:
-    journal = new_journal(owed=8, hooks=8, intents=8)
+    journal = new_journal(pending=8, hooks=8, intents=8)
     found = changed({}, notes("t", {}).noting(journal, "/"))
     assert max(map(len, found.values())) <= LONGEST
     assert len([key for key in found if ":record:" in key]) > 1
 
 
 def test_a_note_may_be_as_long_as_the_store_takes_and_no_longer() -> None:
-    journal = new_journal(owed=0, hooks=4)
+    journal = new_journal(pending=0, hooks=4)
     whole = len(journal.to_text())
     for longest, parts in ((whole, 1), (whole - 1, 2)):
         found = changed({}, Notes("TOKEN", "t", {}, longest).noting(journal, "/"))
@@ -63,8 +63,10 @@ def test_a_note_may_be_as_long_as_the_store_takes_and_no_longer() -> None:
 
 
 def test_a_shorter_record_takes_the_rest_of_a_longer_one_away() -> None:
-    found = changed({}, notes("t", {}).noting(new_journal(owed=8), "/"))
-    found = changed(found, notes("t", found).noting(journal := new_journal(owed=0, hooks=0), "/"))
+    found = changed({}, notes("t", {}).noting(new_journal(pending=8), "/"))
+    found = changed(
+        found, notes("t", found).noting(journal := new_journal(pending=0, hooks=0), "/")
+    )
     assert len(found) == 1
     assert notes("t", found).journal == journal
 
@@ -86,7 +88,7 @@ def test_what_is_prepared_for_a_secret_without_a_record_does_not_count_for_that(
 
 def test_what_is_abandoned_leaves_nothing() -> None:
     found = written({}, None, "old", new_journal())
-    prepared = changed(found, notes("old", found).preparing("new", new_journal(owed=8)))
+    prepared = changed(found, notes("old", found).preparing("new", new_journal(pending=8)))
     assert changed(prepared, notes("old", prepared).abandoning("new")) == found
 
 
@@ -96,8 +98,8 @@ def test_a_secret_that_is_there_is_not_abandoned() -> None:
 
 
 def test_a_write_that_is_settled_leaves_one_record() -> None:
-    found = written({}, None, "old", new_journal(owed=8))
-    found = written(found, "old", "new", journal := new_journal(owed=0, hooks=0))
+    found = written({}, None, "old", new_journal(pending=8))
+    found = written(found, "old", "new", journal := new_journal(pending=0, hooks=0))
     assert len(found) == 1
     assert notes("new", found).journal == journal
 
@@ -229,7 +231,7 @@ def test_an_intent_that_somebody_settled_is_a_conflict_to_its_writer() -> None:
 
 
 def test_a_record_that_was_prepared_and_never_counted_is_not_taken_for_the_past() -> None:
-    old, coming = new_journal(owed=0), new_journal()
+    old, coming = new_journal(pending=0), new_journal()
     intent = new_intent(coming.token_id)
     found = written({}, None, "old", old)
     seen = notes("old", found)

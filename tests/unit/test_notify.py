@@ -17,10 +17,10 @@ import pytest
 
 from rotator.config.settings import Secret
 from rotator.hooks import notify
-from rotator.hooks.commands import Hooks, Occasion
+from rotator.hooks.commands import HookEvent, Hooks
 
 ROOT = Path(__file__).parents[2]
-OCCASION = Occasion(
+OCCASION = HookEvent(
     "luna-bot",
     "6d927cbd",
     datetime(2027, 2, 21, 10, 42, tzinfo=UTC),
@@ -30,7 +30,7 @@ AGAIN = "; the next run sends the notice again"
 NOT_DELIVERED = "the notice could not be delivered; check the URL, and that its server is up"
 NOT_UNDERSTOOD = "apprise does not understand this URL; compare it with apprise's documentation"
 
-NOTICE = notify.Notice("title", "body", notify.Kind.SUCCESS)
+NOTICE = notify.Notice("title", "body", notify.NoticeKind.SUCCESS)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -116,7 +116,7 @@ def test_a_notice_tells_what_was_renewed(receiver: Receiver) -> None:
 
 def test_a_token_that_is_eternal_or_has_no_id_is_told_too(receiver: Receiver) -> None:
     made = hooks(receiver.url())
-    assert made.run(made.ids, Occasion("luna-bot", None, None, ("dotenv:///a",))) == []
+    assert made.run(made.ids, HookEvent("luna-bot", None, None, ("dotenv:///a",))) == []
     assert receiver.notices[0]["message"].startswith("Token without an id, valid forever\n")
 
 
@@ -153,7 +153,7 @@ def test_a_url_shows_in_no_log_whatever_happens(
     urls = [receiver.url(), receiver.url(403), "json://x:hunter2@127.0.0.1:1/hook-key", "?hunter2"]
     made = hooks(*urls)
     messages = [failure.message for failure in made.run(made.ids, OCCASION)]
-    made.tell("title", "body", notify.Kind.FAILURE)
+    made.tell("title", "body", notify.NoticeKind.FAILURE)
     out, err = capfd.readouterr()
     written = "\n".join([*messages, repr(made), caplog.text, out, err])
     assert len(messages) == 3
@@ -164,7 +164,7 @@ def test_a_notice_of_another_kind_is_sent_as_well_as_can_be(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     hooks(receiver.url(404), receiver.url()).tell(
-        "sol-bot: not renewed", "Why:\nno answer", notify.Kind.WARNING
+        "sol-bot: not renewed", "Why:\nno answer", notify.NoticeKind.WARNING
     )
     assert [(n["title"], n["message"], n["type"]) for n in receiver.notices] == [
         ("sol-bot: not renewed", "Why:\nno answer", "warning")
@@ -178,7 +178,7 @@ def test_nobody_waits_long_for_a_server_that_never_ends_its_answer(receiver: Rec
     start = time.monotonic()
     with a_server_that_trickles() as url:
         secrets = [Secret("here", value=url), Secret("there", value=receiver.url())]
-        told = notify.send(secrets, NOTICE, os.environ, timedelta(seconds=6))
+        told = notify.send_notice(secrets, NOTICE, os.environ, timedelta(seconds=6))
         assert 6 <= time.monotonic() - start < 14
     assert told == [
         "here: no answer within 6 s; check the URL, and that its server is up",
@@ -199,22 +199,22 @@ def test_a_notice_is_sent_although_modules_of_the_same_names_lie_around(
 def test_an_apprise_that_does_not_work_is_told(tmp_path: Path) -> None:
     (tmp_path / "apprise.py").write_text("raise SystemExit(9)")
     secret = Secret("here: URL 1", value="json://127.0.0.1")
-    told = notify.send([secret], NOTICE, {**os.environ, "PYTHONPATH": str(tmp_path)})
+    told = notify.send_notice([secret], NOTICE, {**os.environ, "PYTHONPATH": str(tmp_path)})
     assert told == ["here: URL 1: apprise broke off with the exit status 9; reinstall it"]
 
 
 def test_a_word_of_the_loader_is_no_answer(receiver: Receiver) -> None:
     environ = {**os.environ, "PYTHONWARNINGS": "nonsense", "LD_PRELOAD": "/no/such/lib.so"}
     secret = Secret("here", value=receiver.url())
-    assert notify.send([secret], NOTICE, environ) == [None]
+    assert notify.send_notice([secret], NOTICE, environ) == [None]
 
 
 def test_without_apprise_the_package_to_install_is_named() -> None:
     program = (
         "import sys; from rotator.hooks import notify; from rotator.config.settings import Secret\n"
-        "notice = notify.Notice('title', 'body', notify.Kind.SUCCESS)\n"
-        "print(notify.send([Secret('here', value='json://hunter2')], notice, {})[0])\n"
-        "try: notify.require('there')\n"
+        "notice = notify.Notice('title', 'body', notify.NoticeKind.SUCCESS)\n"
+        "print(notify.send_notice([Secret('here', value='json://hunter2')], notice, {})[0])\n"
+        "try: notify.require_apprise('there')\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
     done = subprocess.run(
@@ -230,7 +230,8 @@ def test_without_apprise_the_package_to_install_is_named() -> None:
 
 def test_apprise_is_looked_for_without_being_loaded() -> None:
     program = (
-        "import sys; from rotator.hooks import notify; notify.require(''); print(*sys.modules)"
+        "import sys; from rotator.hooks import notify; notify.require_apprise('');"
+        " print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

@@ -4,19 +4,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotator.rotation.fleet import Shard, parse_shard, share
+from rotator.rotation.fleet import Shard, parse_shard, tokens_of_shard
 
 NAMES = st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1), unique=True)
 MANY = [f"bot-{number}" for number in range(10_000)]
 
 
 def owners(names: list[str], count: int) -> dict[str, int]:
-    return {name: index for index in range(count) for name in share(names, index, count)}
+    return {name: index for index in range(count) for name in tokens_of_shard(names, index, count)}
 
 
 @given(NAMES, st.integers(1, 12))
 def test_every_token_is_in_exactly_one_share(names: list[str], count: int) -> None:
-    shares = [share(names, index, count) for index in range(count)]
+    shares = [tokens_of_shard(names, index, count) for index in range(count)]
     assert sorted(name for each in shares for name in each) == sorted(names)
 
 
@@ -33,8 +33,8 @@ def test_a_share_does_not_depend_on_who_else_is_there(
 ) -> None:
     some = [name for name in names if data.draw(st.booleans())]
     for index in range(count):
-        whole = share(names, index, count)
-        assert share(some, index, count) == [name for name in whole if name in some]
+        whole = tokens_of_shard(names, index, count)
+        assert tokens_of_shard(some, index, count) == [name for name in whole if name in some]
 
 
 @pytest.mark.parametrize("count", [1, 4])

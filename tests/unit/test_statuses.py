@@ -23,11 +23,11 @@ def report(status: Status, action: Action | None = None, error: str | None = Non
     ],
 )
 def test_a_check_exits_as_a_monitoring_plugin(status: Status, exit_status: int) -> None:
-    assert exit_codes.of_check([report(status)]) == exit_status
+    assert exit_codes.check_exit_code([report(status)]) == exit_status
 
 
 def test_every_status_has_an_exit_status() -> None:
-    assert {exit_codes.of_check([report(status)]) for status in Status} == {0, 1, 2, 3}
+    assert {exit_codes.check_exit_code([report(status)]) for status in Status} == {0, 1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_every_status_has_an_exit_status() -> None:
     ids=["none", "one due", "one unknown", "one expired", "ok but", "expired and"],
 )
 def test_a_check_of_many_exits_with_the_worst(reports: list[Report], exit_status: int) -> None:
-    assert exit_codes.of_check(reports) == exit_status
+    assert exit_codes.check_exit_code(reports) == exit_status
 
 
 ROTATED = report(Status.OK, Action.ROTATED)
@@ -67,5 +67,5 @@ ROTATED = report(Status.OK, Action.ROTATED)
 def test_a_rotation_exits_with_1_only_for_a_failure(
     reports: list[Report], plain: int, detailed: int
 ) -> None:
-    assert exit_codes.of_rotate(reports, detailed=False) == plain
-    assert exit_codes.of_rotate(reports, detailed=True) == detailed
+    assert exit_codes.rotate_exit_code(reports, detailed=False) == plain
+    assert exit_codes.rotate_exit_code(reports, detailed=True) == detailed

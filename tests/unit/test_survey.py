@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.observe import Silence, Survey, survey
+from rotator.rotation.observe import Snapshot, Unreachable, observe
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, SecretStore
 from rotator.stores.registry import Backends
@@ -59,10 +59,10 @@ class Shelf:
         path.chmod(0o600)
         self.stores.append(Backends().open(f"dotenv:{name}", self.folder))
 
-    def look(self) -> Survey:
-        return survey(self.stores, NOON)
+    def look(self) -> Snapshot:
+        return observe(self.stores, NOON)
 
-    def names(self, seen: Survey) -> tuple[list[int], list[int]]:
+    def names(self, seen: Snapshot) -> tuple[list[int], list[int]]:
         """Return the places of the stores that answered, and of those that are behind."""
         at = [store.url for store in self.stores]
         return (
@@ -76,7 +76,7 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(tmp_path)
 
 
-def current(seen: Survey) -> str | None:
+def current(seen: Snapshot) -> str | None:
     return seen.current.token_id if seen.current else None
 
 
@@ -180,12 +180,12 @@ def test_a_store_that_fails_is_told_apart_and_the_others_go_on(
     shelf.stores.append(MuteStore(error))
     shelf.add(lasting(WEEK))
     seen = shelf.look()
-    assert isinstance(seen.answers[0], Silence)
+    assert isinstance(seen.answers[0], Unreachable)
     assert seen.answers[0].error is error
     assert current(seen) == "t1"
     assert shelf.names(seen) == ([1], [])
 
 
 def test_when_no_store_answers_nothing_is_known() -> None:
-    seen = survey([MuteStore(StoreUnreachableError("mute"))], NOON)
+    seen = observe([MuteStore(StoreUnreachableError("mute"))], NOON)
     assert (seen.reachable, seen.behind, seen.current) == ((), (), None)

@@ -10,7 +10,7 @@ from backends.vault.session import Session
 from backends.vault.settings import Settings
 from backends.vault.store import VaultStore
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing.rig import new_journal
 from tests.vault.bao import ROOT
 

@@ -13,7 +13,8 @@ from backends.vault.connection import no_answer
 from backends.vault.settings import Settings
 from backends.vault.store import open_store
 from rotator.errors import ConfigError, StoreError, StoreUnreachableError
-from rotator.stores.registry import Backends, parse_url
+from rotator.stores.port import parse_url
+from rotator.stores.registry import Backends
 from rotator.testing.rig import new_journal, new_secret
 from tests.vault.bao import ROOT, free_port, sealed_server
 from tests.vault.helpers import URL, opened, told

@@ -6,7 +6,7 @@ import pytest
 
 from backends.vault.store import open_store
 from rotator.errors import StoreDeniedError
-from rotator.stores.registry import parse_url
+from rotator.stores.port import parse_url
 from rotator.testing.rig import new_journal, new_secret, shown, write
 from tests.support.relay import Relay
 from tests.vault.helpers import opened

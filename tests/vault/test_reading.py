@@ -177,7 +177,7 @@ def test_the_journal_finds_room_beside_as_many_notes_as_the_server_takes(site: S
     full = {f"k{number}": "v" * 512 for number in range(64)}
     site.bao.call("POST", site.metadata, {"custom_metadata": full})
     store = opened(site.store_url, site.variables(site.upstream))
-    write(store, new_secret(), journal := new_journal(owed=6, hooks=6, intents=8))
+    write(store, new_secret(), journal := new_journal(pending=6, hooks=6, intents=8))
     assert shown(store)[1] == journal
     assert full.items() <= site.notes().items()
 

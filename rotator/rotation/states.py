@@ -24,7 +24,7 @@ class Look(NamedTuple):
     next_at: datetime | None = None
 
 
-class Card(NamedTuple):
+class TokenState(NamedTuple):
     """What is known of one token; `history` has the looks that changed or failed, newest first.
 
     `seen` is the last report of a look that could read the token in some store: what it says of the
@@ -42,13 +42,13 @@ class Card(NamedTuple):
     failures: Counter[str]
 
 
-class Board:
+class TokenStates:
     """One card a token, in the order of the config; written and read by many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._names: tuple[str, ...] = ()
-        self._cards: dict[str, Card] = {}
+        self._cards: dict[str, TokenState] = {}
 
     def watch(self, names: Collection[str]) -> None:
         """Show these tokens from now on; those that are known keep their history."""
@@ -63,17 +63,17 @@ class Board:
             if name in self._names:
                 self._cards[name] = _after(self._cards.get(name), look)
 
-    def cards(self) -> dict[str, Card | None]:
+    def cards(self) -> dict[str, TokenState | None]:
         """Return every watched token by name, None where it was not looked at yet."""
         with self._lock:
             return {name: self._cards.get(name) for name in self._names}
 
 
-def _after(card: Card | None, look: Look) -> Card:
-    old = card or Card(look, None, None, None, (), Counter(), Counter())
+def _after(card: TokenState | None, look: Look) -> TokenState:
+    old = card or TokenState(look, None, None, None, (), Counter(), Counter())
     report = look.report
     changed, failed = report.action in CHANGED, report.error is not None
-    return Card(
+    return TokenState(
         last=look,
         seen=old.seen if report.status is Status.UNKNOWN else report,
         succeeded_at=old.succeeded_at if failed else look.ended_at,

@@ -1,0 +1,32 @@
+"""`rotator daemon`: stays up, and renews each token when its time comes."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from rotator.cli import options
+from rotator.cli.logs import configure
+from rotator.clock import utc_now
+from rotator.config.loader import load_settings
+from rotator.daemon.service import serve
+from rotator.daemon.web import Address, with_listen
+
+
+@click.command("daemon")
+@with_listen
+@options.configured
+def command(config: Path | None, log_format: str, listen: Address | None) -> int:
+    """Stay up, and renew each token when its time comes.
+
+    Looks at every token at the start, when it becomes due, and at least once an hour. SIGTERM and
+    SIGINT finish the rotation in hand and exit 0; SIGHUP reads the settings again.
+
+    With --listen it shows how the tokens are, to everybody who can reach that address: the page at
+    /, /healthz and /readyz for probes, and /metrics for Prometheus.
+    """
+    configure(log_format, sys.stderr, verbose=True)
+    cwd = options.current_folder()
+    serve(lambda: load_settings(config, os.environ, cwd), utc_now, listen)
+    return 0

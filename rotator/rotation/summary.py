@@ -1,0 +1,74 @@
+"""A report as one line of text."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from rotator.clock import in_words, minute
+from rotator.rotation.model import CHANGED, Action, OldTokenState, Report, StoreState
+from rotator.rotation.policy import Status
+
+
+def summarize(report: Report) -> str:
+    """Return one token's result as a summarize."""
+    stores = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
+    match report.action:
+        case None:
+            what = f"{report.status} – {report.message}{_place(report)}"
+        case Action.ROTATED:
+            what = f"rotated ({report.reason}) – new token {report.token_id}, {_life(report)}"
+            what += f", in {stores}"
+        case Action.CONVERGED:
+            what = f"converged – {report.message}; copied to {stores or 'no store'}"
+        case Action.WOULD_ROTATE | Action.WOULD_CONVERGE:
+            what = (
+                f"{report.action} – {report.message}; stores: {', '.join(_stores_to_write(report))}"
+            )
+        case action:
+            what = f"{action} – {report.message}"
+    return "; ".join((f"{report.name}: {what}", *report.notes, *describe_old_tokens(report)))
+
+
+def describe_old_tokens(report: Report) -> Iterator[str]:
+    """Tell of old tokens what is done, and after a rotation what is planned."""
+    revoked = [old for old in report.old_tokens if old.state is OldTokenState.REVOKED]
+    if now := [old.token_id for old in revoked if not old.message]:
+        yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
+    if gone := [old.token_id for old in revoked if old.message]:
+        yield f"gone already: {', '.join(gone)}"
+    planned = [o for o in report.old_tokens if o.state is OldTokenState.WAITING and not o.message]
+    if planned and report.action in CHANGED:
+        last = max(planned, key=lambda old: old.due_at)
+        more = f" (and {len(planned) - 1} before)" if len(planned) > 1 else ""
+        yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
+
+
+def _place(report: Report) -> str:
+    """Name the places where a token was looked for in vain."""
+    if report.status not in (Status.MISSING, Status.INVALID) and report.reason != "behind":
+        return ""
+    return f": {', '.join(_stores_in_need(report))}"
+
+
+def _stores_in_need(report: Report) -> list[str]:
+    needy = (StoreState.BEHIND, StoreState.ABSENT)
+    return [each.store for each in report.stores if each.status in needy]
+
+
+def _stores_to_write(report: Report) -> list[str]:
+    if report.action is Action.WOULD_CONVERGE:
+        return _stores_in_need(report)
+    return [each.store for each in report.stores if each.status is not StoreState.UNREACHABLE]
+
+
+def _life(report: Report) -> str:
+    if report.expires_at is None:
+        return "valid for ever"
+    return f"valid for {remaining_life(report)} (until {minute(report.expires_at)})"
+
+
+def remaining_life(report: Report) -> str:
+    """Return how long the token lives, in words."""
+    if report.seconds_left is None:
+        return "for ever" if report.status is Status.ETERNAL else "–"
+    left = in_words(timedelta(seconds=report.seconds_left))
+    return left if report.seconds_left > 0 else f"over for {left}"
