@@ -95,8 +95,8 @@ def open_selected(
 def fleet_stores(settings: Settings) -> FleetStores:
     """Return all stores of all tokens, to be looked at; instances serve one thread each."""
 
-    def open_stores() -> list[SecretStore]:
-        return [store for stores in _opened(settings).values() for store in stores]
+    def open_stores() -> list[tuple[str, SecretStore]]:
+        return [(name, store) for name, stores in _opened(settings).items() for store in stores]
 
     return FleetStores(open_stores, time.monotonic)
 

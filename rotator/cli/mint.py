@@ -101,9 +101,9 @@ def _minted(settings: Settings, api: ServiceTokens, wish: MintRequest) -> Servic
         return mint_and_verify(api, wish, utc_now())
     except MintOutcomeUnknownError as error:
         reconciler = Reconciler(InFlightMints(), wiring.fleet_stores(settings), time.sleep)
-        found = reconciler.settle(api, [intent], ROTATION_TIMEOUT)
+        found = reconciler.reconcile(api, [intent], ROTATION_TIMEOUT)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
-        raise ApiError(f"{error}: {found.told or later}") from None
+        raise ApiError(f"{error}: {found.summary or later}") from None
 
 
 def _shown(api: ServiceTokens, token: ServiceToken) -> int:

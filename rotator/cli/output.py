@@ -15,7 +15,7 @@ from rotator.clock import minute
 from rotator.errors import OutputError, one_line
 from rotator.rotation.model import Action, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.summary import describe_old_tokens, remaining_life, summarize
+from rotator.rotation.report import describe_old_tokens, remaining_life, summarize
 from rotator.stores.port import DEFAULT_FIELD
 
 if TYPE_CHECKING:

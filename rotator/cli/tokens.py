@@ -18,15 +18,14 @@ from rotator.clock import in_words, minute, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, NotFoundError, RotatorError
 from rotator.rotation.inventory import (
+    Inventory,
     Part,
     Place,
-    Row,
     RowStatus,
-    Stock,
+    TokenRow,
     ends_at,
+    list_rows,
     longest_rotation,
-    read_all,
-    rows,
 )
 from rotator.stores.port import DEFAULT_FIELD
 
@@ -38,17 +37,17 @@ _NARROWEST_TABLE = 120  # columns, of which an id takes 36
 _EMPTY = "the API lists no service token\n"
 
 
-def rows_as_json(rows: Sequence[Row]) -> str:
+def rows_as_json(rows: Sequence[TokenRow]) -> str:
     """Return one JSON array."""
     return json.dumps([row.to_json() for row in rows], indent=2) + "\n"
 
 
-def rows_as_lines(rows: Sequence[Row]) -> str:
+def rows_as_lines(rows: Sequence[TokenRow]) -> str:
     """Return a line for each token."""
     return "".join(f"{_line(row)}\n" for row in rows) or _EMPTY
 
 
-def rows_as_table(rows: Sequence[Row], terminal: TextIO) -> str:
+def rows_as_table(rows: Sequence[TokenRow], terminal: TextIO) -> str:
     """Return a table, or lines where the terminal is too narrow for one."""
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.markup import escape  # noqa: PLC0415 - only a terminal needs it
@@ -78,7 +77,7 @@ def rows_as_table(rows: Sequence[Row], terminal: TextIO) -> str:
     return out.getvalue()
 
 
-def _line(row: Row) -> str:
+def _line(row: TokenRow) -> str:
     end = f"expires {minute(row.expires_at)} ({_left(row)})" if row.expires_at else "never expires"
     used = f"last used {minute(row.last_used_at)}" if row.last_used_at else "never used"
     where = ", ".join(_place(place) for place in row.places) or _whose(row)
@@ -86,7 +85,7 @@ def _line(row: Row) -> str:
     return f"{row.token_id}: {row.status} – {', '.join(word for word in words if word)}"
 
 
-def _left(row: Row) -> str:
+def _left(row: TokenRow) -> str:
     if row.left is None:
         return "for ever"
     span = in_words(row.left)
@@ -104,7 +103,7 @@ def _place(place: Place) -> str:
             return f"{place.name}: {url} ({part})"
 
 
-def _whose(row: Row) -> str:
+def _whose(row: TokenRow) -> str:
     return "" if row.own else "another admin's"
 
 
@@ -118,12 +117,12 @@ class StillHeldError(RotatorError):
 def show_tokens(settings: Settings, *, as_json: bool) -> int:
     """List the service tokens; return 1 when a store did not answer, so that not all is told."""
     wiring.require_login(settings.api)
-    tokens = wiring.open_selected(settings, ())
+    fleet = wiring.fleet_stores(settings)
     api = wiring.lazy_api(settings.api, utc_now)()
     # In this order: a token that is made meanwhile is not listed, instead of without its store.
     listed, account = api.list_tokens(), api.account()
-    stock = read_all(tokens)
-    found = rows(listed, stock, account, api.now(), longest_rotation(settings))
+    inventory = fleet.take_inventory()
+    found = list_rows(listed, inventory, account, api.now(), longest_rotation(settings))
     if as_json:
         text = rows_as_json(found)
     elif sys.stdout is not None and sys.stdout.isatty():
@@ -131,14 +130,14 @@ def show_tokens(settings: Settings, *, as_json: bool) -> int:
     else:
         text = rows_as_lines(found)
     output.write(text)
-    for place in _unlisted(stock, listed):
+    for place in _unlisted(inventory, listed):
         _log.warning(
             "%s: the token in %s is not in the API's list: it was revoked, or made just now",
             *(place.name, place.store),
         )
-    for name, silence in stock.unreachable:
+    for name, silence in inventory.unreachable:
         _log.error("%s: %s", name, silence.error)
-    return exit_codes.FAILED if stock.unreachable else exit_codes.OK
+    return exit_codes.FAILED if inventory.unreachable else exit_codes.OK
 
 
 def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
@@ -154,9 +153,9 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
             " shows it (a token itself does not belong on a command line)"
         )
     wiring.require_login(settings.api)
-    stock = read_all(wiring.open_selected(settings, ()))
+    inventory = wiring.fleet_stores(settings).take_inventory()
     if not force:
-        _refuse_held(stock, token_id)
+        _refuse_held(inventory, token_id)
     api = wiring.lazy_api(settings.api, utc_now)()
     row = next((each for each in api.list_tokens() if each.token_id == token_id), None)
     if row is None or not api.ensure_revoked(token_id, "asked"):
@@ -167,7 +166,7 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
     output.write(
         f"revoked {token_id}: it is no longer exchanged; as a bearer it works {_end(row)}\n"
     )
-    for place in stock.holders(token_id):
+    for place in inventory.holders(token_id):
         _log.warning(
             "%s: %s still shows the revoked token: rotator rotate %s renews it",
             *(place.name, place.store, place.name),
@@ -175,27 +174,27 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
     return exit_codes.OK
 
 
-def _unlisted(stock: Stock, listed: Sequence[ListedToken]) -> Iterator[Place]:
+def _unlisted(inventory: Inventory, listed: Sequence[ListedToken]) -> Iterator[Place]:
     known = {row.token_id for row in listed}
-    for token_id in stock.places.keys() - known:
-        yield from stock.holders(token_id)
+    for token_id in inventory.places.keys() - known:
+        yield from inventory.holders(token_id)
 
 
-def _refuse_held(stock: Stock, token_id: str) -> None:
-    if holders := stock.holders(token_id):
+def _refuse_held(inventory: Inventory, token_id: str) -> None:
+    if holders := inventory.holders(token_id):
         name = holders[0].name
         raise StillHeldError(
             f"{name}: {_stores(holders)} still holds {token_id}: replace it with rotator rotate"
             f" {name} --force --revoke-old, or add --force to cut the bot off"
         )
-    if minting := [place for place in stock.of(token_id) if place.part is Part.MINTING]:
+    if minting := [place for place in inventory.places_of(token_id) if place.part is Part.MINTING]:
         name = minting[0].name
         raise StillHeldError(
             f"{name}: {_stores(minting)} has a record of a rotation that made {token_id} and is"
             " under way or was cut off: rotator rotate settles it, or add --force"
         )
-    if stock.unreachable:
-        name, silence = stock.unreachable[0]
+    if inventory.unreachable:
+        name, silence = inventory.unreachable[0]
         raise StillHeldError(
             f"{name}: {silence.error}; so it is not known whether {token_id} is in use there: try"
             " again when the store answers, or add --force"

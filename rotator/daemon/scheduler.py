@@ -15,10 +15,10 @@ from rotator.clock import Clock, Draw, rfc3339
 from rotator.errors import ConfigError, internal_error
 from rotator.rotation.fleet import run_guarded
 from rotator.rotation.model import CHANGED, OldTokenState, Report, RotateOptions
+from rotator.rotation.report import summarize
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
 from rotator.rotation.states import Look, TokenStates
-from rotator.rotation.summary import summarize
 
 # A hand-changed store or a token refused by the server is noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)

@@ -13,18 +13,17 @@ from rotator.doctor.gather import Contact, Examined, Examiner, Listing, Wired, a
 from rotator.errors import internal_error, quote_value
 from rotator.hosts import is_loopback
 from rotator.rotation.inventory import (
+    SLACK,
+    Inventory,
     RowStatus,
-    Stock,
     ends_at,
+    list_rows,
     longest_rotation,
     map_in_threads,
-    rows,
-    stocked,
 )
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Observation, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.rotation.reconcile import SLACK
 from rotator.rotation.severity import DAILY, FEW
 from rotator.stores.port import SecretStore
 
@@ -96,7 +95,7 @@ _MOST_NAMED = 5
 class ListFacts(NamedTuple):
     """The list, and all that was seen before it was asked for, from `begun` on (server's time).
 
-    `stock` is None where only some tokens were looked at, so that nobody can tell orphans.
+    `inventory` is None where only some tokens were looked at, so that nobody can tell orphans.
     `account` is the admin's user id, and `under_way` how long a token may take to its store.
     """
 
@@ -104,7 +103,7 @@ class ListFacts(NamedTuple):
     begun: datetime
     account: str
     seen: Sequence[Examined]
-    stock: Stock | None
+    inventory: Inventory | None
     under_way: timedelta
 
 
@@ -166,9 +165,9 @@ def _early_ends(facts: ListFacts) -> Iterator[Finding]:
 
 
 def _orphans(facts: ListFacts) -> Iterator[Finding]:
-    if facts.stock is None or facts.listing.trouble:
+    if facts.inventory is None or facts.listing.trouble:
         return
-    if facts.stock.unreachable:
+    if facts.inventory.unreachable:
         message = (
             "while a store does not answer, nobody can tell which tokens of the API are in no"
             " store: look again when it does"
@@ -176,7 +175,7 @@ def _orphans(facts: ListFacts) -> Iterator[Finding]:
         yield Finding(Topic.ORPHANS, Result.WARNING, message)
         return
     listing = facts.listing
-    found = rows(listing.rows, facts.stock, facts.account, listing.now, facts.under_way)
+    found = list_rows(listing.rows, facts.inventory, facts.account, listing.now, facts.under_way)
     orphans = [row for row in found if row.status is RowStatus.ORPHAN]
     own = [row.token_id for row in orphans if row.own]
     if others := len(orphans) - len(own):
@@ -398,13 +397,13 @@ def examine(
         found += findings(TOKEN_CHECKS, of_one, each.token.name)
     if met.account:
         complete = not names and len(seen) == len(settings.tokens)
-        stock = stocked([e.token.name for e in seen], [e.seen.answers for e in seen])
+        inventory = Inventory(tuple((e.token.name, a) for e in seen for a in e.seen.answers))
         of_all = ListFacts(
             ask_list(api),
             begun,
             met.account,
             seen,
-            stock if complete else None,
+            inventory if complete else None,
             longest_rotation(settings),
         )
         found += findings(LIST_CHECKS, of_all)

@@ -140,7 +140,7 @@ class Examiner(NamedTuple):
         if probed:
             verdict, untold = diagnosis.decide_with_server(seen, RotateOptions())
         if seen.current and verdict.reason == "behind":  # each store has a finding of its own
-            verdict = diagnosis.settled(seen, seen.current)
+            verdict = diagnosis.decide_written(seen, seen.current)
         faults = {r.store.url: _unwritable(r.store) for r in seen.reachable}
         unwritable = {url: fault for url, fault in faults.items() if fault}
         unstartable = broken(token.hooks, self.environ)

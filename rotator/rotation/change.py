@@ -1,10 +1,10 @@
-"""One token put into order while its stores are held: cleared up, then minted or copied."""
+"""Change: the steps of a rotation, one after the other, while the token's stores are held."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -13,7 +13,8 @@ from rotator.errors import ApiError, RotatorError, kind
 from rotator.hooks.commands import Hooks
 from rotator.rotation.decide import Decider
 from rotator.rotation.finish import Finisher, Retirement, pending_after
-from rotator.rotation.mint import Minter, NotBegunError, OvertakenError
+from rotator.rotation.inventory import SLACK
+from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError
 from rotator.rotation.model import (
     Action,
     RotateOptions,
@@ -24,16 +25,17 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Verdict
-from rotator.rotation.reconcile import POLL_SECONDS, SLACK, Reconciler
+from rotator.rotation.reconcile import POLL_SECONDS, Reconciler
 from rotator.rotation.store_writes import note, spread
 from rotator.stores.journal import Intent, Journal
 from rotator.stores.port import SecretStore
+from rotator.tokens import ServiceToken
 
-_ATTEMPTS = 10  # to write an intent that no other rotator's comes in between
+_ATTEMPTS = 10  # to write an intent while other rotators write theirs
 
 
 class Change:
-    """Changes the stores of one token; whoever calls it holds them."""
+    """Changes the stores of one token."""
 
     def __init__(
         self,
@@ -41,207 +43,244 @@ class Change:
         stores: Sequence[SecretStore],
         hooks: Hooks,
         context: RotationContext,
-        diagnosis: Decider,
+        decider: Decider,
     ) -> None:
         self._settings = settings
         self._stores = stores
         self._hooks = hooks
-        self._shared = context
-        self._diagnosis = diagnosis
+        self._context = context
+        self._decider = decider
         self._reconciler = Reconciler(context.in_flight, context.fleet, context.sleep)
         retirement = Retirement(context.fleet, context.api)
-        self._conclusion = Finisher(settings.name, hooks, retirement)
+        self._finisher = Finisher(settings.name, hooks, retirement)
 
     def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
-        """Tell whether an earlier run left something to be done, whatever the token needs."""
-        return bool(snapshot.intents) or self._conclusion.is_due(snapshot, options)
+        """Tell whether an earlier run left something to do, whatever the token needs."""
+        return bool(snapshot.intents) or self._finisher.is_due(snapshot, options)
 
-    def carry_out(
-        self, before: Snapshot, verdict: Verdict, options: RotateOptions
-    ) -> RotationResult:
+    def run(self, before: Snapshot, verdict: Verdict, options: RotateOptions) -> RotationResult:
         """Do what the verdict on `before` asks for, unless another rotator did it meanwhile.
 
         Raises a `StoreError` when a store cannot be held.
         """
-        with ExitStack() as held:
-            # In one order everywhere, so that two rotators never wait for each other.
-            for observation in sorted(
-                before.reachable, key=lambda observation: observation.store.url
-            ):
-                held.enter_context(observation.store.hold())
-            result = self._attempted(before, verdict, options)
-            for attempt in range(1, _ATTEMPTS):
+        notes: tuple[str, ...] = ()
+        with _hold(before.reachable):
+            for attempt in range(_ATTEMPTS):
+                if attempt:  # rotators that met must not meet again
+                    self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
+                result = self._run_steps(before, verdict, options)
+                notes += result.notes
                 if not result.not_begun:
                     break
-                # Where there is no lock, those who met are not to meet again.
-                self._shared.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
-                again = self._attempted(before, verdict, options)
-                result = again._replace(notes=(*result.notes, *again.notes))
             if result.action is Action.FAILED:
-                return result._replace(after=observe(self._stores, self._shared.clock()))
-            return self._concluded(result, options)
+                result = result._replace(after=self._observe())
+        return result._replace(notes=notes)
 
-    def _attempted(
+    def _run_steps(
         self, before: Snapshot, verdict: Verdict, options: RotateOptions
     ) -> RotationResult:
-        snapshot = self._after_others(verdict)
-        if snapshot.current != before.current or not snapshot.reachable:
-            again = self._diagnosis.of(snapshot, replace(options, force=False))
-        else:
-            again = (
-                self._diagnosis.of(snapshot, options)
-                if snapshot.behind != before.behind
-                else verdict
-            )
+        """Take the steps, in the order of docs/rotation.md."""
+        earlier = verdict
+        snapshot = self._observe_alone(verdict)  # read and decide again: the stores are held now
+        verdict = self._decide_again(before, snapshot, verdict, options)
         if not snapshot.reachable:
-            return RotationResult(snapshot, again, Action.FAILED)
-        snapshot, notes, troubles = self._cleared_up(snapshot)
-        result = self._acted(snapshot, again, options, overtaken=again.need is not verdict.need)
-        return result._replace(notes=notes, troubles=(*troubles, *result.troubles))
+            return RotationResult(snapshot, verdict, Action.FAILED)
+        snapshot, notes, troubles = self._reconcile(snapshot)
+        try:
+            match verdict.need:
+                case Need.MINT:
+                    preflight(snapshot.reachable)
+                    journal = self._new_journal(snapshot, options)
+                    first, *others = snapshot.reachable
+                    with self._attempt(first, snapshot, options) as attempt:
+                        attempt.intend()
+                        minted = attempt.mint()
+                        token = attempt.verify(minted)
+                        journal = attempt.promote(token, journal)
+                    written = (_promoted(first), *spread(others, token, journal))
+                    result = self._rotated(snapshot, verdict, token, written)
+                case Need.COPY:
+                    result = self._copy(snapshot, verdict)
+                case _ if verdict.need is not earlier.need:
+                    result = _overtaken(snapshot, verdict)
+                case _:
+                    result = RotationResult(snapshot, verdict)
+        except NotBegunError as error:
+            result = _failed(snapshot, verdict, error)._replace(not_begun=True)
+        except OvertakenError as error:
+            result = self._take_theirs(snapshot, verdict, error)
+        except RotatorError as error:
+            result = _failed(snapshot, verdict, error)
+        result = result._replace(notes=notes, troubles=(*troubles, *result.troubles))
+        if result.action is Action.FAILED:
+            return result
+        return self._finish(result, options)  # hooks, then retirement
 
-    def _after_others(self, verdict: Verdict) -> Snapshot:
-        """Look at the stores; who is going to mint waits for others to be done with theirs."""
+    def _observe(self) -> Snapshot:
+        return observe(self._stores, self._context.clock())
+
+    def _observe_alone(self, verdict: Verdict) -> Snapshot:
+        """Observe; before a mint, wait until the intents of live rotators are gone."""
         while True:
-            snapshot = observe(self._stores, self._shared.clock())
-            everyone_is_dead = len(self._dead(snapshot)) == len(snapshot.intents)
-            if verdict.need is not Need.MINT or everyone_is_dead:
+            snapshot = self._observe()
+            if verdict.need is not Need.MINT or len(snapshot.intents) == len(self._dead(snapshot)):
                 return snapshot
-            self._shared.sleep(POLL_SECONDS)
+            self._context.sleep(POLL_SECONDS)
 
-    def _cleared_up(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
-        """Settle the mints that dead rotators left open."""
+    def _decide_again(
+        self, before: Snapshot, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
+    ) -> Verdict:
+        if snapshot.current != before.current or not snapshot.reachable:
+            # What was forced is done: another rotator has renewed the token.
+            return self._decider.decide(snapshot, replace(options, force=False))
+        if snapshot.behind != before.behind:
+            return self._decider.decide(snapshot, options)
+        return verdict
+
+    def _reconcile(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
+        """Settle the mints of dead rotators; return the new snapshot, notes and troubles."""
         dead = self._dead(snapshot)
         if not dead:
             return snapshot, (), ()
         timeout = self._settings.rotation_timeout
-        judgement = self._reconciler.settle(self._shared.api(), dead, timeout)
+        reconciled = self._reconciler.reconcile(self._context.api(), dead, timeout)
         snapshot, troubles = note(
-            snapshot,
-            lambda observation: observation.found.journal.without_intents(judgement.settled),
+            snapshot, lambda each: each.journal.without_intents(reconciled.settled)
         )
-        told = tuple(
+        notes = tuple(
             f"{token_id}, left over from a mint that was cut off, was revoked"
-            for token_id in judgement.revoked
+            for token_id in reconciled.revoked
         )
-        return snapshot, told, (*([judgement.trouble] if judgement.trouble else []), *troubles)
+        if reconciled.trouble:
+            troubles.insert(0, reconciled.trouble)
+        return snapshot, notes, tuple(troubles)
 
     def _dead(self, snapshot: Snapshot) -> list[Intent]:
-        """Return the intents whose rotator is known to be gone, or must be by now."""
+        """Return the intents whose rotator is known to be dead, or must be by now."""
         if not snapshot.intents:
             return []
-        api = self._shared.api()
+        api = self._context.api()
         with suppress(ApiError):
             api.log_in()  # tells the server's time
-        current_runs = self._shared.in_flight.current_runs().runs
+        alive = self._context.in_flight.current().runs
         oldest = api.now() - self._settings.rotation_timeout
         return [
             intent
             for observation in snapshot.reachable
-            for intent in observation.found.journal.intents
-            if intent.run not in current_runs
+            for intent in observation.journal.intents
+            if intent.run not in alive
             and (
                 not oldest <= intent.begun_at <= api.now() + SLACK
                 or observation.store.held_elsewhere() is False
             )
         ]
 
-    def _acted(
-        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions, *, overtaken: bool
-    ) -> RotationResult:
-        try:
-            match verdict.need:
-                case Need.MINT:
-                    for observation in snapshot.reachable:
-                        observation.store.preflight()
-                    return self._rotated(snapshot, verdict, options)
-                case Need.COPY:
-                    return self._copied(snapshot, verdict)
-        except RotatorError as error:
-            return _failed(snapshot, verdict, error)
-        return _overtaken(snapshot, verdict) if overtaken else RotationResult(snapshot, verdict)
-
-    def _rotated(
-        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
-    ) -> RotationResult:
-        api = self._shared.api()
+    def _new_journal(self, snapshot: Snapshot, options: RotateOptions) -> Journal:
+        """Return what stands beside the token to mint, except its id."""
+        api = self._context.api()
         api.log_in()
         now = api.now()
+        current = snapshot.current
         grace = timedelta() if options.revoke_old else self._settings.retire
-        journal = Journal(
-            previous_token_id=snapshot.current.token_id
-            if snapshot.current
-            else snapshot.removed_token_id,
+        return Journal(
+            previous_token_id=current.token_id if current else snapshot.removed_token_id,
             minted_at=now,
             pending=pending_after(snapshot, snapshot.reachable, grace, now),
             hooks=self._hooks.ids,
         )
-        maker = Minter(self._shared, self._reconciler, self._settings.rotation_timeout)
-        first, *others = snapshot.reachable
+
+    def _attempt(
+        self, first: Observation, snapshot: Snapshot, options: RotateOptions
+    ) -> MintAttempt:
+        request = options.mint_request(self._settings, snapshot)
+        timeout = self._settings.rotation_timeout
+        return MintAttempt(self._context, self._reconciler, timeout, first, request)
+
+    def _rotated(
+        self,
+        snapshot: Snapshot,
+        verdict: Verdict,
+        token: ServiceToken,
+        written: tuple[StoreReport, ...],
+    ) -> RotationResult:
+        settled = replace(self._decider.decide_written(snapshot, token), reason=verdict.reason)
+        return RotationResult(snapshot, settled, Action.ROTATED, token, written)
+
+    def _take_theirs(
+        self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError
+    ) -> RotationResult:
+        """Take the token of the rotator that was faster."""
+        theirs = self._observe()
+        their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
-            made = maker.make(first, options.request(self._settings, snapshot), journal)
-        except NotBegunError as error:
-            return _failed(snapshot, verdict, error)._replace(not_begun=True)
-        except OvertakenError as error:
-            return self._theirs(verdict, error)
-        promoted = StoreReport(first.store.url, StoreState.WRITTEN)
-        written = (promoted, *spread(others, made.token, made.journal))
-        settled = replace(self._diagnosis.settled(snapshot, made.token), reason=verdict.reason)
-        return RotationResult(snapshot, settled, Action.ROTATED, made.token, written)
+            if their_verdict.need is Need.COPY:
+                return self._copy(theirs, their_verdict)
+        except RotatorError as failure:
+            return _failed(snapshot, verdict, failure)
+        if their_verdict.need is Need.MINT:
+            return _failed(theirs, verdict, error)
+        return _overtaken(theirs, their_verdict)
 
-    def _theirs(self, verdict: Verdict, error: OvertakenError) -> RotationResult:
-        snapshot = observe(self._stores, self._shared.clock())
-        theirs = self._diagnosis.decide_from_stores(snapshot, RotateOptions())
-        if theirs.need is Need.MINT:
-            return _failed(snapshot, verdict, error)
-        return (
-            self._copied(snapshot, theirs)
-            if theirs.need is Need.COPY
-            else _overtaken(snapshot, theirs)
-        )
-
-    def _copied(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
+    def _copy(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
+        """Copy the current token to the stores behind."""
         current = snapshot.current
         if current is None:
             return _overtaken(snapshot, verdict)
-        # With or without a probe before: a token that is refused must not replace one that works.
-        self._shared.api().exchange(current.secret)
-        now = self._shared.api().now()
+        # Whether or not it was probed before: a refused token must not replace one that works.
+        self._context.api().exchange(current.secret)
+        now = self._context.api().now()
         pending = pending_after(snapshot, snapshot.behind, self._settings.retire, now)
         journal = replace(snapshot.journal, token_id=current.token_id, pending=pending)
-        holders = [
-            observation for observation in snapshot.reachable if observation not in snapshot.behind
-        ]
+        holders = [each for each in snapshot.reachable if each not in snapshot.behind]
 
-        def promised(observation: Observation) -> Journal:
+        def with_pending(observation: Observation) -> Journal:
             if observation not in holders:
-                return observation.found.journal
+                return observation.journal
             hooks = self._hooks.ids if observation is holders[0] else ()
-            return replace(observation.found.journal, pending=pending, hooks=hooks)
+            return replace(observation.journal, pending=pending, hooks=hooks)
 
-        snapshot, troubles = note(snapshot, promised)
+        snapshot, troubles = note(snapshot, with_pending)
         written = spread(snapshot.behind, current, journal)
-        settled = replace(self._diagnosis.settled(snapshot, current), reason=verdict.reason)
+        settled = replace(self._decider.decide_written(snapshot, current), reason=verdict.reason)
         return RotationResult(
             snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
         )
 
-    def _concluded(self, result: RotationResult, options: RotateOptions) -> RotationResult:
-        snapshot = observe(self._stores, self._shared.clock())
-        # A store that fell silent meanwhile may keep hooks and old tokens from their turn.
-        fallen = (
-            each
+    def _finish(self, result: RotationResult, options: RotateOptions) -> RotationResult:
+        snapshot = self._observe()
+        # A store that became unreachable meanwhile may delay hooks and revocations.
+        troubles = tuple(
+            str(each.error)
             for each in snapshot.unreachable
             if each.store.url not in result.snapshot.unreachable_urls
         )
-        result = result._replace(troubles=(*result.troubles, *(str(each.error) for each in fallen)))
-        renewed = result.action is not None
-        concluded = self._conclusion.draw(snapshot, options, renewed=renewed)
+        is_renewed = result.action is not None
+        finished = self._finisher.finish(snapshot, options, is_renewed=is_renewed)
         return result._replace(
-            old_tokens=concluded.old_tokens,
-            notes=(*result.notes, *concluded.notes),
-            troubles=(*result.troubles, *concluded.troubles),
-            after=concluded.snapshot,
+            old_tokens=finished.old_tokens,
+            notes=(*result.notes, *finished.notes),
+            troubles=(*result.troubles, *troubles, *finished.troubles),
+            after=finished.snapshot,
         )
+
+
+def preflight(observations: Iterable[Observation]) -> None:
+    """Prove that each store can be written; raises the `StoreError` of the first that cannot."""
+    for observation in observations:
+        observation.store.preflight()
+
+
+@contextmanager
+def _hold(observations: Iterable[Observation]) -> Iterator[None]:
+    with ExitStack() as held:
+        # In one order everywhere, so that two rotators never wait for each other.
+        for observation in sorted(observations, key=lambda each: each.store.url):
+            held.enter_context(observation.store.hold())
+        yield
+
+
+def _promoted(first: Observation) -> StoreReport:
+    return StoreReport(first.store.url, StoreState.WRITTEN)
 
 
 def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:

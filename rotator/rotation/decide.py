@@ -1,4 +1,4 @@
-"""From what the stores hold to a verdict, with the server's word where it matters."""
+"""Decide: from a snapshot to a verdict, with the server's answer where it matters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Decider:
-    """Decides about one token; `api` is only called where the server is asked."""
+    """Decides about one token; `api` is called only where the server is asked."""
 
     def __init__(
         self, settings: TokenSettings, api: Callable[[], ServiceTokens], clock: Clock
@@ -34,13 +34,13 @@ class Decider:
         self._clock = clock
 
     def decide_from_stores(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
-        """Decide by what the stores hold alone."""
+        """Decide by the stores alone."""
         if not snapshot.reachable:
             message = "no store of this token could be read"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
         verdict = decide(self._inputs(snapshot, options))
         if verdict.status is Status.MISSING and snapshot.unreachable and not options.force:
-            # The token may stand in a store that is away; a new one would replace it later.
+            # An unreachable store may hold the token, which a new one would replace.
             message = "there is no token in the stores that could be read (--force makes one)"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
         return verdict
@@ -48,7 +48,7 @@ class Decider:
     def decide_with_server(
         self, snapshot: Snapshot, options: RotateOptions
     ) -> tuple[Verdict, str | None]:
-        """Decide with the server's word; the text says why it did not tell."""
+        """Ask the server whether it accepts the token; the text says why it did not tell."""
         inputs = self._inputs(snapshot, options)
         try:
             self._api().probe(inputs.token.secret if inputs.token else "")
@@ -58,22 +58,22 @@ class Decider:
             return decide(inputs), str(error)
         return decide(inputs), None
 
-    def of(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
-        """Decide, and ask the server where its answer could change what happens."""
+    def decide(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
+        """Decide, and ask the server where its answer can change the verdict."""
         verdict = self.decide_from_stores(snapshot, options)
         if not self._settings.probe or verdict.need is Need.MINT or not snapshot.current:
             return verdict
         verdict, error = self.decide_with_server(snapshot, options)
         if error is None:
             return verdict
-        # No reason to rotate, and no failure: it is asked again by the next run.
+        # Neither a reason to rotate nor a failure: the next run asks again.
         return replace(
             verdict,
             message=f"{verdict.message}; the API does not say whether it accepts it: {error}",
         )
 
-    def settled(self, snapshot: Snapshot, token: ServiceToken) -> Verdict:
-        """Return what is to be said of a token that was just written."""
+    def decide_written(self, snapshot: Snapshot, token: ServiceToken) -> Verdict:
+        """Return the verdict on a token that was just written."""
         inputs = self._inputs(snapshot, RotateOptions())
         return decide(
             replace(inputs, token=token, fault=None, behind=0, scope=None, minted_at=None)

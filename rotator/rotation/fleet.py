@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from rotator.errors import internal_error
-from rotator.rotation.inventory import WORKERS
+from rotator.rotation.inventory import map_in_threads
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
@@ -21,37 +21,32 @@ def run_fleet(
     stopped: Callable[[], bool] = lambda: False,
     advance: Callable[[], None] = lambda: None,
 ) -> list[Report]:
-    """Apply `act` to every token and return the reports in the order of the tokens.
+    """Apply `act` to every token; return the reports in the order of the tokens.
 
-    Once `stopped` says so no further token is begun; `advance` is called after each.
+    No further token is begun once `stopped` returns True; `advance` is called after each.
     """
 
     def one(rotation: Rotation) -> Report:
-        report = _not_begun(rotation) if stopped() else run_guarded(rotation, act)
+        if stopped():
+            error = "stopped by a signal before its turn; run again"
+            report = _failure(rotation, "stopped", error)
+        else:
+            report = run_guarded(rotation, act)
         advance()
         return report
 
-    if len(rotations) == 1:
-        return [one(rotations[0])]
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one token needs no threads
-
-    with ThreadPoolExecutor(WORKERS, "rotation") as pool:
-        return list(pool.map(one, rotations))
+    return map_in_threads(one, rotations)
 
 
 def run_guarded(rotation: Rotation, act: Act) -> Report:
-    """Apply `act`; a bug in it becomes a failed report, so that the other tokens are served."""
+    """Apply `act`; a bug in it becomes a failed report, so that the other tokens go on."""
     try:
         return act(rotation)
-    except Exception as error:  # noqa: BLE001 - whatever it is, it must not stop the other tokens
-        return _failed(rotation, "internal", internal_error(error))
+    except Exception as error:  # noqa: BLE001 - no bug may stop the other tokens
+        return _failure(rotation, "internal", internal_error(error))
 
 
-def _not_begun(rotation: Rotation) -> Report:
-    return _failed(rotation, "stopped", "stopped by a signal before its turn; run again")
-
-
-def _failed(rotation: Rotation, reason: str, error: str) -> Report:
+def _failure(rotation: Rotation, reason: str, error: str) -> Report:
     return Report(
         rotation.name, Status.UNKNOWN, reason, error, Action.FAILED, error=error, failure=reason
     )

@@ -1,4 +1,4 @@
-"""What the rotations of this very process are about, which no store can tell yet."""
+"""In-flight mints: what the rotations of this process do that no store shows yet."""
 
 import threading
 from collections.abc import Iterator
@@ -7,31 +7,31 @@ from typing import NamedTuple
 
 
 class InFlight(NamedTuple):
-    """Runs that take care of their tokens, and these tokens (None for one that is yet to come)."""
+    """The runs that are not over, and their tokens (None for one that is still to be minted)."""
 
     runs: frozenset[str]
     token_ids: frozenset[str | None]
 
 
 class InFlightMints:
-    """Knows the runs of this process and their tokens; shared by all threads.
+    """The runs of this process and their tokens; shared by all threads.
 
-    Mints run side by side. `reconciling` waits for those in flight and lets no other begin, so
-    that a token on its way is never taken for an orphan.
+    Mints run side by side. `reconciling` waits for those in flight and lets no other begin, so that
+    a token on its way is never taken for an orphan.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._in_flight = 0
-        self._judging = False
-        self._minded: dict[str, str | None] = {}
+        self._count = 0
+        self._is_reconciling = False
+        self._runs: dict[str, str | None] = {}
         self._ended: set[str] = set()
-        self._made: set[str] = set()
+        self._minted: set[str] = set()
 
     @contextmanager
     def tracking(self, run: str) -> Iterator[None]:
-        """Enclose the whole of a run that makes a token, and takes care of it."""
-        self._minded[run] = None
+        """Enclose a run from before its intent until its token is stored, revoked or lost."""
+        self._runs[run] = None
         try:
             yield
         finally:
@@ -39,49 +39,49 @@ class InFlightMints:
 
     @contextmanager
     def minting(self) -> Iterator[None]:
-        """Enclose a mint, from before its request until its answer is noted or lost."""
+        """Enclose a mint, from before its intent until its answer is registered or lost."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._judging)
-            self._in_flight += 1
+            self._changed.wait_for(lambda: not self._is_reconciling)
+            self._count += 1
         try:
             yield
         finally:
             with self._changed:
-                self._in_flight -= 1
+                self._count -= 1
                 self._changed.notify_all()
 
     @contextmanager
     def reconciling(self) -> Iterator[None]:
-        """Enclose a judgement of which tokens are left over; one at a time, with none in flight."""
+        """Enclose a search for orphans: one at a time, with no mint in flight."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._judging)
-            self._judging = True
-            self._changed.wait_for(lambda: self._in_flight == 0)
+            self._changed.wait_for(lambda: not self._is_reconciling)
+            self._is_reconciling = True
+            self._changed.wait_for(lambda: self._count == 0)
         try:
             yield
         finally:
             with self._changed:
-                self._judging = False
+                self._is_reconciling = False
                 self._changed.notify_all()
 
-    def got(self, run: str, token_id: str) -> bool:
-        """Note which token the mint of a run made; False when another one got the same."""
+    def register(self, run: str, token_id: str) -> bool:
+        """Note which token the mint of a run made; False when another run got the same."""
         with self._changed:
-            if token_id in self._made:
+            if token_id in self._minted:
                 return False
-            self._made.add(token_id)
-            self._minded[run] = token_id
+            self._minted.add(token_id)
+            self._runs[run] = token_id
             return True
 
     def end(self, run: str) -> None:
-        """Note that nobody minds the token of a run any more: it is stored, revoked, or lost."""
-        self._minded.pop(run, None)
+        """Note that a run is over: its token is stored, revoked, or lost."""
+        self._runs.pop(run, None)
         self._ended.add(run)
 
-    def current_runs(self) -> InFlight:
-        """Return the runs of this process that are not over, and their tokens."""
-        copy = self._minded.copy()
-        return InFlight(frozenset(copy), frozenset(copy.values()))
+    def current(self) -> InFlight:
+        """Return the runs that are not over, and their tokens."""
+        runs = self._runs.copy()
+        return InFlight(frozenset(runs), frozenset(runs.values()))
 
     def has_ended(self, run: str) -> bool:
         """Tell whether a run was one of this process, and is over."""

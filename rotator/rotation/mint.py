@@ -1,12 +1,17 @@
-"""Intend, mint, verify, promote: a new token into its first store, or undone."""
+"""Mint: a new token comes into its first store, or is undone.
+
+The steps of an attempt are intend, mint, verify and promote. The intent is written before the mint
+(write-ahead), so that the next run can find a token whose mint or write was cut off.
+"""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from types import TracebackType
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from rotator.audit import Event, told
 from rotator.clock import in_words, minute
@@ -30,7 +35,233 @@ from rotator.tokens import ServiceToken
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import MintedToken, ServiceTokens
 
-WRONG_CLOCK = timedelta(minutes=5)
+WRONG_CLOCK = timedelta(minutes=5)  # a difference that a message mentions
+
+
+class OvertakenError(StoreError):
+    """Another rotator was faster; our own token is revoked."""
+
+
+class NotBegunError(OvertakenError):
+    """The store changed before the intent was written: nothing was minted."""
+
+
+class MintAttempt:
+    """One attempt to mint a token and to write it to the first store of its rotation.
+
+    As a context it undoes a step that fails: the token is revoked, or its intent stays for the
+    next run. It then raises `NotBegunError`, `OvertakenError`, `UncertainWriteError` when the store
+    may hold the token, or the step's `RotatorError` with what became of the token in its message.
+
+    `timeout` is the longest that a rotation may take.
+    """
+
+    def __init__(
+        self,
+        context: RotationContext,
+        reconciler: Reconciler,
+        timeout: timedelta,
+        first: Observation,
+        request: MintRequest,
+    ) -> None:
+        self._api = context.api()
+        self._in_flight = context.in_flight
+        self._clock = context.clock
+        self._reconciler = reconciler
+        self._timeout = timeout
+        self._first = first
+        self._request = request
+        self._run = new_run_id()
+        self._intent: WriteAheadIntent | None = None
+        self._minted_id: str | None = None
+        self._is_promoted = False
+        self._tracking = ExitStack()
+        self._minting = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._api.log_in()  # the intent carries the server's time, and a login can take long
+        self._tracking.enter_context(self._in_flight.tracking(self._run))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._tracking:
+            self._minting.close()
+            if isinstance(error, RotatorError) and not self._is_promoted:
+                raise self._undo(error) from None
+
+    def intend(self) -> None:
+        """Write the intent into the journal of the first store."""
+        self._minting.enter_context(self._in_flight.minting())
+        intent = new_intent(self._run, self._request, self._api.now())
+        self._intent = WriteAheadIntent(self._first, intent).write()
+
+    def mint(self) -> MintedToken:
+        """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
+        minted = mint(self._api, self._request)
+        if not self._in_flight.register(self._run, minted.token_id):
+            raise in_use(minted)
+        self._minted_id = minted.token_id
+        self._minting.close()
+        self._intent = self._written_intent.with_token(minted.token_id).write()
+        return minted
+
+    def verify(self, minted: MintedToken) -> ServiceToken:
+        """Return the token once it is proven."""
+        token = verify(self._api, minted, self._request, self._clock())
+        # Others take this rotation for dead, and its token for an orphan, once its time is up.
+        if self._is_late():
+            raise VerificationError(
+                f"the new token {token.name} came too late: rotation_timeout"
+                f" ({in_words(self._timeout)}) is nearly over; raise it, or run again when the API"
+                " is faster"
+            )
+        return token
+
+    def promote(self, token: ServiceToken, journal: Journal) -> Journal:
+        """Write the token to the first store, and make sure that it is there.
+
+        Returns `journal` as it then stands beside the token. Raises `UncertainWriteError` where the
+        write took so long that others may have revoked the token. A written token is not undone: a
+        bot may have read it.
+        """
+        intent = self._written_intent
+        journal = intent.settle(token, journal)
+        promote(intent.observation, token, journal)
+        self._is_promoted = True
+        if self._is_late():
+            self._prove_not_revoked(token)
+        return journal
+
+    @property
+    def _written_intent(self) -> WriteAheadIntent:
+        if self._intent is None:
+            raise RuntimeError("intend comes before every other step")
+        return self._intent
+
+    def _is_late(self) -> bool:
+        return self._api.now() - self._written_intent.intent.begun_at > self._timeout * 3 / 4
+
+    def _prove_not_revoked(self, token: ServiceToken) -> None:
+        slow = (
+            f"writing it took over three quarters of rotation_timeout ({in_words(self._timeout)})"
+        )
+        try:
+            self._api.exchange(token.secret)
+        except TokenRefusedError:
+            raise UncertainWriteError(
+                f"the new token {token.name} was revoked while it was written, since {slow}:"
+                " run again"
+            ) from None
+        except ApiError as error:
+            raise UncertainWriteError(
+                f"{error}; the new token {token.name} is in its first store, but {slow}, and"
+                " another rotator may have revoked it meanwhile: run again"
+            ) from None
+
+    def _undo(self, error: RotatorError) -> RotatorError:
+        """Undo what was done until `error`; return the error to raise."""
+        if self._intent is None:
+            return NotBegunError(str(error)) if isinstance(error, ConflictError) else error
+        if isinstance(error, UncertainWriteError):
+            return error
+        if self._minted_id is not None:
+            return self._revoke_minted(self._minted_id, error)
+        if isinstance(error, MintOutcomeUnknownError):
+            return self._search_minted(error)
+        self._intent.close()
+        return error
+
+    def _search_minted(self, error: MintOutcomeUnknownError) -> ApiError:
+        """Look for the token whose answer was lost, and revoke it."""
+        self._in_flight.end(self._run)
+        intent = self._written_intent
+        result = self._reconciler.reconcile(self._api, [intent.intent], self._timeout)
+        if self._run in result.settled:
+            intent.close()
+        return ApiError(
+            f"{error}: {result.summary or 'none is there yet; the next run looks again'}"
+        )
+
+    def _revoke_minted(self, token_id: str, error: RotatorError) -> RotatorError:
+        intent = self._written_intent.with_token(token_id)
+        failure = revoke_unused(self._api, token_id)
+        if failure is None:
+            intent.close()
+        elif intent.ensure_noted():
+            failure += "; the next run tries again"
+        else:
+            failure += f": revoke {token_id} at the API by hand"
+        outcome = failure or "it was revoked"
+        if not isinstance(error, VerificationError):  # which names the token
+            outcome = f"the new token {token_id} is not in use: {outcome}"
+        # Theirs is taken without a failure only where nothing of ours is left.
+        is_overtaken = isinstance(error, ConflictError) and failure is None
+        return (OvertakenError if is_overtaken else type(error))(f"{error}; {outcome}")
+
+
+class WriteAheadIntent(NamedTuple):
+    """An intent, and the store whose journal has it, as the store was after the last write."""
+
+    observation: Observation
+    intent: Intent
+
+    def write(self) -> WriteAheadIntent:
+        """Write it; raises `ConflictError` when another rotator was faster, or a `StoreError`."""
+        store, intent = self.observation.store, self.intent
+        journal = self.observation.journal.with_intent(intent)
+        what = f"a mint, in the journal of {store.url}"
+        with told(
+            Event.INTENDED, what, store=store.url, intent=intent.run, token_id=intent.token_id
+        ):
+            version = store.note(journal, expected=self.observation.entry.version)
+        return self._replace(observation=self.observation.with_journal(journal, version))
+
+    def with_token(self, token_id: str) -> WriteAheadIntent:
+        """Return the intent of a mint that made this token; not yet written."""
+        return self._replace(intent=self.intent._replace(token_id=token_id))
+
+    def settle(self, token: ServiceToken, journal: Journal) -> Journal:
+        """Return `journal` as it stands beside the token, without the intent."""
+        others = self.observation.journal.without_intents({self.intent.run}).intents
+        return replace(journal, token_id=token.token_id, intents=others)
+
+    def close(self) -> None:
+        """Remove the intent, its token being settled.
+
+        Where that fails it stays; the next run then finds nothing to settle.
+        """
+        journal = self.observation.journal.without_intents({self.intent.run})
+        store = self.observation.store
+        what = f"the end of a mint, in the journal of {store.url}"
+        with suppress(StoreError), told(Event.NOTED, what, store=store.url, intent=self.intent.run):
+            store.note(journal, expected=self.observation.entry.version)
+
+    def ensure_noted(self) -> bool:
+        """Make sure that the next run finds the intent, whatever others wrote meanwhile."""
+        observation = observe_store(self.observation.store)
+        if isinstance(observation, Unreachable):
+            return False
+        try:
+            WriteAheadIntent(observation, self.intent).write()
+        except StoreError:
+            return False
+        return True
+
+
+def new_run_id() -> str:
+    """Return a random id."""
+    return os.urandom(6).hex()
+
+
+def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:
+    """Return the intent of a run to mint this; `now` is the server's time (aware UTC)."""
+    days = None if request.validity is None else request.validity.days
+    return Intent(run, now.replace(microsecond=0), days, scope_digest(request.scope))
 
 
 def mint(api: ServiceTokens, request: MintRequest) -> MintedToken:
@@ -39,27 +270,25 @@ def mint(api: ServiceTokens, request: MintRequest) -> MintedToken:
     Raises `VerificationError` for an answer that must not even be revoked.
     """
     minted = api.mint(request.validity, request.scope)
-    if (
-        minted.token_id in request.in_use
-    ):  # a cache in between, say: revoking it would cut a bot off
+    if minted.token_id in request.in_use:  # from a cache, say: revoking it would cut a bot off
         raise in_use(minted)
     return minted
 
 
 def in_use(minted: MintedToken) -> VerificationError:
-    """Return the error about an answer that names a token which some bot may have."""
+    """Return the error about an answer that names a token which a bot may have."""
     return VerificationError(f"the API answered with the token {minted.token_id}, which is in use")
 
 
 def verify(
     api: ServiceTokens, minted: MintedToken, request: MintRequest, now: datetime
 ) -> ServiceToken:
-    """Return the token once it is proven to be what was wished, and accepted by the server.
+    """Return the token once its claims fit the request and the server accepts it.
 
     Raises `VerificationError`; `now` is this machine's time, by which bots will see it expire.
     """
     try:
-        token = _checked(minted, request, now, api.clock_skew)
+        token = _check_claims(minted, request, now, api.clock_skew)
         api.exchange(token.secret)
     except RotatorError as error:
         raise VerificationError(f"the new token {minted.token_id} is not usable: {error}") from None
@@ -67,22 +296,22 @@ def verify(
 
 
 def mint_and_verify(api: ServiceTokens, request: MintRequest, now: datetime) -> ServiceToken:
-    """Mint and verify; a token that fails is revoked. Raises what these two raise."""
+    """Mint a token that no store gets; one that fails is revoked. Raises what these two raise."""
     minted = mint(api, request)
     try:
         return verify(api, minted, request, now)
     except VerificationError as error:
         failure = revoke_unused(api, minted.token_id)
-        told = (
+        outcome = (
             f"{failure}: revoke {minted.token_id} at the API by hand"
             if failure
             else "it was revoked"
         )
-        raise VerificationError(f"{error}; {told}") from None
+        raise VerificationError(f"{error}; {outcome}") from None
 
 
 def revoke_unused(api: ServiceTokens, token_id: str) -> str | None:
-    """Revoke a token that no store holds; return why it could not be done, None when it was."""
+    """Revoke a token that no store holds; return why that failed, None when it is revoked."""
     try:
         api.ensure_revoked(token_id, "unused")
     except RotatorError as error:
@@ -90,7 +319,7 @@ def revoke_unused(api: ServiceTokens, token_id: str) -> str | None:
     return None
 
 
-def _checked(
+def _check_claims(
     minted: MintedToken, request: MintRequest, now: datetime, skew: timedelta | None
 ) -> ServiceToken:
     try:
@@ -114,211 +343,12 @@ def _check_expiry(
             raise VerificationError("it is eternal" if left is None else "it is not eternal")
         return
     if abs(left - request.validity) > request.tolerance or left < request.renew_before:
-        wanted = f"{in_words(request.validity)} from now{_clock(skew)}"
-        raise VerificationError(f"it ends {minute(token.expires_at)}, not {wanted}")
+        expected = f"{in_words(request.validity)} from now{_describe_skew(skew)}"
+        raise VerificationError(f"it ends {minute(token.expires_at)}, not {expected}")
 
 
-def _clock(skew: timedelta | None) -> str:
+def _describe_skew(skew: timedelta | None) -> str:
     if skew is None or abs(skew) < WRONG_CLOCK:
         return ""
     side = "ahead of" if skew > timedelta() else "behind"
     return f" (this machine's clock is {in_words(skew)} {side} the API's: set it right)"
-
-
-def new_run_id() -> str:
-    """Return the id of a new run."""
-    return os.urandom(6).hex()
-
-
-def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:
-    """Return the intent of a run to mint this; `now` is the server's time."""
-    days = None if request.validity is None else request.validity.days
-    return Intent(run, now.replace(microsecond=0), days, scope_digest(request.scope))
-
-
-class WriteAheadIntent(NamedTuple):
-    """An intent, and the store that has it, as it was when this was written."""
-
-    observation: Observation
-    intent: Intent
-
-    def written(self) -> WriteAheadIntent:
-        """Write the intent; raises `ConflictError` when somebody was faster, or a `StoreError`."""
-        found = self.observation.found
-        journal = found.journal.with_intent(self.intent)
-        store, intent = self.observation.store, self.intent
-        what = f"a mint, in the journal of {store.url}"
-        with told(
-            Event.INTENDED, what, store=store.url, intent=intent.run, token_id=intent.token_id
-        ):
-            version = store.note(journal, expected=found.version)
-        return self._replace(observation=self.observation.noting(version, journal))
-
-    def about(self, token_id: str) -> WriteAheadIntent:
-        """Return the record of a mint that made this token."""
-        return self._replace(intent=self.intent._replace(token_id=token_id))
-
-    def settle(self, token: ServiceToken, journal: Journal) -> Journal:
-        """Return `journal` as it is to stand beside this token, which settles the intent."""
-        others = self.observation.found.journal.without_intents({self.intent.run}).intents
-        return replace(journal, token_id=token.token_id, intents=others)
-
-    def close(self) -> None:
-        """Take the intent out, its token being settled.
-
-        What cannot be written now stays; the next run then finds that nothing is left to settle.
-        """
-        journal = self.observation.found.journal.without_intents({self.intent.run})
-        store = self.observation.store
-        what = f"the end of a mint, in the journal of {store.url}"
-        with suppress(StoreError), told(Event.NOTED, what, store=store.url, intent=self.intent.run):
-            store.note(journal, expected=self.observation.found.version)
-
-    def keep(self) -> bool:
-        """Make sure that the next run finds the intent, whatever others have written since."""
-        found = observe_store(self.observation.store)
-        if isinstance(found, Unreachable):
-            return False
-        try:
-            WriteAheadIntent(found, self.intent).written()
-        except StoreError:
-            return False
-        return True
-
-
-class OvertakenError(StoreError):
-    """Another rotator was faster, and nothing of ours is left."""
-
-
-class NotBegunError(OvertakenError):
-    """The store changed before the intent was written: nothing was minted."""
-
-
-class NewToken(NamedTuple):
-    """A new token that its first store shows, with the journal beside it."""
-
-    token: ServiceToken
-    journal: Journal
-
-
-class Minter:
-    """Makes tokens, each in one attempt; `timeout` is the longest that one may take."""
-
-    def __init__(
-        self, context: RotationContext, reconciler: Reconciler, timeout: timedelta
-    ) -> None:
-        self._api = context.api()
-        self._ledger = context.in_flight
-        self._fleet = context.fleet
-        self._clock = context.clock
-        self._reconciler = reconciler
-        self._timeout = timeout
-
-    def make(self, first: Observation, request: MintRequest, journal: Journal) -> NewToken:
-        """Return a new token that stands in the first store, with `journal` made to be about it.
-
-        Raises `NotBegunError`, `OvertakenError`, `UncertainWriteError` when the store does not tell
-        whether it took the token, or the `RotatorError` that it failed with; the token then is
-        revoked, or its record stays for the next run.
-        """
-        self._api.log_in()  # the intent carries the server's time, and a login can take long
-        run = new_run_id()
-        known = request.in_use | self._fleet.known_ids()
-        with self._ledger.tracking(run):
-            return self._attempted(run, first, request._replace(in_use=known), journal)
-
-    def _attempted(
-        self, run: str, first: Observation, request: MintRequest, journal: Journal
-    ) -> NewToken:
-        record, minted = self._minted(run, first, request)
-        try:
-            record = record.about(minted.token_id).written()
-            token = verify(self._api, minted, request, self._clock())
-            self._refuse_late(record, token)
-            about = record.settle(token, journal)
-            promote(record.observation, token, about)
-        except UncertainWriteError:
-            raise
-        except RotatorError as error:
-            raise self._undone(record.about(minted.token_id), minted, error) from None
-        self._prove_late(record, token)  # outside: what a store shows is never undone
-        return NewToken(token, about)
-
-    def _minted(
-        self, run: str, first: Observation, request: MintRequest
-    ) -> tuple[WriteAheadIntent, MintedToken]:
-        record = None
-        try:
-            with self._ledger.minting():
-                record = WriteAheadIntent(
-                    first, new_intent(run, request, self._api.now())
-                ).written()
-                minted = mint(self._api, request)
-                if not self._ledger.got(run, minted.token_id):
-                    raise in_use(minted)
-                return record, minted
-        except ConflictError as error:
-            raise NotBegunError(str(error)) from None
-        except RotatorError as error:
-            if record and isinstance(error, MintOutcomeUnknownError):
-                self._ledger.end(run)
-                raise self._searched(record, error) from None
-            if record:
-                record.close()
-            raise
-
-    def _searched(self, record: WriteAheadIntent, error: MintOutcomeUnknownError) -> ApiError:
-        """Look for the token whose answer was lost, and revoke it; the error tells what came."""
-        found = self._reconciler.settle(self._api, [record.intent], self._timeout)
-        if record.intent.run in found.settled:
-            record.close()
-        return ApiError(f"{error}: {found.told or 'none is there yet; the next run looks again'}")
-
-    def _prove_late(self, record: WriteAheadIntent, token: ServiceToken) -> None:
-        """Ask once more, where the write took so long that others may have revoked the token."""
-        if not self._is_late(record):
-            return
-        slow = (
-            f"writing it took over three quarters of rotation_timeout ({in_words(self._timeout)})"
-        )
-        try:
-            self._api.exchange(token.secret)
-        except TokenRefusedError:
-            raise UncertainWriteError(
-                f"the new token {token.name} was revoked while it was written, since {slow}: run"
-                " again"
-            ) from None
-        except ApiError as error:
-            raise UncertainWriteError(
-                f"{error}; the new token {token.name} is in its first store, but {slow}, and"
-                " another rotator may have revoked it meanwhile: run again"
-            ) from None
-
-    def _is_late(self, record: WriteAheadIntent) -> bool:
-        return self._api.now() - record.intent.begun_at > self._timeout * 3 / 4
-
-    def _refuse_late(self, record: WriteAheadIntent, token: ServiceToken) -> None:
-        # Others take this rotation for dead, and its token for left over, once its time is up.
-        if self._is_late(record):
-            raise VerificationError(
-                f"the new token {token.name} came too late: rotation_timeout"
-                f" ({in_words(self._timeout)}) is nearly over; raise it, or run again when the API"
-                " is faster"
-            )
-
-    def _undone(
-        self, record: WriteAheadIntent, minted: MintedToken, error: RotatorError
-    ) -> RotatorError:
-        failure = revoke_unused(self._api, minted.token_id)
-        if failure is None:
-            record.close()
-        elif record.keep():
-            failure += "; the next run tries again"
-        else:
-            failure += f": revoke {minted.token_id} at the API by hand"
-        told = failure or "it was revoked"
-        if not isinstance(error, VerificationError):  # which has named it
-            told = f"the new token {minted.token_id} is not in use: {told}"
-        # Theirs is taken in silence only where nothing of ours is left to be told.
-        overtaken = isinstance(error, ConflictError) and failure is None
-        return (OvertakenError if overtaken else type(error))(f"{error}; {told}")

@@ -1,4 +1,4 @@
-"""The first step of a rotation: read every store of a token and find the current one."""
+"""Observe: read every store of a token, and find the current token."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,49 +17,54 @@ from rotator.tokens import ServiceToken
 
 
 class Observation(NamedTuple):
-    """What a store answered: a secret that is a token, one that has a fault, or none."""
+    """What a store showed: a token, a text that is no token (`fault` says why), or nothing."""
 
     store: SecretStore
-    found: Entry | Absent
+    entry: Entry | Absent
     token: ServiceToken | None = None
     fault: MalformedTokenError | None = None
 
     def holds(self, token: ServiceToken | None) -> bool:
-        """Tell whether this store shows exactly that token."""
+        """Tell whether the store shows exactly this token."""
         return token is not None and self.token is not None and self.token.secret == token.secret
 
     @property
+    def journal(self) -> Journal:
+        """The journal beside the secret."""
+        return self.entry.journal
+
+    @property
     def secret(self) -> str | None:
-        """The text that stands in this store, token or not."""
-        return self.found.secret if isinstance(self.found, Entry) else None
+        """The text in the store, token or not."""
+        return self.entry.secret if isinstance(self.entry, Entry) else None
 
     @property
     def is_written_by_rotator(self) -> bool:
-        """Tell whether the journal is about the token beside it, which a rotator then wrote."""
-        return _is_about(self.found.journal, self.token)
+        """Tell whether the journal is about the token beside it."""
+        return self.token is not None and _is_about(self.journal, self.token)
 
     @property
     def known_ids(self) -> frozenset[str]:
-        """The ids of the tokens that stand in this store, or stood there by its journal."""
-        journal = self.found.journal
-        ids = {journal.token_id, journal.previous_token_id, *(o.token_id for o in journal.pending)}
+        """The ids of the tokens that the store shows, or showed by its journal."""
+        journal = self.journal
+        ids = {journal.token_id, journal.previous_token_id, *(p.token_id for p in journal.pending)}
         ids |= {self.token.token_id} if self.token else set()
         return frozenset(token_id for token_id in ids if token_id)
 
-    def noting(self, version: str, journal: Journal) -> "Observation":
-        """Return what the store would answer after its journal was written."""
-        return self._replace(found=replace(self.found, version=version, journal=journal))
+    def with_journal(self, journal: Journal, version: str) -> "Observation":
+        """Return what the store shows once its journal is written."""
+        return self._replace(entry=replace(self.entry, version=version, journal=journal))
 
 
 class Unreachable(NamedTuple):
-    """A store that did not answer, or not to us."""
+    """A store that did not answer, or denied access."""
 
     store: SecretStore
     error: StoreError
 
 
 class Snapshot(NamedTuple):
-    """All the stores of one token at one moment; `current` is the newest live token in them."""
+    """All stores of one token at one moment; `current` is the newest live token in them."""
 
     answers: tuple[Observation | Unreachable, ...]
     current: ServiceToken | None
@@ -72,23 +77,17 @@ class Snapshot(NamedTuple):
     @property
     def behind(self) -> tuple[Observation, ...]:
         """The stores that answered and do not hold the current token."""
-        return tuple(
-            observation for observation in self.reachable if not observation.holds(self.current)
-        )
+        return tuple(each for each in self.reachable if not each.holds(self.current))
 
     @property
     def fault(self) -> MalformedTokenError | None:
-        """What is wrong with the text that the first store to hold any shows."""
-        return next(
-            (observation.fault for observation in self.reachable if observation.fault), None
-        )
+        """What is wrong with the text in the first store that holds no token but a text."""
+        return next((each.fault for each in self.reachable if each.fault), None)
 
     @property
     def known_ids(self) -> frozenset[str]:
-        """The ids of all tokens that the stores hold, or remember to have held."""
-        return frozenset(
-            token_id for observation in self.reachable for token_id in observation.known_ids
-        )
+        """The ids of all tokens that the stores show, or showed by their journals."""
+        return frozenset(token_id for each in self.reachable for token_id in each.known_ids)
 
     @property
     def unreachable(self) -> tuple[Unreachable, ...]:
@@ -98,16 +97,12 @@ class Snapshot(NamedTuple):
     @property
     def unreachable_urls(self) -> frozenset[str]:
         """The URLs of the stores that did not answer."""
-        return frozenset(unreachable.store.url for unreachable in self.unreachable)
+        return frozenset(each.store.url for each in self.unreachable)
 
     @property
     def removed_token_id(self) -> str | None:
-        """The id of a token that a store showed by its journal, before a hand took it out."""
-        ids = (
-            observation.found.journal.token_id
-            for observation in self.reachable
-            if not observation.token
-        )
+        """The id of a token that was removed from a store whose journal still names it."""
+        ids = (each.journal.token_id for each in self.reachable if not each.token)
         return next((token_id for token_id in ids if token_id), None)
 
     @property
@@ -120,84 +115,76 @@ class Snapshot(NamedTuple):
         return self.current is not None and self.current.token_id == token_id
 
     def with_observations(self, observations: Iterable[Observation]) -> "Snapshot":
-        """Return the survey with these answers in the place of the same stores' earlier ones."""
-        new = {observation.store.url: observation for observation in observations}
+        """Return the snapshot with these in the place of earlier answers of the same stores."""
+        new = {each.store.url: each for each in observations}
         return self._replace(answers=tuple(new.get(a.store.url, a) for a in self.answers))
 
     @property
     def intents(self) -> tuple[Intent, ...]:
-        """The open intents in all stores that answered."""
-        return tuple(i for observation in self.reachable for i in observation.found.journal.intents)
+        """The open intents in all reachable stores."""
+        return tuple(intent for each in self.reachable for intent in each.journal.intents)
 
     @property
     def pending(self) -> tuple[PendingRevocation, ...]:
-        """The old tokens that are to be revoked, each as the first store to name it has it."""
-        listed = [
-            each for observation in self.reachable for each in observation.found.journal.pending
-        ]
+        """The pending revocations, each as the first store that names the token has it."""
+        listed = [pending for each in self.reachable for pending in each.journal.pending]
         return tuple({each.token_id: each for each in reversed(listed)}.values())
 
     @property
     def hooks(self) -> tuple[str, ...]:
-        """The digests of the hooks that are still to be run."""
-        listed = [
-            hook for observation in self.reachable for hook in observation.found.journal.hooks
-        ]
+        """The digests of the hooks that have not worked yet."""
+        listed = [hook for each in self.reachable for hook in each.journal.hooks]
         return tuple(dict.fromkeys(listed))
 
     @property
     def journal(self) -> Journal:
-        """The record beside the current token, empty where there is none about this token."""
-        for observation in self.reachable:
-            journal = observation.found.journal
-            if observation.holds(self.current) and _is_about(journal, self.current):
-                return journal
+        """The journal about the current token; empty where there is none."""
+        for each in self.reachable:
+            if each.holds(self.current) and each.is_written_by_rotator:
+                return each.journal
         return Journal()
 
 
-def _is_about(journal: Journal, token: ServiceToken | None) -> bool:
-    # A token that was changed by hand stands beside the journal of the one before.
-    return token is not None and journal.token_id is not None and journal.token_id == token.token_id
-
-
 def observe(stores: Iterable[SecretStore], now: datetime) -> Snapshot:
-    """Read each store once; an error of one becomes part of the result."""
+    """Read each store once; `now` (aware UTC) tells which tokens live. Raises nothing."""
     return snapshot_of((observe_store(store) for store in stores), now)
 
 
 def snapshot_of(answers: Iterable[Observation | Unreachable], now: datetime) -> Snapshot:
-    """Return the survey that these answers make."""
-    found = tuple(answers)
-    return Snapshot(found, _newest([each for each in found if isinstance(each, Observation)], now))
+    """Return the snapshot that these answers make."""
+    answers = tuple(answers)
+    observations = [each for each in answers if isinstance(each, Observation)]
+    return Snapshot(answers, _newest_token(observations, now))
 
 
 def observe_store(store: SecretStore) -> Observation | Unreachable:
-    """Read one store; an error becomes the result."""
+    """Read one store; an error becomes the answer."""
     try:
-        found = store.read()
+        entry = store.read()
     except StoreError as error:
         return Unreachable(store, error)
-    except Exception as error:  # noqa: BLE001 - a bug in one store must not keep the others from their turn
+    except Exception as error:  # noqa: BLE001 - a bug in one backend must not stop the others
         return Unreachable(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
-    if isinstance(found, Absent):
-        return Observation(store, found)
+    if isinstance(entry, Absent):
+        return Observation(store, entry)
     try:
-        return Observation(store, found, token=ServiceToken.parse(found.secret))
+        return Observation(store, entry, token=ServiceToken.parse(entry.secret))
     except MalformedTokenError as fault:
-        return Observation(store, found, fault=fault)
+        return Observation(store, entry, fault=fault)
 
 
-def _newest(observations: list[Observation], now: datetime) -> ServiceToken | None:
-    replaced = {observation.found.journal.previous_token_id for observation in observations}
-    replaced |= {
-        pending.token_id
-        for observation in observations
-        for pending in observation.found.journal.pending
-    }
+def _is_about(journal: Journal, token: ServiceToken) -> bool:
+    # A token that was put in by hand stands beside the journal of the one before.
+    return journal.token_id is not None and journal.token_id == token.token_id
+
+
+def _newest_token(observations: list[Observation], now: datetime) -> ServiceToken | None:
+    replaced = {each.journal.previous_token_id for each in observations}
+    replaced |= {pending.token_id for each in observations for pending in each.journal.pending}
     newest: Observation | None = None
-    for observation in observations:
-        if observation.token and (newest is None or _is_newer(observation, newest, replaced, now)):
-            newest = observation
+    for each in observations:
+        if each.token and (newest is None or _is_newer(each, newest, replaced, now)):
+            newest = each
     return newest.token if newest else None
 
 
@@ -206,34 +193,29 @@ def _is_newer(
 ) -> bool:
     """Compare two tokens, which carry no date of creation.
 
-    What lives is newer than what does not, and what a journal calls replaced is older. Of two that
-    rotators made, the journals tell; beyond that the later expiry is the newer token.
+    A live token is newer than a dead one, and one that a journal calls replaced is older. Between
+    two that rotators minted the journals' dates decide, otherwise the later expiry.
     """
-    pairs = [
-        (_lives(observation, now), _id(observation) is None or _id(observation) not in replaced)
-        for observation in (one, other)
-    ]
-    if pairs[0] != pairs[1]:
-        return pairs[0] > pairs[1]
-    minted = [_minted_at(observation) for observation in (one, other)]
-    if minted[0] and minted[1]:
-        return minted[0] > minted[1]
-    return _left(one, now) > _left(other, now)
+    one_rank, other_rank = (
+        (_remaining(each, now) > timedelta(), _id(each) is None or _id(each) not in replaced)
+        for each in (one, other)
+    )
+    if one_rank != other_rank:
+        return one_rank > other_rank
+    one_minted, other_minted = _minted_at(one), _minted_at(other)
+    if one_minted and other_minted:
+        return one_minted > other_minted
+    return _remaining(one, now) > _remaining(other, now)
 
 
 def _id(observation: Observation) -> str | None:
     return observation.token.token_id if observation.token else None
 
 
-def _left(observation: Observation, now: datetime) -> timedelta:
+def _remaining(observation: Observation, now: datetime) -> timedelta:
     left = observation.token.remaining(now) if observation.token else None
     return timedelta.max if left is None else left
 
 
-def _lives(observation: Observation, now: datetime) -> bool:
-    return _left(observation, now) > timedelta()
-
-
 def _minted_at(observation: Observation) -> datetime | None:
-    journal = observation.found.journal
-    return journal.minted_at if journal.token_id and journal.token_id == _id(observation) else None
+    return observation.journal.minted_at if observation.is_written_by_rotator else None

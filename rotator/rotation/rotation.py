@@ -1,8 +1,9 @@
-"""One token: read, decide, preflight, intend, mint, verify, promote, spread, hook, retire.
+"""Rotation: what can be done with one token – check it, rotate it, or say what a rotation would do.
 
-The order is what keeps the bots alive: nothing is minted before every store is proven writable,
-nothing is written before the server has accepted the new token, and no old one is revoked before
-every store shows the new one. What is begun is written down first, so that the next run finishes
+A rotation has ten steps: read, decide, preflight, intend, mint, verify, promote, spread, hook,
+retire. Their order keeps the bots alive: nothing is minted before every store is proven writable,
+nothing is written before the server has accepted the new token, and no old token is revoked before
+every store shows the new one. What a rotation begins it notes first, so that the next run finishes
 or undoes what a dead one left.
 """
 
@@ -21,9 +22,15 @@ from rotator.clock import rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, kind
 from rotator.rotation.decide import Decider
-from rotator.rotation.model import Action, Outcome, Report, RotateOptions, RotationContext, describe
+from rotator.rotation.model import (
+    Action,
+    Report,
+    RotateOptions,
+    RotationContext,
+)
 from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Status, Verdict
+from rotator.rotation.report import Outcome, build_report
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
@@ -32,15 +39,15 @@ if TYPE_CHECKING:
 
 
 class Rotation:
-    """One token with everything that its rotation touches."""
+    """One token, its stores, and what is done with them."""
 
     def __init__(
         self, settings: TokenSettings, stores: Sequence[SecretStore], context: RotationContext
     ) -> None:
         self._settings = settings
         self._stores = stores
-        self._shared = context
-        self._diagnosis = Decider(settings, context.api, context.clock)
+        self._context = context
+        self._decider = Decider(settings, context.api, context.clock)
 
     @property
     def name(self) -> str:
@@ -54,54 +61,56 @@ class Rotation:
 
     @cached_property
     def hooks(self) -> Hooks:
-        """What is run, and who is told, when the token was renewed or could not be."""
-        from rotator.hooks.commands import Hooks  # noqa: PLC0415 - a look at a store needs none of it
-        from rotator.hooks.restarts import Restarts  # noqa: PLC0415 - (the same)
+        """What runs, and who is told, when the token is renewed or cannot be."""
+        # Imported here, as is Change: `rotator check` starts faster without them.
+        from rotator.hooks.commands import Hooks  # noqa: PLC0415
+        from rotator.hooks.restarts import Restarts  # noqa: PLC0415
 
-        token, environ = self._settings, self._shared.environ
+        token, environ = self._settings, self._context.environ
         return Hooks(token.hooks, token.notify, token.hook_timeout, environ, Restarts(token))
 
     @cached_property
     def _change(self) -> Change:
-        from rotator.rotation.change import Change  # noqa: PLC0415 - (the same)
+        from rotator.rotation.change import Change  # noqa: PLC0415
 
-        return Change(self._settings, self._stores, self.hooks, self._shared, self._diagnosis)
+        return Change(self._settings, self._stores, self.hooks, self._context, self._decider)
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
-        snapshot = observe(self._stores, self._shared.clock())
-        verdict, error = self._diagnosis.decide_from_stores(snapshot, RotateOptions()), None
+        snapshot = self._observe()
+        verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
-            verdict, error = self._diagnosis.decide_with_server(snapshot, RotateOptions())
+            verdict, error = self._decider.decide_with_server(snapshot, RotateOptions())
         return self._report(snapshot, verdict, error=error)
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
         with audit.run(self.name):
-            report = self._rotated(options)
-            _tell_end(report)
+            report = self._rotate(options)
+            _log_end(report)
         return report
 
-    def _rotated(self, options: RotateOptions) -> Report:
-        snapshot = observe(self._stores, self._shared.clock())
-        verdict = self._diagnosis.of(snapshot, options)
-        _tell_decision(snapshot, verdict)
+    def _rotate(self, options: RotateOptions) -> Report:
+        snapshot = self._observe()
+        verdict = self._decider.decide(snapshot, options)
+        _log_decision(snapshot, verdict)
         try:
             if options.dry_run:
-                return self._rehearsed(snapshot, self._announced(snapshot, verdict, options))
-            if verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(snapshot, options):
-                return self._changed(snapshot, verdict, options)
+                return self._rehearse(snapshot, verdict, options)
+            needs_change = verdict.need in (Need.MINT, Need.COPY)
+            if needs_change or self._change.is_due(snapshot, options):
+                return self._run_change(snapshot, verdict, options)
         except RotatorError as error:
             return self._report(
                 snapshot, verdict, action=Action.FAILED, error=str(error), failure=kind(error)
             )
         _tidy(snapshot.reachable)
-        return self._idle(snapshot, verdict)
+        return self._leave(snapshot, verdict)
 
-    def _changed(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Report:
-        result = self._change.carry_out(snapshot, verdict, options)
+    def _run_change(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Report:
+        result = self._change.run(snapshot, verdict, options)
         if result.action is None:
-            report = self._idle(result.snapshot, result.verdict)
+            report = self._leave(result.snapshot, result.verdict)
         else:
             report = self._report(
                 result.snapshot,
@@ -112,45 +121,44 @@ class Rotation:
             )
         return result.apply_to(report)
 
-    def _announced(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Verdict:
-        """Say as well what a real run would do beside the token itself."""
+    def _rehearse(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Report:
+        """Say what a real run would do, and prove what can be proven without changing anything."""
+        from rotator.rotation.change import preflight  # noqa: PLC0415
+
         plans = []
         if options.revoke_old:
             plans.append("the token that it replaced would be revoked")
         if self._change.is_due(snapshot, replace(options, revoke_old=False)):
             plans.append("what an earlier run could not finish would be taken up again")
-        return replace(verdict, message="; ".join((verdict.message, *plans)))
-
-    def _rehearsed(self, snapshot: Snapshot, verdict: Verdict) -> Report:
+        verdict = replace(verdict, message="; ".join((verdict.message, *plans)))
         if verdict.need is Need.MINT:
-            _preflight(snapshot.reachable)
-            self._shared.api().account()
+            preflight(snapshot.reachable)
+            self._context.api().account()  # proves that a mint would be allowed
             return self._report(snapshot, verdict, action=Action.WOULD_ROTATE)
         if verdict.need is Need.COPY:
-            _preflight(snapshot.behind)
+            preflight(snapshot.behind)
             return self._report(snapshot, verdict, action=Action.WOULD_CONVERGE)
-        return self._idle(snapshot, verdict)
+        return self._leave(snapshot, verdict)
 
-    def _idle(self, snapshot: Snapshot, verdict: Verdict) -> Report:
+    def _leave(self, snapshot: Snapshot, verdict: Verdict) -> Report:
+        """Report a token that stays as it is."""
         if verdict.status is Status.UNKNOWN:
             return self._report(snapshot, verdict, action=Action.FAILED)
         if verdict.need is not Need.PATIENCE:
             return self._report(snapshot, verdict, action=Action.KEPT)
-        # Patience with a token that is due is a plan; with one that is useless, a failure.
+        # To wait with a token that is due is a plan; with one that is useless, a failure.
         error = None if verdict.status is Status.DUE else verdict.message
         failure = "too-young" if error else None
         return self._report(snapshot, verdict, action=Action.SKIPPED, error=error, failure=failure)
 
+    def _observe(self) -> Snapshot:
+        return observe(self._stores, self._context.clock())
+
     def _report(self, snapshot: Snapshot, verdict: Verdict, **outcome: Unpack[Outcome]) -> Report:
-        return describe(self.name, snapshot, verdict, self._shared.clock(), **outcome)
+        return build_report(self.name, snapshot, verdict, self._context.clock(), **outcome)
 
 
-def _preflight(observations: Iterable[Observation]) -> None:
-    for observation in observations:
-        observation.store.preflight()
-
-
-def _tell_decision(snapshot: Snapshot, verdict: Verdict) -> None:
+def _log_decision(snapshot: Snapshot, verdict: Verdict) -> None:
     audit.tell(
         Event.DECIDED,
         verdict.message,
@@ -161,7 +169,7 @@ def _tell_decision(snapshot: Snapshot, verdict: Verdict) -> None:
     )
 
 
-def _tell_end(report: Report) -> None:
+def _log_end(report: Report) -> None:
     audit.tell(
         Event.FINISHED,
         report.error or report.message,
@@ -176,7 +184,7 @@ def _tell_end(report: Report) -> None:
 
 
 def _tidy(observations: Iterable[Observation]) -> None:
-    """Put right what a killed rotator left; where we may not, there is nothing to be done now."""
+    """Remove what a killed rotator left; where that is denied, leave it to a run that may."""
     for observation in observations:
         with suppress(StoreError), observation.store.hold():
             pass

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rotator.rotation.inventory import Part, Row, RowStatus
+from rotator.rotation.inventory import Part, RowStatus, TokenRow
 
 PAGE = Path(__file__).parents[2] / "docs/commands.md"
 
@@ -9,6 +9,6 @@ PAGE = Path(__file__).parents[2] / "docs/commands.md"
 def test_every_json_key_and_value_is_documented() -> None:
     section = PAGE.read_text().partition("## rotator tokens list")[2].partition("\n## ")[0]
     now = datetime.now(UTC)
-    row = Row("x", RowStatus.HELD, "x", True, now, None, None, None, ())  # noqa: FBT003 - a row
+    row = TokenRow("x", RowStatus.HELD, "x", True, now, None, None, None, ())  # noqa: FBT003 - a row
     words = [*row.to_json(), *RowStatus, *Part]
     assert [word for word in words if f"`{word}`" not in section] == []

@@ -6,16 +6,16 @@ from datetime import timedelta
 import pytest
 
 from rotator.cli.tokens import rows_as_table
-from rotator.rotation.inventory import Part, Place, Row, RowStatus
+from rotator.rotation.inventory import Part, Place, RowStatus, TokenRow
 from tests.support.clock import NOON
 
 ID = "5f0c1b2d-0000-4000-8000-000000000000"
 PLACE = Place("luna", "dotenv:///srv/[x]/.env#NOCTURNA_SERVICE_TOKEN", Part.HELD)
 
 
-def row(status: RowStatus, *places: Place, own: bool = True) -> Row:
+def row(status: RowStatus, *places: Place, own: bool = True) -> TokenRow:
     end = NOON + timedelta(days=3)
-    return Row(ID, status, "[red]x", own, NOON, end, timedelta(days=3), None, places)
+    return TokenRow(ID, status, "[red]x", own, NOON, end, timedelta(days=3), None, places)
 
 
 def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -83,7 +83,7 @@ def test_a_store_that_is_gone_when_the_token_cannot_be_revoked_is_told_the_same_
 ) -> None:
     world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
-    store = MeddledStore(world.store(), before_read=Failing(GONE, 4))
+    store = MeddledStore(world.store(), before_read=Failing(GONE, 3))
     report = world.rotation(store).rotate(RotateOptions())
     assert "at the API by hand" in str(report.error)
     assert world.rotation().rotate(RotateOptions()).error is None

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 import requests
 
+from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action, RotateOptions
 from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
@@ -79,20 +80,20 @@ def test_a_token_of_a_stranger_that_is_about_to_be_used_is_not_taken_for_ours(
     assert theirs.id in live_ids(world)
 
 
-def test_an_answer_with_the_token_of_another_bot_is_not_used_and_not_revoked(
+def test_an_answer_with_another_token_of_this_process_is_not_used_and_not_revoked(
     world: World,
 ) -> None:
-    theirs = world.api.issue(days=90)
-    world.put(theirs, "sol.env")
+    in_flight = InFlightMints()
+    world.put(world.api.issue(days=3), "sol.env")
     world.put(world.api.issue(days=3))
-    token_id = ServiceToken.parse(theirs).token_id
-    answer = {"service_token": theirs, "token_id": token_id, "scope": "calculations"}
+    world.rotation(world.store("sol.env"), in_flight=in_flight).rotate(RotateOptions())
+    theirs = world.token("sol.env")
+    answer = {"service_token": theirs.secret, "token_id": theirs.token_id, "scope": "calculations"}
     world.api.misbehave(Fault.json_of(answer, work=False), CALL_MINT)
-    fleet = [world.store(), world.store("sol.env")]
-    report = world.rotation(fleet=fleet).rotate(RotateOptions())
-    assert f"{token_id}, which is in use" in str(report.error)
-    assert world.secret() != theirs
-    assert world.api.accepts(theirs)
+    report = world.rotation(in_flight=in_flight).rotate(RotateOptions())
+    assert f"{theirs.token_id}, which is in use" in str(report.error)
+    assert world.secret() != theirs.secret
+    assert world.api.accepts(theirs.secret)
 
 
 def test_a_token_that_is_to_be_revoked_is_not_copied_back_from_a_store_that_was_away(

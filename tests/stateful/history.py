@@ -79,5 +79,5 @@ class History:
         return {
             (place.name, intent.run)
             for place in self._places
-            for intent in place.reading.found.journal.intents
+            for intent in place.reading.journal.intents
         }

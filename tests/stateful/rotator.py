@@ -31,7 +31,9 @@ class Rotator:
             for place in scene.places
         }
         api = connected(self._deliver, self._now, scene.clock.monotonic)
-        fleet = FleetStores(lambda: list(self.stores.values()), scene.clock.monotonic)
+        fleet = FleetStores(
+            lambda: [("luna", s) for s in self.stores.values()], scene.clock.monotonic
+        )
         shared = RotationContext(lambda: api, self._now, InFlightMints(), fleet, self._sleep, {})
         self._rotations = [
             Rotation(

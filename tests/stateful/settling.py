@@ -36,7 +36,7 @@ def _assert_settled(scene: Scene, reports: list[Report]) -> None:
         row = scene.history.row_of(own[0])
         assert row, f"{token.name} has {own[0].secret!r}"
         assert row.is_live(scene.clock()), f"{token.name} has a dead token"
-    journals = [place.reading.found.journal for place in scene.places]
+    journals = [place.reading.journal for place in scene.places]
     assert not [intent for journal in journals for intent in journal.intents]
     for row in _live_elsewhere(scene):
         _assert_rightly_alive(scene, row)
@@ -76,7 +76,7 @@ def _assert_rightly_alive(scene: Scene, row: ServiceTokenRow) -> None:
         pending.due_at
         for place in scene.places
         if place.name == name
-        for pending in place.reading.found.journal.pending
+        for pending in place.reading.journal.pending
         if pending.token_id == row.id
     ]
     assert pending, f"{row.id} was replaced, and nobody is going to revoke it"

@@ -31,7 +31,7 @@ class Leftovers:
         intent = Intent(run, self._world.clock.now, days, scope_digest(scope), token_id)
         reading = observe_store(store)
         assert isinstance(reading, Observation)
-        WriteAheadIntent(reading, intent).written()
+        WriteAheadIntent(reading, intent).write()
         return intent
 
     def token(

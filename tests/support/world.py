@@ -78,7 +78,9 @@ class World:
             api or self.open_api(),
             clock or self.clock,
             in_flight or InFlightMints(),
-            FleetStores(lambda: own if fleet is None else fleet, time.monotonic),
+            FleetStores(
+                lambda: [("luna", s) for s in (own if fleet is None else fleet)], time.monotonic
+            ),
             sleep or self.sleep,
             {"PATH": os.environ["PATH"]},
         )

@@ -1,0 +1,147 @@
+"""From what a rotation saw and did to a report, and from a report to a line."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
+
+from rotator.clock import in_words, minute
+from rotator.errors import kind
+from rotator.rotation.model import (
+    CHANGED,
+    Action,
+    OldTokenState,
+    Report,
+    StoreReport,
+    StoreState,
+)
+from rotator.rotation.observe import Observation, Snapshot, Unreachable
+from rotator.rotation.policy import Status, Verdict
+from rotator.stores.port import Entry
+from rotator.tokens import ServiceToken
+
+
+class Outcome(TypedDict, total=False):
+    """What a command did: the new token, the stores written, what failed."""
+
+    action: Action
+    token: ServiceToken | None
+    written: tuple[StoreReport, ...]
+    error: str | None
+    failure: str | None
+
+
+def build_report(
+    name: str, snapshot: Snapshot, verdict: Verdict, now: datetime, **outcome: Unpack[Outcome]
+) -> Report:
+    """Return the report on a token; the failures of single stores join its `error`."""
+    token, written = outcome.get("token"), outcome.get("written", ())
+    stores = {each.store.url: _store_report(each, snapshot) for each in snapshot.answers}
+    stores |= {report.store: report for report in written}
+    troubles = [outcome.get("error")]
+    troubles += [r.message for r in stores.values() if r.status is StoreState.UNREACHABLE]
+    troubles += [report.message for report in written if report.status is StoreState.BEHIND]
+    shown = token or snapshot.current
+    left = shown.remaining(now) if shown else None
+    previous = snapshot.journal.previous_token_id
+    if token and snapshot.current:
+        previous = snapshot.current.token_id
+    return Report(
+        name=name,
+        status=verdict.status,
+        reason=verdict.reason,
+        message=verdict.message,
+        action=outcome.get("action"),
+        token_id=shown.token_id if shown else None,
+        previous_token_id=previous,
+        expires_at=shown.expires_at if shown else None,
+        seconds_left=left.total_seconds() if left is not None else None,
+        stores=tuple(stores.values()),
+        error="; ".join(trouble for trouble in troubles if trouble) or None,
+        failure=outcome.get("failure") or _first_failure(snapshot, written),
+        orphans=len(snapshot.intents),
+        hooks_left=len(snapshot.hooks),
+    )
+
+
+def _first_failure(snapshot: Snapshot, written: Iterable[StoreReport]) -> str | None:
+    if snapshot.unreachable:
+        return kind(snapshot.unreachable[0].error)
+    return "store-behind" if any(each.status is StoreState.BEHIND for each in written) else None
+
+
+def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> StoreReport:
+    url = answer.store.url
+    if isinstance(answer, Unreachable):
+        return StoreReport(url, StoreState.UNREACHABLE, str(answer.error))
+    if answer.holds(snapshot.current):
+        return StoreReport(url, StoreState.CURRENT)
+    if not isinstance(answer.entry, Entry):
+        return StoreReport(url, StoreState.ABSENT)
+    message = str(answer.fault) if answer.fault else "holds another token than the current one"
+    return StoreReport(url, StoreState.BEHIND, message)
+
+
+def summarize(report: Report) -> str:
+    """Return one token's result as a summarize."""
+    stores = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
+    match report.action:
+        case None:
+            what = f"{report.status} – {report.message}{_place(report)}"
+        case Action.ROTATED:
+            what = f"rotated ({report.reason}) – new token {report.token_id}, {_life(report)}"
+            what += f", in {stores}"
+        case Action.CONVERGED:
+            what = f"converged – {report.message}; copied to {stores or 'no store'}"
+        case Action.WOULD_ROTATE | Action.WOULD_CONVERGE:
+            what = (
+                f"{report.action} – {report.message}; stores: {', '.join(_stores_to_write(report))}"
+            )
+        case action:
+            what = f"{action} – {report.message}"
+    return "; ".join((f"{report.name}: {what}", *report.notes, *describe_old_tokens(report)))
+
+
+def describe_old_tokens(report: Report) -> Iterator[str]:
+    """Tell of old tokens what is done, and after a rotation what is planned."""
+    revoked = [old for old in report.old_tokens if old.state is OldTokenState.REVOKED]
+    if now := [old.token_id for old in revoked if not old.message]:
+        yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
+    if gone := [old.token_id for old in revoked if old.message]:
+        yield f"gone already: {', '.join(gone)}"
+    planned = [o for o in report.old_tokens if o.state is OldTokenState.WAITING and not o.message]
+    if planned and report.action in CHANGED:
+        last = max(planned, key=lambda old: old.due_at)
+        more = f" (and {len(planned) - 1} before)" if len(planned) > 1 else ""
+        yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
+
+
+def _place(report: Report) -> str:
+    """Name the places where a token was looked for in vain."""
+    if report.status not in (Status.MISSING, Status.INVALID) and report.reason != "behind":
+        return ""
+    return f": {', '.join(_stores_in_need(report))}"
+
+
+def _stores_in_need(report: Report) -> list[str]:
+    needy = (StoreState.BEHIND, StoreState.ABSENT)
+    return [each.store for each in report.stores if each.status in needy]
+
+
+def _stores_to_write(report: Report) -> list[str]:
+    if report.action is Action.WOULD_CONVERGE:
+        return _stores_in_need(report)
+    return [each.store for each in report.stores if each.status is not StoreState.UNREACHABLE]
+
+
+def _life(report: Report) -> str:
+    if report.expires_at is None:
+        return "valid for ever"
+    return f"valid for {remaining_life(report)} (until {minute(report.expires_at)})"
+
+
+def remaining_life(report: Report) -> str:
+    """Return how long the token lives, in words."""
+    if report.seconds_left is None:
+        return "for ever" if report.status is Status.ETERNAL else "–"
+    left = in_words(timedelta(seconds=report.seconds_left))
+    return left if report.seconds_left > 0 else f"over for {left}"
