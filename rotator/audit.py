@@ -1,7 +1,7 @@
 """The audit trail: a log line for each decision and each change, with stable fields.
 
-It goes to the logger `rotator.audit`, which the JSON log shows and the text log does not. The
-fields and their values are documented in docs/logs.md; tokens appear by their ids alone.
+It goes to the logger `rotator.audit`, which the JSON log shows and the text log does not.
+docs/logs.md documents the fields and their values. Tokens appear by their ids alone.
 """
 
 import logging
@@ -32,53 +32,53 @@ class Event(StrEnum):
     FINISHED = "finished"
 
 
-class Run(NamedTuple):
-    """One run over one token: every line that is logged meanwhile names both."""
+class RunFields(NamedTuple):
+    """The fields of one run over one token, which every line that is logged meanwhile has."""
 
     token: str
     run: str
 
 
-# What a thread works on: set by `run` alone, so that no line has to be handed both.
-_current: ContextVar[Run | None] = ContextVar("run", default=None)
+# The run of this thread, so that no line has to be handed it. Only `run` sets it.
+_current: ContextVar[RunFields | None] = ContextVar("run", default=None)
 
 
 @contextmanager
 def run(token: str) -> Iterator[None]:
-    """Put a new run id, and the token's name, on every line that this thread logs meanwhile."""
-    before = _current.set(Run(token, os.urandom(6).hex()))
+    """Add a new run id and the token's name to every line that this thread logs meanwhile."""
+    before = _current.set(RunFields(token, os.urandom(6).hex()))
     try:
         yield
     finally:
         _current.reset(before)
 
 
-def current() -> dict[str, str]:
-    """Return the fields that name the run in hand, none where there is none."""
-    found = _current.get()
-    return found._asdict() if found else {}
+def run_fields() -> dict[str, str]:
+    """Return the fields of the current run, none outside of a run."""
+    fields = _current.get()
+    return fields._asdict() if fields else {}
 
 
-def about(token: str) -> dict[str, dict[str, str]]:
-    """Return the `extra` of a log line that is about this token, and is no part of the trail."""
+def token_field(token: str) -> dict[str, dict[str, str]]:
+    """Return the `extra` of a log line about this token that is no part of the trail."""
     return {"audit": {"token": token}}
 
 
-def tell(event: Event, message: str, **fields: str | None) -> None:
+def record(event: Event, message: str, **fields: str | None) -> None:
     """Write one line; fields of None are left out, and the outcome is `done` unless given."""
-    known = {name: value for name, value in fields.items() if value is not None}
-    _log.info("%s", message, extra={"audit": {"event": event, "outcome": DONE, **known}})
+    given = {name: value for name, value in fields.items() if value is not None}
+    _log.info("%s", message, extra={"audit": {"event": event, "outcome": DONE, **given}})
 
 
 @contextmanager
-def told(event: Event, message: str, **fields: str | None) -> Iterator[dict[str, str | None]]:
-    """Write one line when the block has ended; its outcome is the kind of the error, if any.
+def trace(event: Event, message: str, **fields: str | None) -> Iterator[dict[str, str | None]]:
+    """Write one line when the block ends; after an error its kind is the outcome.
 
-    The block may add fields that it learns to the ones that it gets.
+    The block gets the fields and may add to them.
     """
     try:
         yield fields
     except RotatorError as error:
-        tell(event, f"{message}: {error}", **{**fields, "outcome": kind(error)})
+        record(event, f"{message}: {error}", **{**fields, "outcome": kind(error)})
         raise
-    tell(event, message, **fields)
+    record(event, message, **fields)

@@ -1,66 +1,26 @@
-"""Every error that a user can meet, as one tree.
+"""Every error that a user can meet, as one tree, and what is safe to say in a message.
 
-The message of each is one line: what happened, to which token or store, and what to do. No message
-holds a password, a token, or text that came from the API or a store unchecked. `retryable` says
-whether the same call may succeed later without anybody changing anything.
+A message is one line: what happened, to which token or store, and what to do. It never holds a
+password, a token, or unchecked text of the API or a store. `retryable` says whether the same call
+may succeed later without anybody changing anything.
 """
 
 import re
 from collections.abc import Iterable
 
-_LONGEST_SHOWN = 60
-
-
-_JWT = re.compile(r"eyJ[\w.-]+")  # how every JWT begins: base64 of `{"`
-
-
+_LONGEST_VALUE = 60
+_JWT = re.compile(r"eyJ[\w.-]+")  # every JWT begins so: base64 of `{"`; also one that is cut
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
 
 
-def quote_value(value: object) -> str:
-    """Return a value for a message: short, on one line, as TOML writes it.
-
-    What a URL holds before an `@` is left out, since it may be a password, and so is a token that
-    was pasted into the wrong place.
-    """
-    if isinstance(value, bool):
-        return str(value).lower()
-    text = _JWT.sub("<token>", _CREDENTIALS.sub("…@", str(value)))
-    text = f'"{text}"' if isinstance(value, str) else text
-    text = text.encode("unicode_escape").decode()
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
-
-
-def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
-    """Return the known word that somebody who wrote `word` may have meant (1.0: the same)."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
-
-    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)
-
-
-def internal_error(error: BaseException) -> str:
-    """Return a line about a bug of ours: its kind and place. Its text may hold a secret."""
-    import traceback  # noqa: PLC0415 - only a bug needs it
-
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    return f"internal error: {type(error).__name__}{place}; please report this line"
-
-
-def kind(error: BaseException) -> str:
-    """Return the machine-readable kind of an error: `store-denied` of a `StoreDeniedError`."""
-    name = type(error).__name__.removesuffix("Error")
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
-
-
 class RotatorError(Exception):
-    """The top of the tree: `rotator.__main__` turns it into one line and an exit status."""
+    """The top of the tree: `rotator.__main__` turns it into one line and an exit code."""
 
     retryable = False
 
 
 class ConfigError(RotatorError):
-    """The settings are wrong; nothing was looked at and nothing was changed."""
+    """The settings are wrong; nothing was read and nothing was changed."""
 
 
 class OutputError(RotatorError):
@@ -68,7 +28,7 @@ class OutputError(RotatorError):
 
 
 class MalformedTokenError(RotatorError):
-    """The text is no service token; `reason` is the machine-readable why (see `rotator.tokens`)."""
+    """The text is no service token; `reason` is machine-readable (see `rotator.tokens`)."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -90,7 +50,7 @@ class StoreUnreachableError(StoreError):
 
 
 class StoreDeniedError(StoreError):
-    """The store answered that we may not; the message names the missing right."""
+    """The store denies access; the message names the missing right."""
 
 
 class ConflictError(StoreError):
@@ -132,12 +92,52 @@ class TokenRefusedError(ApiError):
 
 
 class MintOutcomeUnknownError(ApiError):
-    """A mint was sent and its answer is lost or unusable: a token may exist that nobody holds."""
+    """A mint was sent, and its answer is lost: there may be a token that no store has."""
 
     retryable = True
 
 
+def internal_error(error: BaseException) -> str:
+    """Return a line about a bug of ours: its kind and place. Its text may hold a secret."""
+    import traceback  # noqa: PLC0415 - only a bug needs it
+
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"internal error: {type(error).__name__}{place}; please report this line"
+
+
+def kind(error: BaseException) -> str:
+    """Return the machine-readable kind of an error: `store-denied` of a `StoreDeniedError`."""
+    name = type(error).__name__.removesuffix("Error")
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
+
+
 def one_line(text: str) -> str:
-    """Return a text without line breaks and without what would steer a terminal."""
+    """Return a text without line breaks and terminal control characters."""
     words = " ".join(text.split())
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
+
+
+def hide_tokens(text: str) -> str:
+    """Return one line of a text, with `<token>` in the place of every JWT."""
+    return _JWT.sub("<token>", one_line(text))
+
+
+def quote_value(value: object) -> str:
+    """Return a value of the settings for a message: short, on one line, as TOML writes it.
+
+    Left out are tokens, and what a URL holds before an `@`, which may be a password.
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = _JWT.sub("<token>", _CREDENTIALS.sub("…@", str(value)))
+    text = f'"{text}"' if isinstance(value, str) else text
+    text = text.encode("unicode_escape").decode()
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:
+    """Return the known word that is most like `word`, None below that likeness (1.0: the same)."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    return next(iter(get_close_matches(word, list(known), 1, likeness)), None)

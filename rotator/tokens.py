@@ -1,7 +1,7 @@
 """The service token: a JWT, read without its key.
 
-Signatures cannot be verified here, by nature: the API signs with HS256, whose key never leaves the
-server. Claims therefore say what a token pretends to be; only an exchange at the API proves it.
+Signatures cannot be verified here: the API signs with HS256, whose key never leaves the server. So
+the claims say what a token pretends to be; only an exchange at the API proves it.
 Claims: `sub`, `type: "service"`, `scope`, `token_id` and, unless eternal, `exp`; there is no `iat`.
 """
 

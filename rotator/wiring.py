@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
 
-def open_stored(stored: StoredSecret) -> SecretStore:
+def open_password_store(stored: StoredSecret) -> SecretStore:
     """Return the store, new at each call, as one serves one thread only; it is not read.
 
     Raises `ConfigError` for a URL that no backend can serve.
@@ -45,12 +45,12 @@ def open_stored(stored: StoredSecret) -> SecretStore:
         raise ConfigError(f"{stored.origin}: {error}") from None
 
 
-def read_stored(stored: StoredSecret) -> str:
+def read_password(stored: StoredSecret) -> str:
     """Return the password as it is now; line breaks at its end are cut.
 
     Raises `ConfigError` where there is none, and what a store raises when it is read.
     """
-    store = open_stored(stored)
+    store = open_password_store(stored)
     found = store.read()
     password = "" if isinstance(found, Absent) else found.secret.rstrip("\r\n")
     if not password:
@@ -70,9 +70,9 @@ def build_rotations(
 
     Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
     """
-    wanted = _selected(settings, names)
-    stores = _opened(settings)
-    shared = RotationContext(
+    wanted = _select(settings, names)
+    stores = _open_stores(settings)
+    context = RotationContext(
         lazy_api(settings.api, clock),
         clock,
         in_flight,
@@ -80,15 +80,15 @@ def build_rotations(
         time.sleep,
         os.environ,
     )
-    return [Rotation(token, stores[token.name], shared) for token in wanted]
+    return [Rotation(token, stores[token.name], context) for token in wanted]
 
 
 def open_selected(
     settings: Settings, names: Sequence[str]
 ) -> list[tuple[TokenSettings, list[SecretStore]]]:
     """Return the named tokens, or all, with their stores; raises as `build_rotations` does."""
-    wanted = _selected(settings, names)
-    stores = _opened(settings)
+    wanted = _select(settings, names)
+    stores = _open_stores(settings)
     return [(token, stores[token.name]) for token in wanted]
 
 
@@ -96,7 +96,9 @@ def fleet_stores(settings: Settings) -> FleetStores:
     """Return all stores of all tokens, to be looked at; instances serve one thread each."""
 
     def open_stores() -> list[tuple[str, SecretStore]]:
-        return [(name, store) for name, stores in _opened(settings).items() for store in stores]
+        return [
+            (name, store) for name, stores in _open_stores(settings).items() for store in stores
+        ]
 
     return FleetStores(open_stores, time.monotonic)
 
@@ -109,7 +111,7 @@ def lazy_api(settings: ApiSettings, clock: Clock) -> OpenApi:
     def open_api() -> ServiceTokens:
         with lock:
             if not connected:
-                connected.append(_connected(settings, clock))
+                connected.append(_connect(settings, clock))
             return connected[0]
 
     return open_api
@@ -118,7 +120,7 @@ def lazy_api(settings: ApiSettings, clock: Clock) -> OpenApi:
 def require_url(settings: ApiSettings) -> str:
     """Return the API's URL; raises `ConfigError` when it is not configured."""
     if settings.url is None:
-        raise _missing(settings, "url")
+        raise _missing_key(settings, "url")
     return settings.url
 
 
@@ -127,7 +129,7 @@ def require_login(settings: ApiSettings) -> None:
     require_url(settings)
     _email(settings)()
     if settings.admin_password_store:  # not read: a run that needs no login waits for no store
-        open_stored(settings.admin_password_store)
+        open_password_store(settings.admin_password_store)
     else:
         _password(settings)()
 
@@ -149,7 +151,7 @@ def require_restarts(settings: Settings) -> None:
             Restarts(token).require()
 
 
-def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
+def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.client import ApiClient  # noqa: PLC0415
     from rotator.nocturna.service_tokens import ServiceTokens  # noqa: PLC0415
@@ -161,18 +163,18 @@ def _connected(settings: ApiSettings, clock: Clock) -> ServiceTokens:
 
 
 def _email(settings: ApiSettings) -> Callable[[], str]:
-    return _reader(settings, settings.admin_email, "admin_email")
+    return _secret_reader(settings, settings.admin_email, "admin_email")
 
 
 def _password(settings: ApiSettings) -> Callable[[], str]:
     if settings.admin_password_store:
-        return partial(read_stored, settings.admin_password_store)
-    return _reader(settings, settings.admin_password, "admin_password_file")
+        return partial(read_password, settings.admin_password_store)
+    return _secret_reader(settings, settings.admin_password, "admin_password_file")
 
 
-def _reader(settings: ApiSettings, secret: Secret | None, key: str) -> Callable[[], str]:
+def _secret_reader(settings: ApiSettings, secret: Secret | None, key: str) -> Callable[[], str]:
     def missing() -> str:
-        raise _missing(settings, key)
+        raise _missing_key(settings, key)
 
     return secret.get if secret else missing
 
@@ -187,7 +189,7 @@ _WANTED = {
 }
 
 
-def _missing(settings: ApiSettings, key: str) -> ConfigError:
+def _missing_key(settings: ApiSettings, key: str) -> ConfigError:
     variable, what = _WANTED[key]
     if settings.file is None:
         return ConfigError(f"environment: {variable}: found nothing, expected {what}")
@@ -195,7 +197,7 @@ def _missing(settings: ApiSettings, key: str) -> ConfigError:
     return ConfigError(f"{place}: found nothing, expected {what} (or the variable {variable})")
 
 
-def _selected(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
+def _select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     tokens = settings.tokens
     if not tokens and settings.api.file:
         raise ConfigError(f"{settings.api.file}: found no [[token]], expected one for each token")
@@ -212,8 +214,8 @@ def _selected(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
 
 
-def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
-    owners = _of_password(settings)
+def _open_stores(settings: Settings) -> dict[str, list[SecretStore]]:
+    owners = _password_store_owner(settings)
     stores: dict[str, list[SecretStore]] = {}
     backends = Backends()
     for token in settings.tokens:
@@ -231,14 +233,14 @@ def _opened(settings: Settings) -> dict[str, list[SecretStore]]:
     return stores
 
 
-def _of_password(settings: Settings) -> dict[str, str]:
+def _password_store_owner(settings: Settings) -> dict[str, str]:
     """Return the store of the admin's password, which a token must not overwrite, by its URL."""
     stored = settings.api.admin_password_store
     schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
     # A look at the tokens needs no admin, and should not load another backend for one.
     if stored is None or _scheme(stored.url) not in schemes:
         return {}
-    return {open_stored(stored).url: stored.origin}
+    return {open_password_store(stored).url: stored.origin}
 
 
 def _scheme(url: str) -> str:

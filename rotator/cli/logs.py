@@ -38,7 +38,7 @@ class _JsonFormatter(logging.Formatter):
             "time": rfc3339(utc_now()),
             "level": record.levelname.lower(),
             "logger": record.name,
-            **audit.current(),
+            **audit.run_fields(),
             **record.__dict__.get("audit", {}),
             "message": _message(record),
         }

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
-from rotator.audit import about
+from rotator.audit import token_field
 from rotator.clock import minute
 from rotator.errors import OutputError, one_line
 from rotator.rotation.model import Action, OldTokenState, Report, StoreReport, StoreState
@@ -57,7 +57,7 @@ def log_errors(reports: Sequence[Report]) -> None:
     for report in reports:
         if report.error:
             level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
-            _log.log(level, "%s: %s", report.name, report.error, extra=about(report.name))
+            _log.log(level, "%s: %s", report.name, report.error, extra=token_field(report.name))
 
 
 def log_leak_steps(reports: Sequence[Report]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from apscheduler.jobstores.base import JobLookupError
 
-from rotator.audit import about
+from rotator.audit import token_field
 from rotator.clock import Clock, Draw, rfc3339
 from rotator.errors import ConfigError, internal_error
 from rotator.rotation.fleet import run_guarded
@@ -202,4 +202,6 @@ def _tell(report: Report, outlook: str) -> None:
         _log.info("%s; %s", summarize(report), outlook)
     if report.level:
         number = logging.getLevelNamesMapping()[report.level.upper()]
-        _log.log(number, "%s: %s; %s", report.name, report.error, outlook, extra=about(report.name))
+        _log.log(
+            number, "%s: %s; %s", report.name, report.error, outlook, extra=token_field(report.name)
+        )

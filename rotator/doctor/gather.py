@@ -262,7 +262,7 @@ def try_restarts(token: TokenSettings) -> dict[str, str | None]:
         return {}
 
     def look(workload: str) -> str | None:
-        return restarts.impossible(workload, token.hook_timeout)
+        return restarts.preflight(workload, token.hook_timeout)
 
     workloads = tuple(dict.fromkeys(restarts.workloads))
     return dict(zip(workloads, map_in_threads(look, workloads), strict=True))

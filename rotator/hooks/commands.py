@@ -1,9 +1,9 @@
-"""What happens after a rotation: commands, restarts and notices, none of which sees the token."""
+"""Hooks: commands, restarts and notices after a rotation. None of them sees the token."""
 
 from __future__ import annotations
 
+import json
 import logging
-import re
 import signal
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -13,15 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import minute, rfc3339
 from rotator.config.settings import Secret
-from rotator.errors import one_line
-from rotator.hooks import notify, processes
+from rotator.errors import hide_tokens
+from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
+from rotator.hooks.processes import ProcessResult, run_process
 
 if TYPE_CHECKING:
     from rotator.hooks.restarts import Restarts
 
 _log = logging.getLogger(__name__)
-_TOKEN = re.compile(r"eyJ[\w.-]+")  # a cut one, too
+_JWT_START = "eyJ"
 _LONGEST_NAME = 200
 _AGAIN = "the next run tries it again"
 _NOT_FOR_HOOKS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")
@@ -30,8 +31,8 @@ _NOT_FOR_HOOKS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")
 class HookEvent(NamedTuple):
     """What a hook is told; never the token.
 
-    `expires_at` is aware UTC, None when the token is eternal; `stores` are the URLs of those that
-    hold it. `known_as` is the token's id, or a fingerprint where it has none.
+    `expires_at` is aware UTC, None when the token is eternal; `stores` are the URLs of the stores
+    that hold it. `known_as` is the token's id, or its fingerprint where it has none.
     """
 
     name: str
@@ -42,19 +43,19 @@ class HookEvent(NamedTuple):
 
     @property
     def state(self) -> str:
-        """A word that changes with the token, and when a store gets it that was away."""
-        return f"{self.known_as}/{_id(' '.join(sorted(self.stores)))}"
+        """A word that changes with the token, and with the stores that hold it."""
+        return f"{self.known_as}/{_digest(' '.join(sorted(self.stores)))}"
 
 
 class HookFailure(NamedTuple):
-    """A hook that did not work; `message` is one line: which, what happened, and what to do."""
+    """A hook that failed; `message` is one line: which, what happened, and what to do."""
 
     hook_id: str
     message: str
 
 
 class Hooks:
-    """The commands, restarts and notify URLs of one token; each of the first two has `timeout`.
+    """The hooks of one token; each command and each restart may take `timeout`.
 
     Commands get `environ` without the admin's credentials, notify URLs and tokens, and with
     `ROTATOR_NAME`, `ROTATOR_TOKEN_ID`, `ROTATOR_EXPIRES_AT` (RFC 3339; empty when eternal) and
@@ -69,77 +70,62 @@ class Hooks:
         environ: Mapping[str, str],
         restarts: Restarts | None = None,
     ) -> None:
-        self._commands = commands
+        workloads = restarts.workloads if restarts else ()
+        self._commands = [(_digest(json.dumps(list(command))), command) for command in commands]
+        self._workloads = [(_digest(f"restart {workload}"), workload) for workload in workloads]
+        self._urls = [(_digest(url.get()), url) for url in notify]
         self._restarts = restarts
-        self._urls = notify
         self._timeout = timeout
         self._environ = {
             name: value
             for name, value in environ.items()
-            if not name.startswith(_NOT_FOR_HOOKS) and not _TOKEN.match(value)
+            if not name.startswith(_NOT_FOR_HOOKS) and not value.startswith(_JWT_START)
         }
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """One for each command, restart and URL: 8 hex digits, the same in every run."""
-        hooks = (*self._commands_by_id(), *self._workloads_by_id(), *self._urls_by_id())
-        return tuple(each for each, _ in hooks)
+        """The id of each command, restart and URL: 8 hex digits, the same in every run."""
+        hooks = (*self._commands, *self._workloads, *self._urls)
+        return tuple(hook_id for hook_id, _ in hooks)
 
     @property
     def notice_ids(self) -> tuple[str, ...]:
-        """One for each URL: who has the same ones tells the same people."""
-        return tuple(each for each, _ in self._urls_by_id())
+        """The id of each URL: tokens with the same ones notify the same people."""
+        return tuple(hook_id for hook_id, _ in self._urls)
 
-    def run(self, ids: Collection[str], occasion: HookEvent) -> list[HookFailure]:
-        """Run those of these ids, in order, whether or not others fail; pass over unknown ids.
+    def run(self, ids: Collection[str], event: HookEvent) -> list[HookFailure]:
+        """Run the hooks with these ids, in order, whether or not others fail; skip unknown ids.
 
-        Restarts come after the commands, which may prepare what new pods need, and notices at the
-        end of it all.
+        Restarts come after the commands, which may prepare what new pods need; notices come last.
         """
         failures = []
-        for hook_id, command in self._commands_by_id():
-            message = self._failed(command, occasion) if hook_id in ids else None
-            if message:
+        for number, (hook_id, command) in enumerate(self._commands, 1):
+            if hook_id in ids and (message := self._run_command(number, command, event)):
                 failures.append(HookFailure(hook_id, message))
-        for hook_id, workload in self._workloads_by_id():
+        for hook_id, workload in self._workloads:
             if hook_id in ids and self._restarts:
-                message = self._restarts.failed(workload, occasion.state, self._timeout)
+                message = self._restarts.restart(workload, event.state, self._timeout)
                 if message:
                     failures.append(HookFailure(hook_id, f"{message}; {_AGAIN}"))
-        wanted = [(hook_id, url) for hook_id, url in self._urls_by_id() if hook_id in ids]
-        answers = notify.send_notice([url for _, url in wanted], _notice(occasion), self._environ)
-        for (hook_id, _), fault in zip(wanted, answers, strict=True):
+        due = [(hook_id, url) for hook_id, url in self._urls if hook_id in ids]
+        faults = notify.send_notice([url for _, url in due], _notice_of(event), self._environ)
+        for (hook_id, _), fault in zip(due, faults, strict=True):
             if fault:
-                failures.append(
-                    HookFailure(hook_id, f"{fault}; the next run sends the notice again")
-                )
+                message = f"{fault}; the next run sends the notice again"
+                failures.append(HookFailure(hook_id, message))
         return failures
 
-    def tell(self, title: str, body: str, kind: NoticeKind) -> None:
+    def notify(self, notice: notify.Notice) -> None:
         """Send a notice to all URLs; what fails becomes a warning in the log."""
-        for fault in notify.send_notice(
-            self._urls, notify.Notice(title, body, kind), self._environ
-        ):
+        for fault in notify.send_notice([url for _, url in self._urls], notice, self._environ):
             if fault:
                 _log.warning("%s", fault)
 
-    def _commands_by_id(self) -> list[tuple[str, Sequence[str]]]:
-        import json  # noqa: PLC0415 - most runs rotate nothing
-
-        return [(_id(json.dumps(list(command))), command) for command in self._commands]
-
-    def _workloads_by_id(self) -> list[tuple[str, str]]:
-        workloads = self._restarts.workloads if self._restarts else ()
-        return [(_id(f"restart {workload}"), workload) for workload in workloads]
-
-    def _urls_by_id(self) -> list[tuple[str, Secret]]:
-        return [(_id(url.get()), url) for url in self._urls]
-
-    def _failed(self, command: Sequence[str], occasion: HookEvent) -> str | None:
-        program = _safe(command[0])[:_LONGEST_NAME]
-        hook = f"hook {self._commands.index(command) + 1} ({program})"
+    def _run_command(self, number: int, command: Sequence[str], event: HookEvent) -> str | None:
+        """Run a command; return a line about its failure, None when it worked."""
+        hook = f"hook {number} ({hide_tokens(command[0])[:_LONGEST_NAME]})"
         try:
-            ended = processes.run_process(command, self._environ | _told(occasion), self._timeout)
+            result = run_process(command, self._environ | _variables_of(event), self._timeout)
         except FileNotFoundError:
             where = "was not found, or the interpreter that it names"
             return f"{hook} {where}; install it or correct the hook, {_AGAIN}"
@@ -147,25 +133,25 @@ class Hooks:
             return f"{hook} may not be executed; make it executable, {_AGAIN}"
         except OSError as error:
             return f"{hook} could not be started ({error.strerror}); {_AGAIN}"
-        level = logging.ERROR if ended.status != 0 else logging.INFO
-        if ended.cut:
-            _log.log(level, "%s: %s: … (the end of more than 8 KiB)", occasion.name, hook)
-        for line in filter(None, map(_safe, _lines(ended))):
-            _log.log(level, "%s: %s: %s", occasion.name, hook, line)
-        if ended.status == 0:
+        level = logging.ERROR if result.status != 0 else logging.INFO
+        if result.cut:
+            _log.log(level, "%s: %s: … (the end of more than 8 KiB)", event.name, hook)
+        for line in filter(None, map(hide_tokens, _lines_of(result))):
+            _log.log(level, "%s: %s: %s", event.name, hook, line)
+        if result.status == 0:
             return None
-        logged = "its output is above, " if ended.output else ""
-        return f"{hook} {_end(ended.status, self._timeout)}; {logged}{_AGAIN}"
+        logged = "its output is above, " if result.output else ""
+        return f"{hook} {_describe_end(result.status, self._timeout)}; {logged}{_AGAIN}"
 
 
-def _lines(ended: processes.ProcessResult) -> list[str]:
-    text = ended.output.decode(errors="replace")
-    if ended.cut:  # the first word may be the end of a token, which nothing would recognise
+def _lines_of(result: ProcessResult) -> list[str]:
+    text = result.output.decode(errors="replace")
+    if result.cut:  # the first word may be the end of a token, which nothing recognises
         text = "".join(text.split(maxsplit=1)[1:])
     return text.splitlines()
 
 
-def _end(status: int | None, timeout: timedelta) -> str:
+def _describe_end(status: int | None, timeout: timedelta) -> str:
     if status is None:
         return f"did not end within {timeout.total_seconds():g} s and was killed"
     if status > 0:
@@ -176,25 +162,21 @@ def _end(status: int | None, timeout: timedelta) -> str:
     return f"was killed by the signal {name}"
 
 
-def _told(occasion: HookEvent) -> dict[str, str]:
+def _variables_of(event: HookEvent) -> dict[str, str]:
     return {
-        "ROTATOR_NAME": occasion.name,
-        "ROTATOR_TOKEN_ID": occasion.token_id or "",
-        "ROTATOR_EXPIRES_AT": rfc3339(occasion.expires_at) if occasion.expires_at else "",
-        "ROTATOR_STORES": " ".join(occasion.stores),
+        "ROTATOR_NAME": event.name,
+        "ROTATOR_TOKEN_ID": event.token_id or "",
+        "ROTATOR_EXPIRES_AT": rfc3339(event.expires_at) if event.expires_at else "",
+        "ROTATOR_STORES": " ".join(event.stores),
     }
 
 
-def _notice(occasion: HookEvent) -> notify.Notice:
-    until = f"valid until {minute(occasion.expires_at)}" if occasion.expires_at else "valid forever"
-    token = f"Token {occasion.token_id or 'without an id'}, {until}"
-    body = "\n".join((token, "Stored in:", *occasion.stores))
-    return notify.Notice(f"{occasion.name}: token renewed", body, NoticeKind.SUCCESS)
+def _notice_of(event: HookEvent) -> notify.Notice:
+    until = f"valid until {minute(event.expires_at)}" if event.expires_at else "valid forever"
+    token = f"Token {event.token_id or 'without an id'}, {until}"
+    body = "\n".join((token, "Stored in:", *event.stores))
+    return notify.Notice(f"{event.name}: token renewed", body, NoticeKind.SUCCESS)
 
 
-def _safe(text: str) -> str:
-    return _TOKEN.sub("<token>", one_line(text))
-
-
-def _id(text: str) -> str:
+def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:8]

@@ -1,6 +1,6 @@
 """A process around apprise, which logs its URLs, prints, and waits as long as a server likes.
 
-Here its words go nowhere, and who is tired of waiting can end it. It is started as a file and may
+Here its output goes nowhere, and the caller can end it. It is started as a file, so that it may
 import nothing of the rotator.
 
 Reads `{"urls": [...], "title": "...", "body": "...", "kind": "..."}` from stdin. Writes a line for

@@ -1,5 +1,6 @@
-"""Notices by apprise, which lives in a process of its own: see `rotator.hooks.messenger`."""
+"""Notices by apprise, which runs in a process of its own: `rotator.hooks.messenger`."""
 
+import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 from rotator.config.settings import Secret
 from rotator.errors import ConfigError
-from rotator.hooks import processes
+from rotator.hooks.processes import run_process
 
 TIMEOUT = timedelta(seconds=20)
 _MISSING = "notices need the package apprise: pip install 'nocturna-rotator[notify]'"
@@ -25,7 +26,7 @@ _ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown)$", re.MULTILINE)
 
 
 class NoticeKind(StrEnum):
-    """How a notice looks, and whom filters let it reach: apprise's own words."""
+    """What a notice is about, in apprise's own words; recipients can filter by it."""
 
     SUCCESS = "success"
     WARNING = "warning"
@@ -33,7 +34,7 @@ class NoticeKind(StrEnum):
 
 
 class Notice(NamedTuple):
-    """What is sent."""
+    """A notice to send."""
 
     title: str
     body: str
@@ -41,11 +42,11 @@ class Notice(NamedTuple):
 
 
 def require_apprise(origin: str) -> None:
-    """Raise `ConfigError` when apprise is not installed; it is looked for and not loaded.
+    """Raise `ConfigError` when apprise is not installed; it is not loaded.
 
-    `origin` is the place that wants notices.
+    `origin` is the setting that asks for notices.
     """
-    from importlib.util import find_spec  # noqa: PLC0415 - only who wants notices pays for it
+    from importlib.util import find_spec  # noqa: PLC0415 - few have notices
 
     if find_spec("apprise") is None:
         raise ConfigError(f"{origin}: {_MISSING}")
@@ -57,10 +58,9 @@ def send_notice(
     environ: Mapping[str, str],
     timeout: timedelta = TIMEOUT,
 ) -> list[str | None]:
-    """Send a notice to each URL, all at the same time and within `timeout`.
+    """Send a notice to each URL, side by side and within `timeout`.
 
-    Returns for each URL None, or what went wrong: a line that names the URL's place and shows
-    nothing of it.
+    Returns for each URL None, or a line about what went wrong, which names the URL's place only.
     """
     if not urls:
         return []
@@ -77,20 +77,18 @@ def send_notice(
 def _answers(
     order: object, environ: Mapping[str, str], timeout: timedelta
 ) -> tuple[dict[int, str], str]:
-    """Return what became of the URLs, by number, and why nothing is known of the others."""
-    import json  # noqa: PLC0415 - (the same)
-
+    """Return the answer for each URL, by number, and why the others have none."""
     messenger = str(Path(__file__).with_name("messenger.py"))
-    # -P: what lies beside that file must not be taken for other modules of the same names.
+    # -P: the modules beside that file must not hide others of the same names.
     command = [sys.executable, "-P", messenger]
     try:
-        ended = processes.run_process(command, environ, timeout, json.dumps(order).encode())
+        result = run_process(command, environ, timeout, json.dumps(order).encode())
     except OSError as error:
         return {}, f"Python could not be started to send the notice ({error.strerror})"
-    # The loader, or Python itself, may have had a word to say on the same pipe.
-    answers = {int(number): answer.decode() for number, answer in _ANSWER.findall(ended.output)}
-    if ended.status is None:
+    # Python or its loader may have written to the same pipe.
+    answers = {int(number): answer.decode() for number, answer in _ANSWER.findall(result.output)}
+    if result.status is None:
         silence = f"no answer within {timeout.seconds} s; check the URL, and that its server is up"
     else:
-        silence = f"apprise broke off with the exit status {ended.status}; reinstall it"
+        silence = f"apprise broke off with the exit status {result.status}; reinstall it"
     return answers, silence

@@ -1,20 +1,19 @@
-"""A process that cannot hang us: its group is ended in time, and of its output the end is kept."""
+"""Run a process within a time; its whole group is ended after that, and its output is capped."""
 
 from __future__ import annotations
 
 import os
+import selectors
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import timedelta
-from typing import IO, TYPE_CHECKING, NamedTuple, cast
+from typing import IO, NamedTuple, cast
 
-if TYPE_CHECKING:
-    import subprocess
-
-GRACE = 5.0  # seconds between SIGTERM and SIGKILL, and from there to the end of our patience
+GRACE = 5.0  # seconds from SIGTERM to SIGKILL, and from there until we stop waiting
 KEPT = 8 * 1024
 _CHUNK = 64 * 1024
 _PAUSE = 0.02
@@ -23,7 +22,7 @@ _PAUSE = 0.02
 class ProcessResult(NamedTuple):
     """How a process ended: `status` is below zero for a signal, and None when its time was up.
 
-    `output` is the end of what it wrote to stdout and stderr; `cut` tells that there was more.
+    `output` is the end of what it wrote to stdout and stderr; `cut` tells that it wrote more.
     """
 
     status: int | None
@@ -36,11 +35,9 @@ def run_process(
 ) -> ProcessResult:
     """Run a program in a session of its own, without a shell; `given` is its stdin.
 
-    What it leaves in the background is neither waited for nor ended, unless time is up: then its
+    Background processes that it leaves are neither awaited nor ended. When `timeout` is over its
     whole group gets SIGTERM and, 5 seconds later, SIGKILL. Raises `OSError` when it cannot start.
     """
-    import subprocess  # noqa: PLC0415 - a run that starts nothing needs none of it
-
     process = subprocess.Popen(  # noqa: S603 - the list is the owner's, and no shell reads it
         arguments,
         env=dict(environ),
@@ -60,11 +57,9 @@ def run_process(
 
 
 class _Output:
-    """The read end of a pipe. Its end is not waited for: anybody may hold the other one open."""
+    """The read end of a pipe, read only until the process ends: others may keep the pipe open."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
-        import selectors  # noqa: PLC0415 - (the same)
-
         self._pipe = pipe
         self.kept = bytearray()
         self.cut = False
@@ -78,7 +73,7 @@ class _Output:
         self._pipe.close()
 
     def wait(self) -> None:
-        """Wait for output, but only a moment."""
+        """Wait a moment for output."""
         if self._at_end:
             time.sleep(_PAUSE)
         else:
@@ -86,12 +81,12 @@ class _Output:
             self.take()
 
     def take(self) -> None:
-        """Take what is there, at most one pipe full: a writer may never stop."""
+        """Read what is there, at most one pipe full, as a writer may never stop."""
         with suppress(BlockingIOError):
             chunk = os.read(self._pipe.fileno(), _CHUNK)
             self._at_end = not chunk
             self.cut = self.cut or len(self.kept) + len(chunk) > KEPT
-            self.kept = (self.kept + chunk)[-KEPT:]  # why it fails is told last
+            self.kept = (self.kept + chunk)[-KEPT:]  # programs say last why they fail
 
 
 def _ended(process: subprocess.Popen[bytes], output: _Output, seconds: float) -> int | None:
@@ -102,7 +97,7 @@ def _ended(process: subprocess.Popen[bytes], output: _Output, seconds: float) ->
 
 
 def _end_group(process: subprocess.Popen[bytes], output: _Output) -> None:
-    """End all of it, and reap the process itself; its children are reaped by init."""
+    """End the process group, and reap the process; init reaps its children."""
     _signal(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
     while process.poll() is None or _signal(process.pid, 0):
@@ -110,14 +105,14 @@ def _end_group(process: subprocess.Popen[bytes], output: _Output) -> None:
             break
         output.wait()
     else:
-        return  # nobody is left; their number may soon be that of another group
+        return  # the group is empty; its number may soon be that of another group
     _signal(process.pid, signal.SIGKILL)
-    # One that changed its user cannot be ended by us, and one that waits for a dead disk by nobody.
+    # A process of another user, or one that waits for a dead disk, does not end.
     _ended(process, output, GRACE)
 
 
 def _signal(group: int, number: int) -> bool:
-    """Send it to those of the group that we may send it to; tell whether there was anybody."""
+    """Send a signal to the group; tell whether it has any member."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -128,5 +123,5 @@ def _signal(group: int, number: int) -> bool:
 
 
 def _feed(pipe: IO[bytes], given: bytes) -> None:
-    with suppress(OSError), pipe:  # it may have ended without reading
+    with suppress(OSError), pipe:  # the process may end without reading
         pipe.write(given)

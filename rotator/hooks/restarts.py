@@ -1,7 +1,6 @@
 """Restarts of workloads, for bots that read the secret only when they start.
 
-What restarts them comes in by the entry point group `rotator.workloads`, through the same loading
-as stores.
+What restarts them is found by the entry point group `rotator.workloads`, as stores are.
 """
 
 from __future__ import annotations
@@ -9,8 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -19,7 +17,7 @@ from typing import Protocol, cast
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, RotatorError, StoreError, internal_error
 from rotator.stores.port import StoreUrl, parse_url
-from rotator.stores.registry import UnavailableStore, load_backend
+from rotator.stores.registry import UnavailableStore, find_entry_point, load_backend
 
 _log = logging.getLogger(__name__)
 GROUP = "rotator.workloads"
@@ -31,18 +29,18 @@ class Workloads(Protocol):
 
     @property
     def url(self) -> str:
-        """The address of the place in which they run."""
+        """The address of the cluster and namespace."""
         ...
 
     def restart(self, workload: str, token: str, state: str) -> None:
-        """Have the pods of `[NAMESPACE/]KIND/NAME` replaced, once for each state of this token.
+        """Replace the pods of `[NAMESPACE/]KIND/NAME`, once for each state of this token.
 
         Raises a `StoreError` that begins with the workload.
         """
         ...
 
     def preflight(self, workload: str, token: str) -> None:
-        """Prove that `restart` would work, and change nothing; raises what it would."""
+        """Prove that `restart` would work, and change nothing; raises what `restart` would."""
         ...
 
 
@@ -56,46 +54,45 @@ class Restarts:
         self._stores = token.stores
 
     def require(self) -> None:
-        """Raise `ConfigError` unless there is what could restart them; no server is asked."""
+        """Raise `ConfigError` unless something could restart them; no server is asked."""
         try:
-            self._opened()
+            self._open()
         except StoreError as error:
             raise ConfigError(str(error)) from None
 
-    def failed(self, workload: str, state: str, timeout: timedelta) -> str | None:
-        """Restart one of them; return a line about what went wrong, or None."""
-        fault = self._fault(
-            lambda door: door.restart(workload, self._name, state), workload, timeout
-        )
+    def restart(self, workload: str, state: str, timeout: timedelta) -> str | None:
+        """Restart a workload; return a line about what went wrong, or None."""
+        fault = self._try(lambda door: door.restart(workload, self._name, state), workload, timeout)
         if fault is None:
             _log.info("%s: the pods of %s are replaced", self._name, workload)
         return fault
 
-    def impossible(self, workload: str, timeout: timedelta) -> str | None:
-        """Try to restart one of them without doing it; return what is in the way, or None."""
-        return self._fault(lambda door: door.preflight(workload, self._name), workload, timeout)
+    def preflight(self, workload: str, timeout: timedelta) -> str | None:
+        """Return what would keep a restart from working, or None; nothing is restarted."""
+        return self._try(lambda door: door.preflight(workload, self._name), workload, timeout)
 
-    def _fault(
+    def _try(
         self, act: Callable[[Workloads], None], workload: str, timeout: timedelta
     ) -> str | None:
         try:
-            door = self._opened()
+            workloads = self._open()
         except RotatorError as error:
             return str(error)
-        fault = _fault_within(timeout, partial(act, door), workload)
+        fault = _run_within(timeout, lambda: act(workloads), workload)
         return fault and f"restart of {fault}"
 
-    def _opened(self) -> Workloads:
+    def _open(self) -> Workloads:
         try:
-            found = load_backend(_door())(self._beside())
+            opened = load_backend(_find_entry_point())(self._place())
         except ConfigError as error:
             raise ConfigError(f"{self._origin}: {error}") from None
-        if isinstance(found, UnavailableStore):
-            found.read()
-        return cast("Workloads", found)
+        if isinstance(opened, UnavailableStore):
+            opened.read()
+        return cast("Workloads", opened)
 
-    def _beside(self) -> StoreUrl:
-        place = f"{self._origin.removesuffix(' stores')} restart"  # with which its faults begin
+    def _place(self) -> StoreUrl:
+        """Return the URL of the first store in a cluster; its text begins the error messages."""
+        place = f"{self._origin.removesuffix(' stores')} restart"
         for text in self._stores:
             url = parse_url(text, Path())
             if url.scheme == _PLATFORM:
@@ -103,20 +100,16 @@ class Restarts:
         return StoreUrl(place, _PLATFORM, "", {}, None, Path())
 
 
-def _door() -> EntryPoint:
-    found = entry_points(group=GROUP, name=_PLATFORM)
-    if len(found) > 1:
-        owners = ", ".join(sorted(point.dist.name for point in found if point.dist))
-        raise ConfigError(f"several packages restart workloads ({owners}); uninstall all but one")
-    for point in found:
+def _find_entry_point() -> EntryPoint:
+    if point := find_entry_point(GROUP, _PLATFORM, "restart workloads"):
         return point
     raise ConfigError("no installed package restarts workloads; install nocturna-rotator again")
 
 
-def _fault_within(timeout: timedelta, act: Callable[[], None], workload: str) -> str | None:
-    """Return what went wrong, if anything; who takes longer is left alone and counts as failed.
+def _run_within(timeout: timedelta, act: Callable[[], None], workload: str) -> str | None:
+    """Return what went wrong, or None; a call that takes longer counts as failed, and runs on.
 
-    A thread, because no time-out of an SDK covers all that it does. To be late harms nobody.
+    In a thread, because no time-out of an SDK covers all that it does. A late restart does no harm.
     """
     faults: SimpleQueue[str | None] = SimpleQueue()
 
@@ -135,4 +128,4 @@ def _fault_within(timeout: timedelta, act: Callable[[], None], workload: str) ->
         return faults.get(timeout=timeout.total_seconds())
     except Empty:
         seconds = f"{timeout.total_seconds():g} s"
-        return f"{workload}: no answer within {seconds}; see to the network, or raise hook_timeout"
+        return f"{workload}: no answer within {seconds}; check the network, or raise hook_timeout"

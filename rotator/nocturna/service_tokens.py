@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeGuard
 
-from rotator.audit import Event, told
+from rotator.audit import Event, trace
 from rotator.errors import (
     ApiFaultError,
     ApiUnreachableError,
@@ -138,7 +138,7 @@ class ServiceTokens:
             if validity % ONE_DAY or not ONE_DAY <= validity <= LONGEST_VALIDITY:
                 raise ValueError("validity is a whole number of days from 1 to 365")
             wish["days"] = validity.days
-        with told(Event.MINTED, "a token, at the API", scope=scope) as fields:
+        with trace(Event.MINTED, "a token, at the API", scope=scope) as fields:
             minted = self._minted(wish)
             fields["token_id"] = minted.token_id
         return minted
@@ -209,7 +209,7 @@ class ServiceTokens:
         not know the path.
         """
         what = f"the token {token_id}, at the API"
-        with told(Event.REVOKED, what, token_id=token_id, reason=reason) as fields:
+        with trace(Event.REVOKED, what, token_id=token_id, reason=reason) as fields:
             try:
                 self.revoke(token_id)
             except NotFoundError:

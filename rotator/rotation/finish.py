@@ -198,7 +198,7 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
     for hook_id in due:
         outcome = "failed" if hook_id in messages else audit.DONE
         message = messages.get(hook_id, f"the hook {hook_id} worked")
-        audit.tell(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
+        audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
 def _with_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:

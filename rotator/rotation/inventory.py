@@ -1,6 +1,5 @@
 """Inventory: what all stores hold, from one look at each."""
 
-import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rotator.clock import ONE_DAY, rfc3339
 from rotator.config.settings import Settings
-from rotator.errors import one_line
+from rotator.errors import hide_tokens
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.stores.journal import Intent
 from rotator.stores.port import SecretStore
@@ -179,7 +178,6 @@ def _known_tokens(name: str, observation: Observation) -> Iterator[tuple[str, Pl
 ETERNITY = 36500 * ONE_DAY  # what the API's list shows for a token without an end
 # A proxy dates the answers, the API's database the rows: two clocks.
 SLACK = timedelta(minutes=1)
-_TOKEN = re.compile(r"eyJ[\w.-]+")
 _LONGEST_SCOPE = 60
 
 
@@ -292,5 +290,5 @@ def _status(
 
 def _printable(scope: str) -> str:
     """Return a scope, which may be any text, without control characters and tokens."""
-    text = _TOKEN.sub("<token>", one_line(scope))
+    text = hide_tokens(scope)
     return text if len(text) <= _LONGEST_SCOPE else f"{text[:_LONGEST_SCOPE]}…"

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from rotator.audit import Event, told
+from rotator.audit import Event, trace
 from rotator.clock import in_words, minute
 from rotator.errors import (
     ApiError,
@@ -215,7 +215,7 @@ class WriteAheadIntent(NamedTuple):
         store, intent = self.observation.store, self.intent
         journal = self.observation.journal.with_intent(intent)
         what = f"a mint, in the journal of {store.url}"
-        with told(
+        with trace(
             Event.INTENDED, what, store=store.url, intent=intent.run, token_id=intent.token_id
         ):
             version = store.note(journal, expected=self.observation.entry.version)
@@ -238,7 +238,10 @@ class WriteAheadIntent(NamedTuple):
         journal = self.observation.journal.without_intents({self.intent.run})
         store = self.observation.store
         what = f"the end of a mint, in the journal of {store.url}"
-        with suppress(StoreError), told(Event.NOTED, what, store=store.url, intent=self.intent.run):
+        with (
+            suppress(StoreError),
+            trace(Event.NOTED, what, store=store.url, intent=self.intent.run),
+        ):
             store.note(journal, expected=self.observation.entry.version)
 
     def ensure_noted(self) -> bool:

@@ -1,6 +1,6 @@
-"""The decision: an ordered chain of pure checks over what was read.
+"""Policy: an ordered chain of pure checks over what was observed.
 
-The first check that objects gives the verdict. All I/O has happened before; the clock is a value.
+The first check that objects gives the verdict. All I/O happens before; the time is a value.
 """
 
 from collections.abc import Callable
@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from rotator.clock import in_words, minute
+from rotator.clock import ONE_DAY, in_words, minute
 from rotator.errors import MalformedTokenError
 from rotator.tokens import ServiceToken
 
-ONE_DAY = timedelta(days=1)
-# A token this young is left alone unless forced: whatever is wrong, another mint will not mend it.
+# A younger token is not renewed unless forced: another mint would not help it.
 SETTLING_TIME = timedelta(hours=1)
 
 
@@ -31,7 +30,7 @@ class Status(StrEnum):
 
 
 class Need(StrEnum):
-    """What a verdict asks for: nothing, a new token, a copy to the stores behind, or patience."""
+    """What a verdict asks for: nothing, a new token, a copy to the stores behind, or to wait."""
 
     NOTHING = "nothing"
     MINT = "mint"
@@ -43,9 +42,9 @@ class Need(StrEnum):
 class Inputs:
     """Everything a verdict depends on.
 
-    `token` is the current one, None where no store holds a readable token, and `fault` then says
-    what stands there instead. `scope` is None unless configured; `refused` is the server's word;
-    `behind` counts the stores that hold another token than the current one.
+    `token` is the current one, None where no store holds a readable token; `fault` then says what
+    is wrong with the text there. `scope` is None unless configured; `refused` is the server's
+    answer; `behind` counts the stores that hold another token than the current one.
     """
 
     now: datetime
@@ -73,7 +72,7 @@ def decide(inputs: Inputs) -> Verdict:
     """Return the verdict of the first check that objects."""
     verdict = next(found for check in CHAIN if (found := check(inputs)))
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
-    # One that the server refuses is of no use to anybody, however young.
+    # A refused token is useless, however young.
     patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
     if patient and young and not inputs.forced:
         why = "left alone, since it was minted less than an hour ago (--force renews it)"
@@ -174,7 +173,7 @@ def _limit(inputs: Inputs) -> str:
 CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (
     _missing,  # no store holds anything
     _malformed,  # wrapped, garbage, or another kind of token: useless to a bot
-    _refused,  # the server's word counts more than the claims
+    _refused,  # the server's answer counts more than the claims
     _expired,
     _last_day,  # "0 days left" is the most urgent of the live ones
     _expiring,

@@ -159,7 +159,7 @@ class Rotation:
 
 
 def _log_decision(snapshot: Snapshot, verdict: Verdict) -> None:
-    audit.tell(
+    audit.record(
         Event.DECIDED,
         verdict.message,
         status=verdict.status,
@@ -170,7 +170,7 @@ def _log_decision(snapshot: Snapshot, verdict: Verdict) -> None:
 
 
 def _log_end(report: Report) -> None:
-    audit.tell(
+    audit.record(
         Event.FINISHED,
         report.error or report.message,
         outcome=report.failure or audit.DONE,

@@ -1,4 +1,4 @@
-"""How urgent a failure is, and who is told of it."""
+"""Severity: how urgent a failure is, by the life left and the attempts that fit into it."""
 
 import logging
 from collections import defaultdict
@@ -7,20 +7,20 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from rotator.clock import in_words
+from rotator.clock import ONE_DAY, in_words
 from rotator.errors import internal_error
-from rotator.hooks.notify import NoticeKind
+from rotator.hooks.notify import Notice, NoticeKind
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
 
-ONE_DAY = timedelta(days=1)
+_log = logging.getLogger(__name__)
 FEW = 3  # attempts
 _MINUTE = timedelta(minutes=1)  # to which people are told the life that is left
 
 
 class Severity(StrEnum):
-    """As in the log; `--json` shows it as well."""
+    """The level of the log line; `--json` shows it as `level`."""
 
     WARNING = "warning"
     ERROR = "error"
@@ -28,74 +28,69 @@ class Severity(StrEnum):
 
 
 class RetrySchedule(NamedTuple):
-    """How often it is tried: in words, and how often within a time."""
+    """How often a rotation is tried: in words, and how often within a time."""
 
     text: str
     attempts: Callable[[timedelta], int]
 
 
-# A run by hand or by cron does not know its rhythm; the docs recommend this one.
+# A run by hand or by cron does not know its schedule; the docs recommend one run a day.
 DAILY = RetrySchedule("with one run a day", lambda left: int((left + _MINUTE) / ONE_DAY))
 _LIVING = (Status.OK, Status.ETERNAL)
 
 
-def with_severity(report: Report, renew_before: timedelta, rhythm: RetrySchedule) -> Report:
-    """Return the report of a failure with its level, and with how long the token still lives."""
+def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedule) -> Report:
+    """Return the report of a failure with its severity and the time that the token has left."""
     if report.error is None:
         return report
     if report.status in _LIVING:
         return report._replace(level=Severity.WARNING)
     left = timedelta(seconds=report.seconds_left or 0)
     if report.status is not Status.DUE or left <= timedelta():
-        level, text = _without_life(report)
+        level, text = _severity_without_life(report)
     else:
-        attempts = rhythm.attempts(left)
+        attempts = schedule.attempts(left)
         report = report._replace(attempts_left=attempts)
-        level = _by_life(left, attempts, renew_before)
-        text = f"the token still lives {in_words(left)}: {_counted(attempts)} left, {rhythm.text}"
+        level = _severity_by_life(left, attempts, renew_before)
+        life = f"the token still lives {in_words(left)}"
+        text = f"{life}: {_count_attempts(attempts)} left, {schedule.text}"
     return report._replace(level=level, error=f"{report.error}; {text}")
 
 
-def _without_life(report: Report) -> tuple[Severity, str]:
+def _severity_without_life(report: Report) -> tuple[Severity, str]:
     if report.status is Status.UNKNOWN:
-        return Severity.ERROR, "nobody can tell how long the token still lives"
+        return Severity.ERROR, "it is not known how long the token still lives"
     return Severity.CRITICAL, "the bot has no working token"
 
 
-def _by_life(left: timedelta, attempts: int, renew_before: timedelta) -> Severity:
+def _severity_by_life(left: timedelta, attempts: int, renew_before: timedelta) -> Severity:
     if left < ONE_DAY or attempts < FEW:
         return Severity.CRITICAL
     return Severity.ERROR if left < renew_before / 2 else Severity.WARNING
 
 
-def _counted(attempts: int) -> str:
+def _count_attempts(attempts: int) -> str:
     return "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"
 
 
-_log = logging.getLogger(__name__)
-
-
 def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
-    """Tell everybody who is to be told which of their tokens failed, and how urgent it is."""
+    """Send one notice to each group of people, however many of their tokens failed."""
     groups: defaultdict[tuple[str, ...], list[tuple[Rotation, Report]]] = defaultdict(list)
     for rotation, report in results:
         if report.error:
             groups[rotation.hooks.notice_ids].append((rotation, report))
     for group in groups.values():
         try:
-            group[0][0].hooks.tell(*_notice([report for _, report in group]))
-        except Exception as error:  # noqa: BLE001 - a notice must not cost the report, or the watch
+            group[0][0].hooks.notify(_notice_of([report for _, report in group]))
+        except Exception as error:  # noqa: BLE001 - a notice must not stop the run or the daemon
             _log.warning("no notice was sent: %s", internal_error(error))
 
 
-def _notice(failed: Sequence[Report]) -> tuple[str, str, NoticeKind]:
+def _notice_of(failed: Sequence[Report]) -> Notice:
     names = ", ".join(report.name for report in failed)
-    renewed = all(report.action in CHANGED for report in failed)
-    what = "token renewed, but not all is done" if renewed else "rotation failed"
-    kind = (
-        NoticeKind.WARNING
-        if all(report.level == "warning" for report in failed)
-        else NoticeKind.FAILURE
-    )
+    is_renewed = all(report.action in CHANGED for report in failed)
+    what = "token renewed, but not all is done" if is_renewed else "rotation failed"
+    is_mild = all(report.level == Severity.WARNING for report in failed)
     lines = [f"{report.name} ({report.level}): {report.error}" for report in failed]
-    return f"{names}: {what}", "\n".join(lines), kind
+    kind = NoticeKind.WARNING if is_mild else NoticeKind.FAILURE
+    return Notice(f"{names}: {what}", "\n".join(lines), kind)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from rotator.audit import Event, told
+from rotator.audit import Event, trace
 from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.rotation.model import StoreReport, StoreState
 from rotator.rotation.observe import Observation, Snapshot, Unreachable, observe_store
@@ -76,7 +76,7 @@ def _note(observation: Observation, change: Callable[[Observation], Journal]) ->
     while (journal := change(now)) != now.journal:
         attempts += 1
         try:
-            with told(Event.NOTED, f"the journal in {url}", store=url):
+            with trace(Event.NOTED, f"the journal in {url}", store=url):
                 version = now.store.note(journal, expected=now.entry.version)
             return now.with_journal(journal, version)
         except ConflictError:
@@ -101,7 +101,7 @@ def _spread_to(observation: Observation, token: ServiceToken, journal: Journal) 
 
 def _write(observation: Observation, token: ServiceToken, journal: Journal) -> None:
     url = observation.store.url
-    with told(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
+    with trace(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
         observation.store.write(token.secret, journal, expected=observation.entry.version)
 
 

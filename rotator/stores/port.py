@@ -49,8 +49,8 @@ class Entry:
 class Absent:
     """The store answered, and there is no such secret in it (yet).
 
-    A missing container – folder, mount, namespace – is no answer: an unmounted volume must not look
-    like a token that has yet to be made.
+    A missing folder, mount or namespace is an error instead: an unmounted volume must not look like
+    a token that has yet to be minted.
     """
 
     version: str
@@ -60,8 +60,8 @@ class Absent:
 class SecretStore(Protocol):
     """One secret in one store.
 
-    Every method raises `StoreUnreachableError` when the store does not answer and
-    `StoreDeniedError` when it answers that we may not; an instance serves one thread at a time.
+    Every method raises `StoreUnreachableError` when the store does not answer, and
+    `StoreDeniedError` when it denies access. An instance serves one thread at a time.
     """
 
     @property
@@ -94,17 +94,17 @@ class SecretStore(Protocol):
         ...
 
     def hold(self) -> AbstractContextManager[None]:
-        """Keep the other rotators of this host out, and put right what a killed one left behind.
+        """Lock out the other rotators of this host, and remove what a killed one left.
 
-        Free at once when the process dies.
-        A store that is shared between hosts relies on `expected` and may do nothing here.
+        The lock ends with the process. A store that is shared between hosts relies on `expected`,
+        and may do nothing here.
         """
         ...
 
     def held_elsewhere(self) -> bool | None:
-        """Tell whether another process is inside `hold` just now; None where the store cannot know.
+        """Tell whether another process is inside `hold` now; None where the store cannot know.
 
-        False proves that whoever left a record in this store is dead (or this very process).
+        False proves that whoever left an intent in this store is dead (or this process).
         """
         ...
 

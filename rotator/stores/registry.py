@@ -15,9 +15,43 @@ from rotator.errors import ConfigError, RotatorError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore, StoreUrl, parse_url
 
+OpenStore = Callable[[StoreUrl], SecretStore]
+GROUP = "rotator.backends"
+_OURS = "nocturna-rotator"
+_BACKENDS = "backends"
+_FOR_BOTS = {
+    "file": "`file:` is only read, by rotator exec, rotator access-token and rotator.client, as a"
+    " bare token leaves no room for the record of a rotation: use dotenv:PATH, or the store that"
+    " fills the file, such as kubernetes://NAMESPACE/NAME#KEY",
+    "env": "`env:` is only read, by rotator.client, as nobody can change the environment of a"
+    " process from outside: use dotenv:PATH, or any other store",
+}
+
+
+class UnknownSchemeError(ConfigError):
+    """No installed package serves stores of this scheme."""
+
+
+class Backends:
+    """The installed stores; each backend is loaded once, however many URLs use it."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, OpenStore] = {}
+
+    def open(self, text: str, folder: Path) -> SecretStore:
+        """Return the store behind a URL, without any I/O beyond the file system.
+
+        Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve;
+        a broken backend gives an `UnavailableStore`.
+        """
+        url = parse_url(text, folder)
+        if url.scheme not in self._loaded:
+            self._loaded[url.scheme] = load_backend(_find_backend(url.scheme))
+        return self._loaded[url.scheme](url)
+
 
 class UnavailableStore:
-    """A store that never answers: each call raises `StoreUnreachableError` with `message`."""
+    """Stands in for a store that cannot be opened, and raises `StoreUnreachableError` instead."""
 
     def __init__(self, url: str, message: str) -> None:
         self._url = url
@@ -30,73 +64,86 @@ class UnavailableStore:
 
     def read(self) -> NoReturn:
         """Raise."""
-        self._raise()
+        raise StoreUnreachableError(self._message)
 
     def preflight(self) -> NoReturn:
         """Raise."""
-        self._raise()
+        self.read()
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
         """Raise."""
-        self._raise()
+        self.read()
 
-    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - (the same)
+    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
         """Raise."""
-        self._raise()
+        self.read()
 
     def hold(self) -> AbstractContextManager[None]:
         """Raise."""
-        self._raise()
+        self.read()
 
     def held_elsewhere(self) -> NoReturn:
         """Raise."""
-        self._raise()
-
-    def _raise(self) -> NoReturn:
-        raise StoreUnreachableError(self._message)
+        self.read()
 
 
-OpenStore = Callable[[StoreUrl], SecretStore]
-_OURS = "nocturna-rotator"
-_BACKENDS = "backends"
-_STORES = "rotator.backends"
+def find_entry_point(group: str, name: str, does: str) -> EntryPoint | None:
+    """Return the entry point of this name; None where no installed package has one.
+
+    Raises `ConfigError` where several have; `does` says what these packages do.
+    """
+    found = entry_points(group=group, name=name)
+    if len(found) > 1:
+        owners = ", ".join(sorted(point.dist.name for point in found if point.dist))
+        raise ConfigError(f"several packages {does} ({owners}); uninstall all but one")
+    return next(iter(found), None)
 
 
 def load_backend(point: EntryPoint) -> OpenStore:
-    """Return what opens the stores of a scheme; of what cannot be loaded it opens broken ones.
+    """Return what opens the stores of a scheme.
 
-    Opening raises `ConfigError` for a URL that the backend refuses, and nothing else.
+    A backend that cannot be loaded opens unavailable stores. Opening raises `ConfigError` for a URL
+    that the backend refuses, and nothing else.
     """
-    hidden = _hidden() if _owner(point) == _OURS else None
+    hidden = _describe_hidden_backends() if _owner(point) == _OURS else None
     if hidden:
-        return _opening_broken(hidden)
+        return lambda url: UnavailableStore(url.text, f"{url.text}: {hidden}")
     try:
         backend: OpenStore = point.load()
     except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything
-        return _opening_broken(_why(point, error, "be loaded"))
+        why = _describe_failure(point, error, "be loaded")
+        return lambda url: UnavailableStore(url.text, f"{url.text}: {why}")
 
     def open_store(url: StoreUrl) -> SecretStore:
         try:
             store = backend(url)
-            _ = store.url  # what is no store fails here, where it can still be told
+            _ = store.url  # what is no store fails here, where a message can still name it
         except ConfigError:
             raise
         except RotatorError as error:
             return UnavailableStore(url.text, str(error))
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - (the same)
-            return UnavailableStore(url.text, f"{url.text}: {_why(point, error, 'open this one')}")
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - another package may raise anything
+            why = _describe_failure(point, error, "open this one")
+            return UnavailableStore(url.text, f"{url.text}: {why}")
         return store
 
     return open_store
 
 
-def _opening_broken(why: str) -> OpenStore:
-    return lambda url: UnavailableStore(url.text, f"{url.text}: {why}")
+def _find_backend(scheme: str) -> EntryPoint:
+    if point := find_entry_point(GROUP, scheme, f"serve {scheme}: stores"):
+        return point
+    if scheme in _FOR_BOTS:
+        raise UnknownSchemeError(_FOR_BOTS[scheme])
+    schemes = ", ".join(sorted(entry_points(group=GROUP).names))
+    raise UnknownSchemeError(
+        f"no installed package serves {scheme}: stores; installed are: {schemes}"
+    )
 
 
-def _why(point: EntryPoint, error: BaseException, failed: str) -> str:
+def _describe_failure(point: EntryPoint, error: BaseException, action: str) -> str:
     owner = _owner(point)
-    served = f"{point.name}: stores" if point.group == _STORES else "restarts"
+    served = f"{point.name}: stores" if point.group == GROUP else "restarts"
     missing = error.name if isinstance(error, ImportError) else None
     extra = point.value.partition("[")[2].rstrip("] ")  # `point.extras` splits names with dashes
     if extra and isinstance(error, ModuleNotFoundError) and _is_foreign(missing, point):
@@ -104,14 +151,14 @@ def _why(point: EntryPoint, error: BaseException, failed: str) -> str:
             f"{served} need the module {missing}, which is not installed:"
             f" pip install '{owner}[{extra}]'"
         )
-    if others := _others() if owner == _OURS else "":
+    if others := _other_owners() if owner == _OURS else "":
         return (
             f"another package ({others}) has put its own {_BACKENDS} over that of {_OURS}:"
             f" uninstall it, and install {_OURS} again"
         )
     kind = f"{type(error).__name__}: {missing}" if missing else type(error).__name__
     return (
-        f"the package {owner}, which serves {served}, cannot {failed} ({kind}): update,"
+        f"the package {owner}, which serves {served}, cannot {action} ({kind}): update,"
         " repair or uninstall it"
     )
 
@@ -125,10 +172,10 @@ def _owner(point: EntryPoint) -> str:
     return (point.dist.name if point.dist else None) or point.value
 
 
-def _hidden() -> str | None:
+def _describe_hidden_backends() -> str | None:
     """Say what Python finds in the place of our own backends, which lie beside this package.
 
-    To be asked before anything is loaded, as that would run what stands there.
+    Called before anything is loaded, since loading would run what is there.
     """
     spec = find_spec(_BACKENDS)
     if spec is None:
@@ -144,54 +191,5 @@ def _hidden() -> str | None:
     )
 
 
-def _others() -> str:
+def _other_owners() -> str:
     return ", ".join(sorted({*packages_distributions().get(_BACKENDS, ())} - {_OURS}))
-
-
-GROUP = "rotator.backends"
-_FOR_BOTS = {
-    "file": "`file:` is only read, by rotator exec, rotator access-token and rotator.client, as a"
-    " bare token leaves no room for the record of a rotation: use dotenv:PATH, or the store that"
-    " fills the file, such as kubernetes://NAMESPACE/NAME#KEY",
-    "env": "`env:` is only read, by rotator.client, as nobody can change the environment of a"
-    " process from outside: use dotenv:PATH, or any other store",
-}
-
-
-class UnknownSchemeError(ConfigError):
-    """No installed package serves stores of this scheme."""
-
-
-class Backends:
-    """The stores that are installed; each backend is looked up once, however many URLs use it."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[str, OpenStore] = {}
-
-    def open(self, text: str, folder: Path) -> SecretStore:
-        """Return the store behind a URL, without any I/O beyond the file system.
-
-        Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve;
-        a backend that is broken gives a store that never answers.
-        """
-        url = parse_url(text, folder)
-        if url.scheme not in self._loaded:
-            self._loaded[url.scheme] = load_backend(_backend(url.scheme))
-        return self._loaded[url.scheme](url)
-
-
-def _backend(scheme: str) -> EntryPoint:
-    found = entry_points(group=GROUP, name=scheme)
-    if len(found) > 1:
-        owners = ", ".join(sorted(point.dist.name for point in found if point.dist))
-        raise ConfigError(
-            f"several packages serve {scheme}: stores ({owners}); uninstall all but one"
-        )
-    for point in found:
-        return point
-    if scheme in _FOR_BOTS:
-        raise UnknownSchemeError(_FOR_BOTS[scheme])
-    schemes = ", ".join(sorted(entry_points(group=GROUP).names))
-    raise UnknownSchemeError(
-        f"no installed package serves {scheme}: stores; installed are: {schemes}"
-    )

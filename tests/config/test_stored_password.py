@@ -6,7 +6,7 @@ import pytest
 
 from rotator.config.settings import StoredSecret
 from rotator.sandbox import Sandbox
-from rotator.wiring import read_stored
+from rotator.wiring import read_password
 from tests.support.process import Runner
 
 
@@ -96,4 +96,4 @@ def test_it_is_read_anew_at_each_login(tmp_path: Path) -> None:
     secret = StoredSecret("here", "dotenv:.env#ADMIN_PASSWORD", tmp_path)
     for password in ("old", "new"):
         (tmp_path / ".env").write_text(f"ADMIN_PASSWORD={password}\n")
-        assert read_stored(secret) == password
+        assert read_password(secret) == password

@@ -45,7 +45,7 @@ def test_a_cluster_that_never_answers_has_the_time_of_a_hook(
         found = clinic.examine(toml=f'{RESTART}hook_timeout = "1s"')
     assert bad(found) == [("restarts", "problem")]
     assert message(found) == (
-        "restart of deployment/luna-bot: no answer within 1 s; see to the network, or raise"
+        "restart of deployment/luna-bot: no answer within 1 s; check the network, or raise"
         " hook_timeout"
     )
 

@@ -13,7 +13,7 @@ from tests.support.process import Runner
 
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).with_name("toy")
-UNTOLD = "; nobody can tell how long the token still lives"  # what `rotate` adds
+UNTOLD = "; it is not known how long the token still lives"  # what `rotate` adds
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 

@@ -150,7 +150,7 @@ def test_a_server_that_never_answers_has_the_time_of_a_hook(
         [report] = rotate(token("dotenv:.env", hook_timeout='"1s"'))
     assert report.action is Action.ROTATED
     assert report.error == (
-        f"restart of {DEPLOYMENT}: no answer within 1 s; see to the network, or raise"
+        f"restart of {DEPLOYMENT}: no answer within 1 s; check the network, or raise"
         " hook_timeout; the next run tries it again"
     )
 

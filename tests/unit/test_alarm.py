@@ -70,7 +70,7 @@ def test_a_token_that_ended_while_it_was_tried_is_critical() -> None:
 def test_where_no_store_answers_nobody_can_tell() -> None:
     report = with_severity(failed(None, Status.UNKNOWN), WEEK, DAILY)
     assert report.level == Severity.ERROR
-    assert str(report.error).endswith("nobody can tell how long the token still lives")
+    assert str(report.error).endswith("it is not known how long the token still lives")
 
 
 @pytest.mark.parametrize("status", [Status.OK, Status.ETERNAL])
