@@ -4,7 +4,7 @@ import logging
 from urllib.parse import SplitResult, urlsplit
 
 from rotator.errors import ConfigError
-from rotator.hosts import is_loopback
+from rotator.urls import is_loopback
 
 _log = logging.getLogger(__name__)
 _MOST_TOLD = 100

@@ -19,7 +19,7 @@ from rotator.config.settings import (
     TokenSettings,
 )
 from rotator.errors import ConfigError, quote_value
-from rotator.hosts import is_loopback
+from rotator.urls import is_loopback
 
 API_KEYS = (
     "url",

@@ -27,8 +27,8 @@ from rotator.daemon.health import Health, Probe
 from rotator.daemon.rows import Fleet
 from rotator.daemon.views import Document
 from rotator.errors import ConfigError, internal_error
-from rotator.hosts import is_loopback
 from rotator.rotation.states import TokenStates
+from rotator.urls import is_loopback
 
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
 

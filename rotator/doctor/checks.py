@@ -11,7 +11,6 @@ from rotator.config.settings import Settings, TokenSettings
 from rotator.doctor.findings import Check, Finding, Result, Topic, findings
 from rotator.doctor.gather import Contact, Examined, Examiner, Listing, Wired, ask_list, reach, wire
 from rotator.errors import internal_error, quote_value
-from rotator.hosts import is_loopback
 from rotator.rotation.inventory import (
     SLACK,
     Inventory,
@@ -26,6 +25,7 @@ from rotator.rotation.observe import Observation, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import DAILY, FEW
 from rotator.stores.port import SecretStore
+from rotator.urls import is_loopback
 
 _SECOND = timedelta(seconds=1)
 

@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from rotator.clock import Clock
 from rotator.errors import ConfigError
-from rotator.hosts import is_loopback
 from rotator.rotation.model import Report
 from rotator.rotation.rotation import Rotation
+from rotator.urls import is_loopback
 
 
 class Gateway(NamedTuple):

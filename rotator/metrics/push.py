@@ -10,10 +10,10 @@ import urllib3
 from prometheus_client import pushadd_to_gateway
 
 from rotator.errors import internal_error
-from rotator.hosts import is_loopback
 from rotator.metrics.definitions import COUNTERS, Samples
 from rotator.metrics.exposition import Exposition
 from rotator.metrics.outlets import Gateway
+from rotator.urls import is_loopback
 
 _TAKEN = (200, 202)  # https://github.com/prometheus/pushgateway#url; 202 before version 1.0
 _LONGEST = 4096  # bytes of an answer; it has none, but a connection is used again only when read

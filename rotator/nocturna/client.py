@@ -20,7 +20,6 @@ from urllib3.util import Retry
 
 from rotator.clock import Clock
 from rotator.errors import ApiError, ApiFaultError
-from rotator.hosts import is_loopback
 from rotator.nocturna.calls import (
     Call,
     NotDoneError,
@@ -28,6 +27,7 @@ from rotator.nocturna.calls import (
     error_of_status,
     outcome_unknown,
 )
+from rotator.urls import is_loopback
 
 _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers

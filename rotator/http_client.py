@@ -1,0 +1,405 @@
+"""HTTP with bounds, for the API, the Pushgateway, and stores, also those of third parties.
+
+A `BoundedSession` is a `requests.Session`. Everything that goes wrong is an `OSError`, whose text
+may hold a URL or what a server sent: show `explain_failure(error)` instead of it.
+
+    session = BoundedSession(Limits(retries=0))
+    try:
+        response = session.get("https://store.example.com/secret")
+    except OSError as error:
+        failure = explain_failure(error)  # failure.kind is FailureKind.REFUSED, say
+"""
+
+# ruff: noqa: ANN401 - JSON from outside, and what overridden methods of requests pass on
+
+import enum
+import io
+import json
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Collection, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.util import Retry
+
+from rotator.urls import is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long, how often and how much; times are in seconds, sizes in bytes.
+
+    `connect` counts for each address of a host and for the TLS handshake, `read` for silence,
+    `total` for everything: retries, the pauses between them and the body. Only the look-up of a
+    host name is limited by the system instead. `largest` is the unpacked body of an answer.
+    """
+
+    connect: float = 5.0
+    read: float = 15.0
+    total: float = 60.0
+    retries: int = 2
+    backoff: float = 0.2
+    longest_pause: float = 15.0  # whatever Retry-After asks for
+    largest: int = 4 << 20
+
+
+_USUAL = Limits()
+_NO_METHOD = ("TRACE",)  # to urllib3 an empty list means every method
+_CONNECTIONS = 32
+_LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
+
+
+class BoundedSession(requests.Session):
+    """Sends requests to one server or a few; safe to share between threads.
+
+    It follows no redirect, keeps no cookie, and sends no credentials of `~/.netrc` (set `auth` to
+    None to have them sent). The variables for proxies and the CA bundle are read once for each
+    server; a host on this machine is reached without a proxy, which could read what we send.
+
+    A connection that failed before anything was sent is tried again, whatever the method; one that
+    broke later, and an answer of `retried_statuses`, only for `retried_methods`. Servers that
+    `tls` does not trust are refused, whatever `verify` says and the environment names;
+    `server_name` is the name in their certificate if the URL has another.
+
+    Without `stream=True` a body is read up to `limits.largest`; with it, read it by `read_body` or
+    `read_json` inside of a `with` statement.
+    """
+
+    def __init__(
+        self,
+        limits: Limits = _USUAL,
+        *,
+        retried_methods: Collection[str] = ("GET",),
+        retried_statuses: Collection[int] = (),
+        tls: ssl.SSLContext | None = None,
+        server_name: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.limits = limits
+        self.auth = _send_no_credentials
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._environment: dict[tuple[str, str], dict[str, Any]] = {}
+        retry = _Retry(
+            total=limits.retries,
+            other=0,  # these may come after the request was sent, whatever its method
+            allowed_methods=retried_methods or _NO_METHOD,
+            status_forcelist=retried_statuses,
+            raise_on_status=False,
+            backoff_factor=limits.backoff,
+            backoff_jitter=limits.backoff,
+            backoff_max=limits.longest_pause,
+            respect_retry_after_header=bool(retried_statuses),
+            retry_after_max=limits.longest_pause,  # type: ignore[arg-type] # it is only compared
+        )
+        adapter = _BoundedAdapter(limits.total, retry, tls, server_name)
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_redact)
+
+    def merge_environment_settings(  # noqa: D102 - inherited
+        self,
+        url: Any,
+        proxies: Any,
+        stream: Any,
+        verify: Any,
+        cert: Any,
+    ) -> Any:
+        parts = urlsplit(url)
+        place = parts.scheme, parts.netloc
+        if place not in self._environment:
+            found = dict(super().merge_environment_settings(url, {}, None, None, None))
+            if is_loopback(parts.hostname):
+                found["proxies"] = {}
+            self._environment[place] = found
+        given = {"proxies": proxies or None, "stream": stream, "cert": cert}
+        given["verify"] = None if verify is True else verify  # as in requests: True is the default
+        return self._environment[place] | {k: v for k, v in given.items() if v is not None}
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: D102 - inherited
+        settings = self.merge_environment_settings(request.url, {}, None, None, None)
+        options = settings | options
+        if options.get("timeout") is None:
+            options["timeout"] = (self.limits.connect, self.limits.read)
+        response = super().send(request, **(options | {"stream": True}))
+        if not options["stream"]:
+            with response:
+                body = read_body(response, self.limits.largest)
+            response.raw = io.BytesIO(body)
+        return response
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Follow no redirect; requests would even read such an answer, however long it is."""
+        del resp
+
+
+def _send_no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+class AnswerTooLargeError(requests.RequestException):
+    """A body is longer than permitted."""
+
+
+def read_body(response: requests.Response, largest: int) -> bytes:
+    """Read the body of a `stream=True` response, at most `largest` bytes (unpacked).
+
+    Raises `requests.RequestException`.
+    """
+    body = bytearray()
+    try:
+        while chunk := response.raw.read1(largest, decode_content=True):
+            body += chunk
+            if len(body) > largest:
+                raise AnswerTooLargeError(request=response.request)
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error, request=response.request) from None
+    return bytes(body)
+
+
+def read_json(response: requests.Response, largest: int) -> Any:
+    """Read the body like `read_body` and parse it; raises `requests.RequestException`.
+
+    The parsed body may take 25 times the memory of its text.
+    """
+    body = read_body(response, largest)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise requests.exceptions.InvalidJSONError(request=response.request) from None
+
+
+class FailureKind(enum.Enum):
+    """What went wrong, as far as a user can do something about it."""
+
+    CERTIFICATE = enum.auto()  # the server's is not trusted
+    NO_TLS = enum.auto()  # the server does not speak TLS at this port
+    TLS = enum.auto()  # something else about TLS
+    FILE = enum.auto()  # the file of a CA bundle or a client certificate is not there
+    PROXY = enum.auto()  # the proxy did not connect
+    UNKNOWN_HOST = enum.auto()
+    REFUSED = enum.auto()  # nothing listens at the address
+    TIMEOUT = enum.auto()  # if never sent: no connection in time
+    TOO_LARGE = enum.auto()  # the answer is longer than permitted
+    NOT_JSON = enum.auto()
+    BROKEN = enum.auto()  # anything else: the connection broke, or what came is not HTTP
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an exchange failed.
+
+    `never_sent` says that the server cannot have seen the request. `detail` is what OpenSSL says
+    of a certificate, else the system's text about an error; never anything that a server sent.
+    """
+
+    kind: FailureKind
+    never_sent: bool
+    detail: str
+
+
+def explain_failure(error: OSError) -> Failure:
+    """Return what an exception of a session, of `read_body` or of `read_json` means."""
+    causes = list(_causes(error))
+    system = (each.strerror for each in causes if isinstance(each, OSError) and each.strerror)
+    detail = next(system, "")
+    if not isinstance(error, requests.RequestException):  # requests raises it for this one reason
+        return Failure(FailureKind.FILE, never_sent=True, detail=detail)
+    never_sent = any(isinstance(cause, _NEVER_SENT) for cause in causes)
+    for kinds, kind in _KINDS:
+        for cause in causes:
+            if isinstance(cause, kinds):
+                if isinstance(cause, ssl.SSLCertVerificationError):
+                    detail = cause.verify_message
+                is_plain = isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS
+                return Failure(FailureKind.NO_TLS if is_plain else kind, never_sent, detail)
+    return Failure(FailureKind.BROKEN, never_sent, detail)
+
+
+_NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+_KINDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...] = (
+    ((AnswerTooLargeError,), FailureKind.TOO_LARGE),
+    ((requests.exceptions.InvalidJSONError,), FailureKind.NOT_JSON),
+    ((ssl.SSLCertVerificationError,), FailureKind.CERTIFICATE),
+    ((ssl.SSLError,), FailureKind.TLS),
+    ((requests.exceptions.ProxyError,), FailureKind.PROXY),
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), FailureKind.UNKNOWN_HOST),
+    ((ConnectionRefusedError,), FailureKind.REFUSED),
+    (
+        (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError),
+        FailureKind.TIMEOUT,
+    ),
+)
+_NEVER_SENT = (
+    requests.exceptions.ConnectTimeout,
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.ProxyError,
+    urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.NewConnectionError,
+    ssl.SSLCertVerificationError,
+)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk through what an exception wraps; its context may be the failure of another call."""
+    known: set[int] = set()
+    queue: list[object] = [error]
+    while queue:
+        cause = queue.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in known:
+            known.add(id(cause))
+            yield cause
+            queue += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
+
+
+# When the exchange of this thread ends (monotonic), which tells its log lines from others', too:
+# most of urllib3's name no server.
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+def _redact(record: logging.LogRecord) -> bool:
+    """Keep out of urllib3's log lines what may hold a secret; only those of our calls are touched.
+
+    These are queries, and the texts of errors, which repeat what was received. Warnings are left
+    out: a call that fails in the end raises an error, which says why.
+    """
+    if _deadline.get() is None:
+        return True
+    if record.levelno >= logging.WARNING:
+        return False
+    args = record.args if isinstance(record.args, tuple) else ()
+    record.args = tuple(type(a).__name__ if isinstance(a, Exception) else a for a in args)
+    record.msg, record.args = record.getMessage().split("?", 1)[0], ()
+    record.exc_info = None
+    return True
+
+
+def _seconds_left(deadline: float | None, most: float | None) -> float:
+    """Return the time-out of the next step, at most `most`; raises `TimeoutError`."""
+    left = (deadline or 0.0) - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the exchange took too long")
+    return left if most is None else min(left, most)
+
+
+class _BoundedAdapter(HTTPAdapter):
+    """Has each connection keep the deadline, and each server trusted by `tls` if there is one."""
+
+    def __init__(
+        self, total: float, retry: Retry, tls: ssl.SSLContext | None, server_name: str | None
+    ) -> None:
+        self._total = total
+        self._tls = tls
+        self._server_name = server_name
+        super().__init__(max_retries=retry, pool_maxsize=_CONNECTIONS)
+
+    def send(self, *args: Any, **options: Any) -> requests.Response:
+        before = _deadline.set(time.monotonic() + self._total)
+        try:
+            return super().send(*args, **options)
+        finally:
+            _deadline.reset(before)
+
+    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **options)
+        if not issubclass(pool.ConnectionCls, _TimedConnection):
+            # Of a plain, a TLS or a SOCKS connection, whichever this one is.
+            pool.ConnectionCls = type("Timed", (_TimedConnection, pool.ConnectionCls), {})
+        return pool
+
+    def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:
+        host, settings = super().build_connection_pool_key_attributes(*args, **options)
+        chosen: dict[str, Any] = {**settings}
+        if self._tls:
+            # What is left of the usual settings is the client certificate.
+            chosen = {k: v for k, v in settings.items() if k in ("cert_file", "key_file")}
+            chosen |= {"ssl_context": self._tls, "cert_reqs": self._tls.verify_mode}
+        if self._server_name:
+            chosen |= {"server_hostname": self._server_name, "assert_hostname": self._server_name}
+        return host, chosen
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, verify and not self._tls, cert)  # type: ignore[no-untyped-call]
+        if self._tls:
+            conn.cert_reqs = self._tls.verify_mode
+
+
+class _Retry(Retry):
+    """Trusts no answer that asks for a retry, neither its length nor its `Retry-After`.
+
+    Nothing is tried again after the deadline, and no pause is longer than the time left.
+    """
+
+    def increment(self, *args: Any, **kwargs: Any) -> Self:
+        if response := kwargs.get("response"):
+            response.close()  # urllib3 would read it to its end, which may never come
+        in_time = time.monotonic() < (_deadline.get() or 0.0)
+        return super(_Retry, self if in_time else self.new(total=0)).increment(*args, **kwargs)
+
+    def get_backoff_time(self) -> float:
+        return _seconds_left(_deadline.get(), super().get_backoff_time())
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return _seconds_left(_deadline.get(), super().parse_retry_after(retry_after))
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return 0.0
+
+
+class _TimedReader(io.RawIOBase):
+    """A socket's file whose reads end by a deadline, however little each of them takes."""
+
+    def __init__(self, file: io.RawIOBase, sock: socket.socket) -> None:
+        self._file = file
+        self._sock = sock
+        self._silence = sock.gettimeout()
+        self._deadline = _deadline.get()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(_seconds_left(self._deadline, self._silence))
+        return self._file.readinto(buffer)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _TimedResponse(HTTPResponse):
+    """Reads status, headers, body and trailers by a deadline; also the answer of a proxy."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+
+
+class _TimedConnection(HTTPConnection):
+    """Connects and sends by a deadline; urllib3 limits each step alone."""
+
+    response_class = _TimedResponse
+
+    def connect(self) -> None:
+        self.timeout = _seconds_left(_deadline.get(), self.timeout)
+        super().connect()
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        # TLS takes the time-out for each record of 16 KiB, of which a body may have many.
+        for start in range(0, len(data), 1 << 14):
+            self.sock.settimeout(_seconds_left(_deadline.get(), self.timeout))
+            super().send(data[start : start + (1 << 14)])
