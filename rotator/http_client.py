@@ -31,6 +31,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
+from urllib3.exceptions import ConnectTimeoutError
 from urllib3.util import Retry
 
 from rotator.urls import is_loopback
@@ -246,7 +247,7 @@ _NEVER_SENT = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
     requests.exceptions.ProxyError,
-    urllib3.exceptions.ConnectTimeoutError,
+    ConnectTimeoutError,
     urllib3.exceptions.NewConnectionError,
     ssl.SSLCertVerificationError,
 )
@@ -309,6 +310,8 @@ class _BoundedAdapter(HTTPAdapter):
         before = _deadline.set(time.monotonic() + self._total)
         try:
             return super().send(*args, **options)
+        except urllib3.exceptions.HTTPError as error:  # requests lets a few through
+            raise requests.ConnectionError(error) from None
         finally:
             _deadline.reset(before)
 
@@ -331,7 +334,7 @@ class _BoundedAdapter(HTTPAdapter):
         return host, chosen
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify and not self._tls, cert)  # type: ignore[no-untyped-call]
+        super().cert_verify(conn, url, False if self._tls else verify, cert)  # type: ignore[no-untyped-call]
         if self._tls:
             conn.cert_reqs = self._tls.verify_mode
 
@@ -393,8 +396,11 @@ class _TimedConnection(HTTPConnection):
     response_class = _TimedResponse
 
     def connect(self) -> None:
-        self.timeout = _seconds_left(_deadline.get(), self.timeout)
-        super().connect()
+        try:
+            self.timeout = _seconds_left(_deadline.get(), self.timeout)
+            super().connect()
+        except TimeoutError as error:  # of the tunnel or of TLS: urllib3 would call it a read's
+            raise ConnectTimeoutError(self, "no connection in time") from error
 
     def send(self, data: Any) -> None:
         if self.sock is None:

@@ -3,17 +3,13 @@ from pathlib import Path
 import pytest
 
 from rotator.sandbox import Sandbox
+from tests.http_client.support import forget_environment
 from tests.nocturna.support import Client, client_of
-
-_FROM_OUTSIDE = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 
 @pytest.fixture(autouse=True)
 def _environment_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in (*_FROM_OUTSIDE, "requests_ca_bundle", "curl_ca_bundle", "netrc"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
+    forget_environment(monkeypatch, tmp_path)
 
 
 @pytest.fixture

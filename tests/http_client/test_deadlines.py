@@ -1,0 +1,180 @@
+"""An exchange ends in time, whatever a server or a proxy sends, and however slowly."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from rotator.http_client import (
+    BoundedSession,
+    FailureKind,
+    Limits,
+    explain_failure,
+    read_body,
+)
+from tests.http_client.support import (
+    RawServer,
+    Script,
+    Timer,
+    answering,
+    dripping,
+    ok,
+    raw_server,
+    tunnel,
+)
+from tests.kubernetes import certificates
+
+TOTAL = 0.2
+HASTY = Limits(total=TOTAL)
+PATIENCE = 20.0  # seconds, for a machine that is very busy
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "a status line": dripping(b"HTTP/1.1 200 ", b"O"),
+    "a header": dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "100 Continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+    "a body without a length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    "chunks": dripping(CHUNKED, b"1\r\nx\r\n"),
+    "the length of a chunk": dripping(CHUNKED + b"1;", b"x"),
+    "trailers": dripping(CHUNKED + b"1\r\nx\r\n0\r\n", b"X: y\r\n"),
+    "nothing": dripping(b"", b""),
+}
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("keys")
+    certificates.make(folder, "own", "server", "IP:127.0.0.1")
+    return folder
+
+
+def server_side(keys: Path) -> ssl.SSLContext:
+    return certificates.server_tls(keys, "own", "own")
+
+
+def trusting(keys: Path, limits: Limits = HASTY) -> BoundedSession:
+    return BoundedSession(limits, tls=ssl.create_default_context(cafile=keys / "own.crt"))
+
+
+@contextmanager
+def ends_in_time(*, never_sent: bool = False) -> Iterator[None]:
+    timer = Timer()
+    with pytest.raises(requests.RequestException) as caught:
+        yield
+    assert timer.seconds < PATIENCE
+    failure = explain_failure(caught.value)
+    assert failure.kind is FailureKind.TIMEOUT
+    assert failure.never_sent or not never_sent  # a busy machine may not even connect in time
+
+
+def drips(*names: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("script", [DRIPS[name] for name in names], ids=names)
+
+
+@drips(*DRIPS)
+def test_a_drip_over_plain_http(script: Script) -> None:
+    with raw_server(script) as server, ends_in_time():
+        BoundedSession(HASTY).get(server.url)
+
+
+@drips(*DRIPS)
+def test_a_drip_over_tls(script: Script, keys: Path) -> None:
+    with raw_server(script, server_side(keys)) as server, ends_in_time():
+        trusting(keys).get(server.url)
+
+
+@drips("a header", "100 Continue", "trailers")
+def test_a_drip_through_a_proxy(script: Script) -> None:
+    with raw_server(script) as proxy, ends_in_time():
+        BoundedSession(HASTY).get("http://elsewhere.invalid/", proxies={"http": proxy.url})
+
+
+@drips("a header", "100 Continue", "trailers")
+def test_a_drip_through_a_tunnel(script: Script, keys: Path) -> None:
+    with raw_server(tunnel(script, server_side(keys))) as proxy, ends_in_time():
+        trusting(keys).get("https://127.0.0.1:1/", proxies={"https": proxy.url})
+
+
+@pytest.mark.parametrize("name", ["a status line", "a header", "headers", "nothing"])
+def test_a_proxy_that_drips_before_the_tunnel(name: str, keys: Path) -> None:
+    with raw_server(DRIPS[name]) as proxy, ends_in_time(never_sent=True):
+        trusting(keys).get("https://127.0.0.1:1/", proxies={"https": proxy.url})
+
+
+@drips("a body", "chunks", "trailers")
+def test_a_drip_that_is_read_piece_by_piece(script: Script) -> None:
+    session = BoundedSession(HASTY)
+    with raw_server(script) as server, ends_in_time(), session.get(server.url, stream=True) as it:
+        read_body(it, 1 << 20)
+
+
+def test_a_server_that_never_begins_tls(keys: Path) -> None:
+    def silent(server: RawServer, _: socket.socket) -> None:
+        server.is_over.wait()
+
+    with raw_server(silent) as server, ends_in_time(never_sent=True):
+        trusting(keys).get(server.url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_a_server_that_takes_a_request_slowly(keys: Path, *, secured: bool) -> None:
+    def slow(server: RawServer, connection: socket.socket) -> None:
+        while not server.is_over.wait(0.02):
+            connection.recv(4096)
+
+    with raw_server(slow, server_side(keys) if secured else None) as server, ends_in_time():
+        trusting(keys).post(server.url, data=b"x" * 50_000_000)
+
+
+def test_retries_do_not_make_it_longer() -> None:
+    unavailable = b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
+    limits = Limits(total=TOTAL, retries=1000, backoff=0.01)
+    with raw_server(answering(unavailable)) as server:
+        timer = Timer()
+        with pytest.raises(requests.RequestException):
+            BoundedSession(limits, retried_statuses=[503]).get(server.url)
+        assert timer.seconds < PATIENCE
+        assert 2 < len(server.requests) < 1000
+
+
+def test_a_pause_is_not_longer_than_the_time_left() -> None:
+    patience = b"HTTP/1.1 503 X\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n"
+    limits = Limits(total=TOTAL, longest_pause=3600)
+    with raw_server(answering(patience)) as server:
+        timer = Timer()
+        with pytest.raises(requests.RequestException):
+            BoundedSession(limits, retried_statuses=[503]).get(server.url)
+        assert timer.seconds < PATIENCE
+
+
+def test_silence_ends_before_the_whole() -> None:
+    timer = Timer()
+    with raw_server(DRIPS["nothing"]) as server, ends_in_time():
+        BoundedSession(Limits(read=0.1, total=1000, retries=0)).get(server.url)
+    assert timer.seconds < PATIENCE
+
+
+def test_each_exchange_has_its_own_time(keys: Path) -> None:
+    with raw_server(answering(ok()), server_side(keys)) as server:
+        session = trusting(keys, Limits(total=PATIENCE))
+        session.get(server.url)
+        session.get_adapter("https://").__dict__["_total"] = 0.0
+        with ends_in_time():
+            session.get(server.url)
+
+
+def test_a_slow_answer_within_the_time_is_read() -> None:
+    def slow(server: RawServer, connection: socket.socket) -> None:
+        server.read_head(connection)
+        for byte in ok(b"[1]"):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.001)
+
+    with raw_server(slow) as server:
+        assert BoundedSession().get(server.url).json() == [1]
