@@ -2,6 +2,7 @@
 
 import secrets
 from collections import Counter
+from http import HTTPStatus
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Self
@@ -64,8 +65,20 @@ class Api:
 def _serve(orders: Connection, costs: tuple[float, float], password: str) -> None:
     # Only here: the benchmark's own process is to stay small.
     from rotator.sandbox import Sandbox  # noqa: PLC0415
+    from rotator.sandbox.api import ApiRequest, ApiResponse, relative_path  # noqa: PLC0415
+    from rotator.sandbox.server import Serve  # noqa: PLC0415
 
-    with Sandbox(call_delay=costs[0], login_cpu=costs[1], admin_password=password) as api:
+    calls: list[str] = []
+
+    def count(request: ApiRequest, call_next: Serve) -> ApiResponse:
+        response = call_next(request)
+        if response.status == HTTPStatus.OK:
+            calls.append(f"{request.method} {relative_path(request.path)}")
+        return response
+
+    with Sandbox(
+        call_delay=costs[0], login_cpu=costs[1], admin_password=password, middleware=count
+    ) as api:
         orders.send((api.url, api.admin_email))
         while True:
             match orders.recv():
@@ -74,7 +87,6 @@ def _serve(orders: Connection, costs: tuple[float, float], password: str) -> Non
                 case ("accepted", tokens):
                     orders.send(sum(map(api.accepts, tokens)))
                 case ("calls", _):
-                    done = [f"{call[0]} {call[1]}" for call in api.calls if call[2] == 200]  # noqa: PLR2004 - the answer of HTTP that says OK
-                    orders.send(Counter(done))
+                    orders.send(Counter(calls))
                 case _:
                     return

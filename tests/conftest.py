@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.support.clock import FakeClock
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 _TRANSCRIPT = pytest.StashKey[Transcript]()

@@ -12,8 +12,8 @@ from rotator.config.loader import load_settings
 from rotator.rotation.model import Action, OldTokenState, Report, StoreState
 from rotator.rotation.policy import CHAIN, Status
 from rotator.rotation.severity import Severity
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])

@@ -6,8 +6,8 @@ import traceback
 import pytest
 
 from rotator.errors import internal_error
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 pytestmark = pytest.mark.last

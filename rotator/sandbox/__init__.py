@@ -1,14 +1,8 @@
-"""The embedded Nocturna API: the real calls, quirks and faults, over real HTTP on loopback.
+"""An embedded Nocturna API: the real API's calls and quirks over HTTP on loopback, in memory.
 
-It is what `rotator demo` and the tests run against. Everything is kept in memory and goes with it.
-
-    with Sandbox() as api:
-        requests.get(f"{api.url}/health")
-        api.misbehave(Fault.reset_after(), call="POST /auth/admin/service-tokens")
+`rotator demo` runs against it, and `python -m rotator.sandbox` serves it for trying out bots.
 """
 
-from rotator.sandbox.faults import Fault
-from rotator.sandbox.sandbox import Sandbox
-from rotator.sandbox.state import ServiceTokenRow
+from rotator.sandbox.server import Sandbox
 
-__all__ = ["Fault", "Sandbox", "ServiceTokenRow"]
+__all__ = ["Sandbox"]

@@ -1,19 +1,27 @@
-"""What goes over the wire, as plain data, in the shapes of a FastAPI application."""
+"""The embedded API's calls: from a request to a response in the shapes of a FastAPI application."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
 
-from rotator.sandbox.state import State, User
+from rotator.sandbox.state import ApiState, User
+
+_PREFIX = "/api"
+_FORM = "application/x-www-form-urlencoded"
+_TRUE = {"1", "on", "t", "true", "y", "yes"}
+_FALSE = {"0", "off", "f", "false", "n", "no"}
+# The real API computes a mint's expiry three times (response, table, JWT), each a moment later.
+_LATER = timedelta(milliseconds=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One request, its body already read; `path` is whole and decoded, `/api` included."""
+class ApiRequest:
+    """A request with its body; `path` is decoded and includes `/api`."""
 
     method: str
     path: str
@@ -25,81 +33,126 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """One answer; `drop` closes the connection after it without announcing that."""
+class ApiResponse:
+    """A response. `drop` closes the connection afterwards, without a `Connection: close` header.
+
+    `send`, if given, sends it instead of the server: it is called with the handler, and the head
+    and body as bytes.
+    """
 
     status: int
     body: bytes = b""
     content_type: str | None = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     drop: bool = False
+    send: Callable[[BaseHTTPRequestHandler, bytes, bytes], object] | None = None
 
 
-class Refusal(Exception):  # noqa: N818 - an answer to give, not a mistake of the program
-    """Ends a call early with this answer."""
+class Refusal(Exception):  # noqa: N818 - a response, not a mistake of the program
+    """Ends a call with this response."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.status)
-        self.answer = answer
+    def __init__(self, response: ApiResponse) -> None:
+        super().__init__(response.status)
+        self.response = response
 
 
-def json_answer(value: object, status: int = 200, *headers: tuple[str, str]) -> Answer:
-    """Return `value` as compact JSON, the way FastAPI writes it."""
+def respond(value: object, status: int = 200, *headers: tuple[str, str]) -> ApiResponse:
+    """Return `value` as compact JSON, as FastAPI writes it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return Answer(status, text.encode(), headers=headers)
+    return ApiResponse(status, text.encode(), headers=headers)
 
 
-def refuse(status: int, detail: str, *headers: tuple[str, str]) -> Refusal:
-    """Return the refusal of a call: `detail` is a string for every status but 422."""
-    return Refusal(json_answer({"detail": detail}, status, *headers))
-
-
-def unauthorized(detail: str) -> Refusal:
-    """Return a 401 that names the scheme, as FastAPI's security helpers do."""
-    return refuse(401, detail, ("www-authenticate", "Bearer"))
-
-
-def invalid(errors: list[dict[str, Any]]) -> Refusal:
-    """Return a 422: always a list, and each error's `input` echoes what was sent."""
-    return Refusal(json_answer({"detail": errors}, 422))
-
-
-def crash(message: str) -> Answer:
-    """Return the answer to an uncaught exception, after which the connection is dropped."""
+def crash(message: str) -> ApiResponse:
+    """Return the response to an uncaught exception; it ends the connection."""
     error = {"code": "INTERNAL_ERROR", "message": message, "details": None}
     meta = {"request_id": str(uuid4())}
-    shape = {"success": False, "data": None, "error": error, "meta": meta}
-    return Answer(500, json.dumps(shape, separators=(",", ":")).encode(), drop=True)
+    body = {"success": False, "data": None, "error": error, "meta": meta}
+    return ApiResponse(500, json.dumps(body, separators=(",", ":")).encode(), drop=True)
 
 
-_FORM = "application/x-www-form-urlencoded"
-_TRUE = {"1", "on", "t", "true", "y", "yes"}
-_FALSE = {"0", "off", "f", "false", "n", "no"}
+def relative_path(path: str) -> str:
+    """Return a path below `/api`; a path elsewhere is returned as it is."""
+    return path.removeprefix(_PREFIX) if path.startswith(f"{_PREFIX}/") else path
 
 
-def query_value(request: Request, name: str) -> str:
-    """Return a required query parameter; a body is never looked at."""
+def route_of(path: str) -> str | None:
+    """Return the key of `ROUTES` that serves a path; None if the API has no such path."""
+    name = relative_path(path)
+    if name == path and path != "/health":
+        return None
+    if name in ROUTES:
+        return name
+    head, _, last = name.rpartition("/")
+    return f"{head}/{{id}}" if last and f"{head}/{{id}}" in ROUTES else None
+
+
+def serve(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Do what a request asks for; requests are served one at a time."""
+    with state.lock:
+        try:
+            return _find_call(request)(state, request)
+        except Refusal as refusal:
+            return refusal.response
+        except Exception as error:  # noqa: BLE001 - the API answers every uncaught exception like this
+            return crash(str(error))
+
+
+def _find_call(request: ApiRequest) -> "Call":
+    route = route_of(request.path)
+    if route is None:
+        raise _unknown_path(request)
+    calls = ROUTES[route]
+    if request.method not in calls:
+        allowed = next(iter(calls))  # Starlette names only the first method of a path
+        raise _refusal(405, "Method Not Allowed", ("allow", allowed))
+    return calls[request.method]
+
+
+def _unknown_path(request: ApiRequest) -> Refusal:
+    bare = request.path.rstrip("/")
+    if bare == request.path or route_of(bare) is None:
+        return _refusal(404, "Not Found")
+    # Behind a proxy that ends TLS this sends clients to plain HTTP, as the real API does.
+    query = f"?{request.query}" if request.query else ""
+    location = f"http://{request.host}{bare}{query}"
+    return Refusal(ApiResponse(307, b"", None, (("location", location),)))
+
+
+def _refusal(status: int, detail: str, *headers: tuple[str, str]) -> Refusal:
+    return Refusal(respond({"detail": detail}, status, *headers))
+
+
+def _unauthorized(detail: str) -> Refusal:
+    return _refusal(401, detail, ("www-authenticate", "Bearer"))  # FastAPI names the scheme
+
+
+def _invalid(errors: list[dict[str, Any]]) -> Refusal:
+    return Refusal(respond({"detail": errors}, 422))
+
+
+def _read_query(request: ApiRequest, name: str) -> str:
+    """Return a required query parameter; the API ignores the body."""
     values = parse_qs(request.query, keep_blank_values=True).get(name)
     if not values:
-        raise invalid([_missing(["query", name], None)])
+        raise _invalid([_missing(["query", name], None)])
     return values[-1]
 
 
-def login_form(request: Request) -> tuple[str, str]:
-    """Return user name and password; an empty field counts as missing."""
+def _read_login_form(request: ApiRequest) -> tuple[str, str]:
+    """Return e-mail and password; an empty field counts as missing."""
     text = request.body.decode("utf-8", "replace")
     if (request.content_type or "").partition(";")[0].strip().lower() != _FORM:
         given = _json_or_text(text)
-        raise invalid([_missing(["body", name], given) for name in ("username", "password")])
+        raise _invalid([_missing(["body", name], given) for name in ("username", "password")])
     form = {name: values[-1] for name, values in parse_qs(text, keep_blank_values=True).items()}
     absent = [name for name in ("username", "password") if not form.get(name)]
     if absent:
-        raise invalid([_missing(["body", name], form) for name in absent])
+        raise _invalid([_missing(["body", name], form) for name in absent])
     return form["username"], form["password"]
 
 
-def json_body(request: Request) -> object:
-    """Return the decoded body: None when empty, its text when it is not sent as JSON."""
+def _read_json(request: ApiRequest) -> object:
+    """Return the decoded body: None if empty, the text if it is not declared as JSON."""
     if not request.body:
         return None
     text = request.body.decode("utf-8", "replace")
@@ -109,16 +162,16 @@ def json_body(request: Request) -> object:
         return json.loads(text)
     except json.JSONDecodeError as error:
         problem = _problem("json_invalid", ["body", error.pos], "JSON decode error", {})
-        raise invalid([problem | {"ctx": {"error": error.msg}}]) from None
+        raise _invalid([problem | {"ctx": {"error": error.msg}}]) from None
 
 
-def mint_order(body: object) -> tuple[int | None, str | None, bool]:
-    """Return days, scope and eternal of a mint, coerced as leniently as pydantic does."""
+def _parse_mint(body: object) -> tuple[int | None, str | None, bool]:
+    """Return days, scope and eternal, coerced as leniently as pydantic does."""
     if body is None:
-        raise invalid([_missing(["body"], None)])
+        raise _invalid([_missing(["body"], None)])
     if not isinstance(body, dict):
         say = "Input should be a valid dictionary or object to extract fields from"
-        raise invalid([_problem("model_attributes_type", ["body"], say, body)])
+        raise _invalid([_problem("model_attributes_type", ["body"], say, body)])
     errors: list[dict[str, Any]] = []
     days = _integer(body.get("days", 30), errors)
     scope = body.get("scope", "calculations")
@@ -127,7 +180,7 @@ def mint_order(body: object) -> tuple[int | None, str | None, bool]:
         errors.append(_problem("string_type", ["body", "scope"], say, scope))
     eternal = _boolean(body.get("eternal", False), errors)
     if errors:
-        raise invalid(errors)
+        raise _invalid(errors)
     return days, scope, eternal
 
 
@@ -173,57 +226,52 @@ def _problem(kind: str, where: list[Any], say: str, given: object) -> dict[str, 
     return {"type": kind, "loc": where, "msg": say, "input": given}
 
 
-Call = Callable[[State, Request], Answer]
-
-# The answer, the table and the JWT compute their expiry one after another; this is the way between.
-_LATER = timedelta(milliseconds=2)
+Call = Callable[[ApiState, ApiRequest], ApiResponse]
 
 
-def health(_state: State, _request: Request) -> Answer:
-    """Say that the process runs, whatever its database does."""
-    return json_answer({"status": "healthy"})
+def health(_state: ApiState, _request: ApiRequest) -> ApiResponse:
+    """Answer as long as the process runs."""
+    return respond({"status": "healthy"})
 
 
-def login(state: State, request: Request) -> Answer:
-    """Trade e-mail and password for an access and a refresh token."""
-    email, password = login_form(request)
+def login(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Return an access and a refresh token for e-mail and password."""
+    email, password = _read_login_form(request)
     user = state.users.get(email)
     if user is None or not state.password_matches(user, password):
-        raise unauthorized("Incorrect email or password")
-    return _session(state, state.access_token(user.id), state.refresh_token(user.id))
+        raise _unauthorized("Incorrect email or password")
+    return _session(state, state.new_access_token(user.id), state.new_refresh_token(user.id))
 
 
-def refresh(state: State, request: Request) -> Answer:
-    """Give a new access token for a refresh token, and that same refresh token back."""
-    token = query_value(request, "refresh_token")
-    user_id = state.holder_of_refresh_token(token)
+def refresh(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Return a new access token for a refresh token, and the same refresh token."""
+    token = _read_query(request, "refresh_token")
+    user_id = state.user_id_of_refresh_token(token)
     if user_id is None:
-        raise refuse(401, "Invalid or expired refresh token")
-    return _session(state, state.access_token(user_id), token)
+        raise _refusal(401, "Invalid or expired refresh token")
+    return _session(state, state.new_access_token(user_id), token)
 
 
-def logout(state: State, request: Request) -> Answer:
-    """Forget a refresh token, known or not."""
-    state.forget_refresh_token(query_value(request, "refresh_token"))
-    return json_answer({"success": True})
+def logout(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Delete a refresh token, known or not."""
+    state.forget_refresh_token(_read_query(request, "refresh_token"))
+    return respond({"success": True})
 
 
-def verify_admin(state: State, request: Request) -> Answer:
-    """Tell an administrator who they are."""
+def verify_admin(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Return the administrator's account."""
     user = _admin(state, request)
     name = user.email.partition("@")[0]
-    return json_answer(
-        {"is_admin": True, "user_id": user.id, "email": user.email, "username": name}
-    )
+    return respond({"is_admin": True, "user_id": user.id, "email": user.email, "username": name})
 
 
-def mint(state: State, request: Request) -> Answer:
-    """Make a service token for an administrator."""
-    body = json_body(request)  # broken JSON is noticed before a missing right
+def mint(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Mint a service token."""
+    body = _read_json(request)  # as in the real API, broken JSON is a 422 even without rights
     user = _admin(state, request)
-    days, scope, eternal = mint_order(body)
+    days, scope, eternal = _parse_mint(body)
     row = state.mint(user.id, days=days, scope=scope, eternal=eternal)
-    return json_answer(
+    return respond(
         {
             "service_token": row.secret,
             "expires_at": _naive(row.expires_at + _LATER),
@@ -234,11 +282,11 @@ def mint(state: State, request: Request) -> Answer:
     )
 
 
-def list_tokens(state: State, request: Request) -> Answer:
-    """List the service tokens of all administrators, without the JWTs."""
+def list_tokens(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """List the service tokens of all administrators, without their JWTs."""
     _admin(state, request)
     now = state.clock()
-    return json_answer(
+    return respond(
         [
             {
                 "id": row.id,
@@ -255,31 +303,31 @@ def list_tokens(state: State, request: Request) -> Answer:
     )
 
 
-def revoke(state: State, request: Request) -> Answer:
-    """Take a service token out of the table: exchanges stop, the JWT itself stays valid."""
+def revoke(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Delete a service token: exchanges end, but the JWT itself stays a valid bearer."""
     _admin(state, request)
     token_id = request.path.rpartition("/")[2]
-    row = state.row_of(token_id)
+    row = state.find_row(token_id)
     if row is None:
-        raise refuse(404, "Service token not found")
+        raise _refusal(404, "Service token not found")
     row.revoked = True
-    return json_answer({"success": True, "message": f"Service token {token_id} revoked"})
+    return respond({"success": True, "message": f"Service token {token_id} revoked"})
 
 
-def exchange(state: State, request: Request) -> Answer:
-    """Trade a live service token for an access token; the body does not matter."""
-    row = state.live_row_behind(_bearer(request))
+def exchange(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Return an access token for a live service token; the API ignores the body."""
+    row = state.find_live_row(_bearer(request))
     if row is None:
-        raise unauthorized("Could not validate service token")
+        raise _unauthorized("Could not validate service token")
     row.last_used_at = state.clock()
-    access = state.access_token(row.user_id, type="access", scope=row.scope)
+    access = state.new_access_token(row.user_id, type="access", scope=row.scope)
     return _session(state, access, row.secret)
 
 
-def natal_chart(state: State, request: Request) -> Answer:
-    """Stand for the ordinary calls, which look at a token's signature and at nothing else."""
+def natal_chart(state: ApiState, request: ApiRequest) -> ApiResponse:
+    """Stand for the ordinary calls, which check only a token's signature and expiry."""
     _user(state, request)
-    return json_answer({"success": True, "data": {"planets": {}}, "error": None})
+    return respond({"success": True, "data": {"planets": {}}, "error": None})
 
 
 ROUTES: dict[str, dict[str, Call]] = {
@@ -295,30 +343,30 @@ ROUTES: dict[str, dict[str, Call]] = {
 }
 
 
-def _session(state: State, access_token: str, refresh_token: str) -> Answer:
+def _session(state: ApiState, access_token: str, refresh_token: str) -> ApiResponse:
     fields: dict[str, Any] = {"access_token": access_token, "refresh_token": refresh_token}
-    return json_answer(fields | {"expires_in": state.access_lifetime})
+    return respond(fields | {"expires_in": state.access_lifetime})
 
 
-def _bearer(request: Request) -> str:
+def _bearer(request: ApiRequest) -> str:
     scheme, _, token = (request.authorization or "").partition(" ")
     if scheme.lower() != "bearer":
-        raise unauthorized("Not authenticated")
+        raise _unauthorized("Not authenticated")
     return token
 
 
-def _user(state: State, request: Request) -> User:
-    claims = state.signer.read(_bearer(request))
-    user = state.user_of(claims.get("sub")) if claims else None
+def _user(state: ApiState, request: ApiRequest) -> User:
+    claims = state.read_claims(_bearer(request))
+    user = state.find_user(claims.get("sub")) if claims else None
     if user is None:
-        raise unauthorized("Could not validate credentials")
+        raise _unauthorized("Could not validate credentials")
     return user
 
 
-def _admin(state: State, request: Request) -> User:
+def _admin(state: ApiState, request: ApiRequest) -> User:
     user = _user(state, request)
     if not user.is_admin:
-        raise refuse(403, "Admin privileges required")
+        raise _refusal(403, "Admin privileges required")
     return user
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 EXCHANGE = ("POST", "/auth/service-token/refresh", 200)
 

@@ -7,7 +7,6 @@ import pytest
 from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.exec.store_poller import path_of
-from rotator.sandbox import Sandbox
 from rotator.stores.journal import Journal
 from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends
@@ -15,6 +14,7 @@ from rotator.tokens import ServiceToken
 from rotator.wiring import open_readable
 from tests.accessing.support import prepare, printed
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 from tests.unit.jwts import service_jwt
 
 

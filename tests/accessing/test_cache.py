@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from rotator.exec.runtime_folder import folder_path
-from rotator.sandbox import Fault, Sandbox
 from tests.accessing.support import exchanges, folder, prepare, printed, warned
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 
 
 @pytest.fixture(autouse=True)

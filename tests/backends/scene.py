@@ -6,13 +6,13 @@ from contextlib import ExitStack
 from datetime import timedelta
 from typing import Self
 
-from rotator.sandbox import Sandbox
 from tests.backends.kinds import Site
 from tests.crash.forked import Job
 from tests.support.clock import ServersClock
 from tests.support.crew import Crew, Running
 from tests.support.process import Result, Runner
 from tests.support.relay import Relay
+from tests.support.sandbox import Sandbox
 
 PATIENCE = 60  # seconds; only a bug takes as long
 # By then an intent whose owner is dead is known to be, in a store where no lock tells.

@@ -2,10 +2,10 @@
 
 import os
 
-from rotator.sandbox import Sandbox
 from tests.backends.kinds import Site
 from tests.commands.test_races import CROWD, crowd, crowd_log
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 ROUNDS = int(os.environ.get("ROTATOR_CROWD_ROUNDS", "1"))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.backends.conftest import KINDS
 from tests.backends.kinds import Site
 from tests.support.process import Runner
 from tests.support.relay import Relay
+from tests.support.sandbox import Sandbox
 from tests.support.world import MINT
 
 CONFIG = '[[token]]\nname = "luna-bot"\nstores = {}\n'

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.backends.conftest import KINDS
 from tests.backends.kinds import Site
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 SDKS = {"vault": "hvac", "aws": "boto3", "kubernetes": "lightkube"}
 TOKEN = '[[token]]\nname = "{}"\nstores = ["{}"]\n'

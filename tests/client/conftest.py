@@ -1,8 +1,8 @@
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.client.support import Bot
 from tests.nocturna.conftest import _environment_of_its_own  # noqa: F401 - a fixture
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture

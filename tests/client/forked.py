@@ -6,8 +6,8 @@ import sys
 import threading
 from typing import NoReturn
 
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import EXCHANGE, Bot
+from tests.support.sandbox import Fault, Sandbox
 
 
 def child(bot: Bot) -> NoReturn:

@@ -10,8 +10,8 @@ from urllib3 import HTTPResponse
 
 from rotator.client import TokenManager
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Sandbox
 from tests.nocturna.support import Stopwatch
+from tests.support.sandbox import Sandbox
 
 EXCHANGE = "POST /auth/service-token/refresh"
 CHART = "POST /calculations/natal-chart"

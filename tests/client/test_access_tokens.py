@@ -11,9 +11,9 @@ from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
 from rotator.nocturna.session import AccessToken
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 
 def test_one_exchange_serves_many_calls(bot: Bot) -> None:

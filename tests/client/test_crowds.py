@@ -15,9 +15,9 @@ import requests
 
 from rotator.client import NocturnaAuth, ServiceTokenRefusedError
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import CHART, EXCHANGE, OVER, STALE, Bot, Door, statuses
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 THREADS, CALLS = 64, 10_000
 

@@ -11,8 +11,8 @@ import requests
 from rotator.client import NocturnaAuth, ServiceTokenUnavailableError, TokenManager
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import ConfigError
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import CHART, Bot, paths, statuses
+from tests.support.sandbox import Fault, Sandbox
 
 Post = Callable[[TokenManager, str], int]
 

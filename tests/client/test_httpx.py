@@ -8,9 +8,9 @@ import pytest
 
 from rotator.client import ServiceTokenRefusedError, TokenManager
 from rotator.client.httpx import NocturnaAuth
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
+from tests.support.sandbox import Fault, Sandbox
 from tests.unit.jwts import service_jwt
 
 BODY = b'{"year":1990}'

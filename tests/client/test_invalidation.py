@@ -2,9 +2,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.client.support import Bot
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 _OTHERS = (
     *("apprise", "apscheduler", "backends", "boto3", "click", "dotenv", "google", "httpx", "hvac"),

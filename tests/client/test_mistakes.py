@@ -20,8 +20,8 @@ from rotator.client import (
 )
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import ConfigError, MalformedTokenError
-from rotator.sandbox import Sandbox
 from tests.client.support import Bot
+from tests.support.sandbox import Sandbox
 
 
 @pytest.mark.parametrize(

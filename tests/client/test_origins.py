@@ -9,9 +9,9 @@ import requests
 
 from rotator.client import NocturnaAuth, TokenManager
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths
 from tests.nocturna.support import Recorder, answer, recorder
+from tests.support.sandbox import Fault, Sandbox
 from tests.unit.jwts import service_jwt
 
 STATUSES = [301, 302, 303, 307, 308]

@@ -10,10 +10,10 @@ from urllib3.util import Retry
 
 from rotator.client import NocturnaAuth, ServiceTokenRefusedError, TokenManager
 from rotator.errors import ApiFaultError
-from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.api import Answer
+from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
+from tests.support.sandbox import Fault, Sandbox
 
 BODY = b'{"year": 1990}'
 ACCESS = answer(200, '{"access_token": "a", "expires_in": 900}')
@@ -131,8 +131,8 @@ class Tape(io.BytesIO):
 def test_the_401_to_a_body_that_cannot_be_sent_twice_is_the_callers(
     api: Sandbox, session: requests.Session, body: Callable[[], Any]
 ) -> None:
-    def refuse() -> Answer:
-        return Answer(401, b"why", "text/plain", drop=True)
+    def refuse() -> ApiResponse:
+        return ApiResponse(401, b"why", "text/plain", drop=True)
 
     api.misbehave(Fault(work=False, answer=refuse()), CHART)
     response = session.post(chart(api), data=_sized(body()))
@@ -173,8 +173,8 @@ def test_the_connection_of_a_401_is_used_again(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(work=False, answer=Answer(401, b"{}"), send="padded"),
-        Fault(work=False, answer=Answer(401, b"{}" * 9), send="truncated"),
+        Fault(work=False, answer=ApiResponse(401, b"{}"), send="padded"),
+        Fault(work=False, answer=ApiResponse(401, b"{}" * 9), send="truncated"),
     ],
     ids=["endless", "truncated"],
 )

@@ -17,10 +17,10 @@ from rotator.client.bearers import Mode
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import RotatorError
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.api import Answer
+from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch
+from tests.support.sandbox import Fault, Sandbox
 
 HASTY = Limits(read=0.1, retries=0)
 FAULTS = {
@@ -47,7 +47,7 @@ def echoing(fault: Fault, secrets: set[str]) -> Fault:
     echo = " ".join(sorted(secrets))
     headers = tuple((name, f"/{echo}") for name, _ in fault.answer.headers)
     body = f'{{"detail": "{echo}"}}'.encode()
-    return Fault(work=fault.work, answer=Answer(fault.answer.status, body, None, headers))
+    return Fault(work=fault.work, answer=ApiResponse(fault.answer.status, body, None, headers))
 
 
 def use(tokens: AccessTokens, url: str) -> None:

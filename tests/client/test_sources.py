@@ -13,9 +13,9 @@ from rotator.client import (
 from rotator.client.service_token import CachedServiceToken
 from rotator.client.sources import source_of
 from rotator.errors import ApiFaultError
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import EXCHANGE, OVER, STALE, Bot, no_jitter, statuses
 from tests.nocturna.support import Stopwatch
+from tests.support.sandbox import Fault, Sandbox
 
 
 class Place(NamedTuple):

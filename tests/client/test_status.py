@@ -4,8 +4,8 @@ import pytest
 
 from rotator.client import TokenManager, token_status
 from rotator.errors import MalformedTokenError
-from rotator.sandbox import Sandbox
 from tests.support.clock import NOON, FakeClock
+from tests.support.sandbox import Sandbox
 from tests.unit.jwts import lasting, service_jwt
 
 DAY = timedelta(days=1)

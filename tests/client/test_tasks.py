@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from rotator.errors import ApiFaultError
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import EXCHANGE, STALE, Bot
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 
 @pytest.fixture

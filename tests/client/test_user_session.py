@@ -5,9 +5,9 @@ import requests
 
 from rotator.client import NocturnaAuth, UserSession
 from rotator.errors import ApiFaultError, ConfigError, LoginRefusedError
-from rotator.sandbox import Fault, Sandbox
 from tests.client.support import LOGIN, ONCE, OVER, REFRESH, STALE, no_jitter, paths, statuses
 from tests.nocturna.support import Stopwatch
+from tests.support.sandbox import Fault, Sandbox
 
 WEEK = 7 * 86400
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from rotator.sandbox import Fault, Sandbox
 from tests.accessing.support import EXCHANGE, folder, prepare, printed
 from tests.support.process import Result, Runner
+from tests.support.sandbox import Fault, Sandbox
 
 
 @pytest.fixture(autouse=True)

@@ -2,10 +2,10 @@
 
 import json
 
-from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.support.listener import listener
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 
 MINT = "POST /auth/admin/service-tokens"
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from rotator.stores.port import DEFAULT_FIELD
 from rotator.tokens import ServiceToken
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 ID = "5f0c1b2d-0000-4000-8000-000000000000"
 

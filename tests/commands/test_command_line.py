@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from rotator import __version__
-from rotator.sandbox import Fault, Sandbox
 from tests.support.process import ROTATOR, Runner
+from tests.support.sandbox import Fault, Sandbox
 
 COMMANDS = ["check", "rotate", "mint", "daemon", "exec", "access-token"]
 COMMANDS += ["doctor", "tokens", "demo", "completion"]

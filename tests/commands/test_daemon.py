@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import EXCHANGE, LOGIN
 
 

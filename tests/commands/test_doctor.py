@@ -2,8 +2,8 @@
 
 import re
 
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 def test_it_tells_how_things_stand_and_what_is_worst_last(rotator: Runner, api: Sandbox) -> None:

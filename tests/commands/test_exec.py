@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.executing.helpers import BOT, SHOW, SOON, STUBBORN, alive, child_of, count, has, put
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 def stored(rotator: Runner) -> str:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
 from tests.support.clock import ServersClock
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.transcript import Transcript
 
 CALLS = [

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dotenv import dotenv_values
 
-from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import LOGIN
 
 

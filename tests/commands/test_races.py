@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 ROOT = Path(__file__).parents[2]

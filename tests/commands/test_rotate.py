@@ -5,8 +5,8 @@ import signal
 import pytest
 from dotenv import dotenv_values
 
-from rotator.sandbox import Fault, Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import LOGIN, MINT
 
 CALL_MINT = "POST /auth/admin/service-tokens"

@@ -6,9 +6,9 @@ import pytest
 
 from rotator.clock import utc_now
 from rotator.rotation.fleet import tokens_of_shard
-from rotator.sandbox import Sandbox
 from rotator.stores.journal import Intent, scope_digest
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 NAMES = ("luna", "sol", "mars", "venus")
 HERE, THERE = tokens_of_shard(NAMES, 0, 2), tokens_of_shard(NAMES, 1, 2)

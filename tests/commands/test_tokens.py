@@ -1,7 +1,7 @@
 """`rotator tokens` as processes: list what is there, and revoke one of them."""
 
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 def test_an_orphan_is_found_and_revoked(rotator: Runner, api: Sandbox) -> None:

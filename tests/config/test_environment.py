@@ -6,9 +6,9 @@ import pytest
 from rotator import wiring
 from rotator.errors import ConfigError
 from rotator.rotation.in_flight import InFlightMints
-from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 DAY = timedelta(days=1)
 DURATION = "a duration above zero, such as 7d, 12h, 90m or 30s"

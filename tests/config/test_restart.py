@@ -11,10 +11,10 @@ import pytest
 from rotator import wiring
 from rotator.errors import ConfigError
 from rotator.hooks.restarts import Restarts
-from rotator.sandbox import Sandbox
 from tests.config.support import load, mistake
 from tests.config.test_registry import install
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 TOKEN = '[[token]]\nname = "luna"\nstores = ["dotenv:.env"]\n'
 IN_TOKEN = 'rotator.toml: [[token]] "luna" restart: '

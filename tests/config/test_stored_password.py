@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rotator.config.settings import StoredSecret
-from rotator.sandbox import Sandbox
 from rotator.wiring import read_password
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 from concurrent.futures import Future
 from threading import Event
 
-from rotator.sandbox import Fault
 from tests.crash.cases import Death
 from tests.support.crew import Running
+from tests.support.sandbox import Fault
 
 PATIENCE = 60  # seconds; only a bug takes as long
 

@@ -8,7 +8,6 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.sandbox import Sandbox
 from tests.crash import checks
 from tests.crash.cases import Case, Death, Moment, cases_of, mint_of
 from tests.crash.envfiles import EnvFile
@@ -16,6 +15,7 @@ from tests.crash.scene import TIMEOUT, Scene, Wreck
 from tests.crash.watch import UNSEEN
 from tests.support.clock import ServersClock
 from tests.support.crew import Crew
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 _WORKERS = 4

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple, TypedDict, Unpack
 
 from rotator.clock import utc_now
-from rotator.sandbox import Fault, Sandbox, ServiceTokenRow
 from rotator.stores.journal import Intent
 from tests.crash.cases import Case, Death, Moment
 from tests.crash.envfiles import EnvFile, attributes
@@ -17,6 +16,7 @@ from tests.crash.killer import Killer
 from tests.support.clock import ServersClock
 from tests.support.crew import Crew, Running
 from tests.support.process import Result
+from tests.support.sandbox import Fault, Sandbox, ServiceTokenRow
 from tests.support.transcript import Transcript
 
 TIMEOUT = timedelta(seconds=10)

@@ -4,8 +4,8 @@ import re
 import shutil
 from pathlib import Path
 
-from rotator.sandbox import Sandbox
 from tests.cron.machine import ROOT
+from tests.support.sandbox import Sandbox
 
 ETC = "/etc/nocturna-rotator"
 

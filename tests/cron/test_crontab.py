@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
 from tests.cron import machine
 from tests.cron.server import ETC, pasted, prepared
 from tests.support.process import ROTATOR, Result, Runner
+from tests.support.sandbox import Sandbox
 
 CRONTAB = (machine.ROOT / "cron/rotator.crontab").read_text()
 ENTRIES = re.findall(r"^\d.*$", CRONTAB, re.MULTILINE)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
 from tests.cron import machine
 from tests.cron.server import pasted, prepared
 from tests.support.process import ROTATOR, Runner
+from tests.support.sandbox import Sandbox
 
 UNITS = machine.ROOT / "cron"
 SERVICES = ["rotator.service", "rotator-daemon.service"]

@@ -10,8 +10,8 @@ from rotator.daemon.scheduler import Daemon
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.states import TokenStates
-from rotator.sandbox import Fault, Sandbox
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.scheduler import SteppedScheduler
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import EXCHANGE, Changes, World

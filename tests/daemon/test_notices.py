@@ -2,10 +2,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from rotator.config.settings import Secret
-from rotator.sandbox import Fault, Sandbox
 from tests.daemon.test_daemon import Watch
 from tests.support.clock import FakeClock
 from tests.support.listener import listener
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import World
 
 DAY = timedelta(days=1)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ConfigError
-from rotator.sandbox import Sandbox
 from tests.daemon.test_daemon import Watch
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 from tests.support.stores import MeddledStore
 from tests.support.world import World
 

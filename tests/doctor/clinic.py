@@ -8,8 +8,8 @@ from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
 from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding, Result
-from rotator.sandbox import Sandbox
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 API = '[api]\nallow_insecure_http = true\nurl = "{url}"\nadmin_email = "{email}"\n'
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.doctor.clinic import Clinic
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.sandbox import Fault
 from tests.doctor.clinic import Clinic, bad, message
+from tests.support.sandbox import Fault
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from rotator.doctor.checks import TOKEN_CHECKS, TokenFacts
 from rotator.doctor.findings import findings
 from rotator.doctor.gather import Examiner
 from rotator.errors import StoreDeniedError
-from rotator.sandbox import Fault, Sandbox
 from rotator.stores.registry import Backends
 from rotator.wiring import lazy_api
 from tests.doctor.clinic import Clinic, bad, message
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.stores import MeddledStore
 
 TWO = 'stores = ["dotenv:luna.env", "dotenv:{}"]'

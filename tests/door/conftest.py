@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.door.programs import ROOT, TOY, Fresh, Program, broken_toy
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 

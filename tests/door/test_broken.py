@@ -2,8 +2,8 @@
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.door.programs import UNTOLD, Program
+from tests.support.sandbox import Sandbox
 
 UPDATE = "update, repair or uninstall it"
 BROKEN = {

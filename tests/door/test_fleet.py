@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from rotator.rotation.model import Action, RotateOptions
-from rotator.sandbox import Sandbox
 from rotator.stores.registry import UnavailableStore
 from tests.support.clock import FakeClock
 from tests.support.leftovers import Leftovers
+from tests.support.sandbox import Sandbox
 from tests.support.world import World
 
 

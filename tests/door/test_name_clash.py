@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.door.programs import ROOT, UNTOLD, Fresh, Program
+from tests.support.sandbox import Sandbox
 
 ADVICE = (
     "hides the backends of nocturna-rotator: rename or remove it, or start the command rotator"

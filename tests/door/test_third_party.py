@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
 from tests.door.programs import Fresh, Program
+from tests.support.sandbox import Sandbox
 
 
 def test_only_what_was_installed_from_wheels_is_found(fresh: Fresh) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.door.programs import ROOT
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 SDKS = ("hvac", "boto3", "botocore", "lightkube", "apprise", "prometheus_client")
 PROGRAM = """

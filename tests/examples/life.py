@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.rotation.model import Report, RotateOptions
-from rotator.sandbox import Fault
 from tests.support.clock import NOON
+from tests.support.sandbox import Fault
 from tests.support.world import EXCHANGE, World
 
 MINUTE = timedelta(minutes=1)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BOTS = ["requests_bot.py", "httpx_bot.py"]

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from rotator.client import TokenManager
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COMPOSE: dict[str, Any] = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())

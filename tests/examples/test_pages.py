@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 from tests.test_docs import blocks, text
 
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ import requests
 from examples import httpx_bot, requests_bot
 from rotator.client import TokenManager
 from rotator.rotation.model import Action
-from rotator.sandbox import Fault, Sandbox
 from tests.examples.life import DAY, MINUTE, Call, Diary, EndOfTimeError, Life, Span, at
 from tests.nocturna.support import QUICK
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.transcript import Transcript
 from tests.support.world import World
 

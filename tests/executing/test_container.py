@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.executing.conftest import permitted
 from tests.executing.helpers import BOT, SOON, child_of, has, put
 from tests.support.process import ROTATOR, Runner, Running
+from tests.support.sandbox import Sandbox
 
 SPACES = ("--pid", "--fork", "--mount-proc", "--kill-child")
 ORPHANS = (  # is ready when all three have ended, and none of them is waiting to be buried

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from rotator.exec.delivery import is_in_memory
-from rotator.sandbox import Sandbox
 from tests.executing.conftest import permitted
 from tests.executing.helpers import SOON, child_of, count, has, put
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 SHOW = 'echo "has $(sha256sum < "$NOCTURNA_SERVICE_TOKEN_FILE" | cut -c1-12)" >&2'
 SLEEP = ("--", "sh", "-c", f"{SHOW}; exec sleep 30")

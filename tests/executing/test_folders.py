@@ -8,10 +8,10 @@ import pytest
 
 from rotator.exec.delivery import parent_folder
 from rotator.exec.store_poller import Folders
-from rotator.sandbox import Sandbox
 from tests.executing.conftest import permitted
 from tests.executing.helpers import put
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 def test_a_folder_that_was_made_anew_is_watched_again(tmp_path: Path) -> None:

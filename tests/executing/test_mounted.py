@@ -1,8 +1,8 @@
 """A Secret in a volume, as Kubernetes mounts it: bare tokens in a folder that one link replaces."""
 
-from rotator.sandbox import Sandbox
 from tests.executing.helpers import BOT, SOON, count, has
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 def test_a_bare_token_that_is_replaced_by_a_link_restarts_the_program(

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.executing.helpers import BOT, SOON, count, has
 from tests.support.process import Runner
 from tests.support.relay import Relay
+from tests.support.sandbox import Sandbox
 from tests.vault.site import Site, running
 
 

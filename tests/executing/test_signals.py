@@ -3,9 +3,9 @@
 import signal
 import sys
 
-from rotator.sandbox import Sandbox
 from tests.executing.helpers import put
 from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
 
 
 def test_signals_are_passed_on(rotator: Runner, api: Sandbox) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.executing.helpers import put
 from tests.support.process import ROTATOR, Runner
+from tests.support.sandbox import Sandbox
 
 COUNT = """
 import signal, sys, time

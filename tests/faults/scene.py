@@ -14,11 +14,11 @@ from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report, RotateOptions
-from rotator.sandbox import Sandbox
 from rotator.stores.port import SecretStore, StoreUrl
 from rotator.wiring import OpenApi
 from tests.faults.steps import Step, Stepped, unhindered
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 from tests.support.world import World
 
 LONGEST_WAIT = timedelta(minutes=10)

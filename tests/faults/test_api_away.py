@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from rotator.rotation.in_flight import InFlightMints
-from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.door import Door
 from tests.faults.scene import ONE, STUBBORN, THREE, Scene
 from tests.faults.test_calls import places
 from tests.faults.wire import Place
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 
 def shut_before(api: Sandbox, place: Place, door: Door) -> None:

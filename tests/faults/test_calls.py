@@ -8,11 +8,11 @@ import pytest
 
 from rotator.nocturna.client import Limits
 from rotator.rotation.in_flight import InFlightMints
-from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, STUBBORN, THREE, USUAL, Scene
 from tests.faults.wire import FAULTS, Place, strike
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 
 class Span(NamedTuple):

@@ -9,12 +9,12 @@ import pytest
 
 from rotator.nocturna.client import Limits
 from rotator.rotation.in_flight import InFlightMints
-from rotator.sandbox import Fault, Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, THREE, Scene
 from tests.faults.test_calls import Span, places
 from tests.faults.wire import Gate, Place, answered_late, done_late, lost, strike
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 HASTY = Limits(read=0.4, retries=0)
 SPANS = [

@@ -8,10 +8,10 @@ import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.rotation.model import Action, RotateOptions
-from rotator.sandbox import Sandbox
 from tests.faults.scene import ONE, THREE, Scene
 from tests.faults.steps import Phase, Step
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 ERRORS = [
     StoreDeniedError("may not write: grant it"),

@@ -7,11 +7,11 @@ import pytest
 
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.rotation.in_flight import InFlightMints
-from rotator.sandbox import Sandbox
 from tests.faults import promises
 from tests.faults.scene import ONE, THREE, Scene
 from tests.faults.steps import CHANGING, Phase, Tape, Trap
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 ERRORS = [
     StoreUnreachableError("the store does not answer"),

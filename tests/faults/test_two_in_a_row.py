@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rotator.rotation.in_flight import InFlightMints
-from rotator.sandbox import Sandbox
 from tests.faults import promises
 from tests.faults.scene import STUBBORN, THREE, Scene
 from tests.faults.wire import FAULTS, Place, strike
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 FIRST = [Place(2, "mint"), Place(3, "exchange"), Place(4, "revoke")]
 MOST_CALLS = 9

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from threading import Condition
 from typing import NamedTuple
 
-from rotator.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault, Sandbox
 
 PATIENCE = 10.0  # seconds; much more than a call takes to arrive
 

@@ -5,10 +5,10 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from rotator.sandbox import Sandbox
 from tests.helm.chart import Manifests, Object, container, variables
 from tests.kubernetes.cluster import Cluster, write_kubeconfig
 from tests.support.process import Result, Runner
+from tests.support.sandbox import Sandbox
 
 KEY = "NOCTURNA_SERVICE_TOKEN"
 NAMES = ("luna", "sol", "terra", "mars")

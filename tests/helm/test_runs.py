@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.helm.chart import Chart, Object
 from tests.helm.place import NAMES, Place
 from tests.kubernetes.cluster import Cluster, running
 from tests.support.process import Result, Runner
+from tests.support.sandbox import Sandbox
 
 _PATIENCE = 100  # tenths of a second: roles take their time in a real cluster
 

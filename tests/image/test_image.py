@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from packaging.utils import canonicalize_name
 
-from rotator.sandbox import Sandbox
 from tests.image import lock
 from tests.image.building import OTHER_BASE, built
 from tests.image.readme import docker_runs
 from tests.image.running import Image, end, process_one, start
 from tests.support.process import Runner, Running
+from tests.support.sandbox import Sandbox
 
 OWN, ARBITRARY = "10001:10001", "123456:0"
 EVERYBODY = pytest.mark.parametrize("user", [OWN, ARBITRARY])

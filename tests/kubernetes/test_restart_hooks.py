@@ -12,10 +12,10 @@ from rotator.config.loader import load_settings
 from rotator.hooks.commands import HookEvent
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action, Report, RotateOptions
-from rotator.sandbox import Sandbox
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.plant import NAME, Plant
 from tests.kubernetes.site import JOURNAL, Site
+from tests.support.sandbox import Sandbox
 
 DEPLOYMENT = f"deployment/{NAME}"
 Rotate = Callable[[str], list[Report]]

@@ -10,13 +10,13 @@ from rotator.config.loader import load_settings
 from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.sandbox import Sandbox
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.plant import KINDS, NAME, Plant
 from tests.kubernetes.site import NOBODY, ROTATOR, Site
 from tests.kubernetes.test_answers import status
 from tests.kubernetes.test_restarts import OURS, workloads
 from tests.kubernetes.test_restarts_without_effect import KEPT, deployment
+from tests.support.sandbox import Sandbox
 
 
 @pytest.mark.parametrize("kind", KINDS)

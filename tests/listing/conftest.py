@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.listing.desk import Desk
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture

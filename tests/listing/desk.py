@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 TOML = """
 [[token]]

@@ -7,8 +7,8 @@ import pytest
 
 from rotator.cli.tokens import show_tokens
 from rotator.errors import ConfigError, LoginRefusedError
-from rotator.sandbox import Fault
 from tests.listing.desk import Desk
+from tests.support.sandbox import Fault
 
 Printed = pytest.CaptureFixture[str]
 INTENT = "intent=0123456789ab/2026-11-20T00:00:00Z/90/01234567/{}"

@@ -4,8 +4,8 @@ import pytest
 
 from rotator.cli.tokens import StillHeldError, revoke_token
 from rotator.errors import ConfigError, NotFoundError
-from rotator.sandbox import Fault
 from tests.listing.desk import Desk
+from tests.support.sandbox import Fault
 
 INTENT = "# rotator: v=1 intent=0123456789ab/2026-11-20T00:00:00Z/90/01234567/{}\n"
 

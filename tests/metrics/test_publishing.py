@@ -13,10 +13,10 @@ from rotator.metrics.outlets import Outlets
 from rotator.metrics.publish import publish
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
-from rotator.sandbox import Fault, Sandbox
 from tests.metrics.pushgateway import pushgateway
 from tests.support.clock import NOON, FakeClock
 from tests.support.process import Runner
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import LOGIN
 
 FAILING = f"{PREFIX}failing"

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.http_client.support import forget_environment
 from tests.nocturna.support import Client, client_of
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from rotator.errors import NotFoundError
 from rotator.nocturna.client import ApiClient, Limits
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
-from rotator.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault, Sandbox
 
 QUICK = Limits(backoff=0.0, longest_pause=0.1)
 HASTY = Limits(read=0.2, retries=0)

@@ -10,8 +10,7 @@ import requests
 
 from rotator.errors import RotatorError
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.api import Answer
+from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,
     LOGIN,
@@ -24,6 +23,7 @@ from tests.nocturna.support import (
     client_of,
     recorder,
 )
+from tests.support.sandbox import Fault, Sandbox
 
 ECHOED = "{echo}"  # becomes every secret that there is
 FAULTS = {
@@ -56,7 +56,7 @@ def echoing(fault: Fault, secrets: set[str]) -> Fault:
     echo = " ".join(sorted(secrets))
     headers = tuple((name, value.replace(ECHOED, echo)) for name, value in fault.answer.headers)
     body = fault.answer.body or f'{{"detail": [{{"input": "{echo}"}}]}}'.encode()
-    echoed = Answer(fault.answer.status, body, fault.answer.content_type, headers)
+    echoed = ApiResponse(fault.answer.status, body, fault.answer.content_type, headers)
     return Fault(work=fault.work, answer=echoed)
 
 

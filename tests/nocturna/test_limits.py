@@ -5,9 +5,9 @@ import pytest
 
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.api import Answer
+from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, HASTY, MADE_UP, Client, answer, client_of, recorder
+from tests.support.sandbox import Fault, Sandbox
 
 ONCE = Limits(retries=0)
 
@@ -60,7 +60,7 @@ def test_an_answer_just_short_enough_is_read(api: Sandbox) -> None:
 
 def test_a_small_answer_that_unpacks_to_a_long_one_is_cut_off(api: Sandbox) -> None:
     bomb = gzip.compress(b" " * 5_000_000)
-    packed = Answer(200, bomb, "application/json", (("content-encoding", "gzip"),))
+    packed = ApiResponse(200, bomb, "application/json", (("content-encoding", "gzip"),))
     assert "longer than 65536 B" in str(failure(api, Fault(answer=packed)))
 
 

@@ -7,7 +7,6 @@ import pytest
 
 from rotator.errors import ApiFaultError, LoginRefusedError, NotAdminError
 from rotator.nocturna.service_tokens import ListedToken
-from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import (
     LOGIN,
     MADE_UP,
@@ -20,6 +19,7 @@ from tests.nocturna.support import (
     recorder,
 )
 from tests.support.clock import NOON, FakeClock
+from tests.support.sandbox import Fault, Sandbox
 
 LIST = "GET /auth/admin/service-tokens"
 VERIFY = "GET /auth/admin/verify"

@@ -4,7 +4,6 @@ import pytest
 
 from rotator.errors import ApiFaultError, ApiUnreachableError, LoginRefusedError
 from rotator.nocturna.session import PAUSE_AFTER_FAULT, PAUSE_AFTER_REFUSAL, Credentials
-from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import (
     GONE,
     LOGIN,
@@ -16,6 +15,7 @@ from tests.nocturna.support import (
     recorder,
     session,
 )
+from tests.support.sandbox import Fault, Sandbox
 
 
 def test_a_login_is_a_form_and_its_bearer_is_used() -> None:

@@ -11,8 +11,8 @@ from rotator.errors import (
 )
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import HASTY, MINT, Client, client_of, paths
+from tests.support.sandbox import Fault, Sandbox
 
 DAY = timedelta(days=1)
 UNKNOWN = MintOutcomeUnknownError

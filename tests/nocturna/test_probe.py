@@ -2,8 +2,8 @@ import pytest
 
 from rotator.errors import ApiUnreachableError, TokenRefusedError
 from rotator.nocturna.service_tokens import PAUSE_AFTER_SILENCE
-from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import QUICK, client_of
+from tests.support.sandbox import Fault, Sandbox
 
 EXCHANGE = "/auth/service-token/refresh"
 TRIES = QUICK.retries + 1

@@ -10,8 +10,8 @@ from rotator.nocturna.calls import (
     UnauthorizedError,
     error_of_status,
 )
-from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import MADE_UP, Client, client_of, credentials
+from tests.support.sandbox import Fault, Sandbox
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from rotator.clock import utc_now
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.api import Answer
+from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths
+from tests.support.sandbox import Fault, Sandbox
 
 PASSING = [
     pytest.param(Fault.reset_before(), id="reset before the work"),
@@ -80,7 +80,7 @@ def test_an_answer_that_stays_the_same_is_not_asked_for_again(
 
 
 def busy(status: int, retry_after: str) -> Fault:
-    return Fault(work=False, answer=Answer(status, b"", None, (("retry-after", retry_after),)))
+    return Fault(work=False, answer=ApiResponse(status, b"", None, (("retry-after", retry_after),)))
 
 
 def tomorrow() -> str:
@@ -129,7 +129,7 @@ def test_a_refusal_without_an_end_is_not_read_before_the_next_try(
 ) -> None:
     endless = Fault(
         work=False,
-        answer=Answer(status, b"{" * 1000, "application/json"),
+        answer=ApiResponse(status, b"{" * 1000, "application/json"),
         send="padded" if send == "padded" else "dripped",
         gap=1.0,
     )

@@ -9,7 +9,6 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import (
     EXCHANGE,
@@ -24,6 +23,7 @@ from tests.nocturna.support import (
     recorder,
 )
 from tests.support.clock import NOON
+from tests.support.sandbox import Fault, Sandbox
 
 DAY = timedelta(days=1)
 

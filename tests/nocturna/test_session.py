@@ -5,7 +5,6 @@ import pytest
 
 from rotator.errors import ApiFaultError
 from rotator.nocturna.calls import UnauthorizedError
-from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import (
     GONE,
     LOGIN,
@@ -18,6 +17,7 @@ from tests.nocturna.support import (
     recorder,
     session,
 )
+from tests.support.sandbox import Fault, Sandbox
 
 
 def test_one_login_serves_many_calls(api: Sandbox, client: Client) -> None:

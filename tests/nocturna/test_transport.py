@@ -5,8 +5,7 @@ import pytest
 
 from rotator.errors import ApiError
 from rotator.nocturna.calls import NotDoneError
-from rotator.sandbox import Fault, Sandbox
-from rotator.sandbox.api import Answer
+from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,
     LOGIN,
@@ -21,6 +20,7 @@ from tests.nocturna.support import (
     paths,
     recorder,
 )
+from tests.support.sandbox import Fault, Sandbox
 
 DEAD = "http://127.0.0.1:1"
 ACCESS = '{"access_token": "a"}'
@@ -53,7 +53,7 @@ def test_where_a_redirect_leads_does_not_matter(
 
 @pytest.mark.parametrize("status", [307, 400, 401, 404])
 def test_the_body_of_a_refusal_is_never_read(api: Sandbox, client: Client, status: int) -> None:
-    endless = Answer(status, b"{}", "application/json", (("location", "/"),))
+    endless = ApiResponse(status, b"{}", "application/json", (("location", "/"),))
     api.misbehave(Fault(work=False, answer=endless, send="padded"), call=EXCHANGE)
     with pytest.raises(ApiError, match=str(status)):
         client.tokens.exchange(api.issue())

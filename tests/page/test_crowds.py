@@ -10,11 +10,11 @@ import pytest
 
 from rotator.daemon.web import MOST_CONNECTIONS
 from rotator.rotation.states import TokenStates
-from rotator.sandbox import Fault, Sandbox
 from tests.daemon.test_daemon import Watch
 from tests.page import fleets
 from tests.page.serving import Served, served
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import World
 
 READERS = 50

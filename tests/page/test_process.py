@@ -8,8 +8,8 @@ from threading import Event
 
 import requests
 
-from rotator.sandbox import Fault, Sandbox
 from tests.support.process import Runner, Running
+from tests.support.sandbox import Fault, Sandbox
 
 
 def address(running: Running) -> str:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.sandbox import Sandbox
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 from tests.support.world import World
 
 

@@ -3,8 +3,8 @@
 from typing import Unpack
 
 from rotator.rotation.model import Action, Report, RotateOptions
-from rotator.sandbox import ServiceTokenRow
 from rotator.stores.port import SecretStore
+from tests.support.sandbox import ServiceTokenRow
 from tests.support.world import Changes, World
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.rotation.model import Action, RotateOptions
-from rotator.sandbox import Fault
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import LOGIN, World
 

@@ -3,8 +3,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.rotation.policy import Status
-from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
+from tests.support.sandbox import Sandbox
 from tests.support.world import EXCHANGE, World
 
 

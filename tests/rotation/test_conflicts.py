@@ -6,9 +6,9 @@ import pytest
 from rotator.errors import ConflictError, StoreUnreachableError
 from rotator.rotation.model import Action, RotateOptions
 from rotator.rotation.policy import Status
-from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.rotation.failing import assert_the_next_run_revokes, failed
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
 

@@ -7,7 +7,7 @@ import pytest
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.rotation.model import Report, RotateOptions
 from rotator.rotation.severity import DAILY, with_severity
-from rotator.sandbox import Fault
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
 

@@ -7,12 +7,12 @@ from rotator.config.settings import ApiSettings, Secret
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.rotation.model import Action, RotateOptions
 from rotator.rotation.policy import Status
-from rotator.sandbox import Fault
 from tests.rotation.failing import (
     assert_only_the_old_one_lives,
     assert_the_next_run_revokes,
     failed,
 )
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import MINT, World
 

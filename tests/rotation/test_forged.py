@@ -7,9 +7,9 @@ import requests
 
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action, RotateOptions
-from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
 from tests.support.leftovers import Leftovers
+from tests.support.sandbox import Fault
 from tests.support.stores import SharedStore
 from tests.support.world import EXCHANGE, World
 

@@ -5,8 +5,8 @@ import requests
 
 from rotator.errors import StoreUnreachableError
 from rotator.rotation.model import Action, RotateOptions
-from rotator.sandbox import Fault
 from tests.support.leftovers import Leftovers
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import EXCHANGE, World
 

@@ -4,8 +4,8 @@ import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.rotation.model import Action, OldTokenState, Report, RotateOptions
-from rotator.sandbox import Fault
 from rotator.tokens import ServiceToken
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import LOGIN, World
 

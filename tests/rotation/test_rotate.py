@@ -4,10 +4,10 @@ import pytest
 
 from rotator.rotation.model import Action, RotateOptions
 from rotator.rotation.policy import Status
-from rotator.sandbox import Fault
 from rotator.stores.journal import Journal
 from rotator.stores.port import Entry
 from rotator.tokens import ServiceToken
+from tests.support.sandbox import Fault
 from tests.support.world import LOGIN, World
 
 

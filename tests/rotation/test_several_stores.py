@@ -6,9 +6,9 @@ from dotenv import dotenv_values
 from rotator.errors import StoreUnreachableError
 from rotator.rotation.model import Action, RotateOptions, StoreState
 from rotator.rotation.policy import Status
-from rotator.sandbox import Fault
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
+from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import EXCHANGE, World
 

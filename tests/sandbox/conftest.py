@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 from .client import Client, FakeClock
 

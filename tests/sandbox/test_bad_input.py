@@ -1,6 +1,6 @@
 import pytest
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 from .client import MINT, Client
 

@@ -1,7 +1,7 @@
 import jwt
 import pytest
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 from .client import NOON, Client, FakeClock, claims_of
 

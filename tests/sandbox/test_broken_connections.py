@@ -5,7 +5,7 @@ from http.client import IncompleteRead, RemoteDisconnected
 
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault, Sandbox
 
 from .client import MINT, Client
 

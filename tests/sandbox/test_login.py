@@ -2,7 +2,7 @@ from urllib.parse import quote
 
 import pytest
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 from .client import NOON, Client, FakeClock, claims_of
 

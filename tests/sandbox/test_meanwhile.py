@@ -10,7 +10,7 @@ from typing import Literal
 
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault, Sandbox
 
 from .client import LIST, MINT, Client
 

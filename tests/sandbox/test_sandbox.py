@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault, Sandbox
 
 from .client import EXCHANGE, MINT, NOON, Client, FakeClock
 

@@ -3,7 +3,7 @@ from uuid import UUID
 import jwt
 import pytest
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 from .client import EXCHANGE, LIST, MINT, NOON, Client, FakeClock, claims_of
 

@@ -1,6 +1,6 @@
 import pytest
 
-from rotator.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault, Sandbox
 
 from .client import EXCHANGE, MINT, Client
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 from hypothesis import strategies as st
 
 from rotator.rotation.model import RotateOptions
-from rotator.sandbox.faults import Fault
 from tests.stateful.hands import Edit
 from tests.stateful.scene import Scene
 from tests.stateful.stores import Trouble
+from tests.support.sandbox import Fault
 
 CALLS = (
     "POST /auth/admin/service-tokens",
@@ -60,7 +60,7 @@ class Weather:
     def come_over(self, scene: Scene) -> None:
         for flaw in self.flaws:
             if flaw.late is None:
-                scene.wire.service.faults.put(FAULTS[flaw.fault], flaw.call, flaw.times)
+                scene.wire.faults.put(FAULTS[flaw.fault], flaw.call, flaw.times)
             else:
                 scene.wire.late.append(timedelta(seconds=flaw.late))
 

@@ -97,12 +97,12 @@ class FleetMachine(RuleBasedStateMachine):
             rotator.suffer(weather.troubles)
             tasks.append((rotator.life, partial(self._go, rotator, weather, reports)))
         Turns(turns).run(*tasks)
-        self._scene.wire.service.faults.clear()
+        self._scene.wire.faults.clear()
         self._scene.wire.late.clear()
         for report in reports:
             note(f"{report.name}: {report.action} {report.reason}; {report.error}")
             text = str(report.to_json())
-            assert not [s for s in self._scene.wire.state.secrets() if s in text]
+            assert not [s for s in self._scene.wire.faults.secrets if s in text]
 
     def _rotator(self, skew: timedelta = timedelta()) -> Rotator:
         """Return the one that stays up while its clock is set, or a new one."""

@@ -14,7 +14,7 @@ LONG_PAUSE = timedelta(minutes=65)
 
 def settle(scene: Scene, rotator: Rotator) -> None:
     """Let two runs put all right, and make sure that they did."""
-    scene.wire.service.faults.clear()
+    scene.wire.faults.clear()
     scene.wire.late.clear()
     rotator.suffer({})
     scene.clock.advance(LONG_PAUSE if _is_spoilt(scene) else PAUSE)

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -18,11 +19,10 @@ from rotator.nocturna.calls import Call
 from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
-from rotator.sandbox.api import Answer, Request
-from rotator.sandbox.faults import Fault
-from rotator.sandbox.server import Service
-from rotator.sandbox.state import State
+from rotator.sandbox.api import ApiRequest, ApiResponse, serve
+from rotator.sandbox.state import ApiState
 from tests.stateful.calendar import Calendar
+from tests.support.sandbox import Fault, Faults
 
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
 MINT = ("POST", "/api/auth/admin/service-tokens")
@@ -49,8 +49,8 @@ class Wire:
 
     def __init__(self, clock: Calendar) -> None:
         self._clock = clock
-        self.state = State(clock, access_lifetime=1800, refresh_lifetime=7 * 86400, login_cpu=0)
-        self.service = Service(self.state, 0)
+        self.state = ApiState(clock, access_lifetime=1800, refresh_lifetime=7 * 86400, login_cpu=0)
+        self.faults = Faults(self.state)
         self.admin = self.state.add_user(EMAIL, PASSWORD, is_admin=True)
         self.late: list[timedelta] = []
         self.mints: list[Mint] = []
@@ -60,7 +60,7 @@ class Wire:
         """Serve a request that is sent for the token of that name."""
         request = _received(prepared)
         if not is_mint(prepared):
-            return self._answered(prepared, *self.service.serve(request))
+            return self._answered(prepared, *self._serve(request))
         mint = Mint(name)
         self.mints.append(mint)
         if self.late:
@@ -68,22 +68,25 @@ class Wire:
             raise _reset()
         return self._answered(prepared, *self._mint(request, mint))
 
-    def _mint(self, request: Request, mint: Mint) -> tuple[Answer, Fault]:
+    def _serve(self, request: ApiRequest) -> tuple[ApiResponse, Fault]:
+        return self.faults.serve(request, partial(serve, self.state))
+
+    def _mint(self, request: ApiRequest, mint: Mint) -> tuple[ApiResponse, Fault]:
         before = len(self.state.rows)
-        answer, fault = self.service.serve(request)
+        answer, fault = self._serve(request)
         for row in self.state.rows[before:]:
             mint.token_id = row.id
             row.revoked = mint.is_untold  # by whoever removed its record
         return answer, fault
 
     def _answered(
-        self, prepared: requests.PreparedRequest, answer: Answer, fault: Fault
+        self, prepared: requests.PreparedRequest, answer: ApiResponse, fault: Fault
     ) -> requests.Response:
         if fault.send == "reset":
             raise _reset()
         return self._builder.build_response(prepared, self._sent(answer, fault))
 
-    def _sent(self, answer: Answer, fault: Fault) -> urllib3.HTTPResponse:
+    def _sent(self, answer: ApiResponse, fault: Fault) -> urllib3.HTTPResponse:
         whole = len(answer.body)
         body = answer.body[: whole // 2] if fault.send == "truncated" else answer.body
         date = format_datetime(self._clock().astimezone(UTC), usegmt=True)
@@ -140,11 +143,11 @@ class _Adapter(HTTPAdapter):
         return self._deliver(request)
 
 
-def _received(prepared: requests.PreparedRequest) -> Request:
+def _received(prepared: requests.PreparedRequest) -> ApiRequest:
     url = urlsplit(str(prepared.url))
     headers: dict[str, Any] = {key.lower(): value for key, value in prepared.headers.items()}
     body = prepared.body or b""
-    return Request(
+    return ApiRequest(
         method=str(prepared.method),
         path=unquote(url.path),
         query=url.query,

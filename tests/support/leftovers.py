@@ -5,9 +5,9 @@ from itertools import count
 
 from rotator.rotation.mint import WriteAheadIntent
 from rotator.rotation.observe import Observation, observe_store
-from rotator.sandbox import ServiceTokenRow
 from rotator.stores.journal import Intent, scope_digest
 from rotator.stores.port import SecretStore
+from tests.support.sandbox import ServiceTokenRow
 from tests.support.world import World
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 ROTATOR = Path(sys.executable).with_name("rotator")

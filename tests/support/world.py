@@ -15,11 +15,11 @@ from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
 from rotator.rotation.rotation import Rotation
-from rotator.sandbox import Sandbox
 from rotator.stores.port import SecretStore
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
 from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
 
 MINT = ("POST", "/auth/admin/service-tokens", 200)
 LOGIN = ("POST", "/auth/login", 200)

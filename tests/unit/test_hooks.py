@@ -8,7 +8,7 @@ import pytest
 
 from rotator.config.settings import Secret
 from rotator.hooks.commands import HookEvent, Hooks
-from rotator.sandbox import Sandbox
+from tests.support.sandbox import Sandbox
 
 MINUTE = timedelta(minutes=1)
 OCCASION = HookEvent(

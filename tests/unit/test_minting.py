@@ -5,10 +5,10 @@ import pytest
 from rotator.errors import MintOutcomeUnknownError, VerificationError
 from rotator.rotation.mint import mint_and_verify, revoke_unused
 from rotator.rotation.model import MintRequest
-from rotator.sandbox import Fault, Sandbox
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import EXCHANGE, LOGIN, MINT, REVOKE, client_of, paths
 from tests.support.clock import NOON, FakeClock
+from tests.support.sandbox import Fault, Sandbox
 from tests.unit.jwts import encoded
 
 DAY = timedelta(days=1)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.errors import MalformedTokenError
-from rotator.sandbox import Sandbox
 from rotator.tokens import ServiceToken
 from tests.support.clock import NOON, FakeClock
+from tests.support.sandbox import Sandbox
 from tests.unit.jwts import encoded, service_jwt
 
 GOOD = service_jwt(exp=1_800_000_000)
