@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.clock import Clock
-from rotator.config.keys import EXPECTED
+from rotator.config.keys import EXPECTED_STORE_URL
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
 from rotator.errors import (
     ConfigError,
@@ -39,7 +39,7 @@ def open_password_store(stored: StoredSecret) -> SecretStore:
     except UnknownSchemeError:  # perhaps a password with a colon in it
         raise ConfigError(
             f"{stored.origin}: found a URL that no installed package serves (it is not shown),"
-            f" expected {EXPECTED}"
+            f" expected {EXPECTED_STORE_URL}"
         ) from None
     except ConfigError as error:
         raise ConfigError(f"{stored.origin}: {error}") from None

@@ -1,85 +1,98 @@
-"""From a TOML file or the environment to settings, with one line for each mistake."""
+"""Reads the settings from a TOML file or from the environment."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from rotator.config import environment
-from rotator.config.keys import API_KEYS, TOKEN_KEYS, read_api, read_name, read_stored, read_token
-from rotator.config.keys import KEY as STORED
-from rotator.config.section import Section
-from rotator.config.settings import Settings, TokenSettings
-from rotator.errors import ConfigError, quote_value
+from rotator.clock import in_words
+from rotator.config.keys import (
+    API_KEYS,
+    CONFIG,
+    REQUIRED_KEYS,
+    STORE,
+    TABLES,
+    TOKEN_KEYS,
+    VARIABLES,
+    Key,
+)
+from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
+from rotator.config.values import Value, read_secret_store
+from rotator.errors import ConfigError, nearest, quote_value
+from rotator.urls import is_loopback
 
-_TOP = ("api", "defaults", "token")
 DEFAULT_FILE = "rotator.toml"
-_STORES = 'a list of store URLs such as ["dotenv:.env"]'
+ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
+HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
+_SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
+_LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
+
+_Values = Mapping[str, Value]
 
 
 def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Settings:
     """Read the file `config` or `$ROTATOR_CONFIG`, else `$ROTATOR_STORE`, else `rotator.toml`.
 
-    `NOCTURNA_…` variables count with all of them, and win over a file's `[api]`. Raises
-    `ConfigError`: one line with the place, the key, what was found and what was expected.
+    `NOCTURNA_…` variables count with all of them, and win over a file's `[api]`. An empty variable
+    counts as not set. Raises `ConfigError`: one line with the place, the key, what was found and
+    what was expected.
     """
-    environment.refuse_misspelled(variables)
-    named = config or environment.named_file(variables)
-    if named is not None:
-        return _load_file(named, cwd, variables)
-    if not environment.names_a_store(variables) and (cwd / DEFAULT_FILE).is_file():
+    _refuse_misspelled(variables)
+    variables = {name: value for name, value in variables.items() if value}
+    if config or CONFIG in variables:
+        return _load_file(config or Path(variables[CONFIG]), cwd, variables)
+    if STORE not in variables and (cwd / DEFAULT_FILE).is_file():
         return _load_file(Path(DEFAULT_FILE), cwd, variables)
-    return environment.load_environment(variables, cwd)
+    return _load_environment(variables, cwd)
+
+
+def _load_environment(variables: Mapping[str, str], cwd: Path) -> Settings:
+    place = f"environment: {STORE}"
+    values = {
+        "stores": Value(place, "", "", cwd, in_variable=True),
+        "name": Value(place, ONLY_TOKEN, "", cwd),
+        **_from_variables(TABLES["token"], variables, cwd),
+    }
+    token = _read_token(values, place, place)
+    api = _read_api(_from_variables(API_KEYS, variables, cwd), None)
+    return Settings(api, (token,) if token.stores else (), cwd)
 
 
 def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
     """Read a config; relative files in it start at its own folder."""
-    environment.refuse_token_variables(variables, str(path))
-    config = Section(_parsed(path, cwd), lambda key: f"{path}: {key}").only(_TOP)
+    for name in (key.variable for key in TABLES["token"] if key.variable in variables):
+        raise ConfigError(
+            f"environment: {name}: found beside the config file {path}, expected only one of them"
+            " to configure tokens"
+        )
     folder = (cwd / path).parent
-    api = Section(config.table("api"), lambda key: f"{path}: [api] {key}").only(API_KEYS)
-    if stored := read_stored(api, folder):
-        api = Section({**api.values, STORED: stored}, api.place)
-    defaults = Section(config.table("defaults"), lambda key: f"{path}: [defaults] {key}")
-    defaults.only(TOKEN_KEYS)
-    tables = config.tables("token")
-    tokens = tuple(
-        _token(str(path), table, number, defaults, folder) for number, table in enumerate(tables, 1)
-    )
-    _refuse_twins(tokens)
-    return Settings(read_api(_overridden(api, variables), folder, path), tokens, folder)
+    config = {"api": {}, "defaults": {}, "token": [], **_parse(path, cwd)}
+    _refuse_unknown(config, TABLES, f"{path}:")
+    for name in ("api", "defaults"):
+        if not isinstance(config[name], dict):
+            raise Value(f"{path}: {name}", config[name], f"a table: [{name}]", folder).wrong()
+    tables = config["token"]
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise Value(f"{path}: token", tables, "a list of tables: [[token]]", folder).wrong()
+    in_file = _from_table("api", config["api"], f"{path}: [api]", folder)
+    if password := in_file.get("admin_password"):  # refused even where the environment wins
+        read_secret_store(password)
+    defaults = _from_table("defaults", config["defaults"], f"{path}: [defaults]", folder)
+    tokens: dict[str, TokenSettings] = {}
+    for number, table in enumerate(tables, 1):
+        name = table.get("name")
+        place = f"{path}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
+        values = {**defaults, **_from_table("token", table, place, folder)}
+        token = _read_token(values, place, f"{place} stores")
+        if token.name in tokens:
+            raise values["name"].wrong("another name", found="a second token of this name")
+        tokens[token.name] = token
+    api = _with_variables(in_file, _from_variables(API_KEYS, variables, folder))
+    return Settings(_read_api(api, path), tuple(tokens.values()), folder)
 
 
-def _overridden(api: Section, variables: Mapping[str, str]) -> Section:
-    """Let the environment win; a value of its own also stands above a file's `…_file`."""
-    given = environment.api(variables)
-    pairs = [(key, f"{key}_file") for key in ("admin_email", "admin_password")]
-    taken = {key for pair in pairs if any(key in given for key in pair) for key in pair}
-    kept = {key: value for key, value in api.values.items() if key not in taken}
-    return given.over(Section(kept, api.place))
-
-
-def _token(
-    path: str, table: Mapping[str, object], number: int, defaults: Section, folder: Path
-) -> TokenSettings:
-    name = table.get("name")
-    origin = f"{path}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
-    section = Section(table, lambda key: f"{origin} {key}").only(("name", "stores", *TOKEN_KEYS))
-    stores = section.texts("stores", _STORES)
-    name = read_name(section)
-    return read_token(section.over(defaults), name, f"{origin} stores", stores, folder)
-
-
-def _refuse_twins(tokens: tuple[TokenSettings, ...]) -> None:
-    names = [token.name for token in tokens]
-    for index, token in enumerate(tokens):
-        if token.name in names[:index]:
-            place = token.origin.removesuffix(" stores")
-            raise ConfigError(
-                f"{place} name: found a second token of this name, expected another name"
-            )
-
-
-def _parsed(path: Path, cwd: Path) -> dict[str, object]:
-    import tomllib  # noqa: PLC0415 - one token needs no file
+def _parse(path: Path, cwd: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
 
     try:
         return tomllib.loads((cwd / path).read_text("utf-8-sig"))
@@ -91,3 +104,113 @@ def _parsed(path: Path, cwd: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: found broken TOML: {error}") from None
     except (ValueError, RecursionError):  # a number of 5,000 digits, a list 1,000 deep
         raise ConfigError(f"{path}: found TOML that is too large, expected settings") from None
+
+
+def _from_table(table: str, raw: Mapping[str, Any], place: str, folder: Path) -> _Values:
+    expected = {key.name: key.expected for key in TABLES[table]}
+    _refuse_unknown(raw, expected, place)
+    return {
+        name: Value(f"{place} {name}", value, expected[name], folder) for name, value in raw.items()
+    }
+
+
+def _from_variables(
+    keys: Sequence[Key], variables: Mapping[str, str], folder: Path
+) -> dict[str, Value]:
+    return {
+        key.name: Value(
+            f"environment: {key.variable}",
+            variables[key.variable],
+            key.expected,
+            folder,
+            in_variable=True,
+        )
+        for key in keys
+        if key.variable in variables
+    }
+
+
+def _with_variables(in_file: _Values, variables: _Values) -> _Values:
+    """Let the environment win; its e-mail or password replaces a file's `…_file`, too."""
+    replaced = [pair for pair in _SECRETS if any(key in variables for key in pair)]
+    kept = {
+        key: value for key, value in in_file.items() if not any(key in pair for pair in replaced)
+    }
+    return {**kept, **variables}
+
+
+def _read(keys: Sequence[Key], values: _Values, place: str = "") -> dict[str, Any]:
+    found = {}
+    for key in keys:
+        if key.name in values:
+            found[key.name] = key.read(values[key.name])
+        elif key in REQUIRED_KEYS:
+            raise ConfigError(f"{place} {key.name}: found nothing, expected {key.expected}")
+    return found
+
+
+def _read_api(values: _Values, file: Path | None) -> ApiSettings:
+    for key, other in _SECRETS:
+        if key in values and other in values:
+            raise ConfigError(
+                f"{values[key].place}: found both this and {values[other].place}, expected one"
+            )
+    found = _read(API_KEYS, values)
+    if "url" in found and not found.get("allow_insecure_http"):
+        url = urlsplit(found["url"])
+        if url.scheme == "http" and not is_loopback(url.hostname):
+            raise values["url"].wrong(
+                "https: http would show the password to the network (allow_insecure_http = true in"
+                " [api] permits it)"
+            )
+    email, password = (found.get(key) or found.get(other) for key, other in _SECRETS)
+    in_store = isinstance(password, StoredSecret)
+    return ApiSettings(
+        url=found.get("url"),
+        admin_email=email,
+        admin_password=None if in_store else password,
+        file=file,
+        admin_password_store=password if in_store else None,
+    )
+
+
+def _read_token(values: _Values, place: str, origin: str) -> TokenSettings:
+    """Return one token's settings, checked against each other."""
+    token = TokenSettings(origin=origin, **_read(TABLES["token"], values, place))
+    if token.validity <= token.renew_before:  # each new token would be due at once
+        if "validity" in values:
+            expected = f"more than renew_before ({in_words(token.renew_before)})"
+            raise values["validity"].wrong(expected)
+        raise values["renew_before"].wrong(f"less than validity ({in_words(token.validity)})")
+    return token
+
+
+def _refuse_unknown(names: Collection[str], known: Collection[str], place: str) -> None:
+    for name in names:
+        if name not in known:
+            expected = nearest(name, known) or f"one of: {', '.join(known)}"
+            raise ConfigError(f"{place} {name}: found an unknown key, expected {expected}")
+
+
+def _refuse_misspelled(variables: Mapping[str, str]) -> None:
+    """Raise `ConfigError` for a variable that looks like a misspelled one of ours.
+
+    Others that begin alike are not ours to judge: Kubernetes adds some for every Service.
+    """
+    for key in TOKEN_KEYS:
+        name = f"ROTATOR_{key.name.upper()}"
+        if not key.variable and variables.get(name):
+            raise ConfigError(
+                f"environment: {name}: found an unknown variable, expected `{key.name}` in a"
+                " config file"
+            )
+    in_hook = all(name in variables for name in HOOK_VARIABLES)  # a hook may well call us
+    for name in sorted(variables.keys() - set(HOOK_VARIABLES if in_hook else ())):
+        prefix, _, rest = name.partition("_")
+        if prefix not in ("ROTATOR", "NOCTURNA") or name in VARIABLES:
+            continue
+        known = [each.partition("_")[2] for each in VARIABLES if each.startswith(prefix)]
+        if meant := nearest(rest, known, _LIKENESS):
+            raise ConfigError(
+                f"environment: {name}: found an unknown variable, expected {prefix}_{meant}"
+            )

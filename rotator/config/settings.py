@@ -15,14 +15,14 @@ HOOK_TIMEOUT = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value that is given directly or stands in a file, and never shows in a repr."""
+    """A value, or the file that holds it; it never shows in a repr, and messages name `origin`."""
 
     origin: str
     value: str | None = field(default=None, repr=False)
     file: Path | None = None
 
     def get(self) -> str:
-        """Return the value, reading the file anew at each call; line breaks at its end are cut.
+        """Return the value, reading the file at each call; line breaks at its end are cut.
 
         Raises `ConfigError` when the file cannot be read or is empty.
         """
@@ -52,9 +52,9 @@ class StoredSecret(NamedTuple):
 class ApiSettings(NamedTuple):
     """Where the API is and how to log in; what is not configured is None.
 
-    The password is at most one of `admin_password` and `admin_password_store`.
-    `url` has no slash at its end. A command that needs a missing value says which one, and in which
-    `file`, None for the environment, it could stand.
+    `url` has no slash at its end. Of `admin_password` and `admin_password_store` at most one is
+    set. `file` is the config file, in which a command that misses a value says that it could stand;
+    None for the environment.
     """
 
     url: str | None = None
@@ -65,14 +65,10 @@ class ApiSettings(NamedTuple):
 
 
 class TokenSettings(NamedTuple):
-    """One token: its stores, in order, when and how it is renewed, and who hears of it.
+    """One token. Its fields are the keys of a `[[token]]`, see `rotator.config.keys`.
 
     `scope` None keeps the current token's scope. `retire` is how long the old token stays valid
-    after a rotation, None until it expires. `rotation_timeout` is the longest that one rotation may
-    take: the record of another run that is older is that of a dead one. `hooks` are commands, as
-    lists of arguments, each of which may run for `hook_timeout`; `restart` are workloads, as
-    `[NAMESPACE/]KIND/NAME`, each of which has the same time; `notify` are URLs for apprise.
-    `origin` names the place that configured the token.
+    after a rotation, None until it expires. `origin` is the place that configures the token.
     """
 
     name: str

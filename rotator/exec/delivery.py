@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.config.environment import KNOWN
+from rotator.config.keys import VARIABLES
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, RotatorError, nearest, quote_value
 from rotator.exec.state_machine import Secrets
@@ -144,8 +144,8 @@ def _locked(folder: Path) -> int | None:
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Where the API is, the bot wants to know as well.
-_KEPT_BACK = frozenset(KNOWN) - {"NOCTURNA_API_URL"}
-_TAKEN = frozenset(KNOWN) | {"PATH"}  # without PATH few programs find what they start
+_KEPT_BACK = frozenset(VARIABLES) - {"NOCTURNA_API_URL"}
+_TAKEN = frozenset(VARIABLES) | {"PATH"}  # without PATH few programs find what they start
 
 
 def variables(

@@ -96,11 +96,13 @@ def test_hooks_that_are_no_lists_of_arguments_are_a_mistake_that_shows_the_form(
     )
 
 
-def test_hooks_in_the_environment_are_not_passed_over_in_silence(tmp_path: Path) -> None:
-    message = mistake(tmp_path, variables={"ROTATOR_HOOKS": "systemctl restart hunter2"})
-    assert message == (
-        "environment: ROTATOR_HOOKS: found an unknown variable, expected hooks in a config file:"
-        " lists of arguments do not fit into a variable"
+@pytest.mark.parametrize("key", ["hooks", "restart", "probe"])
+def test_a_key_that_has_no_variable_is_not_ignored_in_the_environment(
+    tmp_path: Path, key: str
+) -> None:
+    name = f"ROTATOR_{key.upper()}"
+    assert mistake(tmp_path, variables={name: "systemctl restart hunter2"}) == (
+        f"environment: {name}: found an unknown variable, expected `{key}` in a config file"
     )
 
 

@@ -15,6 +15,8 @@ IN_TOKEN = 'rotator.toml: [[token]] "luna" '
 NAME = "expected a name of letters, digits and . _ - (64 at most)"
 STORES = 'expected a list of store URLs such as ["dotenv:.env"]'
 DURATION = "expected a duration above zero, such as 7d, 12h, 90m or 30s"
+TIMEOUT = "expected a duration from 1s to 1h, such as 90s or 2m"
+DAYS = "expected whole days from 1d to 365d"
 RETIRE = 'expected "never", "now" or how long the old token stays valid, such as 1d or 12h'
 
 
@@ -50,10 +52,10 @@ MISTAKES = [
     ),
     (
         '[[token]]\nname = 5\nstores = ["a:b"]',
-        "rotator.toml: [[token]] 1 name: found 5, expected a text",
+        f"rotator.toml: [[token]] 1 name: found 5, {NAME}",
     ),
     (f"{TOKEN}renew_before = 7", f"{IN_TOKEN}renew_before: found 7, {DURATION}"),
-    (f'{TOKEN}validity = "1y"', f'{IN_TOKEN}validity: found "1y", {DURATION}'),
+    (f'{TOKEN}validity = "1y"', f'{IN_TOKEN}validity: found "1y", {DAYS}'),
     (f'{TOKEN}probe = "no"', f'{IN_TOKEN}probe: found "no", expected true or false'),
     (f"{TOKEN}scope = 5", f"{IN_TOKEN}scope: found 5, expected a text"),
     (f'{TOKEN}scope = ""', f'{IN_TOKEN}scope: found "", expected a text'),
@@ -65,17 +67,17 @@ MISTAKES = [
     *(
         (
             f'{TOKEN}{key} = "{value}"',
-            f'{IN_TOKEN}{key}: found "{value}", expected a duration from 1s to 1h',
+            f'{IN_TOKEN}{key}: found "{value}", {TIMEOUT}',
         )
         for key in ("rotation_timeout", "hook_timeout")
         for value in ("3601s", "61m", "2h", "1d")
     ),
-    (f"{TOKEN}rotation_timeout = 2", f"{IN_TOKEN}rotation_timeout: found 2, {DURATION}"),
-    (f'{TOKEN}hook_timeout = "0s"', f'{IN_TOKEN}hook_timeout: found "0s", {DURATION}'),
+    (f"{TOKEN}rotation_timeout = 2", f"{IN_TOKEN}rotation_timeout: found 2, {TIMEOUT}"),
+    (f'{TOKEN}hook_timeout = "0s"', f'{IN_TOKEN}hook_timeout: found "0s", {TIMEOUT}'),
     *(
         (
             f'{TOKEN}renew_before = "1m"\nvalidity = "{validity}"',
-            f'{IN_TOKEN}validity: found "{validity}", expected whole days from 1d to 365d',
+            f'{IN_TOKEN}validity: found "{validity}", {DAYS}',
         )
         for validity in ("366d", "12h", "36h", "1439m")
     ),
@@ -89,7 +91,7 @@ MISTAKES = [
     ),
     (
         f'[defaults]\nvalidity = "0d"\n{TOKEN}',
-        f'rotator.toml: [defaults] validity: found "0d", {DURATION}',
+        f'rotator.toml: [defaults] validity: found "0d", {DAYS}',
     ),
     (
         f'{TOKEN}[[token]]\nname = "luna"\nstores = ["dotenv:b"]',
@@ -99,7 +101,10 @@ MISTAKES = [
         f'{API}admin_email_file = "x"',
         f"{IN_API}admin_email: found both this and {IN_API}admin_email_file, expected one",
     ),
-    ("[api]\nadmin_email = 5", f"{IN_API}admin_email: expected a text that is not empty"),
+    (
+        "[api]\nadmin_email = 5",
+        f"{IN_API}admin_email: found a number, expected a text that is not empty",
+    ),
     (
         "[api]\nadmin_password_file = 5",
         f"{IN_API}admin_password_file: found 5, expected the path of a file",

@@ -91,13 +91,6 @@ def test_names_that_are_too_long_are_mistakes(tmp_path: Path) -> None:
         assert EXPECTED in mistake(tmp_path, f'{TOKEN}restart = ["{text}"]')
 
 
-def test_restarts_in_the_environment_are_not_passed_over_in_silence(tmp_path: Path) -> None:
-    assert mistake(tmp_path, variables={"ROTATOR_RESTART": "deployment/luna"}) == (
-        "environment: ROTATOR_RESTART: found an unknown variable, expected `restart` in a config"
-        " file"
-    )
-
-
 def required(folder: Path) -> str:
     settings = load(folder, TOKEN + 'restart = ["deployment/luna"]')
     with pytest.raises(ConfigError) as caught:

@@ -4,9 +4,12 @@ import json
 import re
 from typing import Any
 
+import pytest
 import yaml
 
-from rotator.config.keys import API_KEYS, TOKEN_KEYS
+from rotator.config.keys import REQUIRED_KEYS, TABLES, TOKEN_KEYS, Key
+from rotator.config.values import Value
+from rotator.errors import ConfigError
 from tests.helm.chart import CHART
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -80,8 +83,54 @@ def test_no_object_takes_a_key_that_it_does_not_know() -> None:
     assert [each for each in ours if each.get("additionalProperties") is not False] == []
 
 
-def test_the_schema_knows_the_keys_of_the_config() -> None:
+def documented(key: Key) -> dict[str, Any]:
+    """Return the schema of a key, with its meaning and default out of the rotator's own table."""
+    flags = {"true": True, "false": False}
+    default = {"default": flags.get(key.default, key.default)} if key.default else {}
+    meaning = key.meaning.replace("`", "")
+    return {**key.schema, **default, "description": f"{meaning[0].upper()}{meaning[1:]}."}
+
+
+def test_the_schema_is_that_of_the_rotators_own_keys() -> None:
     config = SCHEMA["properties"]["config"]["properties"]
-    assert set(config["api"]["properties"]) == set(API_KEYS)
-    assert set(config["defaults"]["properties"]) == set(TOKEN_KEYS)
-    assert set(config["tokens"]["items"]["properties"]) == {"name", "stores", *TOKEN_KEYS}
+    tables = {**config, "token": config["tokens"]["items"]}
+    for table, keys in TABLES.items():
+        assert tables[table]["properties"] == {key.name: documented(key) for key in keys}
+    assert set(tables["token"]["required"]) == {key.name for key in REQUIRED_KEYS}
+
+
+# Of what the templates check, so that a mistake is told before anything is installed.
+PATTERNS = {
+    "name": r'\$token\.name "([^"]+)"',
+    "renew_before": r'\(get \$token \.\) "([^"]+)"',
+    "retire": r'\$token\.retire "([^"]+)"',
+    "restart": r'restart" \$place\) \. "([^"]+)"',
+}
+SAMPLES = [
+    *("7d", "12h", "90m", "30s", "999999s", "1000000s", "0d", "07d", "7", "d", "-1d", "7d ", " 7d"),
+    *("7w", "7D", "1d12h", "", "never", "now", "Now", "later", "luna-bot", "9.a_b-C", "-luna", "ä"),
+    *("x" * 64, "x" * 65, "a b", "deployment/luna", "bots/statefulset/a.b-1", "daemonset/x", "x"),
+    *("pod/luna", "deployment/", "/deployment/luna", "a/deployment/b/c", "Deployment/luna"),
+]
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_the_templates_refuse_what_the_rotator_refuses(name: str) -> None:
+    [pattern] = re.findall(PATTERNS[name], TEMPLATES)
+    [key] = [each for each in TABLES["token"] if each.name == name]
+
+    def is_taken(sample: str) -> bool:
+        raw = [sample] if name == "restart" else sample
+        try:
+            key.read(Value("here", raw, key.expected, CHART))
+        except ConfigError:
+            return False
+        return True
+
+    assert [s for s in SAMPLES if re.search(pattern, s)] == list(filter(is_taken, SAMPLES))
+
+
+def test_the_templates_know_the_defaults_of_the_rotator() -> None:
+    (usual,) = re.findall(r"\$usual := dict (.*) -", TEMPLATES)
+    pairs = dict(re.findall(r'"(\w+)" "(\w+)"', usual))
+    assert pairs == {key.name: key.default for key in TOKEN_KEYS if key.name in pairs}

@@ -1,0 +1,227 @@
+"""A setting as it was given, and the parsers that turn it into what the program uses.
+
+A parser returns the parsed value, or raises the one-line `ConfigError` of `Value.wrong`.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from rotator.clock import ONE_DAY, parse_duration
+from rotator.config.settings import Secret, StoredSecret
+from rotator.errors import ConfigError, quote_value
+
+LONGEST_VALIDITY = timedelta(days=365)  # the API's own limit for a token that expires
+SHORTEST_TIMEOUT = timedelta(seconds=1)
+LONGEST_TIMEOUT = timedelta(hours=1)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
+_COMMA_BEFORE_URL = re.compile(r",\s*[a-z][a-z0-9+.-]*://")
+_NOTIFY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
+_WORKLOAD = re.compile(
+    r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?(deployment|statefulset|daemonset)/(?=.{1,253}\Z)"
+    r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+)
+_STORE_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*):[^\s\x00-\x1f\x7f#]+(?:#(?P<field>[^\s\x00-\x1f\x7f]*))?",
+    re.IGNORECASE,
+)
+_FIELD_IS_OPTIONAL = ("aws-secretsmanager",)  # without a field, the secret is the bare password
+
+
+class Value(NamedTuple):
+    """A setting as it was given.
+
+    Messages name its `place`, and say what was `expected`. Relative files start at `folder`.
+    """
+
+    place: str
+    raw: Any
+    expected: str
+    folder: Path
+    in_variable: bool = False
+
+    def wrong(self, expected: str = "", *, found: str = "") -> ConfigError:
+        """Return the error; `found` describes a value that a message must not show."""
+        return ConfigError(
+            f"{self.place}: found {found or quote_value(self.raw)},"
+            f" expected {expected or self.expected}"
+        )
+
+
+def read_text(value: Value) -> str:
+    """Read a printable text on one line."""
+    if not isinstance(value.raw, str) or not value.raw.strip() or not value.raw.isprintable():
+        raise value.wrong()
+    return value.raw
+
+
+def read_flag(value: Value) -> bool:
+    """Read true or false."""
+    if not isinstance(value.raw, bool):
+        raise value.wrong()
+    return value.raw
+
+
+def read_duration(value: Value) -> timedelta:
+    """Read a duration such as `7d`."""
+    try:
+        return parse_duration(value.raw if isinstance(value.raw, str) else "")
+    except ValueError:
+        raise value.wrong() from None
+
+
+def read_timeout(value: Value) -> timedelta:
+    """Read a duration from a second to an hour."""
+    timeout = read_duration(value)
+    if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
+        raise value.wrong()
+    return timeout
+
+
+def read_validity(value: Value) -> timedelta:
+    """Read a number of days that the API accepts."""
+    validity = read_duration(value)
+    if validity % ONE_DAY or not ONE_DAY <= validity <= LONGEST_VALIDITY:
+        raise value.wrong()
+    return validity
+
+
+def read_retire(value: Value) -> timedelta | None:
+    """Read how long the old token stays valid; None until it expires."""
+    if value.raw == "never":
+        return None
+    return timedelta() if value.raw == "now" else read_duration(value)
+
+
+def read_name(value: Value) -> str:
+    """Read the name of a token, which messages and hooks use."""
+    name = value.raw
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise value.wrong()
+    return name
+
+
+def read_api_url(value: Value) -> str:
+    """Read the API's URL; slashes at its end are cut."""
+    text = read_text(value)
+    if "@" in text:
+        raise value.wrong(
+            "one without; the admin's e-mail and password have settings of their own",
+            found="a URL with a user or password in it",
+        )
+    try:
+        url = urlsplit(text)
+        is_address = url.hostname and url.port != 0
+    except ValueError:  # of the port, or of brackets
+        raise value.wrong() from None
+    if url.scheme not in ("http", "https") or not is_address or url.query or url.fragment:
+        raise value.wrong()
+    return text.rstrip("/")
+
+
+def read_secret(value: Value) -> Secret:
+    """Take the secret itself, which no message shows."""
+    if not isinstance(value.raw, str) or not value.raw:
+        raise value.wrong(found=_kind(value.raw))
+    if any("\ud800" <= letter <= "\udfff" for letter in value.raw):  # bytes in a variable
+        raise value.wrong("text", found="bytes that are not UTF-8")
+    return Secret(value.place, value=value.raw)
+
+
+def read_secret_file(value: Value) -> Secret:
+    """Read the path of a file that holds a secret; the file is read when the secret is needed."""
+    return Secret(value.place, file=value.folder / read_text(value))
+
+
+def read_secret_store(value: Value) -> StoredSecret:
+    """Read the URL of a store that holds a secret. A literal secret is refused, and not shown.
+
+    The URL names its field, since the field of service tokens is no default for a password.
+    """
+    url = _STORE_URL.fullmatch(value.raw) if isinstance(value.raw, str) else None
+    if not url:
+        raise value.wrong(found="no store URL (what is there is not shown)")
+    if not url["field"] and url["scheme"].lower() not in _FIELD_IS_OPTIONAL:
+        raise value.wrong(found="no #FIELD at its end (the rest is not shown)")
+    return StoredSecret(value.place, url[0], value.folder)
+
+
+def read_stores(value: Value) -> tuple[str, ...]:
+    """Read a list of store URLs, which are checked when they are opened."""
+    urls = value.raw
+    if not isinstance(urls, list) or not urls or not all(isinstance(url, str) for url in urls):
+        raise value.wrong()
+    return tuple(urls)
+
+
+def split_stores(value: Value) -> tuple[str, ...]:
+    """Read store URLs that are separated by spaces."""
+    if _COMMA_BEFORE_STORE.search(value.raw):
+        raise value.wrong("spaces between store URLs", found="a comma")
+    return tuple(value.raw.split())
+
+
+def read_notify(value: Value) -> tuple[Secret, ...]:
+    """Read a list of apprise URLs, which hold credentials: each is known by its place."""
+    for number, url in _items(value):
+        if not isinstance(url, str):
+            raise value.wrong(found=f"{_kind(url)} as URL {number}")
+        if not _NOTIFY_URL.fullmatch(url) or not url.isprintable():
+            raise value.wrong(found=f"a text that is no URL as URL {number}")
+    return tuple(Secret(f"{value.place}: URL {number}", value=url) for number, url in _items(value))
+
+
+def split_notify(value: Value) -> tuple[Secret, ...]:
+    """Read apprise URLs that are separated by spaces."""
+    if _COMMA_BEFORE_URL.search(value.raw):
+        raise value.wrong("spaces between URLs", found="a comma")
+    return read_notify(value._replace(raw=value.raw.split()))
+
+
+def read_restart(value: Value) -> tuple[str, ...]:
+    """Read a list of workloads, each as `[NAMESPACE/]KIND/NAME`."""
+    for number, text in _items(value):
+        if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
+            found = quote_value(text) if isinstance(text, str) else _kind(text)
+            raise value.wrong(found=f"{found} as workload {number}")
+    return tuple(value.raw)
+
+
+def read_hooks(value: Value) -> tuple[tuple[str, ...], ...]:
+    """Read a list of commands; a program with a slash in it is a file, and may be relative."""
+    return tuple(_hook(value, number, hook) for number, hook in _items(value))
+
+
+def _hook(value: Value, number: int, hook: object) -> tuple[str, ...]:
+    if not isinstance(hook, list) or not hook:
+        raise value.wrong(found=f"{_kind(hook)} as hook {number}")
+    for text in hook:
+        where = f"among the arguments of hook {number}"
+        if not isinstance(text, str):
+            raise value.wrong("texts only", found=f"{_kind(text)} {where}")
+        if "\0" in text:
+            raise value.wrong("arguments without one", found=f"a NUL character {where}")
+    program, *arguments = hook
+    if not program.strip():
+        raise value.wrong(
+            "its name or path", found=f"an empty text as the program of hook {number}"
+        )
+    return (str(value.folder / program) if "/" in program else program, *arguments)
+
+
+def _items(value: Value) -> Iterator[tuple[int, Any]]:
+    if not isinstance(value.raw, list):
+        raise value.wrong(found=_kind(value.raw))
+    yield from enumerate(value.raw, 1)
+
+
+def _kind(raw: object) -> str:
+    if raw in ("", []):
+        return "an empty text" if raw == "" else "an empty list"
+    kinds = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
+    return kinds.get(type(raw), "a number" if isinstance(raw, int | float) else "a date")

@@ -1,0 +1,40 @@
+"""The one table of keys agrees with the documentation and with the settings' own defaults."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS, Key
+from rotator.config.settings import TokenSettings
+from rotator.config.values import Value
+
+PAGE = Path(__file__).parents[2] / "docs/configuration.md"
+
+
+def code(text: str) -> str:
+    return f"`{text}`" if text else "–"
+
+
+def table(keys: Iterable[Key]) -> str:
+    head = ("| key | variable | meaning | default |", "|---|---|---|---|")
+    rows = (
+        f"| `{key.name}` | {code(key.variable)} | {key.meaning} | {code(key.default)} |"
+        for key in keys
+    )
+    return "\n".join((*head, *rows))
+
+
+@pytest.mark.parametrize("keys", [API_KEYS, TABLES["token"]], ids=["api", "token"])
+def test_the_page_shows_the_table_of_keys(keys: tuple[Key, ...]) -> None:
+    assert f"\n{table(keys)}\n" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("key", TOKEN_KEYS, ids=lambda key: key.name)
+def test_the_default_is_that_of_the_settings(key: Key) -> None:
+    default = TokenSettings._field_defaults[key.name]
+    if key.default:
+        raw = key.default == "true" if key.schema["type"] == "boolean" else key.default
+        assert key.read(Value("here", raw, key.expected, Path())) == default
+    else:
+        assert not default
