@@ -10,8 +10,8 @@ import click
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
 from rotator.doctor import findings
-from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding, Result, Topic
+from rotator.doctor.gather import examine
 
 
 @click.command("doctor")

@@ -1,4 +1,4 @@
-"""`rotator doctor`: what would break a rotation in weeks is looked for now; nothing is changed.
+"""`rotator doctor` finds what would break a rotation before one is due, and changes nothing.
 
-What is asked and read comes first; the checks are pure functions of what was found.
+`gather` reads and asks, `checks` judges what it found, and `findings` says it.
 """

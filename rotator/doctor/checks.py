@@ -1,84 +1,161 @@
-"""Checks about the API: it answers, lets us in, and has the same time."""
+"""The checks: each is a pure function from facts, which `gather` collects, to findings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from rotator import wiring
-from rotator.clock import ONE_DAY, Clock, in_words, minute
-from rotator.config.settings import Settings, TokenSettings
-from rotator.doctor.findings import Check, Finding, Result, Topic, findings
-from rotator.doctor.gather import Contact, Examined, Examiner, Listing, Wired, ask_list, reach, wire
-from rotator.errors import internal_error, quote_value
+from rotator.clock import in_words, minute
+from rotator.config.settings import TokenSettings
+from rotator.doctor.findings import Check, Finding, Result, Topic
+from rotator.errors import quote_value
+from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.inventory import (
     SLACK,
     Inventory,
     RowStatus,
     ends_at,
     list_rows,
-    longest_rotation,
-    map_in_threads,
 )
-from rotator.rotation.model import MintRequest
-from rotator.rotation.observe import Observation, Unreachable
+from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import DAILY, FEW
 from rotator.stores.port import SecretStore
 from rotator.urls import is_loopback
 
-_SECOND = timedelta(seconds=1)
+_AGAIN = "rotator rotate takes it up again"
+_MOST_NAMED = 5  # orphans
+
+
+class SettingsFacts(NamedTuple):
+    """The tokens whose stores can be opened, and a line for each mistake in the settings.
+
+    `doubts` are lines about settings that work and should not be so. `may_log_in` tells whether all
+    is there that a login needs.
+    """
+
+    tokens: Sequence[tuple[TokenSettings, list[SecretStore]]]
+    mistakes: Sequence[str]
+    doubts: Sequence[str]
+    may_log_in: bool
 
 
 class ApiFacts(NamedTuple):
-    """What was seen of the API; a new token's expiry may be off by `tolerance` at most."""
+    """How far we got with the API at `url`, None where none is configured.
 
-    contact: Contact
+    `silence` is why it did not answer, and `refusal` why we may not manage its tokens. `account` is
+    the admin's user id. `skew` is how far this machine's clock is ahead, None where no answer had a
+    time; beyond `tolerance` no new token is accepted.
+    """
+
+    url: str | None
     tolerance: timedelta
+    silence: str | None = None
+    refusal: str | None = None
+    account: str | None = None
+    skew: timedelta | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether the API can be asked anything."""
+        return self.url is not None and self.silence is None
+
+    def server_time(self, now: datetime) -> datetime:
+        """Return the server's time, as far as it is known, by this machine's `now`."""
+        return now - (self.skew or timedelta())
+
+
+class TokenFacts(NamedTuple):
+    """One token at `now`, the server's time; `verdict` is about its current token.
+
+    `is_probed` tells whether the API was asked if it accepts that, `no_answer` why it did not say.
+    `unwritable` says by URL why a store cannot be written. `broken_hooks` are the numbers, from 1,
+    of the hooks that could not be started. `restarts` says by workload what prevents its restart.
+    `failed_hooks` names the hooks, restarts and notices of the settings that have not worked since
+    the last rotation.
+    """
+
+    settings: TokenSettings
+    now: datetime
+    snapshot: Snapshot
+    verdict: Verdict
+    is_probed: bool
+    no_answer: str | None
+    unwritable: Mapping[str, str]
+    broken_hooks: Sequence[int]
+    restarts: Mapping[str, str | None]
+    failed_hooks: Sequence[str]
+
+
+class ListFacts(NamedTuple):
+    """The API's list of service tokens at `now`, or why it could not be had (`trouble`).
+
+    It was asked for after the `tokens` were looked at, from `begun` on; times are the server's.
+    `inventory` is None unless all tokens were looked at: orphans are unknown then. `account` is the
+    admin's user id, and `under_way` how long a new token may take to reach its store.
+    """
+
+    now: datetime
+    rows: Sequence[ListedToken]
+    trouble: str | None
+    begun: datetime
+    tokens: Sequence[TokenFacts]
+    inventory: Inventory | None
+    account: str
+    under_way: timedelta
+
+
+def _settings(facts: SettingsFacts) -> Iterator[Finding]:
+    for mistake in facts.mistakes:
+        yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
+    for doubt in facts.doubts:
+        yield Finding(Topic.SETTINGS, Result.WARNING, doubt)
+    if not facts.mistakes:
+        yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
+
+
+SETTINGS_CHECKS: tuple[Check[SettingsFacts], ...] = (_settings,)
 
 
 def _api(facts: ApiFacts) -> Iterator[Finding]:
-    url = facts.contact.url
-    if url is None:
+    if facts.url is None:
         return
-    if facts.contact.silence:
-        yield Finding(Topic.API, Result.PROBLEM, f"{facts.contact.silence} ({url})")
-        return
-    parts = urlsplit(url)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        message = f"{url} shows the admin's password to the network: use https"
+    url = urlsplit(facts.url)
+    if facts.silence:
+        yield Finding(Topic.API, Result.PROBLEM, f"{facts.silence} ({facts.url})")
+    elif url.scheme == "http" and not is_loopback(url.hostname):
+        message = f"{facts.url} shows the admin's password to the network: use https"
         yield Finding(Topic.API, Result.WARNING, message)
     else:
-        yield Finding(Topic.API, Result.OK, f"{url} answers")
+        yield Finding(Topic.API, Result.OK, f"{facts.url} answers")
 
 
 def _login(facts: ApiFacts) -> Iterator[Finding]:
-    if facts.contact.refusal:
-        yield Finding(Topic.LOGIN, Result.PROBLEM, facts.contact.refusal)
-    elif facts.contact.account:
-        yield Finding(Topic.LOGIN, Result.OK, "the API lets the admin in")
+    if facts.refusal:
+        yield Finding(Topic.LOGIN, Result.PROBLEM, facts.refusal)
+    elif facts.account:
+        yield Finding(Topic.LOGIN, Result.OK, "the admin can log in and manage service tokens")
 
 
 def _clock(facts: ApiFacts) -> Iterator[Finding]:
-    skew = facts.contact.skew
-    if not facts.contact.answers:
+    if not facts.answers:
         return
-    if skew is None:
+    if facts.skew is None:
         message = (
-            "the API's answers have no usable Date, so this machine's clock counts in its place:"
+            "the API's answers have no usable Date, so the rotator goes by this machine's clock:"
             " let the API, or the proxy before it, send one"
         )
         yield Finding(Topic.CLOCK, Result.WARNING, message)
-    elif abs(skew) < SLACK:
+    elif abs(facts.skew) < SLACK:
         yield Finding(Topic.CLOCK, Result.OK, "this machine's clock agrees with the API's")
     else:
-        side = "ahead of" if skew > timedelta() else "behind"
-        off = f"this machine's clock is {in_words(skew)} {side} the API's"
-        if abs(skew) > facts.tolerance - _SECOND:
-            message = f"{off}: set it right, or no new token will be accepted"
+        side = "ahead of" if facts.skew > timedelta() else "behind"
+        message = f"this machine's clock is {in_words(facts.skew)} {side} the API's: set it right"
+        if abs(facts.skew) > facts.tolerance - timedelta(seconds=1):
+            message = f"{message}, or no new token will be accepted"
             yield Finding(Topic.CLOCK, Result.PROBLEM, message)
         else:
-            message = f"{off}: set it right, as it tells when a token is due or over"
+            message = f"{message}, as it decides when a token is due or expired"
             yield Finding(Topic.CLOCK, Result.WARNING, message)
 
 
@@ -89,337 +166,214 @@ API_CHECKS: tuple[Check[ApiFacts], ...] = (
 )
 
 
-_MOST_NAMED = 5
-
-
-class ListFacts(NamedTuple):
-    """The list, and all that was seen before it was asked for, from `begun` on (server's time).
-
-    `inventory` is None where only some tokens were looked at, so that nobody can tell orphans.
-    `account` is the admin's user id, and `under_way` how long a token may take to its store.
-    """
-
-    listing: Listing
-    begun: datetime
-    account: str
-    seen: Sequence[Examined]
-    inventory: Inventory | None
-    under_way: timedelta
-
-
-def _list(facts: ListFacts) -> Iterator[Finding]:
-    if facts.listing.trouble:
-        yield Finding(Topic.LIST, Result.PROBLEM, facts.listing.trouble)
-    else:
-        count = len(facts.listing.rows)
-        message = f"the API lists its service tokens ({count})"
-        yield Finding(Topic.LIST, Result.OK, message)
-
-
-def _list_time(facts: ListFacts) -> Iterator[Finding]:
-    """Compare the clock of the API's database, by a token just exchanged, with that of its Date."""
-    probed = {e.seen.current.token_id for e in facts.seen if e.probed and e.seen.current}
-    used = [row.last_used_at for row in facts.listing.rows if row.token_id in probed]
-    latest = max((moment for moment in used if moment), default=None)
-    if latest is None:
-        return
-    off = max(facts.begun - latest, latest - facts.listing.now)
-    if off > SLACK:
-        message = (
-            f"the API's list and the Date of its answers are {in_words(off)} apart, so a mint that"
-            " is cut off could not be told by its time: set the clocks of the API right"
-        )
-        yield Finding(Topic.CLOCK, Result.WARNING, message)
-
-
-def _unlisted(facts: ListFacts) -> Iterator[Finding]:
-    """Find revoked tokens where the settings do not want the API to be asked for each."""
-    if facts.listing.trouble:
-        return
-    listed = {row.token_id for row in facts.listing.rows}
-    for each in facts.seen:
-        token = each.seen.current
-        if each.probed or token is None or token.token_id in listed:
-            continue
-        message = (
-            f"token {token.name} is not in the API's list, so it was revoked: rotator rotate"
-            f" {each.token.name} --force replaces it"
-        )
-        yield Finding(Topic.TOKEN, Result.PROBLEM, message, each.token.name)
-
-
-def _early_ends(facts: ListFacts) -> Iterator[Finding]:
-    by_id = {row.token_id: row for row in facts.listing.rows}
-    for each in facts.seen:
-        token = each.seen.current
-        row = by_id.get(token.token_id or "") if token else None
-        end = ends_at(row) if row else None
-        if token is None or end is None:
-            continue
-        if token.expires_at is None or token.expires_at - end > SLACK:
-            message = (
-                f"the API's list ends token {token.name} at {minute(end)}, before the token itself"
-                f" does: rotator rotate {each.token.name} --force replaces it"
-            )
-            yield Finding(Topic.TOKEN, Result.WARNING, message, each.token.name)
-
-
-def _orphans(facts: ListFacts) -> Iterator[Finding]:
-    if facts.inventory is None or facts.listing.trouble:
-        return
-    if facts.inventory.unreachable:
-        message = (
-            "while a store does not answer, nobody can tell which tokens of the API are in no"
-            " store: look again when it does"
-        )
-        yield Finding(Topic.ORPHANS, Result.WARNING, message)
-        return
-    listing = facts.listing
-    found = list_rows(listing.rows, facts.inventory, facts.account, listing.now, facts.under_way)
-    orphans = [row for row in found if row.status is RowStatus.ORPHAN]
-    own = [row.token_id for row in orphans if row.own]
-    if others := len(orphans) - len(own):
-        which = "1 live token" if others == 1 else f"{others} live tokens"
-        message = f"{which} of other admins in no store of the config, which is their own affair"
-        yield Finding(Topic.ORPHANS, Result.OK, message)
-    if own:
-        yield Finding(Topic.ORPHANS, Result.WARNING, _own(own))
-    else:
-        message = "no live token of this admin was found that no store knows"
-        yield Finding(Topic.ORPHANS, Result.OK, message)
-
-
-def _own(ids: Sequence[str]) -> str:
-    named = ", ".join(ids[:_MOST_NAMED]) + (", …" if len(ids) > _MOST_NAMED else "")
-    which, them = ("1 live token", "it") if len(ids) == 1 else (f"{len(ids)} live tokens", "them")
-    return (
-        f"{which} of this admin in no store of the config: {named}; somebody else may use {them},"
-        f" unless the account is the rotator's own: then revoke {them} (rotator tokens revoke ID)"
-    )
-
-
-LIST_CHECKS: tuple[Check[ListFacts], ...] = (
-    _list,
-    _list_time,  # recovery compares it with the Date of answers
-    _unlisted,
-    _early_ends,  # a server may shorten lives
-    _orphans,
-)
-
-
-_AGAIN = "rotator rotate takes it up again"
-
-
-class TokenFacts(NamedTuple):
-    """What was seen of one token; `now` is the server's time as far as it is known."""
-
-    seen: Examined
-    now: datetime
-
-
 def _margin(facts: TokenFacts) -> Iterator[Finding]:
-    left = facts.seen.token.renew_before
-    attempts = DAILY.attempts(left)
+    margin = facts.settings.renew_before
+    attempts = DAILY.attempts(margin)
     if attempts < FEW:
         message = (
-            f"renew_before is {in_words(left)}, which leaves {attempts or 'no'}"
+            f"renew_before is {in_words(margin)}, which leaves {attempts or 'no'}"
             f" attempt{'' if attempts == 1 else 's'} {DAILY.text}: raise it, or run more often"
         )
-        yield _of(facts, Topic.SETTINGS, Result.WARNING, message)
+        yield Finding(Topic.SETTINGS, Result.WARNING, message)
 
 
 def _hooks(facts: TokenFacts) -> Iterator[Finding]:
-    hooks = facts.seen.token.hooks
-    for number in facts.seen.broken_hooks:
+    hooks = facts.settings.hooks
+    for number in facts.broken_hooks:
         message = (
-            f"hook {number} ({quote_value(hooks[number - 1][0])}) was not found, or may not be"
-            " executed: install it or correct the hook"
+            f"hook {number} ({quote_value(hooks[number - 1][0])}) was not found, or is not"
+            " executable: install it or correct the hook"
         )
-        yield _of(facts, Topic.HOOKS, Result.PROBLEM, message)
-    if hooks and not facts.seen.broken_hooks:
-        yield _of(facts, Topic.HOOKS, Result.OK, "the programs of its hooks are there")
+        yield Finding(Topic.HOOKS, Result.PROBLEM, message)
+    if hooks and not facts.broken_hooks:
+        yield Finding(Topic.HOOKS, Result.OK, "the programs of its hooks are there")
 
 
 def _restarts(facts: TokenFacts) -> Iterator[Finding]:
-    for workload, fault in facts.seen.restarts.items():
-        if fault:
-            yield _of(facts, Topic.RESTARTS, Result.PROBLEM, fault)
-        else:
-            yield _of(facts, Topic.RESTARTS, Result.OK, f"{workload} can be restarted")
+    for workload, fault in facts.restarts.items():
+        result = Result.PROBLEM if fault else Result.OK
+        yield Finding(Topic.RESTARTS, result, fault or f"{workload} can be restarted")
 
 
 def _stores(facts: TokenFacts) -> Iterator[Finding]:
-    for answer in facts.seen.seen.answers:
+    for answer in facts.snapshot.answers:
         url = answer.store.url
-        if isinstance(answer, Unreachable):
-            yield _of(facts, Topic.STORE, Result.PROBLEM, str(answer.error), url)
-        elif fault := facts.seen.unwritable.get(url):
-            yield _of(facts, Topic.STORE, Result.PROBLEM, fault, url)
-        else:
-            message = f"{url} can be read and written"
-            yield _of(facts, Topic.STORE, Result.OK, message, url)
+        unreachable = str(answer.error) if isinstance(answer, Unreachable) else None
+        fault = unreachable or facts.unwritable.get(url)
+        result = Result.PROBLEM if fault else Result.OK
+        message = fault or f"{url} can be read and written"
+        yield Finding(Topic.STORE, result, message, store=url)
 
 
 def _contents(facts: TokenFacts) -> Iterator[Finding]:
-    seen = facts.seen.seen
-    for reading in seen.behind:
-        url = reading.store.url
-        message = f"{url}: {_content(reading)}; rotator rotate mends it"
-        lost = reading.fault is not None and seen.current is None
-        yield _of(facts, Topic.STORE, Result.PROBLEM if lost else Result.WARNING, message, url)
-
-
-def _content(reading: Observation) -> str:
-    if reading.fault:
-        return str(reading.fault)
-    return "another token than the current one" if reading.token else "there is no token yet"
+    for behind in facts.snapshot.behind:
+        url, result = behind.store.url, Result.WARNING
+        if behind.fault:
+            content = str(behind.fault)
+            result = Result.WARNING if facts.snapshot.current else Result.PROBLEM
+        else:
+            content = "another token than the current one" if behind.token else "no token yet"
+        message = f"{url}: {content}; rotator rotate repairs it"
+        yield Finding(Topic.STORE, result, message, store=url)
 
 
 def _token(facts: TokenFacts) -> Iterator[Finding]:
-    current, verdict = facts.seen.seen.current, facts.seen.verdict
-    if current is None:
+    if facts.snapshot.current is None:
         return
-    message = f"token {current.name} {_told(facts)}"
-    match verdict.status:
-        case Status.OK | Status.ETERNAL if facts.seen.untold:
-            told = f"{message}; whether the API accepts it is not known: {facts.seen.untold}"
-            yield _of(facts, Topic.TOKEN, Result.WARNING, told)
-        case Status.OK | Status.ETERNAL:
-            told = f"{message}; the API accepts it" if facts.seen.probed else message
-            yield _of(facts, Topic.TOKEN, Result.OK, told)
-        case Status.DUE:
-            yield _of(facts, Topic.TOKEN, Result.WARNING, f"{message}{_cure(verdict)}")
-        case _:
-            yield _of(facts, Topic.TOKEN, Result.PROBLEM, f"{message}{_cure(verdict)}")
-
-
-def _told(facts: TokenFacts) -> str:
-    verdict = facts.seen.verdict
-    match verdict.reason:
-        case "refused":
-            return "is not accepted by the API (revoked, or signed with another key)"
-        case "scope":
-            return "has another scope than configured"
-        case _:
-            return verdict.message
-
-
-def _cure(verdict: Verdict) -> str:
-    if verdict.need is not Need.MINT:
-        return ""
-    often = "; is it run often enough?" if verdict.reason in ("expiring", "last_day") else ""
-    return f": rotator rotate renews it{often}"
+    verdict = facts.verdict
+    descriptions = {
+        "refused": "is not accepted by the API (revoked, or signed with another key)",
+        "scope": "has another scope than configured",
+    }
+    description = descriptions.get(verdict.reason, verdict.message)
+    message = f"token {facts.snapshot.current.name} {description}"
+    if verdict.status not in (Status.OK, Status.ETERNAL):
+        if verdict.need is Need.MINT:
+            message = f"{message}: rotator rotate renews it"
+            if verdict.reason in ("expiring", "last_day"):
+                message = f"{message}; is it run often enough?"
+        result = Result.WARNING if verdict.status is Status.DUE else Result.PROBLEM
+        yield Finding(Topic.TOKEN, result, message)
+    elif facts.no_answer:
+        message = f"{message}; it is not known whether the API accepts it: {facts.no_answer}"
+        yield Finding(Topic.TOKEN, Result.WARNING, message)
+    else:
+        accepted = "; the API accepts it" if facts.is_probed else ""
+        yield Finding(Topic.TOKEN, Result.OK, f"{message}{accepted}")
 
 
 def _mints(facts: TokenFacts) -> Iterator[Finding]:
-    for intent in dict.fromkeys(facts.seen.seen.intents):
+    for intent in dict.fromkeys(facts.snapshot.intents):
         begun = minute(intent.begun_at)
-        end = intent.begun_at + facts.seen.token.rotation_timeout + SLACK
+        end = intent.begun_at + facts.settings.rotation_timeout + SLACK
         if intent.begun_at - SLACK <= facts.now <= end:
             message = f"a rotation that began {begun} may still be under way: look again later"
         else:
             message = f"a mint that began {begun} was cut off: {_AGAIN}"
-        yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
+        yield Finding(Topic.JOURNAL, Result.WARNING, message)
 
 
-def _owed(facts: TokenFacts) -> Iterator[Finding]:
-    for pending in facts.seen.seen.pending:
+def _overdue_revocations(facts: TokenFacts) -> Iterator[Finding]:
+    for pending in facts.snapshot.pending:
         if pending.due_at < facts.now:
-            since = minute(pending.due_at)
             message = (
-                f"the old token {pending.token_id} was to be revoked from {since} on: rotator"
-                " rotate does it, or tells what is in the way"
+                f"the old token {pending.token_id} was to be revoked from"
+                f" {minute(pending.due_at)} on: rotator rotate does it, or says what prevents it"
             )
-            yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
+            yield Finding(Topic.JOURNAL, Result.WARNING, message)
 
 
 def _failed_hooks(facts: TokenFacts) -> Iterator[Finding]:
     since = "not worked since the last rotation"
-    for name in facts.seen.undone:
-        message = f"{name} has {since}: {_AGAIN}"
-        yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
-    if count := len(facts.seen.seen.hooks) - len(facts.seen.undone):
+    for name in facts.failed_hooks:
+        yield Finding(Topic.JOURNAL, Result.WARNING, f"{name} has {since}: {_AGAIN}")
+    if count := len(facts.snapshot.hooks) - len(facts.failed_hooks):
         what = "1 hook, restart or notice" if count == 1 else f"{count} hooks, restarts or notices"
         message = (
             f"{what} that the settings no longer have {'has' if count == 1 else 'have'} {since}:"
             " rotator rotate runs all that they have now"
         )
-        yield _of(facts, Topic.JOURNAL, Result.WARNING, message)
-
-
-def _of(
-    facts: TokenFacts, topic: Topic, result: Result, message: str, store: str | None = None
-) -> Finding:
-    return Finding(topic, result, message, facts.seen.token.name, store)
+        yield Finding(Topic.JOURNAL, Result.WARNING, message)
 
 
 TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
-    _margin,  # time for a failure to be noticed and mended
+    _margin,  # time for a failure to be noticed and repaired
     _hooks,
     _restarts,  # the right to, and workloads that follow
     _stores,  # reachable, with the rights to write
     _contents,  # each store holds the current token
     _token,  # and the API accepts it
-    _mints,  # left-overs of runs that died or failed
-    _owed,
+    _mints,  # what runs left behind that died or failed
+    _overdue_revocations,
     _failed_hooks,
 )
 
 
-def examine(
-    settings: Settings, names: Sequence[str], clock: Clock, environ: Mapping[str, str]
-) -> list[Finding]:
-    """Look at everything that a rotation of these tokens needs, and change nothing.
+def _list(facts: ListFacts) -> Iterator[Finding]:
+    if facts.trouble:
+        yield Finding(Topic.LIST, Result.PROBLEM, facts.trouble)
+    else:
+        message = f"the API lists its service tokens ({len(facts.rows)})"
+        yield Finding(Topic.LIST, Result.OK, message)
 
-    Raises `ConfigError` for an unknown name, or when no token is configured.
-    """
-    wired = wire(settings, names)
-    api = wiring.lazy_api(settings.api, clock)
-    met = reach(settings.api.url, api, clock, may_log_in=wired.may_log_in)
-    begun = met.server_time(clock())
-    examiner = Examiner(api, met.answers, clock, environ)
 
-    def look(each: tuple[TokenSettings, list[SecretStore]]) -> Examined | Finding:
-        try:
-            return examiner.look(*each)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other tokens have their turn
-            message = internal_error(error)
-            return Finding(Topic.INTERNAL, Result.PROBLEM, message, each[0].name)
-
-    looks = map_in_threads(look, wired.tokens)
-    seen = [each for each in looks if isinstance(each, Examined)]
-    found = [*_settings(wired), *findings(API_CHECKS, ApiFacts(met, _tolerance(settings)))]
-    for each in looks:
-        if isinstance(each, Finding):
-            found.append(each)
-            continue
-        of_one = TokenFacts(each, met.server_time(clock()))
-        found += findings(TOKEN_CHECKS, of_one, each.token.name)
-    if met.account:
-        complete = not names and len(seen) == len(settings.tokens)
-        inventory = Inventory(tuple((e.token.name, a) for e in seen for a in e.seen.answers))
-        of_all = ListFacts(
-            ask_list(api),
-            begun,
-            met.account,
-            seen,
-            inventory if complete else None,
-            longest_rotation(settings),
+def _list_time(facts: ListFacts) -> Iterator[Finding]:
+    """Compare the clock of the API's database, by a token just exchanged, with that of its Date."""
+    probed = {
+        t.snapshot.current.token_id for t in facts.tokens if t.is_probed and t.snapshot.current
+    }
+    times = [row.last_used_at for row in facts.rows if row.token_id in probed and row.last_used_at]
+    off = max(facts.begun - max(times), max(times) - facts.now) if times else timedelta()
+    if off > SLACK:
+        message = (
+            f"the API's list and the Date of its answers are {in_words(off)} apart, so a mint that"
+            " was cut off could not be recognised by its time: set the clocks of the API right"
         )
-        found += findings(LIST_CHECKS, of_all)
-    return found
+        yield Finding(Topic.CLOCK, Result.WARNING, message)
 
 
-def _settings(wired: Wired) -> Iterator[Finding]:
-    for mistake in wired.wrong:
-        yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
-    for doubt in wired.doubtful:
-        yield Finding(Topic.SETTINGS, Result.WARNING, doubt)
-    if not wired.wrong:
-        yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
+def _listed_tokens(facts: ListFacts) -> Iterator[Finding]:
+    """Compare each current token with its row, which one that was just probed need not have."""
+    if facts.trouble:
+        return
+    rows = {row.token_id: row for row in facts.rows}
+    for each in facts.tokens:
+        current, name = each.snapshot.current, each.settings.name
+        if current is None:
+            continue
+        row = rows.get(current.token_id or "")
+        end = ends_at(row) if row else None
+        replace = f"rotator rotate {name} --force replaces it"
+        if row is None and not each.is_probed:
+            message = f"token {current.name} is not in the API's list, so it was revoked: {replace}"
+            yield Finding(Topic.TOKEN, Result.PROBLEM, message, name)
+        elif end and (current.expires_at is None or current.expires_at - end > SLACK):
+            message = (
+                f"the API's list ends token {current.name} at {minute(end)}, before the token"
+                f" itself does: {replace}"
+            )
+            yield Finding(Topic.TOKEN, Result.WARNING, message, name)
 
 
-def _tolerance(settings: Settings) -> timedelta:
-    """Return how far a clock may be off before the new token of some setting looks wrong."""
-    wishes = (MintRequest(token.validity, "", token.renew_before) for token in settings.tokens)
-    return min((wish.tolerance for wish in wishes), default=ONE_DAY)
+def _orphans(facts: ListFacts) -> Iterator[Finding]:
+    if facts.inventory is None or facts.trouble:
+        return
+    if facts.inventory.unreachable:
+        message = (
+            "which tokens of the API are in no store is unknown while a store does not answer: run"
+            " the doctor again when it does"
+        )
+        yield Finding(Topic.ORPHANS, Result.WARNING, message)
+        return
+    rows = list_rows(facts.rows, facts.inventory, facts.account, facts.now, facts.under_way)
+    orphans = [row for row in rows if row.status is RowStatus.ORPHAN]
+    own = [row.token_id for row in orphans if row.own]
+    if others := len(orphans) - len(own):
+        message = (
+            f"{_live(others)} of other admins in no store of the config, which is their affair"
+        )
+        yield Finding(Topic.ORPHANS, Result.OK, message)
+    if own:
+        ids = ", ".join(own[:_MOST_NAMED]) + (", …" if len(own) > _MOST_NAMED else "")
+        them = "it" if len(own) == 1 else "them"
+        message = (
+            f"{_live(len(own))} of this admin in no store of the config: {ids}; somebody else may"
+            f" use {them}, unless the account is the rotator's own: then revoke {them} (rotator"
+            " tokens revoke ID)"
+        )
+        yield Finding(Topic.ORPHANS, Result.WARNING, message)
+    else:
+        message = "no live token of this admin is missing from the stores of the config"
+        yield Finding(Topic.ORPHANS, Result.OK, message)
+
+
+def _live(count: int) -> str:
+    return "1 live token" if count == 1 else f"{count} live tokens"
+
+
+LIST_CHECKS: tuple[Check[ListFacts], ...] = (
+    _list,
+    _list_time,  # reconciliation compares it with the Date of answers
+    _listed_tokens,  # revoked, where it was not probed; or with a shorter life than it says
+    _orphans,
+)

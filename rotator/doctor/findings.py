@@ -1,4 +1,4 @@
-"""What the doctor says: one object behind each line and each JSON object."""
+"""What the doctor says: a finding is one line of text, or one JSON object."""
 
 import json
 from collections import Counter
@@ -12,7 +12,7 @@ Facts = TypeVar("Facts")
 
 
 class Result(StrEnum):
-    """How bad it is, as `--json` shows it."""
+    """How bad it is, as `--json` shows it; the worst is last."""
 
     OK = "ok"
     WARNING = "warning"
@@ -39,7 +39,7 @@ class Topic(StrEnum):
 class Finding(NamedTuple):
     """One result of one check; `message` is a line, and never holds a secret.
 
-    `token` is the token's name, `store` the URL of the store that it is about, if any.
+    `token` is the token's name and `store` the store's URL, if it is about one.
     """
 
     topic: Topic
@@ -62,19 +62,20 @@ class Finding(NamedTuple):
 Check = Callable[[Facts], Iterable[Finding]]
 
 
-def findings(
+def run_checks(
     checks: Sequence[Check[Facts]], facts: Facts, token: str | None = None
 ) -> Iterator[Finding]:
-    """Return what all the checks find; a bug in one becomes a finding and hides no other."""
+    """Yield all findings, with the name of the token; a bug in a check becomes a finding."""
     for check in checks:
         try:
-            yield from list(check(facts))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the other checks have their turn
-            yield Finding(Topic.INTERNAL, Result.PROBLEM, internal_error(error), token)
+            found = list(check(facts))
+        except Exception as error:  # noqa: BLE001 - the other checks must still run
+            found = [Finding(Topic.INTERNAL, Result.PROBLEM, internal_error(error))]
+        yield from (each._replace(token=each.token or token) for each in found)
 
 
-_MARKS = {Result.OK: "✓", Result.WARNING: "!", Result.PROBLEM: "✗"}
-_MOST_FINE = 30  # lines that tell nothing new; a fleet has thousands
+_MARKS = {Result.OK: "✓ ", Result.WARNING: "! ", Result.PROBLEM: "✗ "}
+_MOST_OK = 30  # lines; a fleet has thousands that say nothing new
 
 
 def as_json(found: Sequence[Finding]) -> str:
@@ -83,43 +84,24 @@ def as_json(found: Sequence[Finding]) -> str:
 
 
 def as_lines(found: Sequence[Finding], encoding: str | None) -> str:
-    """Return a line for each finding, what is worst last, with marks if `encoding` has them."""
-    marks = _MARKS if _can_print("".join(_MARKS.values()), encoding) else {}
-    return "".join(f"{line}\n" for line in _lines(found, marks))
-
-
-def _lines(found: Sequence[Finding], marks: dict[Result, str]) -> Iterator[str]:
-    counts = Counter(finding.result for finding in found)
-    for result in Result:
-        group = [finding for finding in found if finding.result is result]
-        if result is Result.OK and len(group) > _MOST_FINE:
-            group, rest = [each for each in group if not each.token], counts[result]
-            rest -= len(group)
-            yield from (_line(each, marks) for each in group)
-            yield f"{_mark(result, marks)}{rest} checks of single tokens (--json shows them)"
-            continue
-        yield from (_line(each, marks) for each in group)
-    words = (("problem", "problems"), ("warning", "warnings"))
-    bad = [counts[Result.PROBLEM], counts[Result.WARNING]]
-    told = [
-        f"{n or 'no'} {one if n == 1 else many}" for n, (one, many) in zip(bad, words, strict=True)
-    ]
-    yield ", ".join((*told, f"{counts[Result.OK]} ok"))
-
-
-def _line(finding: Finding, marks: dict[Result, str]) -> str:
-    subject = finding.token or finding.topic
-    return one_line(f"{_mark(finding.result, marks)}{subject}: {finding.message}")
-
-
-def _mark(result: Result, marks: dict[Result, str]) -> str:
-    mark = f"{marks[result]} " if marks else ""
-    return f"{mark}{result}: "
-
-
-def _can_print(text: str, encoding: str | None) -> bool:
+    """Return a line for each finding, the worst last, with marks if `encoding` has them."""
     try:
-        text.encode(encoding or "ascii")
+        "".join(_MARKS.values()).encode(encoding or "ascii")
+        marks = _MARKS
     except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+        marks = dict.fromkeys(Result, "")
+    counts = Counter(finding.result for finding in found)
+    lines = []
+    for result in Result:
+        shown = [finding for finding in found if finding.result is result]
+        if result is Result.OK and len(shown) > _MOST_OK:
+            shown = [finding for finding in shown if not finding.token]
+        begin = f"{marks[result]}{result}: "
+        lines += [one_line(f"{begin}{each.token or each.topic}: {each.message}") for each in shown]
+        if hidden := counts[result] - len(shown):
+            lines.append(f"{begin}{hidden} checks of single tokens (--json shows them)")
+    problems, warnings = (
+        f"{counts[result] or 'no'} {result}{'' if counts[result] == 1 else 's'}"
+        for result in (Result.PROBLEM, Result.WARNING)
+    )
+    return "\n".join([*lines, f"{problems}, {warnings}, {counts[Result.OK]} ok", ""])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
-from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding, Result
+from rotator.doctor.gather import examine
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
 

@@ -5,12 +5,11 @@ from datetime import timedelta
 import pytest
 
 from rotator.doctor.checks import API_CHECKS, ApiFacts
-from rotator.doctor.findings import findings
-from rotator.doctor.gather import Contact
+from rotator.doctor.findings import run_checks
 from tests.doctor.clinic import Clinic, bad, message
 
 URL = "https://api.example.com/api"
-MET = Contact(URL, account="5f0c", skew=timedelta())
+MET = ApiFacts(URL, timedelta(days=1), account="5f0c", skew=timedelta())
 
 
 @pytest.mark.parametrize(
@@ -20,11 +19,11 @@ MET = Contact(URL, account="5f0c", skew=timedelta())
         (MET._replace(url="http://localhost:8000/api"), []),
         (MET._replace(url="http://api.example.com/api"), [("api", "warning")]),
         (MET._replace(skew=None), [("clock", "warning")]),
-        (Contact(None), []),  # the settings have a finding about that
+        (MET._replace(url=None), []),  # the settings have a finding about that
     ],
 )
-def test_what_was_met_is_judged(met: Contact, expected: list[tuple[str, str]]) -> None:
-    assert bad(list(findings(API_CHECKS, ApiFacts(met, timedelta(days=1))))) == expected
+def test_what_was_met_is_judged(met: ApiFacts, expected: list[tuple[str, str]]) -> None:
+    assert bad(list(run_checks(API_CHECKS, met))) == expected
 
 
 class Broken(dict[str, str]):

@@ -3,7 +3,7 @@
 import pytest
 
 from rotator.cli.doctor import exit_code
-from rotator.doctor.findings import Finding, Result, Topic, as_lines, findings
+from rotator.doctor.findings import Finding, Result, Topic, as_lines, run_checks
 
 OK = Finding(Topic.API, Result.OK, "it answers")
 WARNING = Finding(Topic.TOKEN, Result.WARNING, "due", "luna")
@@ -49,7 +49,7 @@ def test_a_bug_in_one_check_hides_no_other() -> None:
     def broken(text: str) -> list[Finding]:
         raise ValueError(text)
 
-    found = list(findings((broken, lambda _: [OK]), "hunter2", "luna"))
+    found = list(run_checks((broken, lambda _: [OK]), "hunter2", "luna"))
     assert [finding.topic for finding in found] == ["internal", "api"]
     assert "hunter2" not in found[0].message
     assert found[0].token == "luna"

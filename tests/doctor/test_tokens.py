@@ -5,13 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.config.settings import ApiSettings, TokenSettings
-from rotator.doctor.checks import TOKEN_CHECKS, TokenFacts
-from rotator.doctor.findings import findings
-from rotator.doctor.gather import Examiner
+from rotator.doctor.checks import TOKEN_CHECKS
+from rotator.doctor.findings import run_checks
+from rotator.doctor.gather import Gatherer
 from rotator.errors import StoreDeniedError
 from rotator.stores.registry import Backends
-from rotator.wiring import lazy_api
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.stores import MeddledStore
@@ -99,11 +97,11 @@ def test_a_store_that_may_not_be_written_is_a_problem(
 
     clinic.put(clinic.api.issue(60))
     store = Backends().open("dotenv:luna.env", clinic.folder)
-    settings = TokenSettings("luna", "test", (store.url,))
-    api = lazy_api(ApiSettings(clinic.url), clinic.clock)
-    examiner = Examiner(api, api_answers=True, clock=clinic.clock, environ={})
-    seen = examiner.look(settings, [MeddledStore(store, before_preflight=fail)])
-    found = list(findings(TOKEN_CHECKS, TokenFacts(seen, clinic.clock())))
+    settings = clinic.settings()
+    gatherer = Gatherer(settings, clinic.clock, {})
+    api = gatherer.reach_api(may_log_in=False)
+    store = MeddledStore(store, before_preflight=fail)
+    found = list(run_checks(TOKEN_CHECKS, gatherer.look_at(settings.tokens[0], [store], api)))
     assert bad(found) == [("store", "problem")]
     assert said in message(found)
     assert "hunter2" not in message(found)

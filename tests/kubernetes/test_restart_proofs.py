@@ -7,8 +7,8 @@ import pytest
 
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.doctor.checks import examine
 from rotator.doctor.findings import Finding
+from rotator.doctor.gather import examine
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.plant import KINDS, NAME, Plant
