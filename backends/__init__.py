@@ -1,0 +1,1 @@
+"""The built-in stores, a package each; `rotator` finds them by entry point."""
