@@ -1,4 +1,4 @@
-"""Clients of AWS Secrets Manager: made once, bounded in time, and silent about secrets."""
+"""Clients of AWS Secrets Manager: shared, bounded in time, and silent about secrets."""
 
 import logging
 import os
@@ -8,22 +8,20 @@ from typing import Any
 
 from rotator.errors import ConfigError
 
-# boto3 makes the methods of its clients at run time: no type tells them.
-Client = Any
-# Making a client parses descriptions of AWS's services, which takes 0.15 s; a fleet may have a
-# thousand stores. Clients are safe between threads, making them is not
+AwsClient = Any  # boto3 makes the methods of its clients at run time: no type tells them
+# Clients are thread-safe, but creating one is not
 # (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html).
-_MAKING = threading.Lock()
+_CREATING = threading.Lock()
 
 
-def new_client(region: str, *, attempts: int = 3, **explicit: str) -> Client:
+def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
     """Return a client of a region; credentials and endpoint are the usual ones, or `explicit`.
 
-    Connecting may take 5 s, an answer 15 s; what was not answered is sent again, `attempts` times
-    in all: every call of this store may be repeated.
+    Connecting may take 5 s, an answer 15 s. A call without an answer is sent again, `attempts`
+    times in all: every call of this store may be repeated.
     """
-    import boto3  # noqa: PLC0415 - only who has such a store waits for it
-    from botocore.config import Config  # noqa: PLC0415 - (the same)
+    import boto3  # noqa: PLC0415 - an SDK: loaded only where it is used
+    from botocore.config import Config  # noqa: PLC0415 - part of the SDK
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
@@ -31,34 +29,38 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> Client:
         read_timeout=15,
     )
     client = boto3.Session().client("secretsmanager", region_name=region, config=config, **explicit)
-    _hush()
+    # botocore's debug records hold requests, answers and tokens.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "botocore":
+            logging.getLogger(name).addFilter(_is_harmless)
     return client
 
 
-def shared_client(region: str) -> Client:
+def shared_client(region: str) -> AwsClient:
     """Return this process's client of a region, for the environment as it is now."""
     names = sorted(name for name in os.environ if name.startswith("AWS_"))
-    with _MAKING:
-        return _made(region, tuple((name, os.environ[name]) for name in names))
+    with _CREATING:
+        return _client(region, tuple((name, os.environ[name]) for name in names))
 
 
 def forget_clients() -> None:
-    """Have the next client look for credentials again: those of a long-lived process expire."""
-    with _MAKING:
-        _made.cache_clear()
+    """Make the next client read credentials again: those of a long-lived process expire."""
+    with _CREATING:
+        _client.cache_clear()
 
 
 def usual_region() -> str | None:
     """Return the region that the environment or the AWS profile names, None without one.
 
-    boto3 itself does not know AWS_REGION, which AWS's other SDKs read
+    boto3 itself does not read AWS_REGION, which AWS's other SDKs do
     (https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html).
+    Raises `ConfigError` when the profile cannot be read.
     """
     named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     if named:
         return named
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - as above
-    from botocore.session import Session  # noqa: PLC0415 - (the same)
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - part of the SDK
+    from botocore.session import Session  # noqa: PLC0415 - part of the SDK
 
     try:
         region = Session().get_config_variable("region")
@@ -70,16 +72,10 @@ def usual_region() -> str | None:
     return str(region) if region else None
 
 
+# Creating a client takes 0.15 s, and a fleet may have a thousand stores.
 @lru_cache(maxsize=8)
-def _made(region: str, _environment: tuple[tuple[str, str], ...]) -> Client:
+def _client(region: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
     return new_client(region)
-
-
-def _hush() -> None:
-    """Keep botocore's debug records out of every log: they hold requests, answers and tokens."""
-    for name in list(logging.root.manager.loggerDict):
-        if name.partition(".")[0] == "botocore":
-            logging.getLogger(name).addFilter(_is_harmless)
 
 
 def _is_harmless(record: logging.LogRecord) -> bool:

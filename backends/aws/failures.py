@@ -1,138 +1,158 @@
-"""What users are told about AWS, by what AWS or its SDK said.
+"""What a user reads when AWS refuses a call, or the SDK cannot make it.
 
 The codes: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and the
 `Errors` of each call.
 """
 
 import re
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
-from backends.aws.address import Address
+from backends.aws.address import AwsAddress
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
 
 class CredentialsError(StoreDeniedError):
-    """AWS does not accept our credentials, or not any more; others may be there by now."""
+    """AWS does not accept these credentials (any more); fresh ones may exist by now."""
 
 
 class NotAllowedError(StoreDeniedError):
-    """Our policy does not allow this one operation; other operations may be allowed."""
+    """The policy denies this operation; it may allow others."""
 
 
-Told = tuple[type[StoreError], str]
-_EXPIRED = (CredentialsError, "the AWS credentials have expired: renew them (aws sso login, …)")
-_UNKNOWN_KEY = (
-    CredentialsError,
-    (
-        "AWS does not accept these credentials: correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
-        " and AWS_SESSION_TOKEN, or the profile"
-    ),
-)
-_NO_CREDENTIALS = (
-    StoreDeniedError,
-    (
-        "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
-        " AWS_SECRET_ACCESS_KEY, or give this machine a role"
-    ),
-)
-_SKEW = (
-    StoreDeniedError,
-    "AWS refuses the time of this request: set this machine's clock (more than 5 minutes off)",
-)
-DELETED = (
+class AwsFailure(NamedTuple):
+    """A failure for the user; in the message, the store's URL precedes the sentence."""
+
+    kind: type[StoreError]
+    sentence: str
+
+
+DELETED = AwsFailure(
     StoreUnreachableError,
     "this secret is scheduled for deletion: aws secretsmanager restore-secret brings it back",
 )
-_KMS_STATE = (
-    StoreError,
-    "KMS cannot use the key of this secret: see that it is enabled and not to be deleted",
-)
-KMS_DENIED = (
-    StoreDeniedError,
-    (
-        "the key of this secret may not be used: grant kms:Decrypt and kms:GenerateDataKey"
-        " on it, in the key's policy or ours"
-    ),
-)
-_BUSY = (StoreUnreachableError, "AWS asks to slow down: try again later")
-DOWN = (StoreUnreachableError, "AWS Secrets Manager answers with a fault: try again later")
-_REPLICA = (StoreError, "this is a replica: use the region of its primary secret")
-
-NO_AWS = (
+NO_AWS = AwsFailure(
     StoreUnreachableError,
-    "what answers is no AWS Secrets Manager: correct AWS_ENDPOINT_URL, or see to the proxy",
+    "what answers is no AWS Secrets Manager: correct AWS_ENDPOINT_URL, or check the proxy",
 )
-NO_URL = (
-    StoreError,
-    (
-        "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"
-        " AWS_ENDPOINT_URL_SECRETS_MANAGER, and for endpoint_url in ~/.aws/config)"
-    ),
+_CLOCK_SKEW = AwsFailure(
+    StoreDeniedError,
+    "AWS refuses the time of this request: set this machine's clock (more than 5 minutes off)",
 )
-
-BY_CODE: dict[str, Told] = {
-    **dict.fromkeys(("ExpiredTokenException", "ExpiredToken", "TokenRefreshRequired"), _EXPIRED),
-    **dict.fromkeys(
-        (
-            "UnrecognizedClientException",
-            "InvalidClientTokenId",
-            "InvalidSignatureException",
-            "SignatureDoesNotMatch",
-            "IncompleteSignature",
-            "MissingAuthenticationToken",
-            "MissingAuthenticationTokenException",
-        ),
-        _UNKNOWN_KEY,
-    ),
-    **dict.fromkeys(("RequestTimeTooSkewed", "RequestExpired"), _SKEW),
-    **dict.fromkeys(("DecryptionFailure", "EncryptionFailure"), _KMS_STATE),
-    **dict.fromkeys(
-        ("ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded"),
-        _BUSY,
-    ),
-    "InternalServiceError": DOWN,
-    "InternalFailure": DOWN,
-    "ServiceUnavailable": DOWN,
-    "LimitExceededException": (
-        StoreError,
-        (
-            "a quota of AWS Secrets Manager is used up (versions of this secret, or secrets): see"
-            " Service Quotas, or try again tomorrow"
-        ),
-    ),
-}
-BY_WORDS: tuple[tuple[str, str, Told], ...] = (
-    ("InvalidSignatureException", "signature expired", _SKEW),
-    ("InvalidSignatureException", "signature not yet current", _SKEW),
+_REPLICA = AwsFailure(StoreError, "this is a replica: use the region of its primary secret")
+# These codes mean more than one thing; words of the message tell which.
+_BY_WORDS: tuple[tuple[str, str, AwsFailure], ...] = (
+    ("InvalidSignatureException", "signature expired", _CLOCK_SKEW),
+    ("InvalidSignatureException", "signature not yet current", _CLOCK_SKEW),
     ("InvalidRequestException", "delet", DELETED),
     ("InvalidParameterException", "replica", _REPLICA),
 )
-BY_KIND: dict[str, Told] = {
-    "NoCredentialsError": _NO_CREDENTIALS,
-    "PartialCredentialsError": _NO_CREDENTIALS,
-    "ProfileNotFound": (StoreDeniedError, "there is no such AWS profile: correct AWS_PROFILE"),
-    "SSLError": (
+# By codes of AWS, and by names of the SDK's errors.
+_FAILURES = {
+    "ExpiredTokenException ExpiredToken TokenRefreshRequired": AwsFailure(
+        CredentialsError, "the AWS credentials have expired: renew them (aws sso login, …)"
+    ),
+    "UnrecognizedClientException InvalidClientTokenId InvalidSignatureException"
+    " SignatureDoesNotMatch IncompleteSignature"
+    " MissingAuthenticationToken MissingAuthenticationTokenException": AwsFailure(
+        CredentialsError,
+        "AWS does not accept these credentials: correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+        " and AWS_SESSION_TOKEN, or the profile",
+    ),
+    "NoCredentialsError PartialCredentialsError": AwsFailure(
+        StoreDeniedError,
+        "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
+        " AWS_SECRET_ACCESS_KEY, or give this machine a role",
+    ),
+    "ProfileNotFound": AwsFailure(
+        StoreDeniedError, "there is no such AWS profile: correct AWS_PROFILE"
+    ),
+    "RequestTimeTooSkewed RequestExpired": _CLOCK_SKEW,
+    "DecryptionFailure EncryptionFailure": AwsFailure(
+        StoreError,
+        "KMS cannot use the key of this secret: check that it is enabled and not scheduled for"
+        " deletion",
+    ),
+    "ThrottlingException Throttling TooManyRequestsException RequestLimitExceeded": AwsFailure(
+        StoreUnreachableError, "AWS asks to slow down: try again later"
+    ),
+    "LimitExceededException": AwsFailure(
+        StoreError,
+        "a quota of AWS Secrets Manager is used up (versions of this secret, or secrets): see"
+        " Service Quotas, or try again tomorrow",
+    ),
+    "InternalServiceError InternalFailure ServiceUnavailable": AwsFailure(
+        StoreUnreachableError, "AWS Secrets Manager answers with a fault: try again later"
+    ),
+    "SSLError": AwsFailure(
         StoreUnreachableError,
         "its certificate is not trusted: set AWS_CA_BUNDLE if a proxy of yours issues it",
     ),
-    # What botocore stumbles over in an answer that is no JSON object.
-    **dict.fromkeys(
-        (
-            "ResponseParserError",
-            "UnicodeDecodeError",
-            "AttributeError",
-            "TypeError",
-            "RecursionError",
-        ),
-        NO_AWS,
-    ),
+    # What botocore raises over an answer that is no JSON object.
+    "ResponseParserError UnicodeDecodeError AttributeError TypeError RecursionError": NO_AWS,
 }
+_BY_NAME = {name: failure for names, failure in _FAILURES.items() for name in names.split()}
+# Errors about credentials that are fetched (SSO, a role, a process) have these words in their name;
+# newer SDKs have more of them.
+_FETCHING = ("SSO", "Login", "Token", "Credential", "Metadata")
+_CODE = re.compile(r"[A-Za-z0-9.]{1,60}")  # anything else in an answer is not repeated
+_SERVER_FAULT = 500
 
 
-def denied(operations: Collection[str], address: Address) -> Told:
-    """Return what is told where AWS denies these operations."""
+def describe_failure(error: Exception, operation: str, address: AwsAddress) -> AwsFailure:
+    """Describe what a call raised; nothing of the error's own text is repeated."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client
+
+    if not isinstance(error, ClientError):
+        return _describe_sdk_error(error, address)
+    if code := code_of(error, operation):
+        return _describe_refusal(code, error.response, operation, address)
+    # The call that failed was one for credentials, such as AssumeRole.
+    name = error.operation_name
+    return _describe_unfetched(f"{_plain(name)}: {code_of(error, name)}")
+
+
+def code_of(error: Exception, operation: str) -> str | None:
+    """Return the code that AWS answered to this operation, None where it did not answer.
+
+    An answer without a code has its HTTP status as the code.
+    """
+    if getattr(error, "operation_name", None) != operation:
+        return None
+    response: dict[str, Any] = getattr(error, "response", {})
+    return _plain(response.get("Error", {}).get("Code"))
+
+
+def _describe_refusal(
+    code: str, response: dict[str, Any], operation: str, address: AwsAddress
+) -> AwsFailure:
+    text = str(response.get("Error", {}).get("Message", "")).lower()
+    if code == "AccessDeniedException":
+        return describe_denial([operation], address, kms="kms" in text)
+    by_words = (each for of_code, words, each in _BY_WORDS if code == of_code and words in text)
+    if failure := next(by_words, None) or _BY_NAME.get(code):
+        return failure
+    if code == "ResourceNotFoundException":
+        return AwsFailure(StoreUnreachableError, _describe_missing(address))
+    if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAULT:
+        return _BY_NAME["ServiceUnavailable"]
+    if code.isdecimal():
+        return NO_AWS
+    return AwsFailure(
+        StoreError, f"AWS refuses {operation} ({code}): look at this secret in the AWS console"
+    )
+
+
+def describe_denial(
+    operations: Collection[str], address: AwsAddress, *, kms: bool = False
+) -> AwsFailure:
+    """Describe which permissions are missing: those for operations, or for the key in KMS."""
+    if kms:
+        return AwsFailure(
+            StoreDeniedError,
+            "the key of this secret may not be used: grant kms:Decrypt and kms:GenerateDataKey on"
+            " it, in the key's policy or in ours",
+        )
     resource, hint = address.resource, ""
     if "CreateSecret" in operations:
         resource = resource.removesuffix("-??????") + "*"
@@ -140,120 +160,53 @@ def denied(operations: Collection[str], address: Address) -> Told:
         hint = " (AWS may say so of a secret that is missing, too)"
     names = ", ".join(f"secretsmanager:{operation}" for operation in sorted(operations))
     them = "it" if len(operations) == 1 else "them"
-    return NotAllowedError, f"AWS denies {names}: allow {them} on {resource}{hint}"
+    return AwsFailure(NotAllowedError, f"AWS denies {names}: allow {them} on {resource}{hint}")
 
 
-def missing(address: Address) -> str:
-    """Return what is told where there is no such secret; whoever may create it is told how."""
-    there_is_none = f"there is no such secret in {address.region}"
-    if address.is_arn:
-        return f"{there_is_none}: correct the ARN (aws secretsmanager list-secrets shows it)"
-    if address.create:
-        return f"{there_is_none}: create it, or correct the name or region"
-    return (
-        f"{there_is_none}: create it, or let the rotator do it with '{address.creating}', or"
-        " correct the name or region"
+def _describe_sdk_error(error: Exception, address: AwsAddress) -> AwsFailure:
+    from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - loaded with the client
+
+    name = type(error).__name__
+    if str(error).startswith("Invalid endpoint"):
+        return AwsFailure(
+            StoreError,
+            "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"
+            " AWS_ENDPOINT_URL_SECRETS_MANAGER, and for endpoint_url in ~/.aws/config)",
+        )
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    if isinstance(error, (ConnectionError, HTTPClientError)):
+        return AwsFailure(
+            StoreUnreachableError,
+            f"AWS Secrets Manager in {address.region} does not answer: check the region's name, the"
+            " network, a VPC endpoint or proxy, and AWS_ENDPOINT_URL",
+        )
+    if any(word in name for word in _FETCHING):
+        return _describe_unfetched(name)
+    return AwsFailure(
+        StoreError, f"the AWS SDK cannot make this request ({name}): check the AWS settings"
     )
 
 
-def unfetched(why: str) -> Told:
-    """Return what is told where credentials are to be had elsewhere, and are not."""
-    return (
+def _describe_unfetched(why: str) -> AwsFailure:
+    return AwsFailure(
         CredentialsError,
-        (
-            f"the AWS credentials cannot be fetched ({why}): log in again (aws sso login), or see"
-            " to the role or profile"
-        ),
+        f"the AWS credentials cannot be fetched ({why}): log in again (aws sso login), or check"
+        " the role or profile",
     )
-
-
-# An answer may name any code; what is repeated of it is no longer than these.
-_CODE = re.compile(r"[A-Za-z0-9.]{1,60}")
-# moto denies in the XML of AWS's older services, which botocore takes for the message.
-_IN_XML = re.compile(r"<Code>([A-Za-z0-9.]{1,60})</Code>")
-_SERVER_FAULT = 500
-_DENIED = ("AccessDeniedException", "AccessDenied")
-_MISSING = "ResourceNotFoundException"
-# Kinds of credentials that have to be fetched (SSO, a role, a process) share these names.
-_FETCHED = ("SSO", "Login", "Token", "Credential", "Metadata")
-_CONNECTING = ("Connect", "Timeout", "HTTPClient", "Connection", "Proxy", "Response")
-# Of settings, and of answers that are no JSON object: botocore lets them through as they are.
-_STRAY = (ValueError, AttributeError, TypeError, RecursionError)
-
-
-@contextmanager
-def translated(address: Address, operation: str) -> Iterator[None]:
-    """Turn every failure of a call into a `StoreError` that names the store and the remedy.
-
-    The SDK's own error is dropped: it can hold what was sent and what was answered.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - it is loaded now
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415 - (the same)
-
-    told: Told | None = None
-    try:
-        yield
-    except ClientError as error:
-        if error.operation_name == operation:
-            told = _answered(error.response, operation, address)
-        else:  # a role that is to be assumed first, or the like
-            told = unfetched(f"{_plain(error.operation_name)}: {code_of(error.response)}")
-    except (BotoCoreError, ResponseParserError, *_STRAY) as error:
-        told = _unanswered(error, address)
-    if told:
-        kind, sentence = told
-        raise kind(f"{address.canonical}: {sentence}") from None
-
-
-def code_of(response: dict[str, Any]) -> str:
-    """Return the code of an error that AWS answered with; a number where there was none."""
-    error = response.get("Error", {})
-    code = _plain(error.get("Code"))
-    in_xml = _IN_XML.search(str(error.get("Message", ""))) if code.isdecimal() else None
-    return in_xml[1] if in_xml else code
 
 
 def _plain(text: object) -> str:
     return str(text) if _CODE.fullmatch(str(text)) else "an unknown error"
 
 
-def _answered(response: dict[str, Any], operation: str, address: Address) -> Told:
-    code = code_of(response)
-    text = str(response.get("Error", {}).get("Message", "")).lower()
-    if code in _DENIED:
-        return KMS_DENIED if "kms" in text else denied([operation], address)
-    for of_code, words, told in BY_WORDS:
-        if code == of_code and words in text:
-            return told
-    if code == _MISSING:
-        return StoreUnreachableError, missing(address)
-    if code in BY_CODE:
-        return BY_CODE[code]
-    return _unheard_of(code, response, operation)
-
-
-def _unheard_of(code: str, response: dict[str, Any], operation: str) -> Told:
-    if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAULT:
-        return DOWN
-    if code.isdecimal():
-        return NO_AWS
-    return StoreError, f"AWS refuses {operation} ({code}): see to this secret in the AWS console"
-
-
-def _unanswered(error: Exception, address: Address) -> Told:
-    kind = type(error).__name__
-    if str(error).startswith("Invalid endpoint"):
-        return NO_URL
-    if kind in BY_KIND:
-        return BY_KIND[kind]
-    if any(word in kind for word in _CONNECTING):
-        return (
-            StoreUnreachableError,
-            (
-                f"AWS Secrets Manager in {address.region} does not answer: see to the region's"
-                " name, the network, a VPC endpoint or proxy, and AWS_ENDPOINT_URL"
-            ),
-        )
-    if any(word in kind for word in _FETCHED):
-        return unfetched(kind)
-    return StoreError, f"the AWS SDK cannot make this request ({kind}): see to the AWS settings"
+def _describe_missing(address: AwsAddress) -> str:
+    there_is_none = f"there is no such secret in {address.region}"
+    if address.is_arn:
+        return f"{there_is_none}: correct the ARN (aws secretsmanager list-secrets shows it)"
+    if address.create:
+        return f"{there_is_none}: create it, or correct the name or region"
+    return (
+        f"{there_is_none}: create it, or let the rotator create it with '{address.creating}', or"
+        " correct the name or region"
+    )

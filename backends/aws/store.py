@@ -7,21 +7,22 @@ leaves the old one as AWSPREVIOUS. The journal stands in tags, see `backends.not
 """
 
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from importlib.util import find_spec
 
-from backends.aws.address import Address
-from backends.aws.client import Client, shared_client, usual_region
-from backends.aws.secret import RemoteSecret, Seen, ShapeError, secret_in, with_secret
+from backends.aws.address import AwsAddress
+from backends.aws.client import AwsClient, shared_client, usual_region
+from backends.aws.secret import AwsSecret, AwsSecretState
+from backends.aws.text import ShapeError, secret_in, with_secret
 from backends.notes import Notes
 from rotator.errors import ConflictError, StoreError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, StoreUrl
 
 _SDK = "boto3"
-_BARE = "token"  # stands for the field in the tags of a secret without one
+_NO_FIELD = "token"  # names the field in the tags of a secret without one
 _ATTEMPTS = 5
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 _LONGEST_TAG = 256
@@ -31,20 +32,23 @@ _log = logging.getLogger(__name__)
 
 
 def open_store(url: StoreUrl) -> "SecretsManagerStore":
-    """Return the store behind an `aws-secretsmanager:` URL; nothing is looked at yet."""
+    """Return the store behind an `aws-secretsmanager:` URL, without asking AWS.
+
+    Raises `ConfigError`, and `ModuleNotFoundError` where boto3 is not installed.
+    """
     if find_spec(_SDK) is None:
         raise ModuleNotFoundError(name=_SDK)
-    address = Address.parse(url, usual_region)
+    address = AwsAddress.parse(url, usual_region)
     return SecretsManagerStore(address, partial(shared_client, address.region))
 
 
 class SecretsManagerStore:
     """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises."""
 
-    def __init__(self, address: Address, client: Callable[[], Client]) -> None:
-        self._address = address
+    def __init__(self, address: AwsAddress, client: Callable[[], AwsClient]) -> None:
+        self._field = address.field
         self._url = address.canonical
-        self._remote = RemoteSecret(address, client)
+        self._remote = AwsSecret(address, client)
 
     def __repr__(self) -> str:
         return f"SecretsManagerStore({self._url!r})"
@@ -56,9 +60,9 @@ class SecretsManagerStore:
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal."""
-        seen = self._remote.look()
-        secret = self._secret_in(seen)
-        notes = self._notes(seen.tags, secret)
+        state = self._remote.read()
+        secret = self._secret_in(state)
+        notes = self._notes(state.tags, secret)
         if secret is None:
             return Absent(notes.version, notes.journal)
         return Entry(secret, notes.version, notes.journal)
@@ -69,31 +73,34 @@ class SecretsManagerStore:
         A secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
         tried without doing them.
         """
-        seen, _ = self._look()
-        if len(seen.tags) + _NEW_TAGS > _MOST_TAGS:
+        state, _ = self._read_for_change()
+        if len(state.tags) + _NEW_TAGS > _MOST_TAGS:
             raise StoreError(
-                f"{self._url}: this secret has {len(seen.tags)} of {_MOST_TAGS} tags, which leaves"
+                f"{self._url}: this secret has {len(state.tags)} of {_MOST_TAGS} tags, which leaves"
                 f" no room for a journal of {_NEW_TAGS}: remove some of them"
             )
-        self._remote.prove(seen)
+        self._remote.prove_writable(state)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
-        """Note what is to come, replace the secret by a compare-and-set, note that it is done.
+        """Tag what is to come, replace the secret by a compare-and-set, tag that it is done.
 
-        Of two fields of one secret, changed at the same moment, both changes are kept.
+        When two fields of one secret change at the same moment, both changes are kept.
         """
         for attempt in range(_ATTEMPTS):
-            seen, notes = self._look()
+            state, notes = self._read_for_change()
             if not notes.agrees_with(expected):
                 if attempt:
                     self._abandon(secret)
                 raise self._conflict
-            self._make_sure_of(seen)
-            tags = self._remote.tag(notes.preparing(secret, journal), seen.tags)
-            text = with_secret(seen.text, self._address.field, secret)
-            version = seen.current if text == seen.text else self._remote.replace(seen, text)
+            self._create_if_missing(state)
+            tags = self._remote.tag(notes.preparing(secret, journal), state.tags)
+            text = with_secret(state.text, self._field, secret)
+            version = state.current if text == state.text else self._remote.replace(state, text)
             if version:
-                self._tidy(partial(self._settle, version, secret, journal, expected, tags))
+                with self._tidying():
+                    settled = self._notes(tags, secret).settling(secret, journal, expected)
+                    self._remote.tag(settled, tags)
+                    self._remote.clear(version)
                 return notes.version_with(secret, journal)
         self._abandon(secret)
         raise ConflictError(
@@ -102,64 +109,57 @@ class SecretsManagerStore:
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the tags alone; of two first intents at the same moment at most one stays."""
-        seen, notes = self._look()
+        state, notes = self._read_for_change()
         if not notes.agrees_with(expected) or notes.is_crowded(journal, expected):
             raise self._conflict
-        self._make_sure_of(seen)
-        self._remote.tag(notes.noting(journal, expected), seen.tags)
+        self._create_if_missing(state)
+        self._remote.tag(notes.noting(journal, expected), state.tags)
         if added := notes.withdrawing(journal, expected):
-            seen, now = self._look()
+            state, now = self._read_for_change()
             if now.is_crowded(journal, expected):
-                self._remote.tag(added, seen.tags)
+                self._remote.tag(added, state.tags)
                 raise self._conflict
-        return notes.version_with(self._secret_in(seen), journal)
+        return notes.version_with(self._secret_in(state), journal)
 
     def hold(self) -> AbstractContextManager[None]:
-        """Do nothing: the compare-and-set keeps others out, and nothing is left to put right."""
+        """Do nothing: the compare-and-set keeps others out, and a killed run leaves no lock."""
         return nullcontext()
 
     def held_elsewhere(self) -> None:
         """Return None: AWS does not know who else is at work."""
         return
 
-    def _look(self) -> tuple[Seen, Notes]:
-        """Look before a change, and refuse one that is not ours to make."""
-        seen = self._remote.look()
-        if seen.obstacle:
-            raise StoreError(f"{self._url}: {seen.obstacle}")
-        return seen, self._notes(seen.tags, self._secret_in(seen))
+    def _read_for_change(self) -> tuple[AwsSecretState, Notes]:
+        """Read the secret; raises `StoreError` where it is not ours to change."""
+        state = self._remote.read()
+        if state.obstacle:
+            raise StoreError(f"{self._url}: {state.obstacle}")
+        return state, self._notes(state.tags, self._secret_in(state))
 
-    def _make_sure_of(self, seen: Seen) -> None:
-        # Who else creates it meanwhile wins or loses the compare-and-set, as if it had been there.
-        if not seen.exists:
+    def _create_if_missing(self, state: AwsSecretState) -> None:
+        # Who creates it meanwhile wins or loses the compare-and-set, as if it had been there.
+        if not state.exists:
             self._remote.create()
 
-    def _settle(
-        self, version: str, secret: str, journal: Journal, expected: str, tags: dict[str, str]
-    ) -> None:
-        self._remote.tag(self._notes(tags, secret).settling(secret, journal, expected), tags)
-        self._remote.clear(version)
-
     def _abandon(self, secret: str) -> None:
-        def act() -> None:
-            seen, notes = self._look()
-            self._remote.tag(notes.abandoning(secret), seen.tags)
+        with self._tidying():
+            state, notes = self._read_for_change()
+            self._remote.tag(notes.abandoning(secret), state.tags)
 
-        self._tidy(act)
-
-    def _tidy(self, act: Callable[[], object]) -> None:
-        """Do what the next write does otherwise: failing in it changes nothing of what was done."""
+    @contextmanager
+    def _tidying(self) -> Iterator[None]:
+        """Let a failure pass: the write is over, and the next one tidies up."""
         try:
-            act()
+            yield
         except StoreError as error:
             _log.warning("the journal was not tidied up: %s", error)
 
     def _notes(self, tags: Mapping[str, str], secret: str | None) -> Notes:
-        return Notes(self._address.field or _BARE, secret, tags, _LONGEST_TAG)
+        return Notes(self._field or _NO_FIELD, secret, tags, _LONGEST_TAG)
 
-    def _secret_in(self, seen: Seen) -> str | None:
+    def _secret_in(self, state: AwsSecretState) -> str | None:
         try:
-            return secret_in(seen.text, self._address.field)
+            return secret_in(state.text, self._field)
         except ShapeError as error:
             raise StoreError(f"{self._url}: {error}") from None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.aws.address import Address
+from backends.aws.address import AwsAddress
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
 from rotator.stores.port import parse_url
@@ -52,7 +52,7 @@ def store_at(
     url: str, aws: Aws, *, server: str | None = None, keys: Keys | None = None, attempts: int = 1
 ) -> SecretsManagerStore:
     """Return a store of a user that may all that is needed, or of the one with these keys."""
-    address = Address.parse(parse_url(url, Path()), lambda: REGION)
+    address = AwsAddress.parse(parse_url(url, Path()), lambda: REGION)
     keys = aws.may(*READING, *WRITING) if keys is None else keys
     client = partial(
         _made, address.region, attempts=attempts, endpoint_url=server or aws.upstream, **keys

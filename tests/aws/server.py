@@ -1,15 +1,22 @@
 """moto's server in a process of its own: `python -m tests.aws.server` prints its port.
 
-One request at a time, as its Secrets Manager is not made for two: PutSecretValue would lose tags
-that are set meanwhile. It ends with its standard input, which dies with whoever started it.
+Where the store relies on AWS and moto differs, moto is changed. One request at a time, as its
+Secrets Manager is not made for two: PutSecretValue would lose tags that are set meanwhile. It ends
+with its standard input, which dies with whoever started it.
 """
 
+import json
 import os
+import re
 import sys
 import threading
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.secretsmanager.models import SecretsManagerBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Response
 
 
 class _Quiet(WSGIRequestHandler):
@@ -17,9 +24,45 @@ class _Quiet(WSGIRequestHandler):
         """Say nothing."""
 
 
+class LikeAws:
+    """Denies as Secrets Manager does: moto answers with the XML of older services."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        response = Response.from_app(self._moto, environ, buffered=True)
+        denied = re.search(
+            r"<Code>AccessDenied</Code><Message>(.*)</Message>", response.get_data(as_text=True)
+        )
+        if denied and "HTTP_X_AMZ_TARGET" in environ:
+            body = {"__type": "AccessDeniedException", "Message": denied[1]}
+            response = Response(json.dumps(body), 400, mimetype="application/x-amz-json-1.1")
+        return response(environ, start_response)
+
+
+def ignore_repeated_puts() -> None:
+    """Have a put of a version that is there ignored, as AWS does: moto moves labels.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+    """
+    put = SecretsManagerBackend.put_secret_value
+
+    def put_secret_value(backend: SecretsManagerBackend, **given: Any) -> str:  # noqa: ANN401 - moto has no types
+        secret, version = backend.secrets.get(given["secret_id"]), given["client_request_token"]
+        known = getattr(secret, "versions", {}).get(version, {})
+        if "secret_string" in known and known["secret_string"] == given["secret_string"]:
+            return str(secret.to_short_dict(include_version_stages=True, version_id=version))
+        return str(put(backend, **given))
+
+    SecretsManagerBackend.put_secret_value = put_secret_value
+
+
 def main() -> None:
-    app = DomainDispatcherApplication(create_backend_app)
-    server = make_server("127.0.0.1", 0, app, request_handler=_Quiet)
+    ignore_repeated_puts()
+    server = make_server("127.0.0.1", 0, LikeAws(), request_handler=_Quiet)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     threading.Thread(target=server.serve_forever, daemon=True).start()

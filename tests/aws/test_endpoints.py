@@ -49,7 +49,7 @@ def test_where_nothing_answers_the_name_of_the_region_may_be_wrong(aws: Aws) -> 
     store = store_at(URL.replace("west", "wset"), aws, server="http://127.0.0.1:9")
     caught = failure(store)
     assert isinstance(caught, StoreUnreachableError)
-    assert "in eu-wset-1 does not answer: see to the region's name, the network" in str(caught)
+    assert "in eu-wset-1 does not answer: check the region's name, the network" in str(caught)
 
 
 @pytest.mark.parametrize("server", ["not a url", "localhost:4566", "127.0.0.1", "http://"])

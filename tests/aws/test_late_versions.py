@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from backends.aws.address import Address
+from backends.aws.address import AwsAddress
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
 from rotator.stores.port import parse_url
@@ -30,7 +30,7 @@ def test_a_new_version_that_aws_does_not_show_yet_is_made_current(site: Site) ->
         return SimpleNamespace(status_code=HTTPStatus.BAD_REQUEST), missing
 
     client.meta.events.register("before-call.secrets-manager.GetSecretValue", answer)
-    address = Address.parse(parse_url(site.store_url, Path()), lambda: None)
+    address = AwsAddress.parse(parse_url(site.store_url, Path()), lambda: None)
     store = SecretsManagerStore(address, lambda: client)
     write(store, secret := new_secret(), journal := new_journal())
     assert hidden == [site.version()]

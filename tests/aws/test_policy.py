@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.aws.address import Address
+from backends.aws.address import AwsAddress
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
 from rotator.errors import StoreDeniedError
@@ -43,7 +43,7 @@ def test_a_rotation_calls_all_that_the_policy_allows_and_nothing_else(site: Site
     keys = site.aws.may(*READING, *WRITING)
     client = new_client(REGION, attempts=1, endpoint_url=site.upstream, **keys)
     client.meta.events.register("before-call", lambda model, **_: called.add(model.name))
-    address = Address.parse(parse_url(site.store_url, Path()), lambda: None)
+    address = AwsAddress.parse(parse_url(site.store_url, Path()), lambda: None)
     store = SecretsManagerStore(address, lambda: client)
     store.read()
     assert called <= set(READING)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.aws.secret import ShapeError, secret_in, with_secret
+from backends.aws.text import ShapeError, secret_in, with_secret
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
