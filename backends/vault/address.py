@@ -13,7 +13,7 @@ _API_PART = re.compile(r"(data|metadata)/")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class VaultAddress:
     """A field of a secret below a mount; `mount` and `path` have no slash at either end."""
 
     mount: str
@@ -21,7 +21,7 @@ class Address:
     field: str
 
     @classmethod
-    def parse(cls, url: StoreUrl) -> "Address":
+    def parse(cls, url: StoreUrl) -> "VaultAddress":
         """Take `vault://secret/bots/luna#NAME` apart, or say what is wrong."""
         unknown = sorted(set(url.query) - {"mount"})
         if unknown:
@@ -30,7 +30,8 @@ class Address:
                 f" slashes in its name: write {_FORM}"
             )
         whole = url.location.removeprefix("//")
-        if whole == url.location or not _is_plain(whole):
+        has_odd_part = not {"", ".", ".."}.isdisjoint(whole.split("/"))
+        if whole == url.location or has_odd_part or not whole.isprintable():
             raise ConfigError(
                 "a vault: store needs a mount and a path in it, without empty parts, `.` and `..`:"
                 f" write {_FORM}, such as vault://secret/bots/luna"
@@ -61,8 +62,3 @@ class Address:
         needs_mount = "/" in self.mount or _API_PART.match(self.path)
         query = f"?mount={quote(self.mount)}" if needs_mount else ""
         return f"vault://{quote(self.mount)}/{quote(self.path)}{query}#{quote(self.field)}"
-
-
-def _is_plain(path: str) -> bool:
-    parts = path.split("/")
-    return path.isprintable() and not {"", ".", ".."} & set(parts)

@@ -1,37 +1,63 @@
-"""What the server answered."""
+"""What the server answers, and what an answer means that no caller expects.
 
+Messages name each variable as VAULT_…; `name_store` turns that into BAO_… where that one is set.
+"""
+
+import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Turns `ADDR` into BAO_ADDR where that is set, and into VAULT_ADDR otherwise."""
-
-    of_openbao: frozenset[str]
-
-    @classmethod
-    def set_in(cls, environ: Mapping[str, str]) -> "Names":
-        """Find out which names of OpenBao have a value; empty is as good as unset."""
-        found = (name for name, value in environ.items() if name.startswith("BAO_") and value)
-        return cls(frozenset(name.removeprefix("BAO_") for name in found))
-
-    def __call__(self, name: str) -> str:
-        """Return the variable whose value counts, or which is to be set."""
-        return f"BAO_{name}" if name in self.of_openbao else f"VAULT_{name}"
+_VARIABLE = re.compile(r'(?<![\w/."-])VAULT_([A-Z_]+)(?![\w/])')  # but no part of a path
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A status and a JSON object that nobody has checked yet; empty where the body was none."""
+class VariableNames:
+    """Knows which variables are set under OpenBao's name: `openbao` has ADDR for BAO_ADDR."""
+
+    openbao: frozenset[str]
+
+    def spell(self, message: object) -> str:
+        """Return a message with BAO_… for each VAULT_… that is set by that name."""
+        return _VARIABLE.sub(
+            lambda found: f"BAO_{found[1]}" if found[1] in self.openbao else found[0], str(message)
+        )
+
+
+@contextmanager
+def name_store(url: str, names: VariableNames) -> Iterator[None]:
+    """Put the store's URL in front of each `StoreError` raised inside."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(f"{url}: {names.spell(error)}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class VaultAnswer:
+    """A status and an unchecked JSON object, empty where the body is none.
+
+    `errors` is what stands under that name, or the start of a body that is no JSON; in lower case.
+    """
 
     status: int
     body: Mapping[str, Any] = field(repr=False)
     errors: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, status: int, content: bytes) -> "VaultAnswer":
+        """Read a body that may be anything."""
+        try:
+            body = as_object(json.loads(content))
+        except (ValueError, RecursionError):
+            return cls(status, {}, content[:200].decode("ascii", "replace").lower())
+        errors = body.get("errors")
+        return cls(status, body, str(errors).lower() if errors else "")
 
     @property
     def data(self) -> dict[str, Any]:
@@ -39,26 +65,27 @@ class Answer:
         return as_object(self.body.get("data"))
 
     @property
+    def is_success(self) -> bool:
+        """Whether Vault did what was asked: it numbers every 200, and a 204 has no body."""
+        numbered = self.status == HTTPStatus.OK and "request_id" in self.body
+        return numbered or self.status == HTTPStatus.NO_CONTENT
+
+    @property
     def is_missing(self) -> bool:
-        """Whether there is nothing to be changed here; a PATCH is told that without any body."""
-        return self.status == 404 and not self.errors  # noqa: PLR2004 - not found
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether this is no answer of Vault, which lists what is wrong under `errors`."""
-        if self.status >= 400:  # noqa: PLR2004 - RFC 9110, section 15.5
-            return "errors" not in self.body
-        return not self.body or self.is_strange
-
-    @property
-    def is_strange(self) -> bool:
-        """Whether a success is none of Vault's, which numbers its answers; 204 is an empty one."""
-        return self.status == 200 and "request_id" not in self.body  # noqa: PLR2004 - OK
+        """Whether there is nothing to change: a PATCH is told so without a body."""
+        return self.status == HTTPStatus.NOT_FOUND and not self.errors
 
     @property
     def is_nothing(self) -> bool:
-        """Whether Vault itself says that there is nothing here: a proxy's 404 looks otherwise."""
-        return self.status == 404 and self.body.get("errors") == []  # noqa: PLR2004 - not found
+        """Whether Vault itself says that there is nothing: a proxy's 404 looks otherwise."""
+        return self.is_missing and self.body.get("errors") == []
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether this is no answer of Vault, which lists under `errors` what is wrong."""
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            return "errors" not in self.body
+        return not self.body or not self.is_success
 
 
 def as_object(value: object) -> dict[str, Any]:
@@ -66,112 +93,66 @@ def as_object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-class RefusedError(Exception):
-    """A failure before it is known which store it is about: the kind of error, and its sentence."""
-
-    def __init__(self, kind: type[StoreError], sentence: str) -> None:
-        super().__init__(sentence)
-        self.kind = kind
-        self.sentence = sentence
-
-
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Name the store in every failure inside."""
-    try:
-        yield
-    except RefusedError as error:
-        raise error.kind(f"{url}: {error.sentence}") from None
-
-
-def refusal(answer: Answer, names: Names) -> RefusedError:
-    """Return what an answer stands for that no caller expects.
+def explain(answer: VaultAnswer) -> StoreError:  # noqa: C901, PLR0912 - a table: a case per cause
+    """Return the error for an answer that no caller expects.
 
     Statuses: https://developer.hashicorp.com/vault/api-docs#http-status-codes
     """
-    for status, text, kind, sentence in _KNOWN:
-        if answer.status == status and text in answer.errors:
-            told = sentence.format(ADDR=names("ADDR"), NAMESPACE=names("NAMESPACE"))
-            return RefusedError(kind, told)
-    if 300 <= answer.status < 400:  # noqa: PLR2004 - RFC 9110, section 15.4
-        return RefusedError(
-            StoreUnreachableError,
-            f"the server redirects ({answer.status}), as a standby does, and no token is sent"
-            f" along: point {names('ADDR')} to the active node or to a load balancer before it",
-        )
-    if answer.status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
-        return RefusedError(
-            StoreUnreachableError,
-            f"the server is not able to answer now ({answer.status}): look at its log, or try"
-            " later",
-        )
-    if answer.is_foreign:
-        return RefusedError(
-            StoreUnreachableError,
-            f"what answers is no Vault or OpenBao ({answer.status}): correct"
-            f" {names('ADDR')}, which ends without /v1",
-        )
-    return RefusedError(
-        StoreError,
-        f"the answer is none that Vault gives here ({answer.status}): see"
-        f" {names('ADDR')} and its log",
-    )
+    status, errors = answer.status, answer.errors
+    kind: type[StoreError] = StoreUnreachableError
+    match status:
+        case 400 if "http request to an https server" in errors:
+            message = "the server speaks https: begin VAULT_ADDR with https://"
+        case 400 if "metadata check-and-set" in errors:
+            kind = StoreError
+            message = (
+                "metadata_cas_required is set for this mount or secret, which the journal cannot"
+                " serve: turn it off, and keep cas_required"
+            )
+        case 404 if "no handler for route" in errors:
+            message = (
+                "there is no such mount: correct the URL – ?mount=team/kv for a mount with slashes"
+                " – or VAULT_NAMESPACE, or enable the mount"
+            )
+        case 404 if "namespace" in errors:
+            message = "there is no such namespace: see VAULT_NAMESPACE"
+        case 405:
+            kind = StoreError
+            message = (
+                "the server cannot patch metadata: update it to Vault 1.9 or later, or OpenBao"
+            )
+        case 412:
+            message = (
+                "this node lags behind (412): try again, or point VAULT_ADDR to the active node"
+            )
+        case 429:
+            message = "too many requests (429): try later, or raise the rate limit quota"
+        case 501:
+            message = "the server is not initialized: run vault operator init"
+        case 503 if "sealed" in errors:
+            message = "the server is sealed: unseal it"
+        case _ if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110, section 15.4
+            message = (
+                f"the server redirects ({status}), as a standby does, and the token is not sent"
+                " there: point VAULT_ADDR to the active node or to a load balancer in front of it"
+            )
+        case _ if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6
+            message = f"the server is not able to answer now ({status}): see its log, or try later"
+        case _ if answer.is_foreign:
+            message = (
+                f"what answers is no Vault or OpenBao ({status}): correct VAULT_ADDR, which ends"
+                " without /v1"
+            )
+        case _:
+            kind = StoreError
+            message = f"the server's answer is unexpected ({status}): see VAULT_ADDR and its log"
+    return kind(message)
 
 
-def denied(path: str, capabilities: tuple[str, ...], doing: str) -> RefusedError:
-    """Return the error of a token whose policies lack a line, and the line."""
+def denied(path: str, capabilities: tuple[str, ...], action: str) -> StoreDeniedError:
+    """Return the error of a token whose policies lack a line, with the line."""
     listed = ", ".join(f'"{each}"' for each in capabilities)
-    return RefusedError(
-        StoreDeniedError,
-        f"the token may not {doing} {path}: add to a policy of it:"
-        f' path "{path}" {{ capabilities = [{listed}] }}',
+    return StoreDeniedError(
+        f"the token may not {action} {path}: add to one of its policies:"
+        f' path "{path}" {{ capabilities = [{listed}] }}'
     )
-
-
-_KNOWN: tuple[tuple[int, str, type[StoreError], str], ...] = (
-    (
-        400,
-        "http request to an https server",
-        StoreUnreachableError,
-        "the server speaks https: begin {ADDR} with https://",
-    ),
-    (
-        400,
-        "metadata check-and-set",
-        StoreError,
-        (
-            "metadata_cas_required is set for this mount or secret, which the journal cannot"
-            " serve: turn that off, and keep cas_required"
-        ),
-    ),
-    (
-        404,
-        "no handler for route",
-        StoreUnreachableError,
-        (
-            "there is no such mount: correct the URL – ?mount=team/kv for a mount with slashes –"
-            " or {NAMESPACE}, or enable the mount"
-        ),
-    ),
-    (404, "namespace", StoreUnreachableError, "there is no such namespace: see {NAMESPACE}"),
-    (
-        405,
-        "",
-        StoreError,
-        "the server cannot patch metadata: update it to Vault 1.9 or later, or OpenBao",
-    ),
-    (
-        412,
-        "",
-        StoreUnreachableError,
-        "this node lags behind (412): try again, or point {ADDR} to the active node",
-    ),
-    (
-        429,
-        "",
-        StoreUnreachableError,
-        "too many requests (429): try later, or raise the rate limit quota",
-    ),
-    (503, "sealed", StoreUnreachableError, "the server is sealed: unseal it"),
-    (501, "", StoreUnreachableError, "the server is not initialized: run vault operator init"),
-)

@@ -1,147 +1,166 @@
-"""One secret of a KV version 2 mount, by the requests that it takes.
+"""One secret of a KV version 2 mount.
 
 https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 and
 https://openbao.org/api-docs/secret/kv/kv-v2/
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from backends.vault.failures import Answer, RefusedError, as_object, denied, refusal
-from backends.vault.session import Session
+from backends.vault.failures import VaultAnswer, as_object, denied, explain
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
-LONGEST = 512  # bytes of a value in custom_metadata, of which there are at most 64
+if TYPE_CHECKING:
+    import hvac
+
+Request = Callable[["hvac.Client"], VaultAnswer]
+Call = Callable[[Request], VaultAnswer]
+LONGEST_NOTE = 512  # bytes of a value in custom_metadata, of which there are at most 64
 _DATA = ("read", "update")
 _METADATA = ("create", "patch", "read")
-_LOOKING = ("read",)
-_ASKING = "sys/capabilities-self"
+_READ = ("read",)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A secret as it was found: `version` is its last one, 0 if there was never any.
+class KvSecret:
+    """A secret at one moment: `version` is its last one, 0 if there was never any.
 
-    Of one that was deleted the version counts on, and there are no fields.
+    A deleted secret keeps its version, and has no fields.
     """
 
     version: int
     fields: Mapping[str, Any] = field(repr=False)
     notes: Mapping[str, str]
 
+    @classmethod
+    def parse(cls, version: int, metadata: Mapping[str, Any], fields: object) -> "KvSecret":
+        """Keep what can be used of an answer."""
+        notes = as_object(metadata.get("custom_metadata"))
+        texts = {key: text for key, text in notes.items() if isinstance(text, str)}
+        return cls(version, as_object(fields), texts)
+
 
 class Kv:
-    """Reads and writes one secret; every method raises `RefusedError`."""
+    """Reads and writes one secret; every method raises `StoreError`."""
 
-    def __init__(self, session: Session, mount: str, path: str) -> None:
-        self._session = session
+    def __init__(self, call: Call, mount: str, path: str) -> None:
+        self._call = call
         self._mount = mount
-        self._whole = f"{mount}/{path}"
+        self._secret = {"mount_point": mount, "path": path}
+        self._mount_info = f"sys/internal/ui/mounts/{quote(mount)}/{quote(path)}"
+        # As a policy has them:
         self._data = f"{mount}/data/{path}"
         self._metadata = f"{mount}/metadata/{path}"
 
-    def look(self, *, only: bool = False) -> Found:
-        """Return what is there now; nothing is an answer, no mount is none.
+    def read(self, *, to_write: bool) -> KvSecret:
+        """Return the secret as it is now; nothing is an answer, a missing mount is an error.
 
-        Who lacks a right is told all that it takes to write as well, unless we `only` look.
+        The error for a missing right names those that writing takes as well, if it is `to_write`.
         """
-        answer = self._call("GET", self._data)
-        about = as_object(answer.data.get("metadata"))
-        if answer.status in (200, 404) and isinstance(about.get("version"), int):
-            return _found(about["version"], about, answer.data.get("data"))
+        answer = self._call_kv(
+            lambda kv: kv.read_secret_version(**self._secret, raise_on_deleted_version=False)
+        )
+        metadata = as_object(answer.data.get("metadata"))
+        if answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND) and isinstance(
+            metadata.get("version"), int
+        ):
+            return KvSecret.parse(metadata["version"], metadata, answer.data.get("data"))
         if answer.is_nothing:
-            return self._look_closer(_LOOKING if only else _METADATA)
-        if answer.status == 403:  # noqa: PLR2004 - no right
-            raise self._denied(self._data, _LOOKING if only else _DATA, "read")
-        if answer.status == 200:  # noqa: PLR2004 - something else than KV 2
+            return self._read_metadata(_METADATA if to_write else _READ)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise self._denied(self._data, _DATA if to_write else _READ, "read")
+        if answer.status == HTTPStatus.OK:  # not of KV version 2
             self._prove_version()
-        raise refusal(answer, self._session.names)
+        raise explain(answer)
 
     def put(self, fields: Mapping[str, Any], version: int) -> bool:
-        """Write a new version after this one; False where that is not the last one any more."""
-        body = {"options": {"cas": version}, "data": fields}
-        answer = self._call("POST", self._data, body)
-        if answer.status == 400 and "check-and-set" in answer.errors:  # noqa: PLR2004 - bad request
+        """Write the version after this one; return False if another has been written already."""
+        answer = self._call_kv(
+            lambda kv: kv.create_or_update_secret(**self._secret, secret=fields, cas=version)
+        )
+        if answer.status == HTTPStatus.BAD_REQUEST and "check-and-set" in answer.errors:
             return False
         self._demand(answer, self._data, _DATA, "update")
         if answer.data.get("version") != version + 1:
-            raise refusal(answer, self._session.names)
+            raise explain(answer)
         return True
 
     def note(self, changes: Mapping[str, str | None]) -> None:
-        """Set these keys of custom_metadata, or remove those that are None, and keep all others."""
-        body = {"custom_metadata": changes}
-        answer = self._call("PATCH", self._metadata, body)
+        """Set these keys of custom_metadata, remove those that are None, and keep all others."""
+        answer = self._patch_metadata(changes)
         if answer.is_missing:
-            # This option has its default, so that nobody's notes are overwritten who was faster.
-            # To them it would be an update, which we may not do and need not.
-            made = self._call("POST", self._metadata, {"max_versions": 0})
-            answer = self._call("PATCH", self._metadata, body)
+            # hvac sends one option with its default, and no notes: another rotator's, if it is
+            # faster, are kept. To them it is an update, which we may not do and do not need.
+            created = self._call_kv(lambda kv: kv.update_metadata(**self._secret))
+            answer = self._patch_metadata(changes)
             if answer.is_missing:
-                self._demand(made, self._metadata, _METADATA, "create")
+                self._demand(created, self._metadata, _METADATA, "create")
         self._demand(answer, self._metadata, _METADATA, "patch")
 
     def prove_writable(self) -> None:
-        """Ask whether `put` and `note` would be allowed."""
+        """Ask the server whether `put` and `note` are allowed."""
         paths = {self._data: _DATA, self._metadata: _METADATA}
-        answer = self._call("POST", _ASKING, {"paths": list(paths)})
-        self._demand(answer, _ASKING, ("update",), "use")
+        answer = self._call(lambda vault: vault.sys.get_capabilities(list(paths)))
+        self._demand(answer, "sys/capabilities-self", ("update",), "use")
         for path, needed in paths.items():
             granted = answer.data.get(path) or ()
             missing = [each for each in needed if each not in granted]
             if missing and "root" not in granted:
                 raise denied(path, needed, missing[0])
 
-    def _look_closer(self, needed: tuple[str, ...]) -> Found:
+    def _read_metadata(self, needed: tuple[str, ...]) -> KvSecret:
         """Tell a secret that has only notes, or nothing, from a mount of another kind."""
-        answer = self._call("GET", self._metadata)
+        answer = self._call_kv(lambda kv: kv.read_secret_metadata(**self._secret))
         if isinstance(answer.data.get("current_version"), int):
-            return _found(answer.data["current_version"], answer.data, None)
+            return KvSecret.parse(answer.data["current_version"], answer.data, None)
         if not answer.is_nothing:
             self._demand(answer, self._metadata, needed, "read")
         self._prove_version()
-        return Found(0, {}, {})
+        return KvSecret(0, {}, {})
 
     def _prove_version(self) -> None:
-        answer = self._call("GET", f"sys/internal/ui/mounts/{self._whole}")
-        if answer.status != 200 or not answer.body:  # noqa: PLR2004 - not even that is known
-            raise refusal(answer, self._session.names)
-        self._refuse_others(answer)
+        mount = self._check_mount()
+        if mount.status != HTTPStatus.OK or not mount.body:
+            raise explain(mount)
 
-    def _refuse_others(self, mount: Answer) -> None:
-        kind, options = mount.data.get("type"), as_object(mount.data.get("options"))
-        if kind not in ("kv", "generic"):
-            raise RefusedError(
-                StoreUnreachableError, f"the mount {self._mount} is no KV mount: correct the URL"
-            )
-        if options.get("version") != "2":
-            raise RefusedError(
-                StoreError,
+    def _check_mount(self) -> VaultAnswer:
+        """Read what the mount is, if the policy allows that, and refuse all but KV version 2."""
+        mount = self._call(lambda vault: vault.read(self._mount_info))
+        if mount.status != HTTPStatus.OK or not mount.body:
+            return mount
+        if mount.data.get("type") not in ("kv", "generic"):
+            raise StoreUnreachableError(f"the mount {self._mount} is no KV mount: correct the URL")
+        if as_object(mount.data.get("options")).get("version") != "2":
+            raise StoreError(
                 "this mount is KV version 1; it cannot compare and set: upgrade it with"
-                f" vault kv enable-versioning {self._mount}",
+                f" vault kv enable-versioning {self._mount}"
             )
+        return mount
 
-    def _demand(self, answer: Answer, path: str, needed: tuple[str, ...], doing: str) -> None:
-        if answer.status == 403:  # noqa: PLR2004 - no right
-            raise self._denied(path, needed, doing)
-        if answer.status not in (200, 204) or answer.is_strange:
-            raise refusal(answer, self._session.names)
+    def _demand(self, answer: VaultAnswer, path: str, needed: tuple[str, ...], action: str) -> None:
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise self._denied(path, needed, action)
+        if not answer.is_success:
+            raise explain(answer)
 
-    def _denied(self, path: str, needed: tuple[str, ...], doing: str) -> RefusedError:
-        mount = self._call("GET", f"sys/internal/ui/mounts/{self._whole}")
-        if mount.status == 200:  # noqa: PLR2004 - the policy knows this mount
-            self._refuse_others(mount)
-            return denied(path, needed, doing)
-        lacking = denied(path, needed, doing).sentence
-        return RefusedError(StoreDeniedError, f"{lacking}; or there is no mount {self._mount}")
+    def _denied(self, path: str, needed: tuple[str, ...], action: str) -> StoreDeniedError:
+        error = denied(path, needed, action)
+        if self._check_mount().status == HTTPStatus.OK:
+            return error
+        return StoreDeniedError(f"{error}; or there is no mount {self._mount}")
 
-    def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        return self._session.call(method, quote(path), body)
+    def _patch_metadata(self, changes: Mapping[str, str | None]) -> VaultAnswer:
+        return self._call(  # hvac can only replace custom_metadata as a whole
+            lambda vault: vault.adapter.request(
+                "PATCH",
+                f"/v1/{quote(self._metadata)}",
+                headers={"Content-Type": "application/merge-patch+json"},
+                json={"custom_metadata": changes},
+            )
+        )
 
-
-def _found(version: int, about: Mapping[str, Any], fields: object) -> Found:
-    notes = as_object(about.get("custom_metadata"))
-    texts = {key: text for key, text in notes.items() if isinstance(text, str)}
-    return Found(version, as_object(fields), texts)
+    def _call_kv(self, request: Callable[[Any], VaultAnswer]) -> VaultAnswer:
+        return self._call(lambda vault: request(vault.secrets.kv.v2))

@@ -1,42 +1,38 @@
-"""The ways to a Vault token: one that is given, or a login by AppRole, Kubernetes or JWT."""
+"""The ways to a Vault token: a token that is given, or a login by AppRole, Kubernetes or JWT."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from backends.vault.failures import Answer, Names, RefusedError, as_object, refusal
+from backends.vault.failures import VaultAnswer, as_object, explain
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 
-Send = Callable[..., Answer]
-_OK = 200
+if TYPE_CHECKING:
+    import hvac
+
+Connect = Callable[[str], "hvac.Client"]  # opens a client that sends this token
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A Vault token and how long it lives, in seconds: `left` of `life`, 0 of 0 without an end."""
+    """A client whose token lives `left` of `life` seconds; both are 0 if it never ends."""
 
-    token: str = field(repr=False)
+    client: "hvac.Client"
     left: float
     life: float
     renewable: bool
 
-
-class Login(Protocol):
-    """A way to a token, as settings: two of the same kind with the same values are equal."""
-
-    @property
-    def renews(self) -> bool:
-        """Whether its token is to be renewed, since there is no way to another."""
-        ...
-
-    def remedy(self, names: Names) -> str:
-        """Return what to do when the server knows the token no more."""
-        ...
-
-    def acquire(self, send: Send, names: Names) -> Lease:
-        """Return a token that is as new as can be; raises `RefusedError`."""
-        ...
+    @classmethod
+    def parse(cls, client: "hvac.Client", answer: VaultAnswer) -> "Lease":
+        """Give the client the token of a login or a renewal; raises `StoreError` if it is none."""
+        auth = as_object(answer.body.get("auth"))
+        token, seconds = auth.get("client_token"), _seconds(auth.get("lease_duration"))
+        if not isinstance(token, str) or not is_token(token):
+            raise explain(answer)
+        client.token = token
+        return cls(client, seconds, seconds, auth.get("renewable") is True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +40,36 @@ class GivenToken:
     """The token of VAULT_TOKEN."""
 
     token: str = field(repr=False)
-    renews = True
+    is_renewed = True
+    remedy = "set VAULT_TOKEN to another"
 
-    def remedy(self, names: Names) -> str:
-        """Ask for another."""
-        return f"set {names('TOKEN')} to another"
-
-    def acquire(self, send: Send, names: Names) -> Lease:
-        """Ask how long the token lives; who may not ask that uses it as it is."""
-        return _looked_up(self.token, send, names)
+    def acquire(self, connect: Connect) -> Lease:
+        """Return the token, with its life if it may ask for that."""
+        return _look_up(self.token, connect)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """The file in which `vault login` and `bao login` leave a token, read again when it is over.
+    """The file in which `vault login` and `bao login` leave a token.
 
     https://developer.hashicorp.com/vault/docs/commands/token-helper
     """
 
     path: Path
-    renews = True
+    is_renewed = True
+    remedy = "log in again: vault login, or bao login"
 
-    def remedy(self, names: Names) -> str:
-        """Let the command write the file anew."""
-        del names
-        return "log in again: vault login, or bao login"
-
-    def acquire(self, send: Send, names: Names) -> Lease:
-        """Read the file, and ask how long its token lives."""
+    def acquire(self, connect: Connect) -> Lease:
+        """Return the token that the file holds now, with its life if it may ask for that."""
         if not self.path.exists():
-            raise RefusedError(
-                StoreDeniedError,
-                f"there is no Vault token: set {names('TOKEN')}, or {names('ROLE_ID')} and"
-                f" {names('SECRET_ID')}, or {names('AUTH_METHOD')}",
+            raise StoreDeniedError(
+                "there is no Vault token: set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or"
+                " VAULT_AUTH_METHOD"
             )
-        return _looked_up(_content(self.path), send, names)
+        token = _read_file(self.path)
+        if not is_token(token):
+            raise StoreDeniedError("the file of the Vault token holds none: log in again")
+        return _look_up(token, connect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,30 +80,26 @@ class AppRole:
     role_id: str = field(repr=False)
     secret_id: str | None = field(repr=False)
     secret_id_file: Path | None
-    renews = False
+    is_renewed = False
+    remedy = "run again: a login by AppRole gives another"
 
-    def remedy(self, names: Names) -> str:
-        """Let the next run log in."""
-        del names
-        return "run again: a login by AppRole gives another"
-
-    def acquire(self, send: Send, names: Names) -> Lease:
-        """Log in; a role that binds no secret id needs none."""
-        body = {"role_id": self.role_id}
-        secret_id = _content(self.secret_id_file) if self.secret_id_file else self.secret_id
-        if secret_id:
-            body["secret_id"] = secret_id
-            source = names("SECRET_ID_FILE" if self.secret_id_file else "SECRET_ID")
-            about = f"{source}, which may have expired or be used up"
-        else:
-            about = f"{names('SECRET_ID')}, which is not set"
-        hint = f"see {names('ROLE_ID')} and {about}"
-        return _logged_in(send, names, self.mount, body, hint)
+    def acquire(self, connect: Connect) -> Lease:
+        """Log in; a role that binds no secret ID needs none."""
+        secret_id = _read_file(self.secret_id_file) if self.secret_id_file else self.secret_id
+        variable = "VAULT_SECRET_ID_FILE" if self.secret_id_file else "VAULT_SECRET_ID"
+        fault = "may have expired or be used up" if secret_id else "is not set or empty"
+        client = connect("")
+        answer = client.auth.approle.login(
+            self.role_id, secret_id, use_token=False, mount_point=self.mount
+        )
+        return _accept(
+            client, answer, self.mount, f"see VAULT_ROLE_ID and {variable}, which {fault}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Jwt:
-    """A login by the JWT in a file, which `jwt` and `kubernetes` mounts take alike.
+    """A login by the JWT in a file, which `jwt` and `kubernetes` mounts take in the same form.
 
     https://developer.hashicorp.com/vault/api-docs/auth/kubernetes#login
     """
@@ -120,27 +107,20 @@ class Jwt:
     mount: str
     role: str
     file: Path
-    renews = False
+    is_renewed = False
+    remedy = "run again: a login by JWT gives another"
 
-    def remedy(self, names: Names) -> str:
-        """Let the next run log in."""
-        del names
-        return "run again: a login by JWT gives another"
-
-    def acquire(self, send: Send, names: Names) -> Lease:
-        """Log in by what the file says now: Kubernetes writes it anew every hour."""
-        body = {"role": self.role, "jwt": _content(self.file)}
-        hint = f"see {names('ROLE')}, what that role is bound to, and the JWT in {self.file}"
-        return _logged_in(send, names, self.mount, body, hint)
+    def acquire(self, connect: Connect) -> Lease:
+        """Log in with what the file holds now: Kubernetes replaces it every hour."""
+        client, jwt = connect(""), _read_file(self.file)
+        answer = client.auth.jwt.jwt_login(self.role, jwt, use_token=False, path=self.mount)
+        hint = f"see VAULT_ROLE, what that role is bound to, and the JWT in {self.file}"
+        return _accept(client, answer, self.mount, hint)
 
 
-def lease_of(answer: Answer, names: Names) -> Lease:
-    """Return the token of a login or a renewal that has worked."""
-    auth = as_object(answer.body.get("auth"))
-    token, seconds = auth.get("client_token"), _seconds(auth.get("lease_duration"))
-    if not isinstance(token, str) or not is_token(token):
-        raise refusal(answer, names)
-    return Lease(token, seconds, seconds, auth.get("renewable") is True)
+# As settings: equal logins may share a session. `is_renewed` says that there is no way to another
+# token; `remedy` is what to do when the server does not know the token any more.
+Login = GivenToken | TokenFile | AppRole | Jwt
 
 
 def is_token(text: str) -> bool:
@@ -148,44 +128,38 @@ def is_token(text: str) -> bool:
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
-def _looked_up(token: str, send: Send, names: Names) -> Lease:
-    if not is_token(token):
-        raise RefusedError(StoreDeniedError, "the file of the Vault token holds none: log in again")
-    answer = send("GET", "auth/token/lookup-self", token=token)
-    if answer.status == _OK:
+def _look_up(token: str, connect: Connect) -> Lease:
+    client = connect(token)
+    answer = client.auth.token.lookup_self()
+    if answer.status == HTTPStatus.OK:
         data = answer.data
         left, life = _seconds(data.get("ttl")), _seconds(data.get("creation_ttl"))
-        return Lease(token, left, max(left, life), data.get("renewable") is True)
-    if answer.status == 403:  # noqa: PLR2004 - no right to ask, or no token: the next call tells
-        return Lease(token, 0, 0, renewable=False)
-    raise refusal(answer, names)
+        return Lease(client, left, max(left, life), data.get("renewable") is True)
+    if answer.status == HTTPStatus.FORBIDDEN:  # no right to ask, or no token: the next call tells
+        return Lease(client, 0, 0, renewable=False)
+    raise explain(answer)
 
 
-def _logged_in(send: Send, names: Names, mount: str, body: dict[str, str], hint: str) -> Lease:
-    answer = send("POST", f"auth/{mount}/login", body)
-    if answer.status == _OK:
-        return lease_of(answer, names)
-    if answer.status in (400, 401, 403) and not answer.is_foreign:
-        raise RefusedError(
-            StoreDeniedError,
-            f"the login at auth/{mount} is refused ({answer.status}): {hint}, and whether that auth"
-            f" method is enabled ({names('AUTH_PATH')}, {names('NAMESPACE')})",
-        )
-    if answer.status == 500 and not answer.is_foreign:  # noqa: PLR2004 - also a JWT that cannot be read
-        raise RefusedError(
-            StoreUnreachableError,
-            f"the login at auth/{mount} fails (500): {hint}, and the server's log",
-        )
-    raise refusal(answer, names)
+def _accept(client: "hvac.Client", answer: VaultAnswer, mount: str, hint: str) -> Lease:
+    if answer.status == HTTPStatus.OK:
+        return Lease.parse(client, answer)
+    if answer.is_foreign or answer.status not in (400, 401, 403, 500):
+        raise explain(answer)
+    is_fault = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR  # or the JWT cannot be parsed
+    raise (StoreUnreachableError if is_fault else StoreDeniedError)(
+        f"the login at auth/{mount} {'fails' if is_fault else 'is refused'} ({answer.status}):"
+        f" {hint}, whether that auth method is enabled (VAULT_AUTH_PATH, VAULT_NAMESPACE), and the"
+        " server's log"
+    )
 
 
-def _content(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         return path.read_text("ascii").strip()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
-        raise RefusedError(
-            StoreDeniedError, f"{path} cannot be read ({reason}), which the login at Vault needs"
+        raise StoreDeniedError(
+            f"{path} cannot be read ({reason}), which the login at Vault needs"
         ) from None
 
 

@@ -1,156 +1,151 @@
-"""Where the server is and how to log in: the variables that the Vault and OpenBao tools read.
+"""Where the server is and how to log in: the variables that the `vault` and `bao` commands read.
 
 OpenBao's names win over Vault's, as they do for its CLI
-(https://openbao.org/docs/commands/#environment-variables); empty is as good as unset.
+(https://openbao.org/docs/commands/#environment-variables); an empty variable counts as unset.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
-from backends.vault.failures import Names
+from backends.vault.failures import VariableNames
 from backends.vault.login import AppRole, GivenToken, Jwt, Login, TokenFile, is_token
 from rotator.errors import ConfigError
+from rotator.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
 _DEFAULT = "https://127.0.0.1:8200"
 _POD_JWT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 _METHODS = ("token", "approle", "kubernetes", "jwt")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class VaultSettings:
     """One server, and one way to log in there; equal settings may share a session."""
 
     address: str
-    is_default: bool
-    is_local: bool  # on this machine
-    is_open: bool  # what it is sent can be read on the way
+    is_default: bool  # nobody has set the address
+    is_plain: bool  # http to another machine: the network can read what is sent
     namespace: str | None
     verify: bool
-    ca_file: str | None
-    ca_folder: str | None
+    authorities: tuple[str, Path] | None  # the variable that names them, and a file or a folder
     client_cert: tuple[str, str] | str | None
     login: Login
-    names: Names
+    names: VariableNames
 
     @classmethod
-    def parse(cls, environ: Mapping[str, str]) -> "Settings":
+    def parse(cls, environ: Mapping[str, str]) -> "VaultSettings":
         """Read the variables; raises `ConfigError`, which never shows a credential."""
-        get = _Variables(environ)
-        address = (get("ADDR") or _DEFAULT).rstrip("/")
-        host, scheme = _checked(address, get.name("ADDR"))
-        loopback = bool(_LOOPBACK.fullmatch(host))
-        cert, key = get("CLIENT_CERT"), get("CLIENT_KEY")
-        namespace = get("NAMESPACE")
-        if namespace and not is_token(namespace):
-            raise ConfigError(f"{get.name('NAMESPACE')} is no name of a namespace: correct it")
-        return cls(
-            address=address,
-            is_default=not get("ADDR"),
-            is_local=loopback,
-            is_open=scheme == "http" and not loopback,
-            namespace=namespace.strip("/") if namespace else None,
-            verify=_verify(get, loopback=loopback),
-            ca_file=get("CACERT"),
-            ca_folder=None if get("CACERT") else get("CAPATH"),
-            client_cert=(cert, key) if cert and key else cert,
-            login=_login(get, environ),
-            names=get.name,
-        )
+        vault, openbao = (_read_variables(environ, prefix) for prefix in ("VAULT_", "BAO_"))
+        names = VariableNames(frozenset(openbao))
+        try:
+            return _parse(vault | openbao, environ.get("HOME"), names)
+        except ConfigError as error:
+            raise ConfigError(names.spell(error)) from None
 
 
-class _Variables:
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.name = Names.set_in(environ)
-
-    def __call__(self, name: str) -> str | None:
-        return self._environ.get(self.name(name)) or None
+def _read_variables(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
+    found = ((name, value) for name, value in environ.items() if name.startswith(prefix) and value)
+    return {name.removeprefix(prefix): value for name, value in found}
 
 
-def _checked(address: str, name: str) -> tuple[str, str]:
-    try:
-        url = urlsplit(address)
-        host, _ = url.hostname or "", url.port
-    except ValueError:
-        host = ""
-    if not host or url.scheme not in ("http", "https") or url.query or url.fragment:
-        raise ConfigError(f"{name} is no address of a server: write {_DEFAULT}")
-    if "@" in url.netloc or not address.isprintable() or " " in address:
-        raise ConfigError(f"{name} holds a user, a password or spaces: write {_DEFAULT}")
-    if url.path.endswith("/v1"):
-        raise ConfigError(f"{name} ends with /v1, which is added by itself: remove it")
-    return host, url.scheme
-
-
-def _verify(get: _Variables, *, loopback: bool) -> bool:
-    skip = (get("SKIP_VERIFY") or "").lower()
-    if skip in ("", "0", "f", "false"):
-        return True
-    if loopback:
-        return False
-    raise ConfigError(
-        f"{get.name('SKIP_VERIFY')} is refused, as anybody could then read the tokens: set"
-        f" {get.name('CACERT')} to the file of the server's CA"
+def _parse(variables: Mapping[str, str], home: str | None, names: VariableNames) -> VaultSettings:
+    get = variables.get
+    address = get("ADDR", _DEFAULT).rstrip("/")
+    url = _parse_address(address)
+    cert, key, namespace = get("CLIENT_CERT"), get("CLIENT_KEY"), get("NAMESPACE")
+    if namespace and not is_token(namespace):
+        raise ConfigError("VAULT_NAMESPACE is not the name of a namespace: correct it")
+    return VaultSettings(
+        address=address,
+        is_default="ADDR" not in variables,
+        is_plain=is_readable_on_the_way(url),
+        namespace=namespace.strip("/") if namespace else None,
+        verify=_parse_verify(get("SKIP_VERIFY", ""), url),
+        authorities=_choose_authorities(variables),
+        client_cert=(cert, key) if cert and key else cert,
+        login=_parse_login(variables, home),
+        names=names,
     )
 
 
-def _login(get: _Variables, environ: Mapping[str, str]) -> Login:
-    match _method(get):
+def _parse_address(address: str) -> SplitResult:
+    url = parse_http_url(address)
+    if url is None:
+        raise ConfigError(f"VAULT_ADDR is no address of a server: write {_DEFAULT}")
+    if "@" in url.netloc or not address.isprintable() or " " in address:
+        raise ConfigError(f"VAULT_ADDR holds a user, a password or spaces: write {_DEFAULT}")
+    if url.path.endswith("/v1"):
+        raise ConfigError("VAULT_ADDR ends with /v1, which is added by itself: remove it")
+    return url
+
+
+def _parse_verify(skip: str, url: SplitResult) -> bool:
+    if skip.lower() in ("", "0", "f", "false"):
+        return True
+    if is_loopback(url.hostname):
+        return False
+    raise ConfigError(
+        "VAULT_SKIP_VERIFY is refused, as anybody could then read the tokens: set VAULT_CACERT to"
+        " the file of the server's CA"
+    )
+
+
+def _choose_authorities(variables: Mapping[str, str]) -> tuple[str, Path] | None:
+    names = (name for name in ("CACERT", "CAPATH") if name in variables)
+    return next(((f"VAULT_{name}", Path(variables[name])) for name in names), None)
+
+
+def _parse_login(variables: Mapping[str, str], home: str | None) -> Login:
+    get = variables.get
+    match _choose_method(variables):
         case "approle":
-            return _approle(get)
+            return _parse_approle(variables)
         case "kubernetes" | "jwt" as method:
-            role = get("ROLE")
-            if not role:
-                raise ConfigError(
-                    f"{get.name('AUTH_METHOD')}={method} needs {get.name('ROLE')}: set it"
-                )
-            return Jwt(_mount(get, method), role, Path(get("JWT_FILE") or _POD_JWT))
+            if "ROLE" not in variables:
+                raise ConfigError(f"VAULT_AUTH_METHOD={method} needs VAULT_ROLE: set it")
+            mount = _parse_mount(variables, method)
+            return Jwt(mount, variables["ROLE"], Path(get("JWT_FILE", _POD_JWT)))
     token = get("TOKEN")
     if token is None:
-        return TokenFile(Path(environ.get("HOME") or Path.home(), ".vault-token"))
+        return TokenFile(Path(home or Path.home(), ".vault-token"))
     if not is_token(token):
-        raise ConfigError(f"{get.name('TOKEN')} is no token, but has spaces, line breaks or worse")
+        raise ConfigError("VAULT_TOKEN is no token: it has spaces, line breaks or worse")
     return GivenToken(token)
 
 
-def _method(get: _Variables) -> str:
-    method = get("AUTH_METHOD")
-    if method:
-        if method not in _METHODS:
-            raise ConfigError(
-                f"{get.name('AUTH_METHOD')} is none of {', '.join(_METHODS)}: set it to one of them"
-            )
-        return method
-    if get("ROLE"):
+def _choose_method(variables: Mapping[str, str]) -> str:
+    if method := variables.get("AUTH_METHOD"):
+        if method in _METHODS:
+            return method
         raise ConfigError(
-            f"{get.name('ROLE')} is set without a method: set {get.name('AUTH_METHOD')} to"
-            " kubernetes or jwt"
+            f"VAULT_AUTH_METHOD is none of {', '.join(_METHODS)}: set it to one of them"
         )
-    if get("ROLE_ID") and get("TOKEN"):
+    if "ROLE" in variables:
         raise ConfigError(
-            f"{get.name('TOKEN')} and {get.name('ROLE_ID')} are both set: set"
-            f" {get.name('AUTH_METHOD')} to token or approle"
+            "VAULT_ROLE is set without a method: set VAULT_AUTH_METHOD to kubernetes or jwt"
         )
-    return "approle" if get("ROLE_ID") or get("SECRET_ID") or get("SECRET_ID_FILE") else "token"
+    if {"ROLE_ID", "TOKEN"} <= variables.keys():
+        raise ConfigError(
+            "VAULT_TOKEN and VAULT_ROLE_ID are both set: set VAULT_AUTH_METHOD to token or approle"
+        )
+    approle = {"ROLE_ID", "SECRET_ID", "SECRET_ID_FILE"} & variables.keys()
+    return "approle" if approle else "token"
 
 
-def _approle(get: _Variables) -> AppRole:
-    role_id, secret_id, file = get("ROLE_ID"), get("SECRET_ID"), get("SECRET_ID_FILE")
-    if not role_id:
-        raise ConfigError(f"a login by AppRole needs {get.name('ROLE_ID')}: set it")
+def _parse_approle(variables: Mapping[str, str]) -> AppRole:
+    if "ROLE_ID" not in variables:
+        raise ConfigError("a login by AppRole needs VAULT_ROLE_ID: set it")
+    secret_id, file = variables.get("SECRET_ID"), variables.get("SECRET_ID_FILE")
     if secret_id and file:
-        raise ConfigError(
-            f"{get.name('SECRET_ID')} and {get.name('SECRET_ID_FILE')} are both set: remove one"
-        )
-    return AppRole(_mount(get, "approle"), role_id, secret_id, Path(file) if file else None)
+        raise ConfigError("VAULT_SECRET_ID and VAULT_SECRET_ID_FILE are both set: remove one")
+    mount = _parse_mount(variables, "approle")
+    return AppRole(mount, variables["ROLE_ID"], secret_id, Path(file) if file else None)
 
 
-def _mount(get: _Variables, method: str) -> str:
-    mount = (get("AUTH_PATH") or method).strip("/").removeprefix("auth/")
+def _parse_mount(variables: Mapping[str, str], method: str) -> str:
+    mount = variables.get("AUTH_PATH", method).strip("/").removeprefix("auth/")
     if not re.fullmatch(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*", mount) or ".." in mount:
-        raise ConfigError(f"{get.name('AUTH_PATH')} is no path of an auth method: write {method}")
+        raise ConfigError(f"VAULT_AUTH_PATH is no path of an auth method: write {method}")
     return mount

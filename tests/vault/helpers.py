@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.vault.address import Address
-from backends.vault.session import Session
-from backends.vault.settings import Settings
+from backends.vault.address import VaultAddress
+from backends.vault.session import VaultSession
+from backends.vault.settings import VaultSettings
 from backends.vault.store import VaultStore
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.stores.port import parse_url
@@ -21,13 +21,13 @@ def opened(
     url: str, variables: Mapping[str, str], monotonic: Callable[[], float] | None = None
 ) -> VaultStore:
     """Return a store with a session of its own, as another process would have."""
-    settings = Settings.parse(variables)
-    session = Session(settings, monotonic) if monotonic else Session(settings)
-    return VaultStore(address(url), session)
+    settings = VaultSettings.parse(variables)
+    session = VaultSession(settings, monotonic) if monotonic else VaultSession(settings)
+    return VaultStore(address(url), session.call, settings.names)
 
 
-def address(url: str) -> Address:
-    return Address.parse(parse_url(url, Path()))
+def address(url: str) -> VaultAddress:
+    return VaultAddress.parse(parse_url(url, Path()))
 
 
 def told(variables: dict[str, str], kind: type[StoreError] = StoreUnreachableError) -> str:

@@ -136,7 +136,7 @@ def test_a_token_that_may_not_be_renewed_is_used_to_its_end(
         monotonic.now += seconds
         store.read()
         assert count(relay, "renew-self") == renewals
-    assert "the Vault token will be over soon: it is not renewed (403)" in caplog.text
+    assert "the Vault token ends soon: it is not renewed (403)" in caplog.text
     assert token not in caplog.text
 
 

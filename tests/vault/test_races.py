@@ -67,7 +67,7 @@ def test_our_field_that_changes_meanwhile_is_a_conflict_that_leaves_no_note(
     version = write(store, new_secret(), new_journal())
     notes = site.notes()
     just_once(relay, f"before POST /v1/{site.data}", lambda: site.put("theirs"))
-    with pytest.raises(ConflictError, match="somebody else changed NOCTURNA_SERVICE_TOKEN"):
+    with pytest.raises(ConflictError, match="somebody else changed it since"):
         store.write(new_secret(), new_journal(), expected=version)
     assert site.secret() == "theirs"
     assert site.notes() == notes

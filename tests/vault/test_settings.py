@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from backends.vault.login import AppRole, GivenToken, Jwt, TokenFile
-from backends.vault.settings import Settings
+from backends.vault.settings import VaultSettings
 from rotator.errors import ConfigError
 
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
 def test_nothing_set_means_what_it_means_to_the_command() -> None:
-    settings = Settings.parse({"HOME": "/home/luna"})
+    settings = VaultSettings.parse({"HOME": "/home/luna"})
     assert (settings.address, settings.is_default) == ("https://127.0.0.1:8200", True)
     assert settings.verify is True
     assert settings.namespace is None
@@ -20,7 +20,7 @@ def test_nothing_set_means_what_it_means_to_the_command() -> None:
 
 
 def test_the_names_of_openbao_win() -> None:
-    settings = Settings.parse(
+    settings = VaultSettings.parse(
         {"VAULT_ADDR": "https://v", "BAO_ADDR": "https://b/", "BAO_TOKEN": "", "VAULT_TOKEN": "t"}
     )
     assert settings.address == "https://b"
@@ -56,13 +56,13 @@ def test_the_names_of_openbao_win() -> None:
     ],
 )
 def test_a_login_is_chosen_by_what_is_set(variables: dict[str, str], login: object) -> None:
-    assert Settings.parse(variables).login == login
+    assert VaultSettings.parse(variables).login == login
 
 
 def test_a_client_certificate_may_have_its_key_in_the_same_file() -> None:
     cert, key = {"VAULT_CLIENT_CERT": "/c"}, {"VAULT_CLIENT_KEY": "/k"}
-    assert Settings.parse(cert).client_cert == "/c"
-    assert Settings.parse(cert | key).client_cert == ("/c", "/k")
+    assert VaultSettings.parse(cert).client_cert == "/c"
+    assert VaultSettings.parse(cert | key).client_cert == ("/c", "/k")
 
 
 @pytest.mark.parametrize(
@@ -75,21 +75,21 @@ def test_a_client_certificate_may_have_its_key_in_the_same_file() -> None:
     ],
 )
 def test_certificates_are_verified(variables: dict[str, str], verify: object) -> None:
-    assert Settings.parse(variables).verify == verify
+    assert VaultSettings.parse(variables).verify == verify
 
 
 def test_a_file_of_authorities_wins_over_a_folder() -> None:
     folder = {"VAULT_CAPATH": "/cas"}
-    for variables, trusted in (
-        (folder, (None, "/cas")),
-        (folder | {"BAO_CACERT": "/ca"}, ("/ca", None)),
+    for variables, authorities in (
+        ({}, None),
+        (folder, ("VAULT_CAPATH", Path("/cas"))),
+        (folder | {"BAO_CACERT": "/ca"}, ("VAULT_CACERT", Path("/ca"))),
     ):
-        settings = Settings.parse(variables)
-        assert (settings.ca_file, settings.ca_folder) == trusted
+        assert VaultSettings.parse(variables).authorities == authorities
 
 
 @pytest.mark.parametrize(
-    ("address", "is_open"),
+    ("address", "is_plain"),
     [
         ("http://vault.example.com:8200", True),
         ("http://127.0.0.1.example.com", True),
@@ -100,9 +100,9 @@ def test_a_file_of_authorities_wins_over_a_folder() -> None:
     ],
 )
 def test_only_http_to_another_machine_can_be_read_on_the_way(
-    address: str, *, is_open: bool
+    address: str, *, is_plain: bool
 ) -> None:
-    assert Settings.parse({"VAULT_ADDR": address, "VAULT_TOKEN": "t"}).is_open is is_open
+    assert VaultSettings.parse({"VAULT_ADDR": address, "VAULT_TOKEN": "t"}).is_plain is is_plain
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_mistake_is_told_by_the_name_of_its_variable(
     variables: dict[str, str], names: str
 ) -> None:
     with pytest.raises(ConfigError, match=names) as caught:
-        Settings.parse(variables)
+        VaultSettings.parse(variables)
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -147,4 +147,4 @@ def test_no_credential_shows_in_a_repr() -> None:
         {"VAULT_TOKEN": "s3cret"},
         {"VAULT_ROLE_ID": "s3cret", "VAULT_SECRET_ID": "s3cret"},
     ):
-        assert "s3cret" not in repr(Settings.parse(variables))
+        assert "s3cret" not in repr(VaultSettings.parse(variables))
