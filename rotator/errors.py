@@ -91,6 +91,14 @@ class TokenRefusedError(ApiError):
     """The server does not accept this service token."""
 
 
+class ServiceTokenRefusedError(TokenRefusedError):
+    """The API does not accept the service token, and its source holds no other."""
+
+
+class ServiceTokenUnavailableError(RotatorError):
+    """A bot's source of the service token holds none, or cannot be read; the message names it."""
+
+
 class MintOutcomeUnknownError(ApiError):
     """A mint was sent, and its answer is lost: there may be a token that no store has."""
 

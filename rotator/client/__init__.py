@@ -1,17 +1,18 @@
-"""The bot's side: access tokens that are always fresh, and an `auth=` for requests.
+"""The bot's side of the rotator: access tokens that are always valid, and `auth=` for requests.
 
     manager = TokenManager("https://your-api-server.com/api", "dotenv:.env")
     session = requests.Session()
     session.auth = NocturnaAuth(manager)
 
-For httpx there is `rotator.client.httpx`. Of other packages only requests and PyJWT are needed.
+For httpx import `NocturnaAuth` from `rotator.client.httpx`. Of other packages this one needs only
+requests and PyJWT.
 """
 
-from rotator.client.errors import ServiceTokenRefusedError, ServiceTokenUnavailableError
 from rotator.client.requests import NocturnaAuth
 from rotator.client.service_token import TokenManager
 from rotator.client.status import TokenStatus, token_status
 from rotator.client.user import UserSession
+from rotator.errors import ServiceTokenRefusedError, ServiceTokenUnavailableError
 
 __all__ = [
     "NocturnaAuth",

@@ -1,19 +1,20 @@
-"""An access token with its times."""
+"""A cached access token for all threads and tasks of a process: when and how it is refreshed."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-from rotator.client.clock import Seconds, boot_seconds
-from rotator.client.origins import checked_url
+from rotator.client.origins import check_url
 from rotator.clock import in_words, utc_now
 from rotator.errors import RotatorError
 from rotator.nocturna.client import ApiClient, Limits
@@ -22,39 +23,60 @@ from rotator.nocturna.session import AccessToken
 if TYPE_CHECKING:
     import asyncio
 
-_STALE_SPAN = 300.0  # a third of the 15 minutes that the guide gives an access token
-_SHORTEST_LIFE = 1.0  # a life of nothing would mean an exchange for every call
+T = TypeVar("T")
+Seconds = Callable[[], float]
+"""A clock of seconds that never goes back."""
+Jitter = Callable[[], float]
+"""Returns a random number from 0 to 1."""
+
+LIMITS = Limits(longest_pause=5.0)  # a caller waits: an error is better than a long Retry-After
+_ADVISORY_SPAN = 300.0  # a third of the 15 minutes that the API's guide gives an access token
+_SHORTEST_LIFE = 1.0  # a lifetime of nothing would mean an exchange for every call
+_LONGEST_PAUSE = 60.0
+_log = logging.getLogger(__name__)
+
+
+def boot_seconds() -> Seconds:
+    """Return the clock that lifetimes are counted on; setting the wall clock does not move it.
+
+    On Linux it is CLOCK_BOOTTIME, because the CLOCK_MONOTONIC of `time.monotonic` stands still
+    while a laptop sleeps or a virtual machine is suspended: a token that expired meanwhile would
+    look valid. Elsewhere, as on macOS, CLOCK_MONOTONIC counts sleep.
+    """
+    return partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 @dataclass(frozen=True, slots=True)
 class CachedAccessToken:
-    """An access token and until when (seconds of the manager's clock) it is fresh and usable."""
+    """An access token and when to refresh it, in seconds of a clock that never goes back.
+
+    From `advisory_at` on a refresh is tried, and the token is used if that fails. From
+    `mandatory_at` on, when it has expired, it is not used any more.
+    """
 
     secret: str = field(repr=False)
-    fresh_until: float
-    ends: float
+    advisory_at: float
+    mandatory_at: float
 
     @classmethod
     def nothing(cls) -> CachedAccessToken:
-        """Return what is held before the first token, and after one was refused: a new one each."""
+        """Return the state without a token: a refresh is mandatory. Each one is a new object."""
         return cls("", float("-inf"), float("-inf"))
 
     @classmethod
-    def since(cls, asked: float, token: AccessToken) -> CachedAccessToken:
-        """Return a token that was asked for at that time; its life cannot have begun earlier."""
+    def requested_at(cls, moment: float, token: AccessToken) -> CachedAccessToken:
+        """Count a token's lifetime from its request; it cannot have begun earlier."""
         life = max(token.lifetime, _SHORTEST_LIFE)
-        return cls(token.secret, asked + life - min(_STALE_SPAN, life / 3), asked + life)
-
-
-Jitter = Callable[[], float]
+        advisory_span = min(_ADVISORY_SPAN, life / 3)
+        return cls(token.secret, moment + life - advisory_span, moment + life)
 
 
 class Backoff:
-    """A pause after each failure, twice as long as the one before, from `first` to `longest` (s).
+    """A pause after each failure, twice as long as the last one, from `first` to `longest` seconds.
 
-    `jitter` returns a number from 0 to 1: a pause is cut by up to a half, so that bots which failed
-    together do not come back together. The first `free` failures have none. `until` is the end of
-    the last pause, on the clock of whoever calls `begin`.
+    Each is shortened by up to a half at random, so that bots that failed together do not come back
+    together. The first `free` failures have no pause. `until` is the end of the last pause, on the
+    clock of whoever calls `begin`.
     """
 
     def __init__(self, first: float, longest: float, jitter: Jitter, *, free: int = 0) -> None:
@@ -62,9 +84,7 @@ class Backoff:
         self._longest = longest
         self._jitter = jitter
         self._free = free
-        self._next = first
-        self._free_left = free
-        self.until = float("-inf")
+        self.reset()
 
     def begin(self, now: float) -> float:
         """Count a failure, and return the length of the pause that begins now."""
@@ -77,207 +97,214 @@ class Backoff:
         self.until = now + length
         return length
 
-    def over(self) -> None:
-        """Forget the failures: the next pause is a first one."""
+    def reset(self) -> None:
+        """Forget all failures."""
         self._next = self._first
         self._free_left = self._free
         self.until = float("-inf")
 
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
 class SingleFlight:
-    """Makes the call for the tasks of one event loop; other loops and threads have their own."""
+    """Makes one call for all tasks of an event loop that need it at the same time."""
 
     def __init__(self, call: Callable[[], str]) -> None:
         self._call = call
         self._latest: tuple[object, asyncio.Future[str]] | None = None
 
-    def joined(self, reason: object) -> asyncio.Future[str]:
-        """Return the call that is under way for that very reason, or begin one.
+    def join(self, key: object) -> asyncio.Future[str]:
+        """Return the call in flight for this key in this event loop, or start one in a thread.
 
-        A task of its own for each would take all threads of the loop's pool, which others need.
+        A call for each task would take all threads of the loop's pool, which others need.
         """
-        import asyncio  # noqa: PLC0415 - of no use to bots without tasks
+        import asyncio  # noqa: PLC0415 - bots without tasks need none of it
 
         loop = asyncio.get_running_loop()
         if self._latest:
-            of, future = self._latest
-            if of is reason and not future.done() and future.get_loop() is loop:
+            latest_key, future = self._latest
+            if latest_key is key and not future.done() and future.get_loop() is loop:
                 return future
         future = loop.run_in_executor(None, self._call)
-        future.add_done_callback(_noticed)  # perhaps nobody waits for its failure
-        self._latest = reason, future
+        future.add_done_callback(_retrieve_exception)
+        self._latest = key, future
         return future
 
 
-async def in_thread(call: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-    """Make a call in a thread of the event loop's pool."""
-    import asyncio  # noqa: PLC0415 - (the same)
-
-    return await asyncio.to_thread(call, *args, **options)
-
-
-def _noticed(future: asyncio.Future[str]) -> None:
+def _retrieve_exception(future: asyncio.Future[str]) -> None:
+    """Keep asyncio from logging a failure that no task waits for."""
     if not future.cancelled():
         future.exception()
 
 
-_log = logging.getLogger(__name__)
-_LONGEST_PAUSE = 60.0
+async def run_in_thread(call: Callable[[], T]) -> T:
+    """Make a blocking call in a thread of the event loop's pool."""
+    import asyncio  # noqa: PLC0415 - bots without tasks need none of it
+
+    return await asyncio.to_thread(call)
 
 
 class AccessTokens(ABC):
-    """A cached access token for any number of threads and tasks, in this process and its forks.
+    """What `TokenManager` and `UserSession` have in common: one access token for a whole process.
 
-    `now` is a clock of seconds that never goes back; `jitter` returns numbers from 0 to 1. Raises
-    `ConfigError` for an unusable URL.
+    Threads, tasks and the children of a fork may share an instance.
     """
 
-    def __init__(  # noqa: PLR0913 - what all kinds of tokens need, by name
+    _first_pause: float  # seconds, after a first failed call
+
+    def __init__(
         self,
         api_url: str,
         *,
         allow_insecure_http: bool,
         limits: Limits,
-        first_pause: float,
-        now: Seconds | None,
+        now: Seconds,
         jitter: Jitter,
     ) -> None:
-        self.api_url = checked_url(api_url, allow_insecure_http=allow_insecure_http)
+        self.api_url = check_url(api_url, allow_insecure_http=allow_insecure_http)
         self._limits = limits
-        self._now = now or boot_seconds()
-        self._held = CachedAccessToken.nothing()
+        self._now = now
+        self._cached = CachedAccessToken.nothing()
         self._failure: tuple[type[RotatorError], str] | None = None
-        self._pause = Backoff(first_pause, _LONGEST_PAUSE, jitter)
-        # A server that refuses every token at once would otherwise be asked for one at every call.
-        self._doubts = Backoff(1.0, _LONGEST_PAUSE, jitter, free=1)
-        self._dropped: str | None = None
+        self._backoff = Backoff(self._first_pause, _LONGEST_PAUSE, jitter)
+        # An API that refuses every token would otherwise be asked for one at each call.
+        self._invalidations = Backoff(1.0, _LONGEST_PAUSE, jitter, free=1)
+        self._invalidated: str | None = None
         self._renew_locks()
         _call_after_fork(self._renew_locks)
 
     def get_access_token(self) -> str:
-        """Return an access token that the API should accept.
+        """Return an access token that the API should accept; call this before each request.
 
-        Without a usable one this waits for a call, and raises what that raises: `ApiError`, with
-        `retryable` telling whether it may pass by itself, and what subclasses name.
+        A cached token costs a fraction of a microsecond. In its last five minutes (or the last
+        third of a shorter life) one thread refreshes it while the others go on with it. Without a
+        valid token all threads wait for one call.
+
+        Raises:
+            ApiError: there is no valid token, and the API does not give one. `retryable` says
+                whether a later call may succeed. Until a pause of 1 to 60 seconds is over, further
+                calls raise the same error without asking the API.
+            ServiceTokenRefusedError: the API does not accept the service token (`TokenManager`).
+            ServiceTokenUnavailableError: the service token cannot be read (`TokenManager`).
+            LoginRefusedError: e-mail or password are wrong (`UserSession`).
         """
-        held = self._held
-        if self._now() < held.fresh_until:
-            return held.secret
-        return self._not_fresh(held)
+        cached = self._cached
+        if self._now() < cached.advisory_at:
+            return cached.secret
+        return self._refresh(cached)
 
     async def get_access_token_async(self) -> str:
-        """Do the same without blocking the event loop of asyncio, with one call for all tasks."""
-        held = self._held
-        now = self._now()
-        if now < held.fresh_until:
-            return held.secret
-        if now < held.ends:
-            if now >= self._pause.until:
-                self._flight.joined(held)
-            return held.secret
-        import asyncio  # noqa: PLC0415 - of no use to bots without tasks
+        """Do what `get_access_token` does without blocking the event loop of asyncio.
 
-        return await asyncio.shield(self._flight.joined(held))  # others wait for it, too
+        All tasks of a loop wait for one call. Raises the same errors.
+        """
+        cached = self._cached
+        now = self._now()
+        if now < cached.advisory_at:
+            return cached.secret
+        if now < cached.mandatory_at:
+            if now >= self._backoff.until:
+                self._flight.join(cached)
+            return cached.secret
+        import asyncio  # noqa: PLC0415 - bots without tasks need none of it
+
+        return await asyncio.shield(self._flight.join(cached))  # other tasks wait for it, too
 
     def invalidate(self, access_token: str) -> None:
-        """Drop this token, which the API refused (401), if it is still the current one.
+        """Drop an access token that the API refused (401), so that the next call gets another.
 
-        To be called with the very token that was sent: of many threads that meet a 401 only the
-        first then causes a call. Nothing is dropped when this comes too often, as each drop costs a
-        call and the tokens are then not to blame.
+        Nothing happens if it is not the cached token any more: of many threads that meet a 401 only
+        the first causes a call. Nor does it if refusals come so often that the tokens cannot be to
+        blame.
+
+        Args:
+            access_token: the very token that the refused request carried.
         """
         with self._swap:
             now = self._now()
-            if self._held.secret != access_token or now < self._doubts.until:
+            if self._cached.secret != access_token or now < self._invalidations.until:
                 return
-            if now > self._doubts.until + _LONGEST_PAUSE:
-                self._doubts.over()
-            self._doubts.begin(now)
-            self._dropped = access_token
-            self._held = CachedAccessToken.nothing()
+            if now > self._invalidations.until + _LONGEST_PAUSE:
+                self._invalidations.reset()
+            self._invalidations.begin(now)
+            self._invalidated = access_token
+            self._cached = CachedAccessToken.nothing()
 
     @abstractmethod
     def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
         """Get an access token; raises `RotatorError`.
 
-        `anew`: there was none before, or it was refused. `patient`: somebody needs it now, so a
-        failed call is tried again.
+        `anew`: none is cached, or it was refused. `patient`: a caller waits for it, so that failed
+        calls are retried.
         """
 
     def _is_worth_a_call(self, failure: type[RotatorError]) -> bool:
-        """Tell whether a call may help though the pause after this failure is not over."""
+        """Tell whether a call may succeed before the backoff after this failure is over."""
         del failure
         return False
 
     def _renew_locks(self) -> None:
-        # Also in a child of a fork, where threads that held the old ones do not exist.
-        self._lock = threading.Lock()  # held by whoever gets a token
-        self._swap = threading.Lock()  # held for moments, around a change of `_held`
+        # Also in the child of a fork, which has none of the threads that held the old ones.
+        self._lock = threading.Lock()  # held during a refresh
+        self._swap = threading.Lock()  # held for the moment in which `_cached` changes
         self._flight = SingleFlight(self.get_access_token)
 
     def _http(self, *, patient: bool) -> ApiClient:
-        # A new one for a call in ten minutes: kept connections would be dead by then, or be used by
-        # two processes after a fork.
+        # A new client for each call, minutes apart: kept connections would be dead by then, or
+        # shared by two processes after a fork.
         limits = self._limits if patient else replace(self._limits, retries=0)
         return ApiClient(self.api_url, utc_now, limits)
 
-    def _not_fresh(self, held: CachedAccessToken) -> str:
+    def _refresh(self, cached: CachedAccessToken) -> str:
         lock = self._lock
-        if self._now() < held.ends:
-            if self._now() < self._pause.until or not lock.acquire(blocking=False):
-                return held.secret
-        else:
+        if self._now() >= cached.mandatory_at:
             lock.acquire()
+        elif self._now() < self._backoff.until or not lock.acquire(blocking=False):
+            return cached.secret
         try:
-            return self._renewed()
+            return self._refresh_locked()
         finally:
             lock.release()
 
-    def _renewed(self) -> str:
-        held, now = self._held, self._now()
-        if now < held.fresh_until:
-            return held.secret  # another thread was faster
-        usable = now < held.ends
+    def _refresh_locked(self) -> str:
+        cached, now = self._cached, self._now()
+        if now < cached.advisory_at:
+            return cached.secret  # another thread has refreshed it
+        is_mandatory = now >= cached.mandatory_at
         if (
             self._failure
-            and now < self._pause.until
+            and now < self._backoff.until
             and not self._is_worth_a_call(self._failure[0])
         ):
-            if usable:
-                return held.secret
+            if not is_mandatory:
+                return cached.secret
             kind, text = self._failure
             raise kind(text)
         try:
-            return self._replaced(held, patient=not usable)
+            return self._replace(cached, patient=is_mandatory)
         except RotatorError as error:
             self._failure = type(error), str(error)
-            length = self._pause.begin(self._now())
-            if not usable:
+            pause = self._backoff.begin(self._now())
+            if is_mandatory:
                 raise
-            left = in_words(timedelta(seconds=held.ends - self._now()))
+            left = in_words(timedelta(seconds=cached.mandatory_at - self._now()))
             _log.warning(
-                "%s; the access token of before works for another %s, the next try is in %.1f s",
+                "%s; the cached access token is valid for another %s, the next try is in %.1f s",
                 error,
                 left,
-                length,
+                pause,
             )
-            return held.secret
+            return cached.secret
 
-    def _replaced(self, held: CachedAccessToken, *, patient: bool) -> str:
-        asked = self._now()
-        token = self._fetch(anew=not held.secret, patient=patient)
+    def _replace(self, cached: CachedAccessToken, *, patient: bool) -> str:
+        requested_at = self._now()
+        token = self._fetch(anew=not cached.secret, patient=patient)
         with self._swap:
-            self._held = CachedAccessToken.since(asked, token)
-            if token.secret == self._dropped:
-                # Tokens that the API makes within a second are equal: 401s of the one before, which
-                # are on their way still, must not drop this one, too.
-                self._doubts.begin(self._now())
+            self._cached = CachedAccessToken.requested_at(requested_at, token)
+            if token.secret == self._invalidated:
+                # Access tokens made within the same second are equal: a late 401 to the old one
+                # must not drop this one.
+                self._invalidations.begin(self._now())
         self._failure = None
-        self._pause.over()
+        self._backoff.reset()
         return token.secret
 
 

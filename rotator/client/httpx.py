@@ -1,11 +1,11 @@
-"""`auth=` for httpx, for its client and its async client: the bearer, and one more try."""
+"""`NocturnaAuth` for httpx, for its client and its async client."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import NoReturn
 
 from rotator.client.access_tokens import AccessTokens
-from rotator.client.bearers import Mode, bearer_of
-from rotator.client.origins import Elsewhere
+from rotator.client.bearers import Bearer, Mode
+from rotator.client.origins import ForeignOrigins
 from rotator.errors import ConfigError
 
 try:
@@ -21,26 +21,36 @@ _PREFIX = "Bearer "
 
 
 class NocturnaAuth(httpx.Auth):
-    """Adds a bearer to requests that go to the API, and to no others; safe to share.
+    """`auth=` for httpx: adds a bearer to requests to the API, and to no others.
 
-    After a 401 it gets another bearer and sends the request once more. A second 401, and that to a
-    body which is not in memory (a stream, a multipart form), is the caller's. `mode="direct"` sends
-    the service token itself instead of access tokens. The async client has to run on asyncio.
+    After a 401 it gets another bearer and sends the request once more. A second 401 is returned to
+    the caller, and so is the first if the body is not in memory (a stream, a multipart form) or
+    there is no other bearer. Clients, threads and tasks may share an instance; the async client has
+    to run on asyncio.
 
-    Requests raise what `get_access_token` raises when there is nothing to send.
+    A request raises what `get_access_token` raises, or with `direct` what `get_service_token`
+    raises: these are `rotator.errors.RotatorError`, not `httpx.HTTPError`.
+
+    Args:
+        tokens: a `TokenManager` or a `UserSession`.
+        mode: "exchange" sends access tokens; "direct" sends the service token of a `TokenManager`
+            itself, which works until it expires, even if it is revoked.
+
+    Raises:
+        ConfigError: `tokens` or `mode` is something else.
     """
 
     def __init__(self, tokens: AccessTokens, mode: Mode = "exchange") -> None:
         self._tokens = tokens
-        self._bearer = bearer_of(tokens, mode)
-        self._origin = _origin(httpx.URL(tokens.api_url))
-        self._elsewhere = Elsewhere(tokens.api_url)
+        self._bearer = Bearer(tokens, mode)
+        self._origin = _origin_of(httpx.URL(tokens.api_url))
+        self._foreign = ForeignOrigins(tokens.api_url)
 
     def __repr__(self) -> str:
         return f"NocturnaAuth({self._tokens!r})"
 
     def __call__(self, _request: object) -> NoReturn:
-        """Say what is wrong: requests calls this, and httpx does not."""
+        """Raise `ConfigError`: requests calls this, httpx does not."""
         raise ConfigError(
             "this NocturnaAuth is for httpx: for requests import it from rotator.client"
         )
@@ -48,47 +58,47 @@ class NocturnaAuth(httpx.Auth):
     def sync_auth_flow(
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
-        """Send once, or twice."""
-        if _origin(request.url) != self._origin:
-            self._elsewhere.tell(str(request.url))
+        """Send the request once, or after a 401 twice."""
+        if _origin_of(request.url) != self._origin:
+            self._foreign.warn(str(request.url))
             yield request
             return
         sent = self._bearer.get()
-        response = yield _with(request, sent)
-        if self._is_refused(response, sent):
-            other = self._bearer.instead_of(sent)
-            if other is not None and _is_in_memory(response.request):
-                yield _with(response.request, other)
+        response = yield _add_bearer(request, sent)
+        if self._is_refusal(response, sent):
+            bearer = self._bearer.replace(sent)
+            if bearer is not None and _is_in_memory(response.request):
+                yield _add_bearer(response.request, bearer)
 
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Send once, or twice."""
-        if _origin(request.url) != self._origin:
-            self._elsewhere.tell(str(request.url))
+        """Send the request once, or after a 401 twice."""
+        if _origin_of(request.url) != self._origin:
+            self._foreign.warn(str(request.url))
             yield request
             return
         sent = await self._bearer.get_async()
-        response = yield _with(request, sent)
-        if self._is_refused(response, sent):
-            other = await self._bearer.instead_of_async(sent)
-            if other is not None and _is_in_memory(response.request):
-                yield _with(response.request, other)
+        response = yield _add_bearer(request, sent)
+        if self._is_refusal(response, sent):
+            bearer = await self._bearer.replace_async(sent)
+            if bearer is not None and _is_in_memory(response.request):
+                yield _add_bearer(response.request, bearer)
 
-    def _is_refused(self, response: httpx.Response, sent: str) -> bool:
-        # After a redirect this may be the answer of another server, which got no bearer.
+    def _is_refusal(self, response: httpx.Response, sent: str) -> bool:
+        # After a redirect this may be the response of another server, which got no bearer.
         return (
             response.status_code == httpx.codes.UNAUTHORIZED
-            and _origin(response.request.url) == self._origin
+            and _origin_of(response.request.url) == self._origin
             and response.request.headers.get("Authorization") == _PREFIX + sent
         )
 
 
-def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+def _origin_of(url: httpx.URL) -> tuple[str, bytes, int | None]:
     return url.scheme, url.raw_host, url.port  # httpx drops a port that is the scheme's own
 
 
-def _with(request: httpx.Request, bearer: str) -> httpx.Request:
+def _add_bearer(request: httpx.Request, bearer: str) -> httpx.Request:
     request.headers["Authorization"] = _PREFIX + bearer
     return request
 

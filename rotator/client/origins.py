@@ -7,19 +7,19 @@ from rotator.errors import ConfigError
 from rotator.urls import is_loopback
 
 _log = logging.getLogger(__name__)
-_MOST_TOLD = 100
+_MOST_WARNINGS = 100
 _PORTS = {"http": 80, "https": 443}
 
 Origin = tuple[str, str, int]
 
 
-def checked_url(url: str, *, allow_insecure_http: bool) -> str:
+def check_url(url: str, *, allow_insecure_http: bool) -> str:
     """Return the API's base URL without a slash at its end.
 
-    Raises `ConfigError`, without the URL, for one that is none, that holds credentials, or that
-    would show the token to the network.
+    Raises `ConfigError`, without the URL, if it is no such URL, holds credentials, or would send
+    the token in plain text over the network.
     """
-    if not isinstance(url, str):  # as `os.environ.get` of a variable that is not set
+    if not isinstance(url, str):  # such as `os.environ.get` of a variable that is not set
         raise ConfigError(f"api_url: found {type(url).__name__}, expected a text")
     parts = _split(url)
     if "@" in url:
@@ -37,34 +37,34 @@ def checked_url(url: str, *, allow_insecure_http: bool) -> str:
     return url.rstrip("/")
 
 
-def origin(url: str) -> Origin | None:
-    """Return scheme, host and port (RFC 6454), None where there are none."""
+def origin_of(url: str) -> Origin | None:
+    """Return scheme, host and port (RFC 6454); None if there are none."""
     parts = _split(url)
     if parts is None:
         return None
     return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
-class Elsewhere:
-    """Tells in the log of calls that carry no bearer, once for each place that they go to."""
+class ForeignOrigins:
+    """Warns about requests that get no bearer, once for each origin."""
 
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url
-        self._told: set[Origin] = set()
+        self._warned: set[Origin] = set()
 
-    def tell(self, url: str) -> None:
-        """Warn, for the first call that goes there."""
-        place = origin(url)
-        if place is None or place in self._told or len(self._told) == _MOST_TOLD:
+    def warn(self, url: str) -> None:
+        """Log a warning about the first request to an origin."""
+        origin = origin_of(url)
+        if origin is None or origin in self._warned or len(self._warned) == _MOST_WARNINGS:
             return
-        self._told.add(place)
-        _log.warning("no bearer is sent to %s://%s:%d: api_url is %s", *place, self._api_url)
+        self._warned.add(origin)
+        _log.warning("no bearer is sent to %s://%s:%d: api_url is %s", *origin, self._api_url)
 
 
 def _split(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
+        is_usable = parts.scheme in _PORTS and parts.hostname and parts.port != 0
     except ValueError:
         return None
-    return parts if usable else None
+    return parts if is_usable else None

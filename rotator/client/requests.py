@@ -1,4 +1,4 @@
-"""`auth=` for requests: the bearer, and one more try after a 401."""
+"""`NocturnaAuth` for requests."""
 
 from contextlib import suppress
 from typing import Any
@@ -10,8 +10,8 @@ from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
 from rotator.client.access_tokens import AccessTokens
-from rotator.client.bearers import Mode, bearer_of
-from rotator.client.origins import Elsewhere, origin
+from rotator.client.bearers import Bearer, Mode
+from rotator.client.origins import ForeignOrigins, origin_of
 from rotator.errors import ConfigError
 
 _PREFIX = "Bearer "
@@ -19,23 +19,32 @@ _LARGEST_REFUSAL = 64 * 1024  # bytes
 
 
 class NocturnaAuth(AuthBase):
-    """Adds a bearer to requests that go to the API, and to no others; safe to share.
+    """`auth=` for requests: adds a bearer to requests to the API, and to no others.
 
-    After a 401 it gets another bearer and sends the request once more, its body too; a second 401,
-    and that to a body which cannot be sent twice (a generator), is the caller's. `mode="direct"`
-    sends the service token itself instead of access tokens.
+    After a 401 it gets another bearer and sends the request once more, with its body. A second 401
+    is returned to the caller, and so is the first if the body cannot be sent twice (a generator) or
+    there is no other bearer. Threads and sessions may share an instance.
 
-    Requests raise what `get_access_token` raises when there is nothing to send.
+    A request raises what `get_access_token` raises, or with `direct` what `get_service_token`
+    raises: these are `rotator.errors.RotatorError`, not `requests.RequestException`.
+
+    Args:
+        tokens: a `TokenManager` or a `UserSession`.
+        mode: "exchange" sends access tokens; "direct" sends the service token of a `TokenManager`
+            itself, which works until it expires, even if it is revoked.
+
+    Raises:
+        ConfigError: `tokens` or `mode` is something else.
     """
 
     def __init__(self, tokens: AccessTokens, mode: Mode = "exchange") -> None:
         self._tokens = tokens
-        self._bearer = bearer_of(tokens, mode)
+        self._bearer = Bearer(tokens, mode)
         self._get = self._bearer.get
-        self._elsewhere = Elsewhere(tokens.api_url)
-        # As requests writes URLs: with a host in lower case, in ASCII.
-        url = _written(tokens.api_url)
-        self._origin = origin(url)
+        self._foreign = ForeignOrigins(tokens.api_url)
+        # As requests writes URLs: the host in lower case and in ASCII.
+        url = _normalize_url(tokens.api_url)
+        self._origin = origin_of(url)
         self._start = url[: url.index("/", url.index("://") + 3) + 1]
 
     def __repr__(self) -> str:
@@ -47,47 +56,50 @@ class NocturnaAuth(AuthBase):
             raise ConfigError(
                 "this NocturnaAuth is for requests: for httpx import it from rotator.client.httpx"
             )
-        if self._is_ours(request):
+        if self._is_to_api(request):
             request.headers["Authorization"] = _PREFIX + self._get()
-            request.register_hook("response", self._answered)  # type: ignore[no-untyped-call] # the stubs
+            request.register_hook("response", self._handle_response)  # type: ignore[no-untyped-call] # the stubs
         else:
-            self._elsewhere.tell(request.url or "")
+            self._foreign.warn(request.url or "")
         return request
 
-    def _answered(self, response: Response, **options: Any) -> Response:  # noqa: ANN401 - of `send`
+    def _handle_response(self, response: Response, **options: Any) -> Response:  # noqa: ANN401 - of `send`
         if response.status_code != codes.unauthorized:
             return response
         request = response.request
         sent = request.headers.get("Authorization", "")
-        # After a redirect this may be the answer of another server, which got no bearer.
-        if not self._is_ours(request) or not sent.startswith(_PREFIX):
+        # After a redirect this may be the response of another server, which got no bearer.
+        if not self._is_to_api(request) or not sent.startswith(_PREFIX):
             return response
         try:
-            other = self._bearer.instead_of(sent.removeprefix(_PREFIX))
+            bearer = self._bearer.replace(sent.removeprefix(_PREFIX))
         except BaseException:
             response.close()
             raise
-        if other is None or not _is_rewound(request):
+        if bearer is None or not _rewind(request):
             return response
-        _use_up(response)
-        request.headers["Authorization"] = _PREFIX + other
+        with suppress(HTTPError, OSError):  # a response read to its end frees its connection
+            response.raw.read(_LARGEST_REFUSAL)
+        response.close()
+        request.headers["Authorization"] = _PREFIX + bearer
         again: Response = response.connection.send(request, **options)
         again.history.append(response)
         return again
 
-    def _is_ours(self, request: PreparedRequest) -> bool:
+    def _is_to_api(self, request: PreparedRequest) -> bool:
         url = request.url or ""
-        # The comparison of texts is 3 us faster; what it does not know is taken apart.
-        return url.startswith(self._start) or origin(url) == self._origin
+        # Comparing texts is 3 us faster than parsing, which is for the rarer spellings.
+        return url.startswith(self._start) or origin_of(url) == self._origin
 
 
-def _written(url: str) -> str:
+def _normalize_url(url: str) -> str:
     prepared = PreparedRequest()
     prepared.prepare_url(url, None)
     return prepared.url or ""
 
 
-def _is_rewound(request: PreparedRequest) -> bool:
+def _rewind(request: PreparedRequest) -> bool:
+    """Make the body ready to be sent again; return False if that is impossible."""
     if request.body is None or isinstance(request.body, bytes | str):
         return True
     try:
@@ -95,10 +107,3 @@ def _is_rewound(request: PreparedRequest) -> bool:
     except (UnrewindableBodyError, ValueError):  # ValueError: the file is closed
         return False
     return True
-
-
-def _use_up(response: Response) -> None:
-    """Read what was refused to its end, so that the connection is used again, unless it is long."""
-    with suppress(HTTPError, OSError):  # then the connection is closed
-        response.raw.read(_LARGEST_REFUSAL)
-    response.close()

@@ -1,114 +1,133 @@
-"""The service token as it was last read, and when it is worth reading it again."""
+"""The service token that a bot read last, and the access tokens that it is exchanged for."""
 
 import logging
 import random
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.client.access_tokens import AccessTokens, Backoff, Jitter, in_thread
-from rotator.client.clock import Seconds, boot_seconds
-from rotator.client.errors import ServiceTokenRefusedError, ServiceTokenUnavailableError
-from rotator.client.sources import Source, source_of
+from rotator.client.access_tokens import (
+    LIMITS,
+    AccessTokens,
+    Backoff,
+    Jitter,
+    Seconds,
+    boot_seconds,
+    run_in_thread,
+)
+from rotator.client.sources import TokenSource, open_source
 from rotator.client.status import RENEW_BEFORE, TokenStatus, status_of
 from rotator.clock import Clock, utc_now
-from rotator.errors import ConfigError, RotatorError, TokenRefusedError
+from rotator.errors import (
+    ConfigError,
+    RotatorError,
+    ServiceTokenRefusedError,
+    ServiceTokenUnavailableError,
+    TokenRefusedError,
+)
 from rotator.nocturna.calls import EXCHANGE
-from rotator.nocturna.client import ApiClient, Limits
+from rotator.nocturna.client import Limits
 from rotator.nocturna.session import AccessToken, parse_access_token
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)
-# A store on the network is not asked at each failed call for a token that is not there yet, and
-# still a rotated one is noticed within seconds.
-_FIRST_LOOK, _RAREST_LOOK = 1.0, 5.0
+# Pauses between two reads of a store on the network while its token is refused or missing: short,
+# so that a rotated one is used within seconds.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
 
 
 class CachedServiceToken:
-    """Holds the service token of a source; safe to share between threads."""
+    """The service token of a source, as it was read last; threads may share it."""
 
-    def __init__(self, source: Source, now: Seconds, jitter: Jitter) -> None:
+    def __init__(self, source: TokenSource, now: Seconds, jitter: Jitter) -> None:
         self.source = source
+        self.latest: ServiceToken | None = None
         self._now = now
-        self._token: ServiceToken | None = None
-        self._pause = Backoff(_FIRST_LOOK, _RAREST_LOOK, jitter)
+        self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter)
         self.renew_lock()
 
     def renew_lock(self) -> None:
-        """Take a new lock, in a child of a fork: a thread that held the old one is not there."""
+        """Take a new lock, in the child of a fork: no thread there would release the old one."""
         self._lock = threading.Lock()
 
-    @property
-    def at_hand(self) -> ServiceToken | None:
-        """The token that was last read, None before the first time."""
-        return self._token
-
-    def current(self) -> ServiceToken:
-        """Return the token that was last read; read it if it never was.
+    def get(self) -> ServiceToken:
+        """Return the token that was read last, or read the first one.
 
         Raises `ServiceTokenUnavailableError`.
         """
-        if self._token:
-            return self._token
+        if self.latest:
+            return self.latest
         with self._lock:
-            if self._token is None:
-                self._token = self.source.read()
-            return self._token
+            if self.latest is None:
+                self.latest = self.source.read()
+            return self.latest
 
     def reread(self) -> ServiceToken:
-        """Read the source; where that fails return the token of the last time.
+        """Read the source; if that fails, return the token that was read last.
 
-        Raises `ServiceTokenUnavailableError` when there was none.
+        Raises `ServiceTokenUnavailableError` if there is none.
         """
         with self._lock:
             try:
-                self._token = self.source.read()
+                self.latest = self.source.read()
             except ServiceTokenUnavailableError as error:
-                if self._token is None:
+                if self.latest is None:
                     raise
-                _log.warning("%s; the one that was read before is used", error)
-            return self._token
+                _log.warning("%s; the token that was read last is used", error)
+            return self.latest
 
     def newer_than(self, refused: str | None) -> ServiceToken | None:
-        """Return another token than the refused one (None: any), None where there is none.
+        """Return another token than the refused one (None: any); None if there is none.
 
-        The source is read for it: a cheap one each time, another one after a pause that grows.
+        Reads the source: a cheap one each time, others after a growing pause.
         """
         with self._lock:
-            if self._token and self._token.secret != refused:
-                return self._token
-            if not self.source.cheap and self._now() < self._pause.until:
+            if self.latest and self.latest.secret != refused:
+                return self.latest
+            if not self.source.cheap and self._now() < self._backoff.until:
                 return None
             try:
-                found = self.source.read()
+                token = self.source.read()
             except ServiceTokenUnavailableError as error:
                 _log.debug("%s", error)
-                found = None
-            if found is None or found.secret == refused:
-                self._pause.begin(self._now())
+                token = None
+            if token is None or token.secret == refused:
+                self._backoff.begin(self._now())
                 return None
-            self._pause.over()
-            self._token = found
-            return found
-
-
-_FIRST_PAUSE = 1.0
-LIMITS = Limits(longest_pause=5.0)  # somebody waits: better an error than a long Retry-After
+            self._backoff.reset()
+            self.latest = token
+            return token
 
 
 class TokenManager(AccessTokens):
-    """Exchanges a service token for access tokens; share one between all threads and tasks.
+    """Exchanges a service token for access tokens, and refreshes them in time.
 
-    `service_token` is the token itself, `env:NAME`, `file:PATH`, a store URL such as
-    `dotenv:.env#NAME`, or a callable that returns the token; relative files start at the current
-    folder. It is read again whenever that may help, so a rotated one is taken up. `api_url` ends in
-    `/api`; plain http needs `allow_insecure_http`, except on this machine.
+    Make one for each service token, and share it between all threads, tasks and forked workers.
+    The service token is read again from its source whenever that may help, so a bot uses a rotated
+    one without a restart. Creating a manager sends and reads nothing.
 
-    Raises `ConfigError` or `MalformedTokenError` for what cannot work; nothing is sent yet.
+    Args:
+        api_url: the API's base URL, which ends in `/api`.
+        service_token: where the service token is: `env:NAME`, `file:PATH`, a store URL such as
+            `dotenv:.env#NAME`, a callable that returns it, or the token itself, which then cannot
+            be rotated. Relative paths start at the current folder.
+        allow_insecure_http: permit `http` to another machine, which shows the token to the network.
+        limits: timeouts and retries of the calls, in seconds.
+        now: the clock of lifetimes and pauses, in seconds; for tests.
+        clock: the wall clock of `token_status`, as aware UTC; for tests.
+        jitter: returns random numbers from 0 to 1; for tests.
+
+    Raises:
+        ConfigError: `api_url` is unusable, no installed store serves `service_token`, or one of
+            them is no text.
+        MalformedTokenError: `service_token` is neither a source nor a service token.
     """
 
-    def __init__(  # noqa: PLR0913 - what a test passes in, by name
+    _first_pause = 1.0
+
+    def __init__(  # noqa: PLR0913 - keywords, most of them for tests
         self,
         api_url: str,
         service_token: str | Callable[[], str],
@@ -121,77 +140,106 @@ class TokenManager(AccessTokens):
     ) -> None:
         self._clock = clock
         now = now or boot_seconds()
-        self._keeper = CachedServiceToken(source_of(service_token, _current_folder()), now, jitter)
+        source = open_source(service_token, _current_folder())
+        self._service_token = CachedServiceToken(source, now, jitter)
         self._refused: str | None = None
         super().__init__(
             api_url,
             allow_insecure_http=allow_insecure_http,
             limits=limits,
-            first_pause=_FIRST_PAUSE,
             now=now,
             jitter=jitter,
         )
 
     def __repr__(self) -> str:
-        return f"TokenManager({self.api_url!r}, {self._keeper.source.name!r})"
+        return f"TokenManager({self.api_url!r}, {self._service_token.source.name!r})"
 
     def get_service_token(self) -> str:
-        """Return the service token itself, as last read; raises `ServiceTokenUnavailableError`."""
-        return self._keeper.current().secret
+        """Return the service token itself, as it was read last.
+
+        Raises:
+            ServiceTokenUnavailableError: the source has no service token, or cannot be read.
+        """
+        return self._service_token.get().secret
 
     async def get_service_token_async(self) -> str:
-        """Do the same without blocking the event loop of asyncio."""
-        if found := self._keeper.at_hand:
-            return found.secret
-        return await in_thread(self.get_service_token)
+        """Do what `get_service_token` does without blocking the event loop of asyncio."""
+        if token := self._service_token.latest:
+            return token.secret
+        return await run_in_thread(self.get_service_token)
 
     def newer_service_token(self, refused: str) -> str | None:
-        """Return another service token than the one that was refused (401), if there is one now.
+        """Return the service token if it is another one than `refused`, to which came a 401.
 
-        The source is read for it; a store on the network every few seconds at most.
+        Reads the source, a store on the network at most every few seconds. Returns None if there is
+        no other token, or the source cannot be read.
         """
-        newer = self._keeper.newer_than(refused)
+        newer = self._service_token.newer_than(refused)
         return newer.secret if newer else None
 
     def token_status(self, renew_before: timedelta = RENEW_BEFORE) -> TokenStatus:
-        """Return what the service token says of itself, as last read from its source.
+        """Return how long the service token lives that was read last; see `token_status`.
 
-        Raises `ServiceTokenUnavailableError` when there is none, or it cannot be read.
+        Raises:
+            ServiceTokenUnavailableError: the source has no service token, or cannot be read.
         """
-        return status_of(self._keeper.current(), renew_before, self._clock())
+        return status_of(self._service_token.get(), renew_before, self._clock())
 
     def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
-        keeper = self._keeper
-        token = keeper.reread() if anew or keeper.source.cheap else keeper.current()
+        cached = self._service_token
         http = self._http(patient=patient)
-        try:
-            return _exchanged(http, token)
-        except TokenRefusedError:
-            newer = keeper.newer_than(token.secret)
-            if newer is None:
-                raise self._refusal(token) from None
-        try:
-            return _exchanged(http, newer)
-        except TokenRefusedError:
-            raise self._refusal(newer) from None
 
-    def _refusal(self, token: ServiceToken) -> ServiceTokenRefusedError:
-        self._refused = token.secret
-        return ServiceTokenRefusedError(
-            f"{EXCHANGE.doing}: the API does not accept service token {token.name} (401), and there"
-            f" is no other in {self._keeper.source.name}; {self._keeper.source.remedy}"
+        def exchange(token: ServiceToken) -> AccessToken:
+            self._refused = token.secret  # if it fails
+            return parse_access_token(EXCHANGE, http.send(EXCHANGE, bearer=token.secret))
+
+        _, access_token = exchange_newest(
+            cached.reread() if anew or cached.source.cheap else cached.get(),
+            exchange,
+            lambda refused: cached.newer_than(refused.secret),
+            subject=EXCHANGE.doing,
+            advice=f"{cached.source.name}; {cached.source.remedy}",
         )
+        return access_token
 
     def _renew_locks(self) -> None:
         super()._renew_locks()
-        self._keeper.renew_lock()
+        self._service_token.renew_lock()
 
     def _is_worth_a_call(self, failure: type[RotatorError]) -> bool:
         if failure is ServiceTokenUnavailableError:
-            return self._keeper.newer_than(None) is not None
+            return self._service_token.newer_than(None) is not None
         if failure is ServiceTokenRefusedError:
-            return self._keeper.newer_than(self._refused) is not None
+            return self._service_token.newer_than(self._refused) is not None
         return False
+
+
+def exchange_newest(
+    token: ServiceToken,
+    exchange: Callable[[ServiceToken], AccessToken],
+    read_newer: Callable[[ServiceToken], ServiceToken | None],
+    *,
+    subject: str,
+    advice: str,
+) -> tuple[ServiceToken, AccessToken]:
+    """Exchange a service token, and if the API refuses it, the one that has replaced it.
+
+    `read_newer` returns another token than the refused one, or None. Returns the exchanged service
+    token and its access token. Raises `ServiceTokenRefusedError`, in whose message `subject` comes
+    first and `advice`, the source and what to do, last; and what the two functions raise.
+    """
+    try:
+        return token, exchange(token)
+    except TokenRefusedError:
+        newer = read_newer(token)
+    if newer:
+        token = newer
+        with suppress(TokenRefusedError):
+            return token, exchange(token)
+    raise ServiceTokenRefusedError(
+        f"{subject}: the API does not accept service token {token.name} (401), and there is no"
+        f" other in {advice}"
+    )
 
 
 def _current_folder() -> Path:
@@ -199,7 +247,3 @@ def _current_folder() -> Path:
         return Path.cwd()
     except OSError:
         raise ConfigError("the current folder is gone: change to another one") from None
-
-
-def _exchanged(http: ApiClient, token: ServiceToken) -> AccessToken:
-    return parse_access_token(EXCHANGE, http.send(EXCHANGE, bearer=token.secret))

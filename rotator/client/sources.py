@@ -9,29 +9,34 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.client.errors import ServiceTokenUnavailableError
-from rotator.errors import ConfigError, MalformedTokenError, RotatorError, StoreError
+from rotator.errors import (
+    ConfigError,
+    MalformedTokenError,
+    RotatorError,
+    ServiceTokenUnavailableError,
+    StoreError,
+)
 from rotator.stores.port import Absent, path_of_file_store
-from rotator.stores.readonly import content
+from rotator.stores.readonly import BareFile
 from rotator.tokens import ServiceToken
 
 
-class Source(NamedTuple):
-    """A place to read the service token from; `name` is for messages and holds no secret.
+class TokenSource(NamedTuple):
+    """A source of the service token; `name` is for messages and holds no secret.
 
-    A `cheap` one stays on this machine: it may be read at every refresh. `remedy` is what to do
+    A `cheap` source is on this machine and may be read at every refresh. `remedy` says what to do
     when the API refuses its token.
     """
 
     name: str
     cheap: bool
-    text: Callable[[], str]
+    read_text: Callable[[], str]
     remedy: str = "renew it: rotator rotate"
 
     def read(self) -> ServiceToken:
         """Return the token as it is now; raises `ServiceTokenUnavailableError`."""
         try:
-            return ServiceToken.parse(self.text())
+            return ServiceToken.parse(self.read_text())
         except RotatorError as error:
             why = str(error).removeprefix(f"{self.name}: ")  # a store's errors begin with its URL
             raise ServiceTokenUnavailableError(
@@ -39,35 +44,34 @@ class Source(NamedTuple):
             ) from None
 
 
-def source_of(service_token: str | Callable[[], str], folder: Path) -> Source:
-    """Return the source that was named; relative files start at `folder`.
+def open_source(service_token: str | Callable[[], str], folder: Path) -> TokenSource:
+    """Return the source that `service_token` names; relative files start at `folder`.
 
-    A store is not read yet. Raises `ConfigError` for a URL that no store serves and for what is
-    neither text nor callable, and `MalformedTokenError` for a text that is neither a URL nor a
-    token.
+    Nothing is read yet. Raises `ConfigError` for a URL that no store serves and for what is neither
+    text nor callable, and `MalformedTokenError` for a text that is neither a URL nor a token.
     """
     if not isinstance(service_token, str):
-        if not callable(service_token):  # as `os.environ.get` of a variable that is not set
+        if not callable(service_token):  # such as `os.environ.get` of a variable that is not set
             raise ConfigError(
                 f"service_token: found {type(service_token).__name__}, expected a text such as"
                 " env:NAME, or a callable"
             )
         name = getattr(service_token, "__qualname__", type(service_token).__name__)
-        return Source(f"the callable {name}", cheap=False, text=partial(_called, service_token))
+        return TokenSource(f"the callable {name}", False, partial(_call, service_token))  # noqa: FBT003 - `cheap`
     scheme, colon, rest = service_token.partition(":")
     if not colon:
-        return _itself(service_token)
+        return _open_text(service_token)
     match scheme:
         case "env":
-            return Source(f"env:{rest}", cheap=True, text=partial(_variable, rest))
+            return TokenSource(f"env:{rest}", cheap=True, read_text=partial(_read_variable, rest))
         case "file":
-            path = folder / rest
-            return Source(f"file:{path}", cheap=True, text=partial(_content, path))
+            file = BareFile(folder / rest)
+            return TokenSource(file.url, cheap=True, read_text=lambda: file.read().secret)
         case _:
-            return _store(service_token, folder)
+            return _open_store(service_token, folder)
 
 
-def _itself(token: str) -> Source:
+def _open_text(token: str) -> TokenSource:
     try:
         ServiceToken.parse(token)
     except MalformedTokenError as error:
@@ -77,52 +81,41 @@ def _itself(token: str) -> Source:
             f" or another store's URL): {error}",
         ) from None
     remedy = "renew it: rotator rotate, and pass a source such as dotenv:.env instead of a text"
-    return Source("the text that was passed", cheap=True, text=lambda: token, remedy=remedy)
+    return TokenSource("the text that was passed", True, lambda: token, remedy)  # noqa: FBT003 - `cheap`
 
 
-def _called(function: Callable[[], str]) -> str:
+def _call(function: Callable[[], str]) -> str:
     try:
         text = function()
     except RotatorError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever is not ours
-        raised = type(error).__name__
+    except Exception as error:  # noqa: BLE001 - a caller's function may raise anything
+        kind = type(error).__name__
     else:
-        return _checked(text)
-    # Out here, where it has no context: the text of that error may hold the token.
-    raise ServiceTokenUnavailableError(f"it raised {raised}")
+        if not isinstance(text, str):
+            raise ServiceTokenUnavailableError(f"it returned {type(text).__name__}, not a text")
+        return text
+    # Not in the `except` block: that error's text may hold the token, and would be our context.
+    raise ServiceTokenUnavailableError(f"it raised {kind}")
 
 
-def _checked(text: object) -> str:
-    if not isinstance(text, str):
-        raise ServiceTokenUnavailableError(f"it returned {type(text).__name__}, not a text")
-    return text
-
-
-def _variable(name: str) -> str:
+def _read_variable(name: str) -> str:
     text = os.environ.get(name)
     if text is None:
         raise ServiceTokenUnavailableError("there is no such variable")
     return text
 
 
-def _content(path: Path) -> str:
-    try:
-        return content(path)
-    except (OSError, ValueError) as error:  # ValueError: no path can be like that
-        why = getattr(error, "strerror", None) or type(error).__name__
-        raise ServiceTokenUnavailableError(why) from None
-
-
-def _store(url: str, folder: Path) -> Source:
-    from rotator.stores.registry import Backends, UnavailableStore  # noqa: PLC0415 - loads packages
+def _open_store(url: str, folder: Path) -> TokenSource:
+    from rotator.stores.registry import (  # noqa: PLC0415 - reads the installed packages' entry points
+        Backends,
+        UnavailableStore,
+    )
 
     backends = Backends()
     try:
         store = backends.open(url, folder)
-        if isinstance(
-            store, UnavailableStore
-        ):  # nothing that is installed will change while we run
+        if isinstance(store, UnavailableStore):  # nothing gets installed while the bot runs
             store.read()
     except ConfigError as error:
         raise type(error)(f"service_token: {error}") from None
@@ -133,12 +126,13 @@ def _store(url: str, folder: Path) -> Source:
     file = path_of_file_store(store.url)
 
     def read() -> str:
-        # A new one each time: a store serves one thread, and its connections no child of a fork.
-        found = backends.open(url, folder).read()
-        if isinstance(found, Absent):
+        # A new store each time: one serves a single thread, and its connections no forked child.
+        entry = backends.open(url, folder).read()
+        if isinstance(entry, Absent):
             if file and not file.exists():
                 raise ServiceTokenUnavailableError("there is no such file yet")
             raise ServiceTokenUnavailableError("there is no token in it yet")
-        return found.secret
+        return entry.secret
 
-    return Source(store.url, cheap=url.lower().startswith("dotenv:"), text=partial(_called, read))
+    is_cheap = url.lower().startswith("dotenv:")
+    return TokenSource(store.url, is_cheap, partial(_call, read))

@@ -13,10 +13,15 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class TokenStatus:
-    """What a token says of itself; whether the API accepts it is another question.
+    """What a service token says of itself; whether the API accepts it is another question.
 
-    `expires_at` is aware UTC; it, `remaining` (negative when over) and `days_left` are None for an
-    eternal token. `is_due` says that less than `renew_before` is left; `message` what to do then.
+    Attributes:
+        token_id: the id in `rotator tokens list`; None if the token has none.
+        expires_at: aware UTC; None for an eternal token, as are the next two.
+        remaining: the time left, negative if the token has expired.
+        days_left: the same in days.
+        is_due: less than `renew_before` is left.
+        message: all this in one line for a log, and what to do if the token is due.
     """
 
     token_id: str | None
@@ -30,15 +35,21 @@ class TokenStatus:
 def token_status(
     service_token: str, renew_before: timedelta = RENEW_BEFORE, clock: Clock = utc_now
 ) -> TokenStatus:
-    """Read a service token, without any call; an expired one is told, not raised.
+    """Read a service token's claims, without a call to the API.
 
-    Raises `MalformedTokenError` for a text that is no service token.
+    Args:
+        service_token: the token itself. It may be expired.
+        renew_before: the remaining time below which the token counts as due.
+        clock: returns the present as aware UTC.
+
+    Raises:
+        MalformedTokenError: the text is no service token.
     """
     return status_of(ServiceToken.parse(service_token), renew_before, clock())
 
 
 def status_of(token: ServiceToken, renew_before: timedelta, now: datetime) -> TokenStatus:
-    """Return the status of a token that was read already."""
+    """Return the status of a parsed token."""
     verdict = decide(Inputs(now=now, renew_before=renew_before, token=token))
     remaining = token.remaining(now)
     is_due = verdict.need is Need.MINT

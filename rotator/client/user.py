@@ -1,31 +1,42 @@
-"""Access tokens for a user: log in, refresh, and log in again when the refresh token is over."""
+"""Access tokens for a user: log in, refresh, and log in again when the refresh token expires."""
 
 import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.client.access_tokens import AccessTokens, Jitter
-from rotator.client.clock import Seconds
-from rotator.client.service_token import LIMITS
+from rotator.client.access_tokens import LIMITS, AccessTokens, Jitter, Seconds, boot_seconds
 from rotator.errors import ApiError, ConfigError
 from rotator.nocturna.calls import LOGIN, REFRESH
 from rotator.nocturna.client import ApiClient, Limits
 from rotator.nocturna.session import AccessToken, parse_access_token
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")
-_FIRST_PAUSE = 10.0  # servers lock accounts after too many wrong passwords
 
 
 class UserSession(AccessTokens):
-    """Keeps a user logged in; share one between all threads and tasks.
+    """Keeps a user logged in, and provides access tokens.
 
-    E-mail and password are texts or callables, asked at each login. Access tokens live 15 minutes
-    and refresh tokens 7 days by the API's guide; the server's `expires_in` counts. When it has no
-    usable token, `get_access_token` raises `LoginRefusedError` for a wrong e-mail or password.
-    Raises `ConfigError` for an unusable URL, and for what is neither text nor callable.
+    Make one for each user, and share it between all threads and tasks. By the API's guide access
+    tokens live 15 minutes and refresh tokens 7 days; what counts is the API's `expires_in`.
+    Creating a session sends nothing.
+
+    Args:
+        api_url: the API's base URL, which ends in `/api`.
+        email: the user's e-mail, or a callable that returns it; it is called at each login.
+        password: the password, or a callable that returns it; it is called at each login.
+        allow_insecure_http: permit `http` to another machine, which shows the password to the
+            network.
+        limits: timeouts and retries of the calls, in seconds.
+        now: the clock of lifetimes and pauses, in seconds; for tests.
+        jitter: returns random numbers from 0 to 1; for tests.
+
+    Raises:
+        ConfigError: `api_url` is unusable, or an argument is neither text nor callable.
     """
 
-    def __init__(  # noqa: PLR0913 - what a test passes in, by name
+    _first_pause = 10.0  # servers lock accounts after too many wrong passwords
+
+    def __init__(  # noqa: PLR0913 - keywords, most of them for tests
         self,
         api_url: str,
         email: str | Callable[[], str],
@@ -36,17 +47,14 @@ class UserSession(AccessTokens):
         now: Seconds | None = None,
         jitter: Jitter = random.random,
     ) -> None:
-        _require(email, "email")
-        _require(password, "password")
-        self._email = email
-        self._password = password
+        self._email = _as_callable(email, "email")
+        self._password = _as_callable(password, "password")
         self._refresh_token: str | None = None
         super().__init__(
             api_url,
             allow_insecure_http=allow_insecure_http,
             limits=limits,
-            first_pause=_FIRST_PAUSE,
-            now=now,
+            now=now or boot_seconds(),
             jitter=jitter,
         )
 
@@ -56,11 +64,11 @@ class UserSession(AccessTokens):
     def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
         del anew  # a refresh token outlives the access token that was refused
         http = self._http(patient=patient)
-        token = self._refreshed(http) or self._logged_in(http)
+        token = self._refresh_session(http) or self._log_in(http)
         self._refresh_token = token.refresh_token
         return token
 
-    def _refreshed(self, http: ApiClient) -> AccessToken | None:
+    def _refresh_session(self, http: ApiClient) -> AccessToken | None:
         if self._refresh_token is None:
             return None
         try:
@@ -71,16 +79,15 @@ class UserSession(AccessTokens):
             return None
         return parse_access_token(_REFRESH, answer)
 
-    def _logged_in(self, http: ApiClient) -> AccessToken:
-        form = {"username": _text(self._email), "password": _text(self._password)}
+    def _log_in(self, http: ApiClient) -> AccessToken:
+        form = {"username": self._email(), "password": self._password()}
         return parse_access_token(LOGIN, http.send(LOGIN, form=form))
 
 
-def _require(value: object, name: str) -> None:
-    if not isinstance(value, str) and not callable(value):  # as `os.environ.get` may return
-        found = type(value).__name__
-        raise ConfigError(f"{name}: found {found}, expected a text, or a callable that returns it")
-
-
-def _text(value: str | Callable[[], str]) -> str:
-    return value if isinstance(value, str) else value()
+def _as_callable(value: str | Callable[[], str], name: str) -> Callable[[], str]:
+    if isinstance(value, str):
+        return lambda: value
+    if callable(value):
+        return value
+    found = type(value).__name__  # such as what `os.environ.get` returns
+    raise ConfigError(f"{name}: found {found}, expected a text, or a callable that returns it")

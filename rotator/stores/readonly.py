@@ -1,4 +1,4 @@
-"""Stores for those who only read them: a bare file is among them."""
+"""A file with nothing but a token, such as a mounted Secret: bots read it, the rotator does not."""
 
 import os
 from contextlib import AbstractContextManager
@@ -14,33 +14,20 @@ from rotator.stores.port import Entry, parse_url
 _LARGEST = 64 * 1024  # bytes; a token has a few hundred
 
 
-def content(path: Path) -> str:
-    """Return the text in a file, without one line break at its end.
-
-    Raises `OSError`, and `ValueError` for what can be no path.
-    """
-    with path.open("rb") as file:
-        text = file.read(_LARGEST)
-    return text.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
-
-
-_SCHEME = "file"
-
-
 class BareFile:
     """The store behind a `file:` URL; see `rotator.stores.port.SecretStore`."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path.absolute()
 
     @staticmethod
     def serves(text: str) -> bool:
-        """Tell whether this is the URL of such a file."""
-        return text.partition(":")[0].lower() == _SCHEME
+        """Tell whether this is a `file:` URL."""
+        return text.partition(":")[0].lower() == "file"
 
     @classmethod
     def open(cls, text: str, folder: Path) -> "BareFile":
-        """Return the store; relative files start at `folder`. Raises `ConfigError`."""
+        """Return the store; relative paths start at `folder`. Raises `ConfigError`."""
         url = parse_url(text, folder)
         path = url.location.removeprefix("//")
         with_host = url.location.startswith("//") and not path.startswith("/")
@@ -49,19 +36,20 @@ class BareFile:
                 "found a file: URL without a path, or with a host or options, expected one such as"
                 " file:/run/secrets/token"
             )
-        return cls((folder / path).absolute())
+        return cls(folder / path)
 
     @property
     def url(self) -> str:
-        """The absolute path, whose symlinks are followed anew at each look."""
-        return f"{_SCHEME}://{quote(os.fsencode(self._path), safe='/+,=:@~')}"
+        """The absolute path, whose symlinks are followed at each read."""
+        return f"file://{quote(os.fsencode(self._path), safe='/+,=:@~')}"
 
     def read(self) -> Entry:
-        """Return the token, with an empty journal."""
+        """Return the text without one line break at its end, and an empty journal."""
         try:
-            secret = content(self._path)
+            with self._path.open("rb") as file:
+                content = file.read(_LARGEST)
         except FileNotFoundError:
-            # No `Absent`: like a missing folder of another store it may be a missing mount.
+            # Not `Absent`: the mount may be missing, like the folder of another store.
             raise StoreUnreachableError(
                 f"{self.url}: there is no such file: mount it, or correct the path"
             ) from None
@@ -70,30 +58,27 @@ class BareFile:
             raise StoreDeniedError(
                 f"{self.url}: user {user} may not read it: grant read rights (r)"
             ) from None
-        except OSError as error:
-            raise StoreUnreachableError(
-                f"{self.url}: it cannot be read ({error.strerror})"
-            ) from None
+        except (OSError, ValueError) as error:  # ValueError: there is a NUL in the path
+            why = error.strerror if isinstance(error, OSError) else error
+            raise StoreUnreachableError(f"{self.url}: it cannot be read ({why})") from None
+        secret = content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
         return Entry(secret, sha256(secret.encode()).hexdigest(), Journal())
 
     def preflight(self) -> NoReturn:
         """Refuse."""
-        self._refuse()
+        raise StoreDeniedError(f"{self.url}: a file with a bare token is only read")
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
         """Refuse."""
-        self._refuse()
+        self.preflight()
 
-    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - (the same)
+    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
         """Refuse."""
-        self._refuse()
+        self.preflight()
 
     def hold(self) -> AbstractContextManager[None]:
         """Refuse."""
-        self._refuse()
+        self.preflight()
 
     def held_elsewhere(self) -> None:
-        """Nobody can know."""
-
-    def _refuse(self) -> NoReturn:
-        raise StoreDeniedError(f"{self.url}: a file with a bare token is only read")
+        """Return None: nothing tells whether another process uses the file."""

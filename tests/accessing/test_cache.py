@@ -3,11 +3,12 @@
 import json
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from rotator.exec.runtime_folder import folder_path
+from rotator.exec.runtime_folder import cache_folder
 from tests.accessing.support import exchanges, folder, prepare, printed, warned
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
@@ -43,15 +44,20 @@ def test_a_rotated_service_token_has_an_access_token_of_its_own(
     assert exchanges(api) == 2
 
 
-@pytest.mark.parametrize("changed", ["start", "asked", "fresh_until", "all"])
-def test_what_is_stale_broken_or_of_another_start_of_the_machine_is_replaced(
+@pytest.mark.parametrize("changed", ["boot_id", "requested_at", "advisory_at", "all"])
+def test_what_is_old_broken_or_of_another_boot_is_replaced(
     rotator: Runner, api: Sandbox, changed: str
 ) -> None:
     rotator.write_env(api.issue())
     printed(rotator, "--cache")
     (file,) = folder(rotator).iterdir()
     entry = json.loads(file.read_text())
-    other = {"start": "another", "asked": 1e12, "fresh_until": entry["asked"], "all": None}
+    other = {
+        "boot_id": "another",
+        "requested_at": 1e12,
+        "advisory_at": entry["requested_at"],
+        "all": None,
+    }
     file.write_text("[" if changed == "all" else json.dumps(entry | {changed: other[changed]}))
     for _ in range(2):
         printed(rotator, "--cache")
@@ -71,7 +77,7 @@ def test_a_token_is_kept_until_its_last_third_or_five_minutes(
             assert running.take_out() == "a\n"
         (file,) = folder(rotator).iterdir()
         entry = json.loads(file.read_text())
-        assert entry["fresh_until"] - entry["asked"] == pytest.approx(fresh)
+        assert entry["advisory_at"] - entry["requested_at"] == pytest.approx(fresh)
         file.unlink()
 
 
@@ -140,20 +146,19 @@ def test_a_cache_that_cannot_be_written_is_told_and_stops_nobody(
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")
 def test_a_runtime_directory_of_somebody_else_is_passed_over(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
-    found = folder_path({"XDG_RUNTIME_DIR": str(tmp_path)}, lambda: "/nowhere")
+    found = cache_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
     assert tmp_path not in found.parents
 
 
 def test_the_folder_is_in_the_first_runtime_directory_that_is_the_users_own(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     user = os.geteuid()
     usual = Path(f"/run/user/{user}")
     last = tmp_path / f"nocturna-rotator-{user}"
     without = usual / "nocturna-rotator" if usual.is_dir() else last
-    assert (
-        folder_path({"XDG_RUNTIME_DIR": str(tmp_path)}, lambda: str(tmp_path))
-        == tmp_path / "nocturna-rotator"
-    )
+    named = cache_folder({"XDG_RUNTIME_DIR": str(tmp_path)})
+    assert named == tmp_path / "nocturna-rotator"
     for unusable in ("", "relative", "/nowhere", "/proc/1" if user else "/nowhere"):
-        assert folder_path({"XDG_RUNTIME_DIR": unusable}, lambda: str(tmp_path)) == without
+        assert cache_folder({"XDG_RUNTIME_DIR": unusable}) == without

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.client.access_tokens import CachedAccessToken
-from rotator.client.clock import boot_seconds
+from rotator.client.access_tokens import CachedAccessToken, boot_seconds
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
@@ -41,7 +40,7 @@ def test_a_token_is_renewed_five_minutes_before_its_end(
 
 
 @pytest.mark.parametrize(
-    ("expires_in", "fresh", "ends"),
+    ("expires_in", "advisory", "mandatory"),
     [
         (1800, 1500, 1800),
         (900, 600, 900),
@@ -59,17 +58,17 @@ def test_a_token_is_renewed_five_minutes_before_its_end(
     ids=str,
 )
 def test_lifetimes_that_make_no_sense_are_bounded(
-    bot: Bot, expires_in: object, fresh: float, ends: float
+    bot: Bot, expires_in: object, advisory: float, mandatory: float
 ) -> None:
     answer = {"access_token": "a", "expires_in": expires_in}
     bot.api.misbehave(Fault.json_of(answer), EXCHANGE, times=2)
-    for seconds, exchanges in ((fresh - 0.01, 1), (0.02, 2)):
+    for seconds, exchanges in ((advisory - 0.01, 1), (0.02, 2)):
         bot.manager.get_access_token()
         bot.stopwatch.seconds += seconds
         bot.manager.get_access_token()
         assert bot.exchanges == exchanges
-    life = AccessToken("a", ends, None)
-    assert CachedAccessToken.since(0.0, life).ends == max(1, ends)
+    life = AccessToken("a", mandatory, None)
+    assert CachedAccessToken.requested_at(0.0, life).mandatory_at == max(1, mandatory)
 
 
 def test_a_missing_lifetime_means_fifteen_minutes(bot: Bot) -> None:
@@ -141,7 +140,7 @@ def test_nobody_notices_a_failed_exchange_while_the_token_works(
     assert bot.exchanges == 2
     [line] = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
     assert (
-        "the access token of before works for another 5 minutes, the next try is in 1.0 s" in line
+        "the cached access token is valid for another 5 minutes, the next try is in 1.0 s" in line
     )
     bot.stopwatch.seconds += 1.01
     bot.manager.get_access_token()

@@ -28,9 +28,9 @@ from tests.support.sandbox import Sandbox
     ("source", "why"),
     [
         ("env:THERE_IS_NONE", "there is no such variable"),
-        ("file:/nowhere/token", "No such file or directory"),
+        ("file:/nowhere/token", "there is no such file"),
         ("file:/", "Is a directory"),
-        ("file:/nowhere/\0", "ValueError"),
+        ("file:/nowhere/\0", "it cannot be read (embedded null byte)"),
         ("dotenv:/nowhere/.env", "there is no folder"),
         (lambda: str(int("x")), "it raised ValueError"),
         (lambda: None, "it returned NoneType, not a text"),

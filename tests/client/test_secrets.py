@@ -96,7 +96,7 @@ def test_no_log_line_repr_or_error_holds_a_secret(
         except RotatorError as error:
             said += [repr(error), *traceback.format_exception(error), str(pickle.dumps(error))]
         said += [repr(tokens), repr(NocturnaAuth(tokens)), repr(HttpxAuth(tokens))]
-        said += [repr(tokens._held), str(tokens._failure)]  # noqa: SLF001 - what a debugger shows
+        said += [repr(tokens._cached), str(tokens._failure)]  # noqa: SLF001 - what a debugger shows
         api.behave()
     said += [*caplog.messages, caplog.text]
     assert any("127.0.0.1" in text for text in caplog.messages), "urllib3's lines are among them"
@@ -107,7 +107,7 @@ def test_the_service_token_that_an_exchange_sends_back_is_not_kept(bot: Bot) -> 
     answer = {"access_token": "sent", "refresh_token": "sent-back", "expires_in": 900}
     bot.api.misbehave(Fault.json_of(answer), EXCHANGE)
     assert bot.manager.get_access_token() == "sent"
-    held = vars(bot.manager) | {"held": astuple(bot.manager._held)}  # noqa: SLF001 - all that there is
+    held = vars(bot.manager) | {"held": astuple(bot.manager._cached)}  # noqa: SLF001 - all that there is
     assert "'sent'" in str(held)
     assert "sent-back" not in str(held)
 

@@ -11,7 +11,7 @@ from rotator.client import (
     ServiceTokenUnavailableError,
 )
 from rotator.client.service_token import CachedServiceToken
-from rotator.client.sources import source_of
+from rotator.client.sources import open_source
 from rotator.errors import ApiFaultError
 from tests.client.support import EXCHANGE, OVER, STALE, Bot, no_jitter, statuses
 from tests.nocturna.support import Stopwatch
@@ -29,10 +29,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     file = tmp_path / "token"
     match request.param:
         case "file":
-            return Place(f"file:{file}", lambda text: _write(file, text), f"file:{file}")
+            return Place(f"file:{file}", lambda text: _write(file, text), f"file://{file}")
         case "file with a newline":
             monkeypatch.chdir(tmp_path)
-            return Place("file:token", lambda text: _write(file, f"{text}\n"), f"file:{file}")
+            return Place("file:token", lambda text: _write(file, f"{text}\n"), f"file://{file}")
         case "env":
             return Place("env:BOT", lambda text: monkeypatch.setenv("BOT", text), "env:BOT")
         case "dotenv":
@@ -170,7 +170,7 @@ def test_a_source_that_breaks_later_is_no_harm_while_the_token_of_before_works(
     place.put("x" * 40)
     bot.manager.invalidate(bot.manager.get_access_token())
     assert bot.manager.get_access_token()
-    assert "the one that was read before is used" in caplog.text
+    assert "the token that was read last is used" in caplog.text
 
 
 def test_a_token_that_is_refused_and_whose_source_is_broken_is_refused(
@@ -207,17 +207,17 @@ def test_a_source_on_the_network_is_not_asked_at_every_failed_call(api: Sandbox)
         return token
 
     stopwatch = Stopwatch()
-    keeper = CachedServiceToken(source_of(store, Path()), stopwatch, no_jitter)
-    keeper.current()
+    cached = CachedServiceToken(open_source(store, Path()), stopwatch, no_jitter)
+    cached.get()
     for _ in range(6000):
-        assert keeper.newer_than(token) is None
+        assert cached.newer_than(token) is None
         stopwatch.seconds += 0.01
     assert 10 < len(asked) < 20  # in a minute
     token = api.issue(days=60)
     stopwatch.seconds += 5.01
     before = len(asked)
     for _ in range(64):  # threads, all with the same refused token
-        newer = keeper.newer_than(api.tokens[0].secret)
+        newer = cached.newer_than(api.tokens[0].secret)
         assert newer
         assert newer.secret == token
     assert len(asked) == before + 1
