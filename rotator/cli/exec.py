@@ -1,10 +1,8 @@
-"""`rotator exec`: runs a program with its token; its options."""
+"""`rotator exec`: runs a program with its token."""
 
 import signal
 import sys
-from collections.abc import Callable
 from datetime import timedelta
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +11,18 @@ import click
 from rotator.cli import options
 from rotator.cli.logs import configure
 from rotator.clock import parse_duration
+from rotator.exec.signals import block_stop
 from rotator.exec.state_machine import ExecOptions
 
 _PROGRAM = "program"
-_LONGEST = timedelta(days=365)  # a wait of centuries is an error to the system
-Command = Callable[..., int]
+_LONGEST = timedelta(days=365)  # the system cannot wait for centuries
 
 
-class BeforeProgram(click.Command):
+class CommandWithProgram(click.Command):
     """A command whose own arguments end at the first `--`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put what belongs to the program aside, so that none of it is taken for an option."""
+        """Set the program's arguments aside, so that none is taken for an option of ours."""
         end = args.index("--") if "--" in args else len(args)
         ctx.meta[_PROGRAM] = tuple(args[end + 1 :])
         try:
@@ -39,100 +37,66 @@ class BeforeProgram(click.Command):
             ) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Show the program, too."""
+        """Add the program to the usage line."""
         return [*super().collect_usage_pieces(ctx), "-- CMD [ARGUMENT]..."]
 
 
-class _Duration(click.ParamType[timedelta]):
-    name = "duration"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        try:
-            span = parse_duration(str(value))
-        except ValueError as error:
-            self.fail(f"found {value!r}, expected {error}", param, ctx)
-        if span > _LONGEST:
-            self.fail(f"found {value!r}, expected {_LONGEST.days}d at most", param, ctx)
-        return span
+def _parse_span(_context: click.Context, _option: click.Parameter, text: str) -> timedelta:
+    try:
+        span = parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"found {text!r}, expected {error}") from None
+    if span > _LONGEST:
+        raise click.BadParameter(f"found {text!r}, expected {_LONGEST.days}d at most")
+    return span
 
 
-class _SignalName(click.ParamType[signal.Signals]):
-    name = "signal"
+def _parse_signal(
+    _context: click.Context, _option: click.Parameter, text: str | None
+) -> signal.Signals | None:
+    if text is None:
+        return None
+    try:
+        return signal.Signals[f"SIG{text.upper().removeprefix('SIG')}"]
+    except KeyError:
+        message = f"found {text!r}, expected the name of a signal, such as HUP"
+        raise click.BadParameter(message) from None
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> signal.Signals:
-        try:
-            return signal.Signals[f"SIG{str(value).upper().removeprefix('SIG')}"]
-        except KeyError:
-            self.fail(f"found {value!r}, expected the name of a signal, such as HUP", param, ctx)
 
-
-def with_exec_options(command: Command) -> Command:
-    """Add the options, which come to the command as one `exec_options`."""
-
-    @wraps(command)
-    def bundled(**given: Any) -> int:  # noqa: ANN401 - whatever the options are
-        from rotator.exec.signals import hold_back  # noqa: PLC0415 - for this command alone
-
-        hold_back()
-        program = click.get_current_context().meta[_PROGRAM]
-        own = {key: given.pop(key) for key in ExecOptions._fields[1:]}
-        return command(exec_options=ExecOptions(program, **own), **given)
-
-    span = _Duration()
-    every = (
-        click.option(
-            "--env",
-            multiple=True,
-            metavar="[NAME=]VARIABLE",
-            help="The variable, instead of the first store's.",
-        ),
-        click.option(
-            "--file", "in_file", is_flag=True, help="Give the token in a file, kept in memory."
-        ),
-        click.option(
-            "--signal", type=_SignalName(), help="With --file: on a change, send it this signal."
-        ),
-        click.option("--restart", is_flag=True, help="With --file: on a change, restart it."),
-        click.option(
-            "--grace",
-            type=span,
-            default="10s",
-            show_default=True,
-            help="In a restart, the time from SIGTERM to SIGKILL.",
-        ),
-        click.option(
-            "--settle",
-            type=span,
-            default="2s",
-            show_default=True,
-            help="Changes within this time count as one.",
-        ),
-        click.option(
-            "--poll",
-            type=span,
-            default="60s",
-            show_default=True,
-            help="How often to look at the stores, give or take a fifth.",
-        ),
+def _span_option(name: str, default: str, meaning: str) -> Any:  # noqa: ANN401 - click's decorator
+    return click.option(
+        name,
+        metavar="DURATION",
+        callback=_parse_span,
+        default=default,
+        show_default=True,
+        help=meaning,
     )
-    for option in reversed(every):
-        bundled = option(bundled)
-    return bundled
 
 
 @click.command(
-    "exec", cls=BeforeProgram, short_help="Run a bot with its token; restart it on a change."
+    "exec", cls=CommandWithProgram, short_help="Run a bot with its token; restart it on a change."
 )
 @options.names
-@with_exec_options
+@click.option(
+    "--env",
+    multiple=True,
+    metavar="[NAME=]VARIABLE",
+    help="The variable, instead of the first store's.",
+)
+@click.option("--file", "in_file", is_flag=True, help="Give the token in a file, kept in memory.")
+@click.option(
+    "--signal",
+    metavar="SIGNAL",
+    callback=_parse_signal,
+    help="With --file: on a change, send it this signal.",
+)
+@click.option("--restart", is_flag=True, help="With --file: on a change, restart it.")
+@_span_option("--grace", "10s", "In a restart, the time from SIGTERM to SIGKILL.")
+@_span_option("--settle", "2s", "Changes within this time count as one.")
+@_span_option("--poll", "60s", "How often to read the stores, give or take a fifth.")
 @options.configured
-def command(
-    names: tuple[str, ...], config: Path | None, log_format: str, exec_options: ExecOptions
-) -> int:
+def command(names: tuple[str, ...], config: Path | None, log_format: str, **given: Any) -> int:  # noqa: ANN401 - whatever the options are
     """Run CMD with its service token, and restart it when the token changes.
 
     \b
@@ -140,16 +104,18 @@ def command(
       rotator exec luna-bot --file --signal HUP -- ./bot --verbose
 
     CMD finds the token in the variable that its first store names, NOCTURNA_SERVICE_TOKEN if that
-    names none. With --file it finds the path of a file in the same with _FILE at its end; a change
-    then replaces the file, and does no more unless --signal or --restart is given. To read the
-    stores is all that is needed: no API and no admin, of whom CMD gets nothing either. A store may
-    also be file:PATH, a file with the bare token, such as a mounted Secret.
+    names none. With --file it finds the path of a file in the variable of that name with _FILE
+    appended; a change then replaces the file, and does no more unless --signal or --restart is
+    given. This needs the right to read the stores: no API and no admin, and CMD gets none of their
+    settings but the API's URL. A store may also be file:PATH, a file with the bare token, such as a
+    mounted Secret.
 
     Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
-    # Imported here, after the signals are held back, which must not wait for it.
-    from rotator.exec.supervisor import run  # noqa: PLC0415
+    block_stop()
+    from rotator.exec.supervisor import run  # noqa: PLC0415 - no signal may come while it is imported
 
     configure(log_format, sys.stderr, verbose=True)
-    return run(options.load(config), names, exec_options)
+    program = click.get_current_context().meta[_PROGRAM]
+    return run(options.load(config), names, ExecOptions(program, **given))

@@ -1,4 +1,4 @@
-"""`rotator exec`: runs a program with its token, and tells it when the token changes.
+"""`rotator exec`: runs a program with its token, and restarts or signals it when the token changes.
 
-`machine.py` decides, as a pure function; the rest is what it hears of and what it lets happen.
+`state_machine.py` decides, as a pure function; the other modules bring it events and take actions.
 """

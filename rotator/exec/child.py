@@ -1,9 +1,10 @@
-"""The terminal, if there is one: the child has it while it runs, as a job of the shell would.
+"""The program that runs, and the terminal that it borrows, as a job of a shell does.
 
-The child's process group is not ours, so that a restart reaches all that the child started. Ctrl-C
-and the like go to the group that the terminal is lent to, and therefore to the child alone.
+The child has a process group of its own, so that a restart reaches all that it started. Ctrl-C and
+the like go to the group in front of the terminal, and so to the child alone.
 """
 
+import ctypes
 import os
 import signal
 from collections.abc import Mapping
@@ -11,9 +12,15 @@ from contextlib import suppress
 
 from rotator.exec.state_machine import BY_SIGNAL
 
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+# Python and `Terminal` ignore these, which a program does not expect.
+_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU)
+_SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
+
 
 class Terminal:
-    """The controlling terminal; nothing happens where there is none, or somebody else has it."""
+    """The controlling terminal; does nothing if there is none, or another group has it."""
 
     def __init__(self) -> None:
         try:
@@ -21,34 +28,34 @@ class Terminal:
         except OSError:
             self._fd = None
         else:
-            # The child is in front, and we behind it: there this signal stops whoever reaches for
-            # the terminal and, after `stty tostop`, whoever writes to it, as our log does.
+            # We are in the background, where this signal stops whoever takes the terminal and,
+            # after `stty tostop`, whoever writes to it, as our log does.
             signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
     def lend(self, group: int) -> None:
-        """Let the child's group have it, if it is ours to lend."""
-        if self._held_by(os.getpgrp()):
+        """Put the child's group in front, if we are."""
+        if self._is_held_by(os.getpgrp()):
             self._give(group)
             with suppress(ProcessLookupError):
-                os.killpg(group, signal.SIGCONT)  # it may have asked too early, and been stopped
+                os.killpg(group, signal.SIGCONT)  # it may have read too early, and been stopped
 
     def take_back(self, group: int) -> None:
-        """Take it from the child's group, if it is there."""
-        if self._held_by(group):
+        """Come to the front, if the child's group is there."""
+        if self._is_held_by(group):
             self._give(os.getpgrp())
 
     def suspend(self, group: int) -> None:
-        """Stop as the child was stopped, by Ctrl-Z or a look at the terminal from the background.
+        """Stop as the child was stopped: by Ctrl-Z, or as it read in the background.
 
-        So the shell gets its prompt back, and `fg` and `bg` continue both. Where no shell would do
-        that the kernel does not stop us, and the child goes on at once.
+        The shell shows its prompt, and `fg` and `bg` continue both. Without such a shell the kernel
+        does not stop us, and the child goes on at once.
         """
         if self._fd is not None:
             self.take_back(group)
             os.killpg(os.getpgrp(), signal.SIGTSTP)
             self.lend(group)
 
-    def _held_by(self, group: int) -> bool:
+    def _is_held_by(self, group: int) -> bool:
         try:
             return self._fd is not None and os.tcgetpgrp(self._fd) == group
         except OSError:  # it was hung up
@@ -60,13 +67,6 @@ class Terminal:
                 os.tcsetpgrp(self._fd, group)
 
 
-NOT_EXECUTABLE = 126
-NOT_FOUND = 127
-# By Python and `Terminal`, which a program does not expect.
-_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU)
-_SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
-
-
 class CannotStartError(Exception):
     """The program cannot be started: `status` is what sh exits with, the message says why."""
 
@@ -76,7 +76,7 @@ class CannotStartError(Exception):
 
 
 class Child:
-    """One program, started as often as it takes; of two calls of `start` the first has ended."""
+    """A program that is started again and again, each time after it has ended."""
 
     def __init__(self, arguments: tuple[str, ...], terminal: Terminal) -> None:
         self._arguments = arguments
@@ -85,7 +85,7 @@ class Child:
         self._pid = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
-        """Start it with our own files and terminal; raises `CannotStartError`."""
+        """Start it with our files and terminal; raises `CannotStartError`."""
         program = self._arguments[0]
         try:
             self._pid = os.posix_spawnp(
@@ -99,31 +99,31 @@ class Child:
         self._group = self._pid
         self._terminal.lend(self._group)
 
-    def send(self, number: int) -> None:
-        """Send it a signal, unless it has ended or become somebody else's."""
-        if number == signal.SIGCONT:  # a shell that says `fg` has given us the terminal
+    def signal(self, number: int) -> None:
+        """Send it a signal, unless it has ended or changed its user."""
+        if number == signal.SIGCONT:  # a shell's `fg` has put us in front
             self._terminal.lend(self._group)
         if self._pid:
             with suppress(PermissionError):
                 os.kill(self._pid, number)
 
-    def send_group(self, number: int) -> None:
-        """Send a signal to it and all that it started; what sleeps is woken up for it."""
+    def signal_group(self, number: int) -> None:
+        """Send a signal to it and all that it started, and continue what is stopped."""
         with suppress(ProcessLookupError, PermissionError):
             if self._group:
                 os.killpg(self._group, number)
                 os.killpg(self._group, signal.SIGCONT)
 
     def group_is_gone(self) -> bool:
-        """Tell whether nobody is left of its group that we could send a signal to."""
+        """Tell whether its group has no process left that we may signal."""
         try:
             os.killpg(self._group, 0)
         except (ProcessLookupError, PermissionError):
             return True
         return False
 
-    def exited(self) -> int | None:
-        """Return its exit status if it has just ended, 128 + n for signal n."""
+    def poll(self) -> int | None:
+        """Return its exit status if it has just ended, 128 + n after signal n."""
         while self._pid:
             pid, status = os.waitpid(self._pid, os.WNOHANG | os.WUNTRACED)
             if not pid:
@@ -137,25 +137,23 @@ class Child:
             return code if code >= 0 else BY_SIGNAL - code
         return None
 
-    def bury_orphans(self) -> None:
-        """Reap what the program left behind, which came to us: see `inherit_orphans`.
+    def reap_orphans(self) -> None:
+        """Reap what the program left behind: see `inherit_orphans`.
 
         Not while another thread waits for a process of its own.
         """
         with suppress(ChildProcessError):
             while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if found.si_pid == self._pid:  # it has just ended, and is asked about next
+                if found.si_pid == self._pid:  # it has just ended: left to the next `poll`
                     break
                 os.waitpid(found.si_pid, 0)
 
 
 def inherit_orphans() -> None:
-    """Become the parent of each process below us whose own has ended, as process 1 is anyway.
+    """Become the parent of all orphans among our descendants, as process 1 is of its own.
 
-    Else a restart would wait until somebody else's process 1 buries them, which few containers'
-    do: until then they count as a part of the program. Only Linux has this.
+    A restart would else wait until another process 1 reaps them, which few containers' do: until
+    then they count as members of the program's group. Only Linux has this.
     """
-    import ctypes  # noqa: PLC0415 - for this command alone
-
     with suppress(AttributeError):
         ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""Signals as something to ask for, so that none can interrupt a rotation in the middle."""
+"""Signals that wait until somebody asks for them, so that none interrupts a rotation."""
 
 import os
 import select
@@ -9,53 +9,6 @@ from types import FrameType
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 RELOAD = (signal.SIGHUP,)
-
-
-@contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn SIGTERM and SIGINT into a question that a run asks between two rotations."""
-    asked: list[int] = []
-    with _handled(STOP, asked.append):
-        yield lambda: bool(asked)
-
-
-@contextmanager
-def await_signals() -> Iterator[Callable[[float], int | None]]:
-    """Yield a function that waits so many seconds for the next SIGTERM, SIGINT or SIGHUP.
-
-    It returns None when there was none. Each signal writes to a pipe at once, so that one which
-    arrives in the instant before the wait is not noticed a minute late.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-
-    def next_signal(timeout: float) -> int | None:
-        readable, _, _ = select.select([reader], [], [], timeout)
-        return os.read(reader, 1)[0] if readable else None
-
-    with _handled((*STOP, *RELOAD), lambda _number: None):
-        before = signal.set_wakeup_fd(writer)
-        try:
-            yield next_signal
-        finally:
-            signal.set_wakeup_fd(before)
-            os.close(reader)
-            os.close(writer)
-
-
-@contextmanager
-def _handled(numbers: tuple[signal.Signals, ...], take: Callable[[int], None]) -> Iterator[None]:
-    def handle(number: int, _frame: FrameType | None) -> None:
-        take(number)
-
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 FORWARDED = (
     signal.SIGHUP,
     signal.SIGINT,
@@ -66,54 +19,99 @@ FORWARDED = (
     signal.SIGWINCH,
     signal.SIGCONT,
 )
-WORD = 0  # no signal has this number
+WAKE_UP = 0  # no signal has this number
 _MOST = 4096
 
-Wait = Callable[[float | None], bytes]
-"""Waits so many seconds, or for ever, and returns what came: signals' numbers, and `WORD`."""
-Ring = Callable[[], None]
-"""Lets the one who waits see a `WORD`; for other threads."""
+
+@contextmanager
+def _handle(numbers: tuple[int, ...], take: Callable[[int], object]) -> Iterator[None]:
+    def handler(number: int, _frame: FrameType | None) -> None:
+        take(number)
+
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
 
 
-def hold_back() -> None:
-    """Let SIGTERM and SIGINT wait until there is a `mailbox`.
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether SIGTERM or SIGINT came; they do nothing else."""
+    received: list[int] = []
+    with _handle(STOP, received.append):
+        yield lambda: bool(received)
 
-    The kernel throws away what comes to process 1 of a container before there is a handler for it,
-    unless it is blocked: a stop would be lost while we start.
+
+class SelfPipe:
+    """A pipe into which each signal writes its number at once, so that a wait misses none.
+
+    See https://cr.yp.to/docs/selfpipe.html.
+    """
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+
+    @contextmanager
+    def receive(self, *numbers: int) -> Iterator[None]:
+        """Let these signals do nothing but write their numbers."""
+        before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        try:
+            with _handle(numbers, lambda _number: None):
+                yield
+        finally:
+            signal.set_wakeup_fd(before)
+
+    def wait(self, timeout: float | None, most: int = _MOST) -> bytes:
+        """Wait up to `timeout` seconds (None: for ever); return the numbers that came."""
+        readable, _, _ = select.select([self._reader], [], [], timeout)
+        return os.read(self._reader, most) if readable else b""
+
+    def wake_up(self) -> None:
+        """End a wait, which returns a `WAKE_UP`; for other threads."""
+        os.write(self._writer, bytes([WAKE_UP]))
+
+    def close(self) -> None:
+        """Close both ends; no other thread may use it any more."""
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+@contextmanager
+def await_signals() -> Iterator[Callable[[float], int | None]]:
+    """Yield a function that waits so many seconds for the next SIGTERM, SIGINT or SIGHUP.
+
+    It returns None if there was none.
+    """
+    pipe = SelfPipe()
+    try:
+        with pipe.receive(*STOP, *RELOAD):
+            yield lambda timeout: next(iter(pipe.wait(timeout, most=1)), None)
+    finally:
+        pipe.close()
+
+
+def block_stop() -> None:
+    """Block SIGTERM and SIGINT until `forwarded_signals` receives them.
+
+    As process 1 of a container we would lose them while we start: there the kernel drops a signal
+    that is neither blocked nor handled.
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
 
 
 @contextmanager
-def mailbox() -> Iterator[tuple[Wait, Ring]]:
-    """Yield the two ends; meanwhile no signal of `FORWARDED` ends this process.
+def forwarded_signals() -> Iterator[SelfPipe]:
+    """Yield a pipe that receives SIGCHLD and the signals of `FORWARDED`.
 
-    That holds for process 1 of a container as well, to which a signal without a handler never
-    comes. What was ignored from the start, as under nohup, stays so: for the child, too.
+    Those that were ignored from the start, as under nohup, stay ignored, also by the child. The
+    pipe is not closed, as another thread may wake us up until the process ends.
     """
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-
-    def wait(timeout: float | None) -> bytes:
-        readable, _, _ = select.select([reader], [], [], timeout)
-        return os.read(reader, _MOST) if readable else b""
-
-    def ring() -> None:
-        os.write(writer, bytes([WORD]))
-
+    pipe = SelfPipe()
     numbers = [n for n in FORWARDED if signal.getsignal(n) is not signal.SIG_IGN]
-    before = {n: signal.signal(n, _noted) for n in (*numbers, signal.SIGCHLD)}
-    last = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)  # see `hold_back`
-    try:
-        yield wait, ring
-    finally:
-        signal.set_wakeup_fd(last)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        # The pipe is left to the end of the process: a thread may still ring.
-
-
-def _noted(_number: int, _frame: FrameType | None) -> None:
-    """Do nothing: the number stands in the pipe already."""
+    with pipe.receive(*numbers, signal.SIGCHLD):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP)
+        yield pipe

@@ -1,10 +1,10 @@
-"""What to do when: a pure function from a state and an event to the next state and actions.
+"""What `rotator exec` decides: a pure function from state and event to next state and actions.
 
     WAITING --first secrets--> RUNNING --change, settled--> ENDING --child gone--> LEAVING_GROUP
                                   ^                                                     |
                                   +----------------------- group gone ------------------+
 
-Moments are seconds of a monotonic clock.
+Times are seconds of a monotonic clock.
 """
 
 import signal
@@ -21,12 +21,12 @@ from rotator.tokens import ServiceToken
 Secrets = Mapping[str, ServiceToken]
 """The current token of each name."""
 
-BY_SIGNAL = 128  # an exit status above it names the signal that ended a process, as in sh
+BY_SIGNAL = 128  # as in sh: this plus n is the exit status of what signal n ended
 _ENDS_A_WAIT = (*STOP, *RELOAD, signal.SIGQUIT)
 
 
 class Plan(NamedTuple):
-    """What a change leads to: a restart, or else a signal, or nothing but new files.
+    """What follows a change: a restart, or new files and, if given, a signal.
 
     `settle` and `grace` are seconds: from a change to its effect, and from SIGTERM to SIGKILL.
     """
@@ -37,154 +37,155 @@ class Plan(NamedTuple):
     grace: float
 
 
-class Found(NamedTuple):
-    """The stores were looked at."""
+class SecretsRead(NamedTuple):
+    """Event: the stores were read."""
 
     secrets: Secrets
 
 
-class Arrived(NamedTuple):
-    """Somebody sent us a signal."""
+class SignalReceived(NamedTuple):
+    """Event: we received a signal."""
 
     number: int
 
 
-class Exited(NamedTuple):
-    """The child ended, with this exit status."""
+class ChildExited(NamedTuple):
+    """Event: the child ended with this exit status."""
 
     status: int
 
 
 class GroupGone(NamedTuple):
-    """Of the child's process group nobody is left."""
+    """Event: no process of the child's group is left."""
 
 
 class Tick(NamedTuple):
-    """Time went by."""
+    """Event: time has passed."""
 
 
-Event = Found | Arrived | Exited | GroupGone | Tick
+Event = SecretsRead | SignalReceived | ChildExited | GroupGone | Tick
 
 
 class Start(NamedTuple):
-    """Start the child with these secrets."""
+    """Action: start the child with these secrets."""
 
     secrets: Secrets
 
 
-class Replace(NamedTuple):
-    """Put these secrets into the files."""
+class ReplaceFiles(NamedTuple):
+    """Action: put these secrets into the files."""
 
     secrets: Secrets
 
 
-class Send(NamedTuple):
-    """Send the child a signal."""
+class Signal(NamedTuple):
+    """Action: send the child a signal."""
 
     number: int
 
 
-class SendGroup(NamedTuple):
-    """Send a signal to the child and all that it started."""
+class SignalGroup(NamedTuple):
+    """Action: send a signal to the child and all that it started."""
 
     number: int
 
 
 class Finish(NamedTuple):
-    """Exit with this status."""
+    """Action: exit with this status."""
 
     status: int
 
 
-Action = Start | Replace | Send | SendGroup | Finish
+Action = Start | ReplaceFiles | Signal | SignalGroup | Finish
 
 
-class Phase(Enum):
+class ChildPhase(Enum):
     """Where the child is in its life."""
 
     WAITING = auto()  # for the first secrets
     RUNNING = auto()
-    ENDING = auto()  # it was asked to, for a restart
-    LEAVING_GROUP = auto()  # it ended, and others of its group have not yet
+    ENDING = auto()  # it got SIGTERM, for a restart
+    LEAVING_GROUP = auto()  # it has ended, others of its group have not
 
 
-class State(NamedTuple):
-    """`due` is the moment for the next step by time: acting on a change, or SIGKILL.
+class ExecState(NamedTuple):
+    """The child has the secrets `held` and should have `wanted`.
 
-    `stopping` tells that the child was asked to stop for good: it is not restarted any more.
+    `due` is the time of the next step without an event: to act on a change, or SIGKILL. `stopping`
+    means that the child was asked to stop for good, and is not restarted.
     """
 
-    phase: Phase = Phase.WAITING
+    phase: ChildPhase = ChildPhase.WAITING
     held: Secrets = MappingProxyType({})
     wanted: Secrets = MappingProxyType({})
     due: float | None = None
     stopping: bool = False
 
 
-Step = tuple[State, list[Action]]
+Step = tuple[ExecState, list[Action]]
 
 
-def step(state: State, event: Event, now: float, plan: Plan) -> Step:
-    """Return the next state, and what is to be done, in this order."""
+def step(state: ExecState, event: Event, now: float, plan: Plan) -> Step:
+    """Return the next state, and the actions to take, in order."""
     match event:
-        case Found(secrets):
-            return _found(state, secrets, now, plan)
-        case Arrived(number):
-            return _arrived(state, number)
-        case Exited(status):
-            return _exited(state, status)
-        case GroupGone() if state.phase is Phase.LEAVING_GROUP:
-            return _started(state, state.wanted)
+        case SecretsRead(secrets):
+            return _compare(state, secrets, now, plan)
+        case SignalReceived(number):
+            return _forward(state, number)
+        case ChildExited(status):
+            return _restart_or_finish(state, status)
+        case GroupGone() if state.phase is ChildPhase.LEAVING_GROUP:
+            return _start(state, state.wanted)
         case Tick() if state.due is not None and now >= state.due:
-            return _due(state, now, plan)
+            return _act_when_due(state, now, plan)
     return state, []
 
 
-def _found(state: State, secrets: Secrets, now: float, plan: Plan) -> Step:
-    if state.phase is Phase.WAITING:
-        return _started(state, secrets)
+def _compare(state: ExecState, secrets: Secrets, now: float, plan: Plan) -> Step:
+    if state.phase is ChildPhase.WAITING:
+        return _start(state, secrets)
     state = state._replace(wanted=secrets)
-    if state.phase is Phase.RUNNING:
+    if state.phase is ChildPhase.RUNNING:
         settled = now + plan.settle if state.due is None else state.due
         state = state._replace(due=None if secrets == state.held else settled)
     return state, []
 
 
-def _arrived(state: State, number: int) -> Step:
+def _forward(state: ExecState, number: int) -> Step:
     stops = number in STOP
-    if state.phase is Phase.WAITING:
+    if state.phase is ChildPhase.WAITING:
         return state, [Finish(BY_SIGNAL + number)] if number in _ENDS_A_WAIT else []
-    if state.phase is Phase.LEAVING_GROUP:  # the next child is not there yet
+    if state.phase is ChildPhase.LEAVING_GROUP:  # the next child has not been started
         return state, [Finish(BY_SIGNAL + number)] if stops else []
-    return state._replace(stopping=state.stopping or stops), [Send(number)]
+    return state._replace(stopping=state.stopping or stops), [Signal(number)]
 
 
-def _exited(state: State, status: int) -> Step:
-    if state.phase is not Phase.ENDING or state.stopping:
+def _restart_or_finish(state: ExecState, status: int) -> Step:
+    if state.phase is not ChildPhase.ENDING or state.stopping:
         return state, [Finish(status)]
-    if state.due is None:  # killed, and its group with it
-        return _started(state, state.wanted)
-    return state._replace(phase=Phase.LEAVING_GROUP), []
+    if state.due is None:  # it was killed together with its group
+        return _start(state, state.wanted)
+    return state._replace(phase=ChildPhase.LEAVING_GROUP), []
 
 
-def _due(state: State, now: float, plan: Plan) -> Step:
-    if state.phase is Phase.ENDING:
-        return state._replace(due=None), [SendGroup(signal.SIGKILL)]
-    if state.phase is Phase.LEAVING_GROUP:  # not waited for: nobody may be there to bury them
-        state, actions = _started(state, state.wanted)
-        return state, [SendGroup(signal.SIGKILL), *actions]
+def _act_when_due(state: ExecState, now: float, plan: Plan) -> Step:
+    if state.phase is ChildPhase.ENDING:
+        return state._replace(due=None), [SignalGroup(signal.SIGKILL)]
+    if state.phase is ChildPhase.LEAVING_GROUP:  # not waited for: perhaps nobody reaps them
+        state, actions = _start(state, state.wanted)
+        return state, [SignalGroup(signal.SIGKILL), *actions]
     if plan.restart and not state.stopping:
-        ending = state._replace(phase=Phase.ENDING, due=now + plan.grace)
-        return ending, [SendGroup(signal.SIGTERM)]
+        ending = state._replace(phase=ChildPhase.ENDING, due=now + plan.grace)
+        return ending, [SignalGroup(signal.SIGTERM)]
     state = state._replace(held=state.wanted, due=None)
     if plan.restart:
         return state, []
-    told: list[Action] = [Send(plan.signal)] if plan.signal else []
-    return state, [Replace(state.held), *told]
+    actions: list[Action] = [ReplaceFiles(state.held)]
+    return state, actions + ([Signal(plan.signal)] if plan.signal else [])
 
 
-def _started(state: State, secrets: Secrets) -> Step:
-    running = state._replace(phase=Phase.RUNNING, held=secrets, wanted=secrets, due=None)
+def _start(state: ExecState, secrets: Secrets) -> Step:
+    running = state._replace(phase=ChildPhase.RUNNING, held=secrets, wanted=secrets, due=None)
     return running, [Start(secrets)]
 
 
@@ -201,7 +202,7 @@ class ExecOptions(NamedTuple):
     poll: timedelta
 
 
-_NO_NEWS = (signal.SIGKILL, signal.SIGSTOP)
+_UNHANDLED = (signal.SIGKILL, signal.SIGSTOP)
 
 
 def plan_for(options: ExecOptions) -> Plan:
@@ -216,7 +217,7 @@ def plan_for(options: ExecOptions) -> Plan:
             "exec: found --restart without --file: a restart is what a change leads to anyway;"
             " leave --restart out, or add --file"
         )
-    if options.signal in _NO_NEWS:
+    if options.signal in _UNHANDLED:
         raise ConfigError(
             f"exec: found --signal {options.signal.name.removeprefix('SIG')}, which no program can"
             " take as news; take one that it handles, such as HUP, or --restart"

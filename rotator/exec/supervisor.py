@@ -1,4 +1,4 @@
-"""The loop around the machine: what happens becomes events, and its actions happen."""
+"""The loop around the state machine: turns what happens into events, and takes its actions."""
 
 import logging
 import os
@@ -12,34 +12,35 @@ from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, internal_error
 from rotator.exec.child import CannotStartError, Child, Terminal, inherit_orphans
-from rotator.exec.delivery import Handing, secret_folder, variables
-from rotator.exec.signals import WORD, Wait, mailbox
+from rotator.exec.delivery import Delivery, choose_variables
+from rotator.exec.runtime_folder import secret_folder
+from rotator.exec.signals import WAKE_UP, SelfPipe, forwarded_signals
 from rotator.exec.state_machine import (
-    Arrived,
+    ChildExited,
+    ChildPhase,
     Event,
     ExecOptions,
-    Exited,
+    ExecState,
     Finish,
-    Found,
     GroupGone,
-    Phase,
     Plan,
-    Replace,
+    ReplaceFiles,
     Secrets,
-    Send,
-    SendGroup,
+    SecretsRead,
+    Signal,
+    SignalGroup,
+    SignalReceived,
     Start,
-    State,
     Tick,
     plan_for,
     step,
 )
-from rotator.exec.store_poller import FileEvents, Looking, Rhythm, Watched, path_of
+from rotator.exec.store_poller import FileWatcher, StorePoller, WatchedToken, path_of
 from rotator.wiring import open_readable
 
-FAILED = 1  # the exit code, as of every command
-
-_PAUSE = 0.05  # seconds between two looks at a group that is about to be gone: nobody tells us
+_FAILED = 1  # the exit code of every command
+_GROUP_PAUSE = 0.05  # seconds between two checks whether the group is gone: no signal tells
+_SPREAD = 0.2  # of the pause between two reads, so that many bots do not come at once
 _log = logging.getLogger(__name__)
 
 
@@ -49,69 +50,65 @@ class Supervisor:
     def __init__(
         self,
         child: Child,
-        looking: Looking,
-        handing: Handing,
+        poller: StorePoller,
+        delivery: Delivery,
         plan: Plan,
         monotonic: Callable[[], float],
     ) -> None:
         self._child = child
-        self._looking = looking
-        self._handing = handing
+        self._poller = poller
+        self._delivery = delivery
         self._plan = plan
         self._now = monotonic
-        self._state = State()
+        self._state = ExecState()
 
-    def run(self, wait: Wait) -> int:
-        """Return the exit status; raises `StoreError` when there is no token to begin with."""
-        self._looking.start()
+    def run(self, pipe: SelfPipe) -> int:
+        """Return the exit status; raises `StoreError` if there is no token to begin with."""
+        self._poller.start()
         try:
-            return self._run(wait)
+            while True:
+                for event in self._read_events(pipe.wait(self._timeout())):
+                    status = self._handle(event)
+                    if status is not None:
+                        return status
         except BaseException:
-            self._child.send_group(signal.SIGTERM)  # nobody would be there to restart it
+            self._child.signal_group(signal.SIGTERM)  # nobody would restart it
             raise
 
-    def _run(self, wait: Wait) -> int:
-        while True:
-            for event in self._events(wait(self._patience())):
-                status = self._take(event)
-                if status is not None:
-                    return status
-
-    def _patience(self) -> float | None:
-        """Return the seconds until something is to be done without a signal or a word."""
-        if self._state.phase is Phase.LEAVING_GROUP:
-            return _PAUSE
+    def _timeout(self) -> float | None:
+        if self._state.phase is ChildPhase.LEAVING_GROUP:
+            return _GROUP_PAUSE
         return None if self._state.due is None else max(0.0, self._state.due - self._now())
 
-    def _events(self, numbers: bytes) -> Iterator[Event]:
+    def _read_events(self, numbers: bytes) -> Iterator[Event]:
         for number in numbers:
-            if number == WORD:
-                yield from self._found()
+            if number == WAKE_UP:
+                yield from self._read_secrets()
             elif number != signal.SIGCHLD:
-                yield Arrived(number)
-        # In any case: two signals of a kind may come as one.
-        if (status := self._child.exited()) is not None:
-            yield Exited(status)
-        if self._looking.busy.acquire(blocking=False):  # it may wait for a child of its own
-            self._child.bury_orphans()
-            self._looking.busy.release()
-        if self._state.phase is Phase.LEAVING_GROUP and self._child.group_is_gone():
+                yield SignalReceived(number)
+        # Even without a SIGCHLD: two signals of a kind may arrive as one.
+        if (status := self._child.poll()) is not None:
+            yield ChildExited(status)
+        if self._poller.busy.acquire(blocking=False):  # a store may wait for a child of its own
+            self._child.reap_orphans()
+            self._poller.busy.release()
+        if self._state.phase is ChildPhase.LEAVING_GROUP and self._child.group_is_gone():
             yield GroupGone()
         yield Tick()
 
-    def _found(self) -> Iterator[Event]:
-        match self._looking.result:
+    def _read_secrets(self) -> Iterator[Event]:
+        match self._poller.result:
             case Exception() as error:
-                if self._state.phase is Phase.WAITING:
+                if self._state.phase is ChildPhase.WAITING:
                     raise error
                 _log.error("%s", internal_error(error))
             case None:
                 pass
             case secrets:
-                yield Found(secrets)
+                yield SecretsRead(secrets)
 
-    def _take(self, event: Event) -> int | None:
-        """Let the actions happen; return the exit status if that is the end."""
+    def _handle(self, event: Event) -> int | None:
+        """Take the actions that follow an event; return the exit status if it is the end."""
         before = self._state
         self._state, actions = step(before, event, self._now(), self._plan)
         for action in actions:
@@ -119,36 +116,37 @@ class Supervisor:
                 case Start(secrets):
                     if (status := self._start(secrets)) is not None:
                         return status
-                case Replace(secrets):
-                    if not self._replace(before.held, secrets):
+                case ReplaceFiles(secrets):
+                    if not self._replace_files(before.held, secrets):
                         return None
-                case Send(number):
-                    self._child.send(number)
-                case SendGroup(signal.SIGKILL as number):
+                case Signal(number):
+                    self._child.signal(number)
+                case SignalGroup(signal.SIGKILL as number):
                     _log.warning("the program did not end within its grace: it is killed")
-                    self._child.send_group(number)
-                case SendGroup(number):
-                    _log.info("%s: the program is restarted", news(before.held, before.wanted))
-                    self._child.send_group(number)
+                    self._child.signal_group(number)
+                case SignalGroup(number):
+                    changes = _describe_changes(before.held, before.wanted)
+                    _log.info("%s: the program is restarted", changes)
+                    self._child.signal_group(number)
                 case Finish(status):
                     return status
         return None
 
     def _start(self, secrets: Secrets) -> int | None:
         try:
-            self._child.start(self._handing.environment(secrets))
+            self._child.start(self._delivery.environment(secrets))
         except CannotStartError as error:
             _log.error("exec: %s", error)
             return error.status
         except OSError as error:
             _log.error("exec: the secret cannot be written to a file (%s)", error.strerror)
-            return FAILED
+            return _FAILED
         return None
 
-    def _replace(self, held: Secrets, secrets: Secrets) -> bool:
-        changes = news(held, secrets)
+    def _replace_files(self, held: Secrets, secrets: Secrets) -> bool:
+        changes = _describe_changes(held, secrets)
         try:
-            self._handing.put(secrets)
+            self._delivery.write_files(secrets)
         except OSError as error:
             text = "%s: its file cannot be replaced (%s); the next look tries again"
             _log.error(text, changes, error.strerror)
@@ -158,8 +156,7 @@ class Supervisor:
         return True
 
 
-def news(held: Secrets, wanted: Secrets) -> str:
-    """Return which tokens changed, in words."""
+def _describe_changes(held: Secrets, wanted: Secrets) -> str:
     changes = [
         f"{name}: token {held[name].name} became {token.name}"
         for name, token in wanted.items()
@@ -171,8 +168,8 @@ def news(held: Secrets, wanted: Secrets) -> str:
 def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
     """Run the program until it ends, and return its exit status.
 
-    Raises `ConfigError` when the settings or options are wrong, and `StoreError` when no store has
-    a live token to begin with.
+    Raises `ConfigError` if settings or options are wrong, and `StoreError` if no store has a live
+    token to begin with.
     """
     plan = plan_for(options)
     if not options.program:
@@ -181,19 +178,23 @@ def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
             " rotator exec -- python bot.py"
         )
     tokens = open_readable(settings, names)
-    named = variables([token for token, _ in tokens], settings.folder, options.env)
+    variables = choose_variables([token for token, _ in tokens], settings.folder, options.env)
     paths = [
         path_of(store, text, settings.folder)
         for token, stores in tokens
         for store, text in zip(stores, token.stores, strict=True)
     ]
-    events = FileEvents([path for path in paths if path])
-    watched = {token.name: Watched(token.name, stores) for token, stores in tokens}
-    rhythm = Rhythm(options.poll.total_seconds(), SystemRandom().uniform)
+    files = FileWatcher([path for path in paths if path])
+    watched = {token.name: WatchedToken(token.name, stores) for token, stores in tokens}
+    poll, uniform = options.poll.total_seconds(), SystemRandom().uniform
+
+    def pause() -> float:
+        return poll * uniform(1 - _SPREAD, 1 + _SPREAD)
+
     inherit_orphans()
     child = Child(options.program, Terminal())
     private = secret_folder(os.environ) if options.in_file else nullcontext()
-    with mailbox() as (wait, ring), private as folder:
-        looking = Looking(watched, events, utc_now, rhythm, ring)
-        handing = Handing(os.environ, named, folder)
-        return Supervisor(child, looking, handing, plan, time.monotonic).run(wait)
+    with forwarded_signals() as pipe, private as folder:
+        poller = StorePoller(watched, files, utc_now, pause, pipe.wake_up)
+        delivery = Delivery(os.environ, variables, folder)
+        return Supervisor(child, poller, delivery, plan, time.monotonic).run(pipe)

@@ -6,8 +6,8 @@ import pytest
 
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
-from rotator.exec.delivery import variables
-from rotator.exec.store_poller import path_of, steps
+from rotator.exec.delivery import choose_variables
+from rotator.exec.store_poller import path_of, steps_to
 from rotator.stores.registry import Backends
 
 LUNA = TokenSettings("luna", "x", ("dotenv:luna.env#LUNA_TOKEN",))
@@ -40,7 +40,7 @@ WRONG = [
 def test_the_first_store_names_the_variable_unless_an_option_does(
     tmp_path: Path, tokens: tuple[TokenSettings, ...], given: list[str], expected: dict[str, str]
 ) -> None:
-    assert variables(tokens, tmp_path, given) == expected
+    assert choose_variables(tokens, tmp_path, given) == expected
 
 
 @pytest.mark.parametrize(("tokens", "given", "message"), WRONG)
@@ -48,7 +48,7 @@ def test_mistakes_say_what_was_expected(
     tmp_path: Path, tokens: tuple[TokenSettings, ...], given: list[str], message: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
-        variables(tokens, tmp_path, given)
+        choose_variables(tokens, tmp_path, given)
     assert str(caught.value) == message
 
 
@@ -63,10 +63,10 @@ def test_every_link_on_the_way_to_a_file_is_a_step(tmp_path: Path) -> None:
     (tmp_path / "current").symlink_to("v1")
     (tmp_path / ".env").symlink_to("current/.env")
     expected = [tmp_path / ".env", tmp_path / "current", tmp_path / "v1/.env"]
-    assert list(steps(tmp_path / ".env")) == expected
+    assert list(steps_to(tmp_path / ".env")) == expected
 
 
 def test_links_in_a_circle_have_an_end(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert set(steps(tmp_path / "a")) == {tmp_path / "a", tmp_path / "b"}
+    assert set(steps_to(tmp_path / "a")) == {tmp_path / "a", tmp_path / "b"}

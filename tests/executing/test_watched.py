@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.exec.store_poller import Watched
+from rotator.exec.store_poller import WatchedToken
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore
 from rotator.stores.registry import Backends
@@ -40,16 +40,16 @@ def test_a_silent_store_does_not_bring_an_older_token_back(
         if down:
             DOWN()
 
-    watched = Watched("luna", [MeddledStore(stores[0], before_read=obstacle), stores[1]])
-    assert watched.look(NOON).secret == new
+    watched = WatchedToken("luna", [MeddledStore(stores[0], before_read=obstacle), stores[1]])
+    assert watched.read(NOON).secret == new
     down = True
-    assert watched.look(NOON).secret == watched.look(NOON).secret == new
+    assert watched.read(NOON).secret == watched.read(NOON).secret == new
     (record,) = caplog.records
     assert record.getMessage().startswith("luna: shelf://a: it does not answer; the program goes")
     write(stores[1], newest := lasting(91 * DAY, "n"), Journal("n", previous_token_id="new"))
-    assert watched.look(NOON).secret == newest
+    assert watched.read(NOON).secret == newest
     down = False
-    assert watched.look(NOON).secret == newest
+    assert watched.read(NOON).secret == newest
     assert caplog.messages[1:] == ["luna: its stores are in order again"]
 
 
@@ -57,10 +57,10 @@ def test_a_token_that_expires_is_told_and_kept(
     stores: list[SecretStore], caplog: pytest.LogCaptureFixture
 ) -> None:
     write(stores[0], secret := lasting(DAY))
-    watched = Watched("luna", stores[:1])
-    assert watched.look(NOON).secret == secret
-    assert watched.look(NOON + 2 * DAY).secret == secret
-    assert watched.look(NOON + 3 * DAY).secret == secret
+    watched = WatchedToken("luna", stores[:1])
+    assert watched.read(NOON).secret == secret
+    assert watched.read(NOON + 2 * DAY).secret == secret
+    assert watched.read(NOON + 3 * DAY).secret == secret
     (record,) = caplog.records
     assert (
         "expired 1 day ago (2026-11-24 12:00 UTC); rotator rotate makes a new one"
@@ -73,7 +73,7 @@ def test_every_store_says_why_there_is_no_token(stores: list[SecretStore], tmp_p
     (tmp_path / "a.env").touch(0o600)
     write(stores[1], "changeme")
     with pytest.raises(StoreError) as caught:
-        Watched("luna", stores).look(NOON)
+        WatchedToken("luna", stores).read(NOON)
     told = str(caught.value)
     assert told.startswith("luna: dotenv:///")
     assert "a.env#NOCTURNA_SERVICE_TOKEN: there is no token; rotator rotate makes" in told
@@ -83,4 +83,4 @@ def test_every_store_says_why_there_is_no_token(stores: list[SecretStore], tmp_p
 
 def test_a_file_that_is_not_there_yet_is_told_as_such(stores: list[SecretStore]) -> None:
     with pytest.raises(StoreError, match="there is no such file yet; rotator rotate makes"):
-        Watched("luna", stores).look(NOON)
+        WatchedToken("luna", stores).read(NOON)
