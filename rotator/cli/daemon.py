@@ -11,13 +11,18 @@ from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.daemon.service import serve
-from rotator.daemon.web import Address, with_listen
+from rotator.daemon.web import ListenAddress, parse_address
 
 
 @click.command("daemon")
-@with_listen
+@click.option(
+    "--listen",
+    type=options.Parsed("address", parse_address),
+    metavar="[HOST:]PORT",
+    help="Serve the status page there [HOST by default: 127.0.0.1].",
+)
 @options.configured
-def command(config: Path | None, log_format: str, listen: Address | None) -> int:
+def command(config: Path | None, log_format: str, listen: ListenAddress | None) -> int:
     """Stay up, and renew each token when its time comes.
 
     Looks at every token at the start, when it becomes due, and at least once an hour. SIGTERM and

@@ -19,7 +19,7 @@ from rotator.rotation.fleet import parse_shard
 T = TypeVar("T")
 
 
-class _Parsed(click.ParamType[T], Generic[T]):
+class Parsed(click.ParamType[T], Generic[T]):
     """A value whose parser says in a `ValueError` what it expected."""
 
     def __init__(self, name: str, parse: Callable[[str], T]) -> None:
@@ -27,6 +27,7 @@ class _Parsed(click.ParamType[T], Generic[T]):
         self._parse = parse
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """Return what the parser makes of the value."""
         try:
             return self._parse(str(value))
         except ValueError as error:
@@ -60,7 +61,7 @@ name = click.argument("name", required=False, shell_complete=begun_names)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 shard = click.option(
     "--shard",
-    type=_Parsed("shard", parse_shard),
+    type=Parsed("shard", parse_shard),
     metavar="INDEX/COUNT",
     help="Serve only this share of the tokens, such as 0/3.",
 )
@@ -75,13 +76,13 @@ def with_outlets(command: Callable[..., int]) -> Callable[..., int]:
 
     with_push = click.option(
         "--metrics-push",
-        type=_Parsed("url", parse_gateway),
+        type=Parsed("url", parse_gateway),
         metavar="URL",
         help="Push metrics to this Pushgateway.",
     )
     with_textfile = click.option(
         "--metrics-textfile",
-        type=_Parsed("path", parse_textfile),
+        type=Parsed("path", parse_textfile),
         metavar="PATH",
         help="Write metrics for node_exporter into this file *.prom.",
     )

@@ -1,4 +1,4 @@
-"""How the daemon itself is, as its main thread tells and its probes ask."""
+"""Liveness and readiness of the daemon."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -6,67 +6,68 @@ from typing import NamedTuple
 
 from rotator.config.settings import TokenSettings
 
-# The main thread beats once a minute; only one that hangs misses five in a row.
+# The main thread beats once a minute; it misses five beats only when it hangs.
 LONGEST_SILENCE = 300.0  # seconds
+OLD_SETTINGS = "the old settings stay in force"
 
 
-class Phase(StrEnum):
-    """What the daemon is about."""
+class DaemonPhase(StrEnum):
+    """Where the daemon is between its start and its end."""
 
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
 
 
-class Probe(NamedTuple):
-    """The answer to a probe, and why."""
+class ProbeResult(NamedTuple):
+    """The answer to a probe, with its reason."""
 
-    good: bool
-    line: str
+    ok: bool
+    message: str
 
 
 class Health:
-    """Written by the daemon's main thread, read by those of the page.
+    """The daemon's own state: written by its main thread, read by the threads of the page.
 
-    `trouble` is why the settings could not be read again, if so; `tokens` are those in force.
-    `monotonic` is in seconds.
+    `tokens` are the settings in force, `reload_error` says why they could not be read again.
+    `monotonic` returns seconds.
     """
 
-    def __init__(self, monotonic: Callable[[], float], scheduler_lives: Callable[[], bool]) -> None:
-        self.phase = Phase.STARTING
-        self.trouble: str | None = None
+    def __init__(
+        self, monotonic: Callable[[], float], is_scheduler_alive: Callable[[], bool]
+    ) -> None:
+        self.phase = DaemonPhase.STARTING
+        self.reload_error: str | None = None
         self.tokens: tuple[TokenSettings, ...] = ()
         self._monotonic = monotonic
-        self._scheduler_lives = scheduler_lives
-        self._beaten = monotonic()
+        self._is_scheduler_alive = is_scheduler_alive
+        self._last_beat = monotonic()
 
     def beat(self) -> None:
-        """Show that the main thread still goes round."""
-        self._beaten = self._monotonic()
+        """Record that the main thread is alive."""
+        self._last_beat = self._monotonic()
 
-    def health(self) -> Probe:
-        """Tell whether anything is broken that a restart mends.
+    def liveness(self) -> ProbeResult:
+        """Return not ok where a restart helps: the scheduler's or the main thread is gone.
 
-        That is the scheduler's thread, dead, or the main one, hanging. A store or an API that is
-        away is nothing of the kind: a restart would end rotations elsewhere and mend nothing. Nor
+        An unreachable store or API is no such case: a restart would only cut rotations off. Neither
         is a stop, which waits for the rotation in hand.
         """
-        if self.phase is Phase.RUNNING and not self._scheduler_lives():
-            return Probe(good=False, line="the scheduler has ended")
-        silence = self._monotonic() - self._beaten
-        if self.phase is not Phase.STOPPING and silence > LONGEST_SILENCE:
-            return Probe(good=False, line=f"the main thread hangs since {silence:.0f} seconds")
-        return Probe(good=True, line="ok")
+        if self.phase is DaemonPhase.RUNNING and not self._is_scheduler_alive():
+            return ProbeResult(ok=False, message="the scheduler has ended")
+        silence = self._monotonic() - self._last_beat
+        if self.phase is not DaemonPhase.STOPPING and silence > LONGEST_SILENCE:
+            return ProbeResult(
+                ok=False, message=f"the main thread has been hanging for {silence:.0f} seconds"
+            )
+        return ProbeResult(ok=True, message="ok")
 
-    def readiness(self) -> Probe:
-        """Tell whether the tokens are looked after.
-
-        With settings that could not be read again they are: the old ones are in force.
-        """
-        if self.phase is not Phase.RUNNING:
-            return Probe(good=False, line=self.phase)
-        health = self.health()
-        if not health.good:
-            return health
-        line = f"ready; {self.trouble}; the settings in force stay as they were"
-        return Probe(good=True, line=line if self.trouble else "ready")
+    def readiness(self) -> ProbeResult:
+        """Return ok while the tokens are watched, also by old settings after a failed reload."""
+        if self.phase is not DaemonPhase.RUNNING:
+            return ProbeResult(ok=False, message=self.phase)
+        liveness = self.liveness()
+        if not liveness.ok:
+            return liveness
+        note = f"; {self.reload_error}; {OLD_SETTINGS}" if self.reload_error else ""
+        return ProbeResult(ok=True, message=f"ready{note}")

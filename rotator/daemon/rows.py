@@ -1,21 +1,23 @@
-"""What the page says of each token: pure arithmetic over its card, with the worst on top."""
+"""What the page says about each token: pure arithmetic over its state."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from rotator.clock import in_words
 from rotator.config.settings import TokenSettings
+from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
 from rotator.rotation.states import TokenState
 
-# A look that is this late is not just waiting for its turn, or in hand.
+# A look this late is overdue: it neither waits for a free thread nor is still in hand.
 LATE = timedelta(minutes=5)
-_NOTHING = timedelta()
+_ZERO = timedelta()
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-_ENDLESS: dict[Status | None, str] = {
+_NO_EXPIRY: dict[Status, str] = {
     Status.ETERNAL: "never expires",
     Status.MISSING: "no token",
     Status.INVALID: "no token",
@@ -23,7 +25,7 @@ _ENDLESS: dict[Status | None, str] = {
 
 
 class Tone(StrEnum):
-    """How bad it is, the worst first; the page shows each with a colour and a sign."""
+    """How bad a state is, the worst first; the page gives each a colour and a sign."""
 
     BAD = "bad"
     WARN = "warn"
@@ -32,122 +34,120 @@ class Tone(StrEnum):
 
 
 class Bar(NamedTuple):
-    """Remaining life, and the life below which a token is renewed, as shares of the whole bar."""
+    """The remaining life, and the life below which a token is renewed, as shares of the bar."""
 
     life: float
     boundary: float
 
 
-class Row(NamedTuple):
-    """A token, its card (None before its first look), its state in a word, and its remaining life.
-
-    `left` is None where there is no end or it is not known; negative when it is over. `renews_at`
-    is None where that will never be, or is not known.
-    """
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """One token as the page shows it at `now`; `state` is None before its first look."""
 
     name: str
-    card: TokenState | None
-    word: str
-    tone: Tone
-    left: timedelta | None
-    bar: Bar
-    renews_at: datetime | None
+    state: TokenState | None
+    settings: TokenSettings
+    now: datetime
+
+    @property
+    def report(self) -> Report | None:
+        """The report of the last look."""
+        return self.state.last.report if self.state else None
+
+    @property
+    def badge(self) -> tuple[str, Tone]:
+        """The token's state in a word, and how bad it is."""
+        if self.state is None:
+            return "waiting", Tone.IDLE
+        report, next_at = self.state.last.report, self.state.last.next_at
+        if report.error:
+            return "failing", Tone.WARN if report.level == Severity.WARNING else Tone.BAD
+        if report.status in (Status.DUE, Status.UNKNOWN):
+            return report.status, Tone.WARN
+        if report.status not in (Status.OK, Status.ETERNAL):
+            return report.status, Tone.BAD
+        if next_at and self.now - next_at > LATE:
+            return "overdue", Tone.WARN
+        return report.status, Tone.GOOD
+
+    @property
+    def left(self) -> timedelta | None:
+        """The remaining life, negative after the expiry; None without a known expiry."""
+        expires_at = self.report.expires_at if self.report else None
+        return expires_at - self.now if expires_at else None
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When the token becomes due; None without a known expiry."""
+        if not self.report or not self.report.expires_at:
+            return None
+        # A forged expiry may be in the year 1, and there is no time before that.
+        renew_before = self.settings.renew_before
+        return max(self.report.expires_at, _EARLIEST + renew_before) - renew_before
+
+    @property
+    def bar(self) -> Bar:
+        """The remaining life as a share of `validity`."""
+        if self.left is None:
+            eternal = self.report is not None and self.report.status is Status.ETERNAL
+            return Bar(1.0 if eternal else 0.0, 0.0)
+        # A token that was minted by hand may live longer than `validity`.
+        whole = max(self.settings.validity, self.left)
+        return Bar(max(self.left, _ZERO) / whole, min(self.settings.renew_before / whole, 1.0))
+
+    def describe_life(self) -> str:
+        """Return the remaining life in words."""
+        if self.left is None:
+            return _NO_EXPIRY.get(self.report.status, "not known") if self.report else "not known"
+        words = in_words(self.left)
+        return f"{words} left" if self.left > _ZERO else f"expired {words} ago"
+
+    def describe_next_look(self) -> str:
+        """Return in words when the next look is."""
+        next_at = self.state.last.next_at if self.state else self.now
+        if next_at is None:
+            return "none is planned"
+        late = self.now - next_at
+        if late > LATE:
+            return f"overdue for {in_words(late)}"
+        return "now" if late >= _ZERO else describe_moment(next_at, self.now)
+
+    def urgency(self) -> tuple[int, timedelta, str]:
+        """Return a key that sorts the most urgent tokens to the top."""
+        _, tone = self.badge
+        # Without an expiry: eternal where all is well, else no token at all.
+        no_expiry = timedelta.max if tone is Tone.GOOD else timedelta.min
+        return list(Tone).index(tone), no_expiry if self.left is None else self.left, self.name
 
 
 class Fleet(NamedTuple):
-    """The cards of all watched tokens, and the settings that are known of them, at a moment."""
+    """The states of all watched tokens at `now`, and the settings of those that have any."""
 
-    cards: Mapping[str, TokenState | None]
+    states: Mapping[str, TokenState | None]
     tokens: Mapping[str, TokenSettings]
     now: datetime
 
+    def rows(self) -> list[TokenRow]:
+        """Return a row for each token, the most urgent first."""
+        rows = [
+            TokenRow(name, state, self.tokens.get(name) or TokenSettings(name, "", ()), self.now)
+            for name, state in self.states.items()
+        ]
+        return sorted(rows, key=TokenRow.urgency)
 
-def rows(fleet: Fleet) -> list[Row]:
-    """Return a row for each token: the most urgent ones first, then by what is left."""
-    return sorted((_row(name, fleet) for name in fleet.cards), key=_urgency)
 
-
-def counted(rows: list[Row]) -> dict[str, tuple[Tone, int]]:
-    """Return how many are in each state, in the order in which the states first appear."""
+def count_badges(rows: list[TokenRow]) -> dict[str, tuple[Tone, int]]:
+    """Return how many rows have each badge, with the tone of the first, in the rows' order."""
     counts: dict[str, tuple[Tone, int]] = {}
     for row in rows:
-        tone, count = counts.get(row.word, (row.tone, 0))
-        counts[row.word] = tone, count + 1
+        word, tone = row.badge
+        first, count = counts.get(word, (tone, 0))
+        counts[word] = first, count + 1
     return counts
 
 
-def remaining(row: Row) -> str:
-    """Return the remaining life in words."""
-    if row.left is None:
-        status = row.card.last.report.status if row.card else None
-        return _ENDLESS.get(status, "not known")
-    return f"{in_words(row.left)} left" if row.left > _NOTHING else f"over for {in_words(row.left)}"
-
-
-def moment(at: datetime, now: datetime) -> str:
-    """Return a moment as people say it: `in 3 hours`, `2 days ago`."""
+def describe_moment(at: datetime, now: datetime) -> str:
+    """Return a moment relative to `now`: `in 3 hours`, `2 days ago`."""
     if abs(at - now) < timedelta(seconds=1):
         return "now"
     return f"in {in_words(at - now)}" if at > now else f"{in_words(now - at)} ago"
-
-
-def next_look(card: TokenState | None, now: datetime) -> str:
-    """Return when the token is looked at again."""
-    if card is None:
-        return "now"
-    if card.last.next_at is None:
-        return "none is planned"
-    late = now - card.last.next_at
-    if late > LATE:
-        return f"overdue for {in_words(late)}"
-    return "now" if late >= _NOTHING else moment(card.last.next_at, now)
-
-
-def _row(name: str, fleet: Fleet) -> Row:
-    card, token = fleet.cards[name], fleet.tokens.get(name, TokenSettings(name, "", ()))
-    word, tone = _state(card, fleet.now)
-    expires_at = card.last.report.expires_at if card else None
-    left = expires_at - fleet.now if expires_at else None
-    eternal = card is not None and card.last.report.status is Status.ETERNAL
-    return Row(
-        name=name,
-        card=card,
-        word=word,
-        tone=tone,
-        left=left,
-        bar=_bar(left, token, eternal=eternal),
-        renews_at=_renewal(expires_at, token.renew_before) if expires_at else None,
-    )
-
-
-def _renewal(expires_at: datetime, renew_before: timedelta) -> datetime:
-    # Anybody can write any `exp` into a token, and there is nothing before the year 1.
-    return max(expires_at, _EARLIEST + renew_before) - renew_before
-
-
-def _state(card: TokenState | None, now: datetime) -> tuple[str, Tone]:
-    if card is None:
-        return "waiting", Tone.IDLE
-    report = card.last.report
-    if report.error:
-        return "failing", Tone.WARN if report.level == Severity.WARNING else Tone.BAD
-    if report.status in (Status.DUE, Status.UNKNOWN):
-        return report.status, Tone.WARN
-    if report.status not in (Status.OK, Status.ETERNAL):
-        return report.status, Tone.BAD
-    if card.last.next_at and now - card.last.next_at > LATE:
-        return "overdue", Tone.WARN
-    return report.status, Tone.GOOD
-
-
-def _bar(left: timedelta | None, token: TokenSettings, *, eternal: bool) -> Bar:
-    if left is None:
-        return Bar(1.0 if eternal else 0.0, 0.0)
-    # A token that was made by hand may live longer than those that the rotator makes.
-    whole = max(token.validity, left)
-    return Bar(max(left, _NOTHING) / whole, min(token.renew_before / whole, 1.0))
-
-
-def _urgency(row: Row) -> tuple[int, timedelta, str]:
-    unknown = timedelta.max if row.tone is Tone.GOOD else timedelta.min  # eternal, or none at all
-    return list(Tone).index(row.tone), unknown if row.left is None else row.left, row.name

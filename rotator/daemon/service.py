@@ -1,9 +1,9 @@
-"""The daemon as a process: a real scheduler, real signals."""
+"""The daemon as a process: its scheduler, its signals and its status page."""
 
 import logging
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack
 from datetime import UTC
 from random import SystemRandom
 
@@ -13,9 +13,9 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from rotator import wiring
 from rotator.clock import Clock
 from rotator.config.settings import Settings
-from rotator.daemon.health import Health, Phase
+from rotator.daemon.health import DaemonPhase, Health
 from rotator.daemon.scheduler import Daemon
-from rotator.daemon.web import Address
+from rotator.daemon.web import ListenAddress, PageServer, Site, serving
 from rotator.exec.signals import RELOAD, STOP, await_signals
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import WORKERS
@@ -27,58 +27,47 @@ _log = logging.getLogger(__name__)
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types
-    """APScheduler's own, in a thread of its own, which can be asked after."""
+    """APScheduler in a thread of its own, which says whether that thread is alive."""
 
-    def lives(self) -> bool:
-        """Tell whether that thread runs."""
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs."""
         return self._thread is not None and bool(self._thread.is_alive())
 
 
-def serve(load: Callable[[], Settings], clock: Clock, address: Address | None) -> None:
-    """Keep the fleet alive until SIGTERM or SIGINT; SIGHUP reads the settings again.
+def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | None) -> None:
+    """Watch the fleet until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
-    The page is at `address`, if there is one, from before the first look until after the last.
-    Raises `ConfigError` when the settings are wrong at the start, or the address cannot be had.
+    The page is served at `address`, if any, from before the first look until after the last.
+    Raises `ConfigError` when the settings are wrong at the start, or `address` cannot be used.
     """
-    in_flight = InFlightMints()  # outlives a reload, as a mint in flight does
-    board = TokenStates()
+    in_flight = InFlightMints()  # outlives a reload, as a mint does
+    states = TokenStates()
     scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
-    condition = Health(time.monotonic, scheduler.lives)
+    health = Health(time.monotonic, scheduler.is_alive)
 
-    def fleet() -> list[Rotation]:
+    def load_fleet() -> list[Rotation]:
         settings = load()
         wiring.require_login(settings.api)
         wiring.require_notices(settings)
         wiring.require_restarts(settings)
         rotations = wiring.build_rotations(settings, (), clock, in_flight)
-        condition.tokens = settings.tokens
+        health.tokens = settings.tokens
         return rotations
 
-    daemon = Daemon(scheduler, fleet, clock, SystemRandom().uniform, board)
-    with await_signals() as next_signal, _page(address, board, condition, clock):
+    daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, states)
+    with ExitStack() as stack:
+        next_signal = stack.enter_context(await_signals())
+        if address is not None:
+            server = PageServer(address, Site(states, health, clock, time.monotonic))
+            _log.info("the status page is at http://%s/", server.address)
+            stack.enter_context(serving(server))
         daemon.start()
-        condition.phase = Phase.RUNNING
+        health.phase = DaemonPhase.RUNNING
         while (number := next_signal(TICK)) not in STOP:
             if number in RELOAD:
-                condition.trouble = daemon.reload()
+                health.reload_error = daemon.reload()
             daemon.tick()
-            condition.beat()
-        condition.phase = Phase.STOPPING
+            health.beat()
+        health.phase = DaemonPhase.STOPPING
         _log.info("stopping; a rotation in hand is finished first")
         daemon.stop()
-
-
-def _page(
-    address: Address | None, board: TokenStates, condition: Health, clock: Clock
-) -> AbstractContextManager[None]:
-    if address is None:
-        return nullcontext()
-    from rotator.daemon.web import (  # noqa: PLC0415 - few want the page
-        PageServer,
-        Site,
-        serving,
-    )
-
-    server = PageServer(address, Site(board, condition, clock, time.monotonic))
-    _log.info("the status page is at http://%s/", server.address)
-    return serving(server)

@@ -1,7 +1,8 @@
-"""The Host of a request to a page that is for this machine alone.
+"""The status page's HTTP server: `/`, `/healthz`, `/readyz` and `/metrics`.
 
-A site of an attacker can have a name that leads to 127.0.0.1 a moment later ("DNS rebinding"): a
-browser on this machine then fetches our page for it, as its own. But it sends the site's name.
+This is the standard library's server with limits. waitress has no such limits: when its connections
+are used up it accepts no probe until one of them ends, a client that does not read is never cut
+off, and an application cannot close a connection.
 """
 
 import gzip
@@ -12,41 +13,39 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from email.utils import formatdate
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
+from importlib.util import find_spec
 from ipaddress import ip_address
 from socketserver import ThreadingTCPServer
 from typing import Any, NamedTuple
 
-import click
-
 from rotator.clock import Clock
-from rotator.daemon.health import Health, Probe
+from rotator.daemon.health import Health, ProbeResult
 from rotator.daemon.rows import Fleet
-from rotator.daemon.views import Document
+from rotator.daemon.views import StatusPage
 from rotator.errors import ConfigError, internal_error
 from rotator.rotation.states import TokenStates
 from rotator.urls import is_loopback
 
-_HOST = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
-
-
-def is_expected(host: str) -> bool:
-    """Tell whether this header names this machine; the port may be that of a tunnel."""
-    match = _HOST.fullmatch(host.strip())
-    return match is not None and is_loopback(match[1] or match[2].removesuffix("."))
-
-
 LOOPBACK = "127.0.0.1"
-_HIGHEST = 65535
+MOST_CONNECTIONS = 64
+PATIENCE = 30.0  # seconds for a request and its response, however slowly the bytes come
+CACHE_TIME = 2.0  # seconds; page and metrics are rendered once in this time: rotations need the CPU
+_HIGHEST_PORT = 65535
 _ADDRESS = re.compile(r"(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([\w.-]+)):)?([0-9]{1,5})", re.ASCII)
-_EXPECTED = "[HOST:]PORT, such as 9464, 0.0.0.0:9464 or [::1]:9464"
+_HOST = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
+_BIND_ERRORS = {
+    EADDRINUSE: "another program listens there: choose another port, or end that one",
+    EADDRNOTAVAIL: "this machine has no such address",
+    EACCES: "this user may not listen there: choose a port above 1023",
+}
+_log = logging.getLogger(__name__)
 
 
-class Address(NamedTuple):
-    """A host, an IPv6 address without its brackets, and a port, of which 0 is any that is free."""
+class ListenAddress(NamedTuple):
+    """A host (IPv6 without brackets) and a port; port 0 is any free one."""
 
     host: str
     port: int
@@ -56,48 +55,20 @@ class Address(NamedTuple):
         return f"{host}:{self.port}"
 
 
-def parse_address(text: str) -> Address:
-    """Read `[HOST:]PORT`; raises ValueError for anything else.
+def parse_address(text: str) -> ListenAddress:
+    """Read `[HOST:]PORT`, where HOST is loopback by default; raises `ValueError` for anything else.
 
-    Without a host it is this machine alone. `:9464`, which elsewhere means every interface, is
-    refused: whoever wants to be reached by others has to say so.
+    `:9464`, which elsewhere means every interface, is refused: that has to be said.
     """
     match = _ADDRESS.fullmatch(text)
-    if not match or int(match[3]) > _HIGHEST:
-        raise ValueError(_EXPECTED)
-    return Address(match[1] or match[2] or LOOPBACK, int(match[3]))
+    if not match or int(match[3]) > _HIGHEST_PORT:
+        expected = "[HOST:]PORT, such as 9464, 0.0.0.0:9464 or [::1]:9464"
+        raise ValueError(f"found {text!r}, expected {expected}")
+    return ListenAddress(match[1] or match[2] or LOOPBACK, int(match[3]))
 
 
-class _AddressType(click.ParamType[Address]):
-    name = "address"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Address:
-        try:
-            return parse_address(str(value))
-        except ValueError as error:
-            self.fail(f"found {value!r}, expected {error}", param, ctx)
-
-
-with_listen = click.option(
-    "--listen",
-    type=_AddressType(),
-    metavar="[HOST:]PORT",
-    help="Serve the status page there [HOST by default: 127.0.0.1].",
-)
-
-
-_TEXT = "text/plain; charset=utf-8"
-_HTML = "text/html; charset=utf-8"
-# However many readers there are, page and metrics are made once in this time: a rotation has the
-# processor.
-FRESH = 2.0  # seconds
-_LEVEL = 5  # of gzip: 200 tokens in 32 KB instead of 460, within 10 ms
-
-
-class Answer(NamedTuple):
-    """An answer of HTTP, also compressed if that is worth it; `policy` is what a browser may do."""
+class PageResponse(NamedTuple):
+    """A response, also compressed where that pays; `policy` is its Content-Security-Policy."""
 
     status: HTTPStatus
     content_type: str
@@ -106,79 +77,86 @@ class Answer(NamedTuple):
     policy: str = "default-src 'none'; frame-ancestors 'none'"
 
 
+def text_response(status: HTTPStatus, line: str) -> PageResponse:
+    """Return a response of one line of text."""
+    return PageResponse(status, "text/plain; charset=utf-8", f"{line}\n".encode())
+
+
 class Site:
-    """Answers by path, from many threads; `monotonic` is in seconds."""
+    """Responds by path; thread-safe. `monotonic` returns seconds."""
 
     def __init__(
-        self, board: TokenStates, condition: Health, clock: Clock, monotonic: Callable[[], float]
+        self, states: TokenStates, health: Health, clock: Clock, monotonic: Callable[[], float]
     ) -> None:
-        self._board = board
-        self._condition = condition
+        self._states = states
+        self._health = health
         self._clock = clock
         self._monotonic = monotonic
-        self._document = Document()
-        self._making = threading.Lock()
-        self._made: dict[str, tuple[float, Answer]] = {}
+        self._page = StatusPage()
+        self._rendering = threading.Lock()
+        self._cache: dict[str, tuple[float, PageResponse]] = {}
 
-    def answer(self, path: str, accept: str) -> Answer:
-        """Return the answer for a path; `accept` is the header, for the metrics."""
+    def respond(self, path: str, accept: str) -> PageResponse:
+        """Return the response for a path; `accept` is the header, for the metrics."""
         match path:
             case "/":
-                return self._fresh("page", self._rendered)
+                return self._cached("page", self._render_page)
             case "/healthz":
-                return _of(self._condition.health())
+                return _describe_probe(self._health.liveness())
             case "/readyz":
-                return _of(self._condition.readiness())
+                return _describe_probe(self._health.readiness())
             case "/metrics":
-                return self._metrics(accept)
-        return told(HTTPStatus.NOT_FOUND, "there is /, /healthz, /readyz and /metrics")
+                return self._render_metrics(accept)
+        return text_response(HTTPStatus.NOT_FOUND, "there is /, /healthz, /readyz and /metrics")
 
-    def _fresh(self, what: str, make: Callable[[], Answer]) -> Answer:
-        with self._making:
+    def _cached(self, key: str, render: Callable[[], PageResponse]) -> PageResponse:
+        with self._rendering:
             now = self._monotonic()
-            if what not in self._made or now - self._made[what][0] >= FRESH:
-                self._made[what] = now, make()
-            return self._made[what][1]
+            if key not in self._cache or now - self._cache[key][0] >= CACHE_TIME:
+                self._cache[key] = now, render()
+            return self._cache[key][1]
 
-    def _rendered(self) -> Answer:
-        condition = self._condition
-        tokens = {token.name: token for token in condition.tokens}
-        fleet = Fleet(self._board.cards(), tokens, self._clock())
-        page = self._document.render(fleet, condition.phase, condition.trouble).encode()
-        gzipped = gzip.compress(page, _LEVEL, mtime=0)
-        return Answer(HTTPStatus.OK, _HTML, page, gzipped, self._document.policy)
+    def _render_page(self) -> PageResponse:
+        tokens = {token.name: token for token in self._health.tokens}
+        fleet = Fleet(self._states.by_name(), tokens, self._clock())
+        html = self._page.render(fleet, self._health.phase, self._health.reload_error).encode()
+        # Level 5 takes 10 ms for 200 tokens, and makes 32 KB of 460.
+        gzipped = gzip.compress(html, 5, mtime=0)
+        html_type = "text/html; charset=utf-8"
+        return PageResponse(HTTPStatus.OK, html_type, html, gzipped, self._page.policy)
 
-    def _metrics(self, accept: str) -> Answer:
-        try:
-            from rotator.metrics.exposition import form, render  # noqa: PLC0415 - an extra, rarely asked for
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("prometheus_client"):
-                raise
+    def _render_metrics(self, accept: str) -> PageResponse:
+        if find_spec("prometheus_client") is None:
             line = "metrics need prometheus-client: pip install 'nocturna-rotator[metrics]'"
-            return told(HTTPStatus.NOT_IMPLEMENTED, line)
+            return text_response(HTTPStatus.NOT_IMPLEMENTED, line)
+        from rotator.metrics import exposition  # noqa: PLC0415 - prometheus_client is an extra
 
-        def exposed() -> Answer:
-            failed = self._condition.trouble is not None
-            cards, now = self._board.cards(), self._clock()
-            content_type, body = render(cards, now, accept, reload_failed=failed)
-            return Answer(HTTPStatus.OK, content_type, body)
+        def render() -> PageResponse:
+            failed = self._health.reload_error is not None
+            states, now = self._states.by_name(), self._clock()
+            kind, body = exposition.render(states, now, accept, reload_failed=failed)
+            return PageResponse(HTTPStatus.OK, kind, body)
 
-        return self._fresh(form(accept), exposed)
-
-
-def told(status: HTTPStatus, line: str) -> Answer:
-    """Return an answer of one line of text."""
-    return Answer(status, _TEXT, f"{line}\n".encode())
+        return self._cached(exposition.negotiate(accept), render)
 
 
-def _of(probe: Probe) -> Answer:
-    return told(HTTPStatus.OK if probe.good else HTTPStatus.SERVICE_UNAVAILABLE, probe.line)
+def _describe_probe(result: ProbeResult) -> PageResponse:
+    status = HTTPStatus.OK if result.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return text_response(status, result.message)
 
 
-_LONGEST_LINE = 4096
-_METHODS = ("GET", "HEAD")
-_OF_A_BODY = ("Content-Length", "Transfer-Encoding")
-_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))")
+def is_own_host(host: str) -> bool:
+    """Tell whether a Host header names this machine; the port may be that of a tunnel.
+
+    DNS rebinding: an attacker's site can have a name that leads to 127.0.0.1 a moment later. A
+    browser on this machine then reads our page for that site, but sends the site's name as Host.
+    """
+    match = _HOST.fullmatch(host.strip())
+    return match is not None and is_loopback(match[1] or match[2].removesuffix("."))
+
+
+_LONGEST_PATH = 4096
+_BODY_HEADERS = ("Content-Length", "Transfer-Encoding")
 _HEADERS = (
     ("Cache-Control", "no-store"),
     ("X-Content-Type-Options", "nosniff"),
@@ -187,186 +165,177 @@ _HEADERS = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
 )
-_log = logging.getLogger(__name__)
+_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(?:\.0*)?\s*(?:,|$))")
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves one connection until either side has had enough."""
+class PageHandler(BaseHTTPRequestHandler):
+    """Serves the requests of one connection; `PageServer` ends it when its time is up."""
 
     protocol_version = "HTTP/1.1"
-    default_request_version = "HTTP/1.0"  # 0.9 has no headers, neither theirs nor ours
+    default_request_version = "HTTP/1.0"  # to HTTP/0.9 the base class would send no headers
     disable_nagle_algorithm = True
-    wbufsize = 65536  # a small answer is one packet
+    wbufsize = 65536  # a small response is one packet
     server: "PageServer"
 
-    def handle(self) -> None:
-        """Serve, and leave quietly when the client does, or was sent away."""
-        try:
-            super().handle()
-        except OSError:
-            self.close_connection = True
+    def do_GET(self) -> None:
+        """Respond to a request."""
+        self._send(self._respond())
+        self.server.extend_deadline(self.connection)
 
-    def handle_one_request(self) -> None:
-        """Read one request and answer it."""
-        self.raw_requestline = self.rfile.readline(_LONGEST_LINE + 1)
-        if len(self.raw_requestline) > _LONGEST_LINE:
-            self.request_version, self.command = "HTTP/1.1", "GET"
-            self.send_error(HTTPStatus.REQUEST_URI_TOO_LONG)
-        elif not self.raw_requestline or not self.parse_request():
-            self.close_connection = True
-        else:
-            self._send(self._answer())
-            self.server.renew(self.connection)
+    do_HEAD = do_GET  # noqa: N815 - the base class's name
 
-    def _answer(self) -> Answer:
-        if self.command not in _METHODS:
-            return self._refused(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
-        # What follows a line that is no header was not read: it may announce a body as well.
-        if self.headers.defects or any(name in self.headers for name in _OF_A_BODY):
-            return self._refused(HTTPStatus.BAD_REQUEST, "a request with a body")
+    def _respond(self) -> PageResponse:
+        if len(self.path) > _LONGEST_PATH:
+            return self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "request-uri too long")
+        # After a defect, the base class reads no further headers: one may announce a body.
+        if self.headers.defects or any(name in self.headers for name in _BODY_HEADERS):
+            return self._refuse(HTTPStatus.BAD_REQUEST, "a request with a body")
         hosts = self.headers.get_all("Host", [])
         if len(hosts) != 1 and self.request_version != "HTTP/1.0":  # RFC 9112, section 3.2
-            return self._refused(HTTPStatus.BAD_REQUEST, "expected one Host")
-        if self.server.is_loopback and not all(map(is_expected, hosts)):
+            return self._refuse(HTTPStatus.BAD_REQUEST, "expected one Host")
+        if self.server.is_loopback and not all(map(is_own_host, hosts)):
             line = "this is for localhost and 127.0.0.1 only; a proxy has to send such a Host"
-            return self._refused(HTTPStatus.MISDIRECTED_REQUEST, line)
+            return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, line)
         try:
             accept = ", ".join(self.headers.get_all("Accept", []))
-            return self.server.site.answer(self.path.partition("?")[0], accept)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the daemon has other work to do
+            return self.server.site.respond(self.path.partition("?")[0], accept)
+        except Exception as error:  # noqa: BLE001 - a bug of the page must not end the daemon
             _log.error("the page: %s", internal_error(error))
-            return told(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the daemon's log")
+            line = "internal error; see the daemon's log"
+            return text_response(HTTPStatus.INTERNAL_SERVER_ERROR, line)
 
-    def _refused(self, status: HTTPStatus, line: str) -> Answer:
-        self.close_connection = True  # what follows may be anything, such as a body
-        return told(status, line)
+    def _refuse(self, status: HTTPStatus, line: str) -> PageResponse:
+        self.close_connection = True  # a body may follow, which is no request
+        return text_response(status, line)
 
-    def _send(self, answer: Answer) -> None:
-        body = answer.body
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse what is no HTTP, or another method; the base class would echo it."""
+        del message, explain
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # there is no `do_METHOD`
+            self._send(self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD"))
+        else:
+            self._send(self._refuse(HTTPStatus(code), HTTPStatus(code).phrase.lower()))
+
+    def _send(self, response: PageResponse) -> None:
+        body = response.body
         self.close_connection |= self.server.is_crowded()
-        self.send_response_only(answer.status)
-        for name, value in (("Date", formatdate(usegmt=True)), *_HEADERS):
-            self.send_header(name, value)
-        self.send_header("Content-Security-Policy", answer.policy)
-        self.send_header("Content-Type", answer.content_type)
-        if answer.gzipped is not None:
-            self.send_header("Vary", "Accept-Encoding")
+        self.send_response_only(response.status)
+        headers = [("Date", self.date_time_string()), *_HEADERS]
+        headers.append(("Content-Security-Policy", response.policy))
+        headers.append(("Content-Type", response.content_type))
+        if response.gzipped is not None:
+            headers.append(("Vary", "Accept-Encoding"))
             if _GZIP.search(self.headers.get("Accept-Encoding", "")):
-                body = answer.gzipped
-                self.send_header("Content-Encoding", "gzip")
-        self.send_header("Content-Length", str(len(body)))
-        if answer.status is HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", ", ".join(_METHODS))
+                body = response.gzipped
+                headers.append(("Content-Encoding", "gzip"))
+        headers.append(("Content-Length", str(len(body))))
+        if response.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            headers.append(("Allow", "GET, HEAD"))
         if self.close_connection:
-            self.send_header("Connection", "close")
+            headers.append(("Connection", "close"))
+        for name, value in headers:
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
-        self.wfile.flush()
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer what is no HTTP; the base class would echo it, and name its version."""
-        del message, explain
-        status = HTTPStatus(code)
-        self._send(self._refused(status, status.phrase.lower()))
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: who reads the page is no news of the daemon."""
+        """Log no requests: who reads the page is no matter of the daemon."""
 
 
-MOST_CONNECTIONS = 64
-# For a request and its answer together, however slowly the bytes come.
-PATIENCE = 30.0  # seconds
-_WAIT_FOR_A_PLACE = 0.1  # seconds
-# So many go each time: a probe may have to wait behind a whole queue of connections that are only
-# held, and gives up after some seconds.
-_SENT_AWAY = 8
-_TURN = 0.25  # seconds
-_REASONS = {
-    EADDRINUSE: "another program listens there: choose another port, or end that one",
-    EADDRNOTAVAIL: "this machine has no such address",
-    EACCES: "this user may not listen there: choose a port above 1023",
-}
+_WAIT_FOR_PLACE = 0.1  # seconds
+# A probe may wait behind a queue of held connections, and gives up after some seconds: one
+# eviction has to make room for several of them.
+_EVICTED_AT_ONCE = 8
+_POLL = 0.25  # seconds
 
 
 class PageServer(ThreadingTCPServer):
-    """Listens from construction on; `serving` lets it answer. Raises `ConfigError` if it cannot.
+    """Listens from construction on, and responds inside of `serving`.
 
-    `patience` is in seconds.
+    Each connection has `patience` seconds for a request and its response. Raises `ConfigError` when
+    it cannot listen at `address`.
     """
 
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: Address, site: Site, patience: float = PATIENCE) -> None:
+    def __init__(self, address: ListenAddress, site: Site, patience: float = PATIENCE) -> None:
         self.site = site
         self._patience = patience
-        self._lock = threading.Lock()
+        self._connections = threading.Condition()
         self._deadlines: dict[socket.socket, float] = {}
-        self._places = threading.Semaphore(MOST_CONNECTIONS)
-        self.address_family, place = _resolved(address)
         try:
-            super().__init__(place, Handler)
+            found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        except (OSError, UnicodeError):
+            raise ConfigError(f"--listen {address}: there is no host of this name") from None
+        self.address_family = found[0][0]
+        place: Any = found[0][4]
+        try:
+            super().__init__(place, PageHandler)
         except OSError as error:
-            raise _refusal(address, error) from None
+            reason = _BIND_ERRORS.get(error.errno or 0, error.strerror or "the system refuses it")
+            raise ConfigError(f"--listen {address}: {reason}") from None
         host, port = self.socket.getsockname()[:2]
-        self.address = Address(host, port)
+        self.address = ListenAddress(host, port)
         self.is_loopback = ip_address(host.partition("%")[0]).is_loopback
 
     def server_bind(self) -> None:
-        """Take IPv4 as well where the address is that of every interface, `::`."""
+        """Let `::` mean every interface of IPv4 as well."""
         if self.address_family == socket.AF_INET6:
             self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         super().server_bind()
 
     def is_crowded(self) -> bool:
-        """Tell whether connections should end with their answer, so that others get a place."""
+        """Tell whether connections are to end with their response, to make room for others."""
         return len(self._deadlines) > MOST_CONNECTIONS // 2
 
-    def renew(self, connection: socket.socket) -> None:
-        """Give a connection that was answered the time for another request."""
-        with self._lock:
+    def _has_place(self) -> bool:
+        return len(self._deadlines) < MOST_CONNECTIONS
+
+    def extend_deadline(self, connection: socket.socket) -> None:
+        """Give a connection the time for another request."""
+        with self._connections:
             if connection in self._deadlines:
                 self._deadlines[connection] = time.monotonic() + self._patience
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Take a connection once there is a place; those that were quiet for longest make it.
+        """Accept a connection; when there are too many, cut off those quiet for longest.
 
-        So nobody who holds connections open keeps a probe out, which would get us restarted.
+        So nobody can keep a probe out by holding connections, which would get us restarted.
         """
         connection, client = super().get_request()
-        if not self._places.acquire(timeout=_WAIT_FOR_A_PLACE):
-            with self._lock:
-                by_age = sorted(self._deadlines, key=lambda each: self._deadlines[each])
-                for oldest in by_age[:_SENT_AWAY]:
+        with self._connections:
+            if not self._connections.wait_for(self._has_place, _WAIT_FOR_PLACE):
+                by_age = sorted(self._deadlines, key=self._deadlines.__getitem__)
+                for oldest in by_age[:_EVICTED_AT_ONCE]:
                     _hang_up(oldest)
-            self._places.acquire()
-        with self._lock:
+                self._connections.wait_for(self._has_place)
             self._deadlines[connection] = time.monotonic() + self._patience
         return connection, client
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's type
-        """Give the place back."""
-        with self._lock:
+        """Close a connection and free its place."""
+        with self._connections:
             del self._deadlines[request]
-        self._places.release()
+            self._connections.notify()
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """End the connections whose time is up; called every quarter of a second or so."""
+        """Cut off the connections whose time is up; called about every `_POLL` seconds."""
         now = time.monotonic()
-        with self._lock:
+        with self._connections:
             for connection, deadline in self._deadlines.items():
                 if deadline < now:
                     _hang_up(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing: what is worth telling was logged."""
+        """Print nothing: the client has gone or was cut off, and bugs are logged already."""
 
     def stop(self) -> None:
-        """Stop listening, end every connection, and wait for the threads behind them."""
+        """Stop listening, cut off every connection, and wait for their threads."""
         self.shutdown()
-        with self._lock:
+        with self._connections:
             for connection in self._deadlines:
                 _hang_up(connection)
         self.server_close()
@@ -374,8 +343,8 @@ class PageServer(ThreadingTCPServer):
 
 @contextmanager
 def serving(server: PageServer) -> Iterator[None]:
-    """Answer while the `with` block runs."""
-    thread = threading.Thread(target=server.serve_forever, args=(_TURN,), name="page", daemon=True)
+    """Respond while the `with` block runs."""
+    thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="page", daemon=True)
     thread.start()
     try:
         yield
@@ -384,20 +353,6 @@ def serving(server: PageServer) -> Iterator[None]:
         thread.join()
 
 
-def _resolved(address: Address) -> tuple[socket.AddressFamily, Any]:
-    try:
-        found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError):
-        raise ConfigError(f"--listen {address}: there is no host of this name") from None
-    family, _, _, _, place = found[0]
-    return family, place
-
-
-def _refusal(address: Address, error: OSError) -> ConfigError:
-    reason = _REASONS.get(error.errno or 0, error.strerror or "the system refuses it")
-    return ConfigError(f"--listen {address}: {reason}")
-
-
 def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):  # the client was faster
+    with suppress(OSError):  # the client closed it already
         connection.shutdown(socket.SHUT_RDWR)

@@ -52,74 +52,74 @@ class Counter(NamedTuple):
     counts: Callable[[TokenState], Mapping[str, int]]
 
 
-def measured(cards: Mapping[str, TokenState | None], now: datetime) -> Samples:
+def measured(states: Mapping[str, TokenState | None], now: datetime) -> Samples:
     """Return what is known of the tokens at `now`, which is aware UTC."""
     samples: Samples = {}
-    for token, card in cards.items():
-        if card is None:
+    for token, state in states.items():
+        if state is None:
             continue
         for gauge in GAUGES:
-            value = gauge.value(card, now)
+            value = gauge.value(state, now)
             if value is not None:
                 samples[Series(gauge.name, token)] = value
         for counter in COUNTERS:
-            for reason, count in counter.counts(card).items():
+            for reason, count in counter.counts(state).items():
                 samples[Series(counter.name, token, reason)] = count
     return samples
 
 
-def _expiry(card: TokenState, _now: datetime) -> float | None:
+def _expiry(state: TokenState, _now: datetime) -> float | None:
     # Of the last look that knew it: an alert on it must not end because its store went away, too.
-    if card.seen is None:
+    if state.last_readable is None:
         return None
-    expires_at = card.seen.expires_at
+    expires_at = state.last_readable.expires_at
     return expires_at.timestamp() if expires_at else NONE
 
 
-def _seconds_left(card: TokenState, now: datetime) -> float | None:
-    expiry = _expiry(card, now)
+def _seconds_left(state: TokenState, now: datetime) -> float | None:
+    expiry = _expiry(state, now)
     return None if expiry is None else expiry - now.timestamp()
 
 
-def _working(card: TokenState, now: datetime) -> float | None:
-    report = card.last.report
+def _working(state: TokenState, now: datetime) -> float | None:
+    report = state.last.report
     if report.status is Status.UNKNOWN:
         return None
     over = report.expires_at is not None and report.expires_at <= now
     return not over and (report.status in _WORKING or report.action in CHANGED)
 
 
-def _succeeded_at(card: TokenState, _now: datetime) -> float | None:
-    return card.succeeded_at.timestamp() if card.succeeded_at else None
+def _succeeded_at(state: TokenState, _now: datetime) -> float | None:
+    return state.succeeded_at.timestamp() if state.succeeded_at else None
 
 
-def _attempts_left(card: TokenState, _now: datetime) -> float:
-    attempts = card.last.report.attempts_left
+def _attempts_left(state: TokenState, _now: datetime) -> float:
+    attempts = state.last.report.attempts_left
     return NONE if attempts is None else attempts
 
 
-def _behind(card: TokenState, _now: datetime) -> float | None:
-    report = card.last.report
+def _behind(state: TokenState, _now: datetime) -> float | None:
+    report = state.last.report
     lacking = sum(each.status in _LACKING for each in report.stores)
     return None if report.status is Status.UNKNOWN else lacking
 
 
-def _orphans(card: TokenState, _now: datetime) -> float | None:
-    return None if card.last.report.status is Status.UNKNOWN else card.last.report.orphans
+def _orphans(state: TokenState, _now: datetime) -> float | None:
+    return None if state.last.report.status is Status.UNKNOWN else state.last.report.orphans
 
 
-def _hooks(card: TokenState, _now: datetime) -> float | None:
-    return None if card.last.report.status is Status.UNKNOWN else card.last.report.hooks_left
+def _hooks(state: TokenState, _now: datetime) -> float | None:
+    return None if state.last.report.status is Status.UNKNOWN else state.last.report.hooks_left
 
 
-def _duration(card: TokenState, _now: datetime) -> float:
+def _duration(state: TokenState, _now: datetime) -> float:
     # The clock may have been set back meanwhile.
-    return max(0.0, (card.last.ended_at - card.last.begun_at).total_seconds())
+    return max(0.0, (state.last.ended_at - state.last.started_at).total_seconds())
 
 
-def _rotations(card: TokenState) -> Mapping[str, int]:
+def _rotations(state: TokenState) -> Mapping[str, int]:
     # Prometheus sees no increase in a series that begins with 1: the usual one begins with 0.
-    return {_USUAL: 0, **card.rotations}
+    return {_USUAL: 0, **state.rotations}
 
 
 GAUGES = (
@@ -142,7 +142,7 @@ GAUGES = (
     Gauge(
         f"{PREFIX}last_attempt_timestamp_seconds",
         "When the rotator last looked after the token, whatever came of it, as a Unix time.",
-        lambda card, _now: card.last.ended_at.timestamp(),
+        lambda state, _now: state.last.ended_at.timestamp(),
         "seconds",
     ),
     Gauge(
@@ -154,7 +154,7 @@ GAUGES = (
     Gauge(
         f"{PREFIX}failing",
         "1 if the last attempt failed, be it in one store or hook only; else 0.",
-        lambda card, _now: card.last.report.error is not None,
+        lambda state, _now: state.last.report.error is not None,
     ),
     Gauge(
         f"{PREFIX}attempts_left",
@@ -192,6 +192,6 @@ COUNTERS = (
     Counter(
         f"{PREFIX}failures",
         "Failed attempts by the kind of the first failure.",
-        lambda card: card.failures,
+        lambda state: state.failures,
     ),
 )

@@ -28,7 +28,7 @@ _OPENMETRICS = "application/openmetrics-text"
 
 
 def render(
-    cards: Mapping[str, TokenState | None], now: datetime, accept: str, *, reload_failed: bool
+    states: Mapping[str, TokenState | None], now: datetime, accept: str, *, reload_failed: bool
 ) -> tuple[str, bytes]:
     """Return the content type and the body of `/metrics`, after the header `Accept`.
 
@@ -36,14 +36,14 @@ def render(
     are Prometheus's text format and OpenMetrics 1.0:
     https://prometheus.io/docs/instrumenting/content_negotiation/.
     """
-    collector = Exposition(present(measured(cards, now)), reload_failed=reload_failed)
-    if form(accept) == openmetrics.CONTENT_TYPE_LATEST:
+    collector = Exposition(present(measured(states, now)), reload_failed=reload_failed)
+    if negotiate(accept) == openmetrics.CONTENT_TYPE_LATEST:
         body: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call] # the library's
         return openmetrics.CONTENT_TYPE_LATEST, body
     return TEXT, generate_latest(collector)
 
 
-def form(accept: str) -> str:
+def negotiate(accept: str) -> str:
     """Return the content type that a client gets for its header `Accept`: one of two."""
     # The library's own choice compares versions that a client makes up, and breaks on `version=a`.
     wanted = (each.partition(";")[0].strip() for each in accept.split(","))

@@ -27,12 +27,12 @@ def publish(
 
     `tokens` are all of the config: in the file, what earlier runs knew of them stays.
     """
-    board = TokenStates()
-    board.watch(list(spans))
+    states = TokenStates()
+    states.watch(list(spans))
     for report in reports:
         if report.name in spans:
-            board.post(Look(report, *spans[report.name]))
-    samples = lasting(measured(board.cards(), clock()))
+            states.record(Look(report, *spans[report.name]))
+    samples = lasting(measured(states.by_name(), clock()))
     if outlets.textfile:
         try:
             update(outlets.textfile, samples, tokens)

@@ -1,4 +1,4 @@
-"""What is known of every token: the data behind the daemon's page and the metrics."""
+"""The latest state of every watched token: the data behind the status page and the metrics."""
 
 import threading
 from collections import Counter
@@ -9,32 +9,32 @@ from typing import NamedTuple
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.policy import Status
 
-_MOST_EVENTS = 20
+_LONGEST_HISTORY = 20
 
 
 class Look(NamedTuple):
-    """One look at a token: its report, when it began and ended, and when the next one is due.
+    """One look at a token: its report, its start and end, and when the next look is planned.
 
-    Times are aware UTC; `next_at` is None where nobody plans another look.
+    Times are aware UTC; `next_at` is None where no further look is planned.
     """
 
     report: Report
-    begun_at: datetime
+    started_at: datetime
     ended_at: datetime
     next_at: datetime | None = None
 
 
 class TokenState(NamedTuple):
-    """What is known of one token; `history` has the looks that changed or failed, newest first.
+    """What is known about one token.
 
-    `seen` is the last report of a look that could read the token in some store: what it says of the
-    token's end still stands while no store answers.
-    `succeeded_at` is the end of the last look without a failure, `rotated_at` that of the last one
-    that wrote a token; `rotations` and `failures` count by reason, and by kind of failure.
+    `last_readable` is the report of the last look that could read a store: the expiry in it still
+    holds while all stores are unreachable. `succeeded_at` is the end of the last look without a
+    failure, `rotated_at` of the last one that wrote a token. `history` holds the looks that changed
+    something or failed, newest first. `rotations` are counted by reason, `failures` by kind.
     """
 
     last: Look
-    seen: Report | None
+    last_readable: Report | None
     succeeded_at: datetime | None
     rotated_at: datetime | None
     history: tuple[Look, ...]
@@ -43,42 +43,40 @@ class TokenState(NamedTuple):
 
 
 class TokenStates:
-    """One card a token, in the order of the config; written and read by many threads."""
+    """The state of every watched token, in the order of the config; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._names: tuple[str, ...] = ()
-        self._cards: dict[str, TokenState] = {}
+        self._states: dict[str, TokenState | None] = {}
 
     def watch(self, names: Collection[str]) -> None:
-        """Show these tokens from now on; those that are known keep their history."""
+        """Watch exactly these tokens; those already watched keep their state."""
         with self._lock:
-            self._names = tuple(names)
-            self._cards = {name: card for name, card in self._cards.items() if name in names}
+            self._states = {name: self._states.get(name) for name in names}
 
-    def post(self, look: Look) -> None:
-        """Take down one look; one at a token that is watched no more is forgotten."""
+    def record(self, look: Look) -> None:
+        """Add a look; one at a token that is no longer watched is dropped."""
         with self._lock:
             name = look.report.name
-            if name in self._names:
-                self._cards[name] = _after(self._cards.get(name), look)
+            if name in self._states:
+                self._states[name] = _add_look(self._states[name], look)
 
-    def cards(self) -> dict[str, TokenState | None]:
-        """Return every watched token by name, None where it was not looked at yet."""
+    def by_name(self) -> dict[str, TokenState | None]:
+        """Return the state of every watched token by name, None before its first look."""
         with self._lock:
-            return {name: self._cards.get(name) for name in self._names}
+            return dict(self._states)
 
 
-def _after(card: TokenState | None, look: Look) -> TokenState:
-    old = card or TokenState(look, None, None, None, (), Counter(), Counter())
+def _add_look(before: TokenState | None, look: Look) -> TokenState:
+    state = before or TokenState(look, None, None, None, (), Counter(), Counter())
     report = look.report
     changed, failed = report.action in CHANGED, report.error is not None
     return TokenState(
         last=look,
-        seen=old.seen if report.status is Status.UNKNOWN else report,
-        succeeded_at=old.succeeded_at if failed else look.ended_at,
-        rotated_at=look.ended_at if changed else old.rotated_at,
-        history=(look, *old.history)[:_MOST_EVENTS] if changed or failed else old.history,
-        rotations=old.rotations + Counter({report.reason: 1} if changed else {}),
-        failures=old.failures + Counter({report.failure or "unknown": 1} if failed else {}),
+        last_readable=state.last_readable if report.status is Status.UNKNOWN else report,
+        succeeded_at=state.succeeded_at if failed else look.ended_at,
+        rotated_at=look.ended_at if changed else state.rotated_at,
+        history=(look, *state.history)[:_LONGEST_HISTORY] if changed or failed else state.history,
+        rotations=state.rotations + Counter({report.reason: 1} if changed else {}),
+        failures=state.failures + Counter({report.failure or "unknown": 1} if failed else {}),
     )

@@ -28,9 +28,9 @@ class Watch:
         self.world = world
         self.scheduler = SteppedScheduler(world.clock)
         self.fleet: Sequence[Rotation] | Exception = [world.rotation(**settings)]
-        self.board = TokenStates()
+        self.states = TokenStates()
         self.daemon = Daemon(
-            self.scheduler, self._load, world.clock, lambda low, _high: low, self.board
+            self.scheduler, self._load, world.clock, lambda low, _high: low, self.states
         )
 
     def _load(self) -> Sequence[Rotation]:
@@ -184,15 +184,15 @@ def test_a_start_with_wrong_settings_fails(watch: Watch) -> None:
         watch.daemon.start()
 
 
-def test_every_look_is_on_the_board(watch: Watch) -> None:
+def test_every_look_is_recorded(watch: Watch) -> None:
     world = watch.world
     world.put(world.api.issue(days=3))
     world.api.misbehave(*NO_ADMIN)
     watch.start()
     world.api.behave()
     watch.scheduler.step(timedelta(minutes=1))
-    card = watch.board.cards()["luna-bot"]
-    assert card
-    assert [look.report.failure for look in card.history] == [None, "not-admin"]
-    assert card.last.next_at
-    assert timedelta() < card.last.next_at - world.clock() <= HOUR
+    state = watch.states.by_name()["luna-bot"]
+    assert state
+    assert [look.report.failure for look in state.history] == [None, "not-admin"]
+    assert state.last.next_at
+    assert timedelta() < state.last.next_at - world.clock() <= HOUR

@@ -3,11 +3,11 @@ from rotator.daemon.service import Scheduler
 
 def test_a_scheduler_lives_from_its_start_to_its_end() -> None:
     scheduler = Scheduler()
-    found = [scheduler.lives()]
+    found = [scheduler.is_alive()]
     scheduler.start()
-    found.append(scheduler.lives())
+    found.append(scheduler.is_alive())
     scheduler.shutdown()
-    found.append(scheduler.lives())
+    found.append(scheduler.is_alive())
     assert found == [False, True, False]
 
 
@@ -20,5 +20,5 @@ def test_a_scheduler_whose_thread_died_does_not_live() -> None:
     scheduler.start()
     scheduler._thread.join()  # noqa: SLF001 - the one that is to be dead
     assert scheduler.running
-    assert not scheduler.lives()
+    assert not scheduler.is_alive()
     scheduler.shutdown()

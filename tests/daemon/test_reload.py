@@ -42,7 +42,7 @@ def test_a_reload_of_wrong_settings_keeps_the_old_ones(
     assert trouble
     assert "validity" in trouble
     assert trouble in caplog.text
-    assert "stay as they were" in caplog.text
+    assert "the old settings stay in force" in caplog.text
     assert [record.levelno for record in caplog.records][-1] == logging.ERROR
     watch.world.api.revoke(str(watch.world.token().token_id))
     watch.scheduler.step(HOUR)

@@ -1,4 +1,4 @@
-"""Tokens in every state, as the board has them, and what is rendered of them."""
+"""Tokens in every state, and what is rendered of them."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,19 +37,19 @@ def unknown(**more: Any) -> Look:  # noqa: ANN401 - (the same)
     return failed(Status.UNKNOWN, failure="store-unreachable", expires_at=None, **more)
 
 
-def cards(*looks: Look) -> dict[str, TokenState | None]:
-    """Return the board after these looks."""
-    board = TokenStates()
-    board.watch(list(dict.fromkeys(each.report.name for each in looks)))
+def token_states(*looks: Look) -> dict[str, TokenState | None]:
+    """Return the states after these looks."""
+    states = TokenStates()
+    states.watch(list(dict.fromkeys(each.report.name for each in looks)))
     for each in looks:
-        board.post(each)
-    return board.cards()
+        states.record(each)
+    return states.by_name()
 
 
 def every_metric() -> dict[str, TokenState | None]:
-    """Return a board of which each metric has something to tell."""
+    """Return states for which every metric has a value."""
     stores = (StoreReport("dotenv:a", StoreState.CURRENT), StoreReport("x:b", StoreState.BEHIND))
-    return cards(
+    return token_states(
         look(Action.ROTATED, Status.DUE, reason="expiring", ended_at=LAST_MONTH),
         failed(attempts_left=4, stores=stores, orphans=2, hooks_left=3),
         look(Action.KEPT, Status.ETERNAL, name="sol", expires_at=None),

@@ -6,7 +6,15 @@ import pytest
 
 from rotator.rotation.model import Action, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look, shown, unknown
+from tests.metrics.support import (
+    LAST_MONTH,
+    every_metric,
+    failed,
+    look,
+    shown,
+    token_states,
+    unknown,
+)
 from tests.support.clock import NOON
 
 ABOUT_THE_TOKEN = (
@@ -38,7 +46,7 @@ def test_a_failing_token_tells_everything() -> None:
 
 def test_counters_count_by_reason_and_the_usual_one_begins_with_zero() -> None:
     numbers = shown(
-        cards(
+        token_states(
             look(Action.KEPT),
             look(Action.ROTATED, reason="forced"),
             look(Action.ROTATED, reason="forced"),
@@ -52,7 +60,7 @@ def test_counters_count_by_reason_and_the_usual_one_begins_with_zero() -> None:
 
 
 def test_the_life_that_is_left_is_counted_at_each_scrape() -> None:
-    found = cards(look(Action.KEPT))
+    found = token_states(look(Action.KEPT))
     assert shown(found, NOON + timedelta(days=1))["token_seconds_left"] == {"luna": 9 * 86400}
     assert shown(found, NOON + timedelta(days=11))["token_seconds_left"] == {"luna": -86400}
 
@@ -62,7 +70,7 @@ def test_a_token_that_nobody_has_looked_at_says_nothing() -> None:
 
 
 def test_an_eternal_token_works_and_has_no_end() -> None:
-    numbers = shown(cards(look(Action.KEPT, Status.ETERNAL, expires_at=None)))
+    numbers = shown(token_states(look(Action.KEPT, Status.ETERNAL, expires_at=None)))
     assert numbers["token_working"] == {"luna": 1}
     assert "token_expiry_timestamp_seconds" not in numbers
     assert "token_seconds_left" not in numbers
@@ -73,7 +81,7 @@ def test_while_no_store_can_be_read_nothing_is_said_of_the_token_but_its_last_kn
         look(Action.KEPT, ended_at=LAST_MONTH, expires_at=LAST_MONTH),
         look(Action.KEPT),
     ]
-    numbers = shown(cards(*known, unknown(), unknown()), NOON + timedelta(days=9))
+    numbers = shown(token_states(*known, unknown(), unknown()), NOON + timedelta(days=9))
     assert numbers["failing"] == {"luna": 1}
     assert numbers["token_expiry_timestamp_seconds"] == {"luna": NOON.timestamp() + 10 * 86400}
     assert numbers["token_seconds_left"] == {"luna": 86400}
@@ -81,14 +89,16 @@ def test_while_no_store_can_be_read_nothing_is_said_of_the_token_but_its_last_kn
 
 
 def test_the_end_of_a_token_that_was_never_read_is_not_known() -> None:
-    numbers = shown(cards(unknown()))
+    numbers = shown(token_states(unknown()))
     assert "token_expiry_timestamp_seconds" not in numbers
     assert "token_seconds_left" not in numbers
 
 
 def test_a_token_that_is_gone_has_no_end_any_more() -> None:
     gone = failed(Status.MISSING, expires_at=None)
-    assert "token_expiry_timestamp_seconds" not in shown(cards(look(Action.KEPT), gone, unknown()))
+    assert "token_expiry_timestamp_seconds" not in shown(
+        token_states(look(Action.KEPT), gone, unknown())
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,20 +118,20 @@ def test_a_token_that_is_gone_has_no_end_any_more() -> None:
     ],
 )
 def test_a_bot_has_a_working_token(action: Action, status: Status, working: int) -> None:
-    assert shown(cards(look(action, status)))["token_working"] == {"luna": working}
+    assert shown(token_states(look(action, status)))["token_working"] == {"luna": working}
 
 
 def test_a_token_that_ended_since_the_last_look_works_no_more() -> None:
-    found = cards(look(Action.KEPT))
+    found = token_states(look(Action.KEPT))
     assert shown(found, NOON + timedelta(days=10))["token_working"] == {"luna": 0}
 
 
 def test_a_store_is_behind_when_it_holds_an_older_token_or_none() -> None:
     states = [StoreState.WRITTEN, StoreState.ABSENT, StoreState.BEHIND, StoreState.UNREACHABLE]
     stores = tuple(StoreReport(f"x:{state}", state) for state in states)
-    assert shown(cards(look(Action.ROTATED, stores=stores)))["stores_behind"] == {"luna": 2}
+    assert shown(token_states(look(Action.ROTATED, stores=stores)))["stores_behind"] == {"luna": 2}
 
 
 def test_a_clock_that_was_set_back_makes_no_negative_duration() -> None:
     backwards = look(Action.KEPT)._replace(ended_at=NOON - timedelta(hours=1))
-    assert shown(cards(backwards))["run_duration_seconds"] == {"luna": 0}
+    assert shown(token_states(backwards))["run_duration_seconds"] == {"luna": 0}

@@ -8,7 +8,7 @@ from prometheus_client import generate_latest
 from rotator.metrics.definitions import NONE, PREFIX, SECONDS_LEFT, Samples, Series, measured
 from rotator.metrics.exposition import Exposition, joined, lasting, parsed, present, render
 from rotator.rotation.model import Action
-from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look, unknown
+from tests.metrics.support import LAST_MONTH, every_metric, failed, look, token_states, unknown
 from tests.support.clock import NOON
 
 SUCCESS = Series(f"{PREFIX}last_success_timestamp_seconds", "luna")
@@ -34,33 +34,40 @@ def test_the_page_of_a_daemon_is_read_but_for_what_stands_still_in_it() -> None:
 
 
 def test_counters_are_added_up() -> None:
-    now = measured(cards(failed()), NOON)
+    now = measured(token_states(failed()), NOON)
     assert joined(now, {FAULTS: 4.0}, ["luna"])[FAULTS] == 5
-    assert joined(measured(cards(look(Action.KEPT)), NOON), {FAULTS: 4.0}, ["luna"])[FAULTS] == 4
+    assert (
+        joined(measured(token_states(look(Action.KEPT)), NOON), {FAULTS: 4.0}, ["luna"])[FAULTS]
+        == 4
+    )
 
 
 def test_a_failure_keeps_the_last_success_and_a_success_replaces_it() -> None:
     before = {SUCCESS: LAST_MONTH.timestamp()}
-    assert joined(measured(cards(failed()), NOON), before, ["luna"])[SUCCESS] == before[SUCCESS]
-    after = joined(measured(cards(look(Action.KEPT)), NOON), before, ["luna"])
+    assert (
+        joined(measured(token_states(failed()), NOON), before, ["luna"])[SUCCESS] == before[SUCCESS]
+    )
+    after = joined(measured(token_states(look(Action.KEPT)), NOON), before, ["luna"])
     assert after[SUCCESS] == NOON.timestamp()
 
 
 def test_the_end_of_a_token_is_kept_while_no_store_can_be_read() -> None:
     before = {EXPIRY: 1.0}
-    assert joined(measured(cards(unknown()), NOON), before, ["luna"])[EXPIRY] == 1
-    eternal = measured(cards(look(Action.KEPT, expires_at=None)), NOON)
+    assert joined(measured(token_states(unknown()), NOON), before, ["luna"])[EXPIRY] == 1
+    eternal = measured(token_states(look(Action.KEPT, expires_at=None)), NOON)
     assert EXPIRY not in present(joined(eternal, before, ["luna"]))
 
 
 def test_attempts_are_counted_only_while_they_fail() -> None:
-    now = measured(cards(look(Action.KEPT)), NOON)
+    now = measured(token_states(look(Action.KEPT)), NOON)
     assert ATTEMPTS not in present(joined(now, {ATTEMPTS: 2.0}, ["luna"]))
 
 
 def test_tokens_that_this_run_did_not_serve_are_kept_as_long_as_they_are_configured() -> None:
-    before = measured(cards(look(Action.KEPT, name="sol"), look(Action.KEPT, name="old")), NOON)
-    after = joined(measured(cards(look(Action.KEPT)), NOON), before, ["luna", "sol"])
+    before = measured(
+        token_states(look(Action.KEPT, name="sol"), look(Action.KEPT, name="old")), NOON
+    )
+    after = joined(measured(token_states(look(Action.KEPT)), NOON), before, ["luna", "sol"])
     assert {series.token for series in after} == {"luna", "sol"}
     assert {s: v for s, v in present(after).items() if s.token == "sol"} == {
         s: v for s, v in present(before).items() if s.token == "sol"

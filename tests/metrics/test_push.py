@@ -16,7 +16,7 @@ from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
 from tests.kubernetes import certificates
 from tests.metrics.pushgateway import Gateway, pushgateway
-from tests.metrics.support import LAST_MONTH, cards, every_metric, failed, look, unknown
+from tests.metrics.support import LAST_MONTH, every_metric, failed, look, token_states, unknown
 from tests.support.clock import NOON
 
 SUCCESS = "nocturna_rotator_last_success_timestamp_seconds"
@@ -53,29 +53,29 @@ def test_each_token_is_a_group_and_the_version_another(gateway: Gateway) -> None
 
 
 def test_a_failure_leaves_the_last_success(gateway: Gateway) -> None:
-    pushed(gateway, measured(cards(look(Action.KEPT, ended_at=LAST_MONTH)), NOON))
-    pushed(gateway, measured(cards(failed()), NOON))
+    pushed(gateway, measured(token_states(look(Action.KEPT, ended_at=LAST_MONTH)), NOON))
+    pushed(gateway, measured(token_states(failed()), NOON))
     assert gateway.number("luna", SUCCESS) == LAST_MONTH.timestamp()
     assert gateway.number("luna", FAILING) == 1
 
 
 def test_a_run_for_one_token_leaves_the_others(gateway: Gateway) -> None:
-    pushed(gateway, measured(cards(failed(), failed(name="sol")), NOON))
-    pushed(gateway, measured(cards(look(Action.KEPT)), NOON))
+    pushed(gateway, measured(token_states(failed(), failed(name="sol")), NOON))
+    pushed(gateway, measured(token_states(look(Action.KEPT)), NOON))
     assert (gateway.number("luna", FAILING), gateway.number("sol", FAILING)) == (0, 1)
 
 
 def test_the_end_of_a_token_stays_while_nobody_can_read_it(gateway: Gateway) -> None:
-    pushed(gateway, measured(cards(look(Action.KEPT)), NOON))
-    pushed(gateway, measured(cards(unknown()), NOON))
+    pushed(gateway, measured(token_states(look(Action.KEPT)), NOON))
+    pushed(gateway, measured(token_states(unknown()), NOON))
     assert gateway.number("luna", EXPIRY) == NOON.timestamp() + 10 * 86400
 
 
 def test_what_is_no_more_does_not_stay(gateway: Gateway) -> None:
-    pushed(gateway, measured(cards(failed(attempts_left=3)), NOON))
+    pushed(gateway, measured(token_states(failed(attempts_left=3)), NOON))
     assert gateway.number("luna", ATTEMPTS) == 3
     eternal = look(Action.ROTATED, Status.ETERNAL, expires_at=None)
-    pushed(gateway, measured(cards(eternal), NOON))
+    pushed(gateway, measured(token_states(eternal), NOON))
     for metric in (ATTEMPTS, EXPIRY):
         assert math.isnan(gateway.number("luna", metric) or 0), metric
 

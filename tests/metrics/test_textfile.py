@@ -13,7 +13,7 @@ from rotator.metrics.definitions import PREFIX, Samples, Series, measured
 from rotator.metrics.exposition import parsed
 from rotator.metrics.textfile import update
 from rotator.rotation.model import Action
-from tests.metrics.support import cards, failed, look
+from tests.metrics.support import failed, look, token_states
 from tests.support.clock import NOON
 
 FAULTS = Series(f"{PREFIX}failures", "luna", "api-fault")
@@ -26,7 +26,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def failure() -> Samples:
-    return measured(cards(failed()), NOON)
+    return measured(token_states(failed()), NOON)
 
 
 def read(file: Path) -> Samples:
@@ -53,7 +53,7 @@ def test_it_is_what_node_exporter_wants(file: Path) -> None:
 def test_the_files_of_two_configs_have_no_series_in_common(file: Path) -> None:
     update(file, failure(), ["luna"])
     other = file.with_name("other.prom")
-    update(other, measured(cards(failed(name="sol")), NOON), ["sol"])
+    update(other, measured(token_states(failed(name="sol")), NOON), ["sol"])
     series = [
         (sample.name, tuple(sample.labels.items()))
         for each in (file, other)
@@ -70,7 +70,9 @@ def test_runs_add_up(file: Path) -> None:
 
 
 def test_a_token_that_left_the_config_goes(file: Path) -> None:
-    update(file, measured(cards(look(Action.KEPT, name="old"), failed()), NOON), ["luna", "old"])
+    update(
+        file, measured(token_states(look(Action.KEPT, name="old"), failed()), NOON), ["luna", "old"]
+    )
     update(file, failure(), ["luna"])
     assert {series.token for series in read(file)} == {"luna"}
 
@@ -122,7 +124,7 @@ def test_many_runs_at_once_lose_nothing(file: Path) -> None:
     names = [f"bot-{number}" for number in range(12)]
 
     def one(name: str) -> None:
-        update(file, measured(cards(failed(name=name)), NOON), names, patience=60)
+        update(file, measured(token_states(failed(name=name)), NOON), names, patience=60)
 
     threads = [threading.Thread(target=one, args=(name,)) for name in names]
     for thread in threads:

@@ -20,33 +20,33 @@ JOBS = ("bot", "alerts", "reports", "sync", "prices", "mailer", "archive", "sear
 
 
 class Shown(NamedTuple):
-    board: TokenStates
+    states: TokenStates
     tokens: tuple[TokenSettings, ...]
 
 
 def of_three() -> Shown:
     """One that is fine, one that was just renewed, and one that fails."""
-    board = TokenStates()
+    states = TokenStates()
     names = ("luna-bot", "sol-bot", "mars-bot")
-    board.watch(names)
+    states.watch(names)
     luna = "vault://secret/bots/luna#NOCTURNA_SERVICE_TOKEN"
     fine = _report("luna-bot", 41.3, luna, "kubernetes://bots/luna-token#NOCTURNA_SERVICE_TOKEN")
-    board.post(_look(_renewed(_report("luna-bot", 90, luna)), 48.7 * DAY))
-    board.post(_look(fine, 23 * MINUTE))
+    states.record(_look(_renewed(_report("luna-bot", 90, luna)), 48.7 * DAY))
+    states.record(_look(fine, 23 * MINUTE))
     sol = _renewed(_report("sol-bot", 89.98, "dotenv:///srv/sol/.env#NOCTURNA_SERVICE_TOKEN"))
     old = OldToken(_id(77), OldTokenState.WAITING, NOON + 23.5 * HOUR)
-    board.post(_look(sol._replace(old_tokens=(old,)), 29 * MINUTE))
+    states.record(_look(sol._replace(old_tokens=(old,)), 29 * MINUTE))
     for hours in (3, 2, 1):
-        board.post(_look(_failing("mars-bot", 4.2 + hours / 24), hours * HOUR))
-    board.post(_look(_failing("mars-bot", 4.2), 12 * MINUTE))
-    return Shown(board, tuple(TokenSettings(name, "", ()) for name in names))
+        states.record(_look(_failing("mars-bot", 4.2 + hours / 24), hours * HOUR))
+    states.record(_look(_failing("mars-bot", 4.2), 12 * MINUTE))
+    return Shown(states, tuple(TokenSettings(name, "", ()) for name in names))
 
 
 def of_many(count: int = 200) -> Shown:
     """As many as it takes to need a filter; most of them are fine."""
-    board = TokenStates()
+    states = TokenStates()
     names = [f"{PLANETS[n % 10]}-{JOBS[n // 10 % 10]}-{n // 100 + 1}" for n in range(count)]
-    board.watch(names)
+    states.watch(names)
     for number, name in enumerate(names):
         report = _report(name, 8 + number * 37 % 820 / 10, f"vault://secret/bots/{name}#API_TOKEN")
         match number % 67:
@@ -62,9 +62,9 @@ def of_many(count: int = 200) -> Shown:
                 report = _eternal(name)
             case 29:
                 continue
-        board.post(_look(report, (number % 50 + 1) * MINUTE))
+        states.record(_look(report, (number % 50 + 1) * MINUTE))
     tokens = (TokenSettings(name, "", ()) for name in names)
-    return Shown(board, tuple(tokens))
+    return Shown(states, tuple(tokens))
 
 
 def _look(report: Report, ago: timedelta) -> Look:

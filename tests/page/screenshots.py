@@ -17,11 +17,11 @@ def main(folder: Path) -> None:
     few, many = fleets.of_three(), fleets.of_many()
     with started() as browser:
         for theme in ("light", "dark"):
-            with served(few.board, tokens=few.tokens) as page:
+            with served(few.states, tokens=few.tokens) as page:
                 take(browser, page.url, folder / f"page-3-{theme}.png", UNFOLDED, theme, "luna-bot")
-            with served(many.board, tokens=many.tokens) as page:
+            with served(many.states, tokens=many.tokens) as page:
                 take(browser, page.url, folder / f"page-200-{theme}.png", DESKTOP, theme)
-        with served(few.board, tokens=few.tokens) as page:
+        with served(few.states, tokens=few.tokens) as page:
             take(browser, page.url, folder / "page-phone.png", PHONE, "light")
 
 

@@ -9,16 +9,16 @@ import requests
 
 from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
-from rotator.daemon.health import Health, Phase
-from rotator.daemon.web import LOOPBACK, PATIENCE, Address, PageServer, Site, serving
+from rotator.daemon.health import DaemonPhase, Health
+from rotator.daemon.web import LOOPBACK, PATIENCE, ListenAddress, PageServer, Site, serving
 from rotator.rotation.states import TokenStates
 from tests.support.clock import FakeClock
 
 
 class Served(NamedTuple):
     server: PageServer
-    condition: Health
-    board: TokenStates
+    health: Health
+    states: TokenStates
 
     @property
     def url(self) -> str:
@@ -45,7 +45,7 @@ class Passing:
 
 @contextmanager
 def served(  # noqa: PLR0913 - what a page is made of
-    board: TokenStates,
+    states: TokenStates,
     host: str = LOOPBACK,
     *,
     tokens: tuple[TokenSettings, ...] = (),
@@ -54,10 +54,10 @@ def served(  # noqa: PLR0913 - what a page is made of
     port: int = 0,
     patience: float = PATIENCE,
 ) -> Iterator[Served]:
-    condition = Health(time.monotonic, lambda: True)
-    condition.phase = Phase.RUNNING
-    condition.tokens = tokens
-    site = Site(board, condition, clock or FakeClock(), monotonic or Passing())
-    server = PageServer(Address(host, port), site, patience)
+    health = Health(time.monotonic, lambda: True)
+    health.phase = DaemonPhase.RUNNING
+    health.tokens = tokens
+    site = Site(states, health, clock or FakeClock(), monotonic or Passing())
+    server = PageServer(ListenAddress(host, port), site, patience)
     with serving(server):
-        yield Served(server, condition, board)
+        yield Served(server, health, states)

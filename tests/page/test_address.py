@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from rotator.daemon.web import Address, parse_address
+from rotator.daemon.web import ListenAddress, parse_address
 from rotator.errors import ConfigError
 from rotator.rotation.states import TokenStates
 from tests.page.serving import served
@@ -19,8 +19,8 @@ from tests.page.serving import served
     ],
 )
 def test_an_address_is_read(text: str, host: str, port: int) -> None:
-    assert parse_address(text) == Address(host, port)
-    assert parse_address(str(Address(host, port))) == Address(host, port)
+    assert parse_address(text) == ListenAddress(host, port)
+    assert parse_address(str(ListenAddress(host, port))) == ListenAddress(host, port)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,13 @@ def test_an_address_that_is_not_ours_is_told_in_a_line(host: str, reason: str) -
         pass
 
 
-def test_ipv6_works(ipv6: None) -> None:  # noqa: ARG001 - a condition
+def test_ipv6_works(ipv6: None) -> None:  # noqa: ARG001 - a health
     with served(TokenStates(), "::1") as page:
         assert page.url.startswith("http://[::1]:")
         assert page.get("healthz").status_code == 200
 
 
-def test_every_interface_of_ipv6_is_every_one_of_ipv4_as_well(ipv6: None) -> None:  # noqa: ARG001 - a condition
+def test_every_interface_of_ipv6_is_every_one_of_ipv4_as_well(ipv6: None) -> None:  # noqa: ARG001 - a health
     with (
         served(TokenStates(), "::") as page,
         socket.create_connection(("127.0.0.1", page.port)) as line,

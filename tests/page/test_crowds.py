@@ -44,7 +44,7 @@ def test_readers_at_once_are_answered_while_a_rotation_is_in_hand_and_do_not_kee
     watch = Watch(World(tmp_path, timed_api, clock))
     watch.world.put(timed_api.issue(days=3))
     pages: list[str] = []
-    with served(watch.board, clock=clock) as page:
+    with served(watch.states, clock=clock) as page:
         in_hand = Fault.meanwhile(lambda: pages.extend(read_at_once(page)), "before")
         timed_api.misbehave(in_hand, "POST /auth/admin/service-tokens")
         watch.start()
@@ -58,22 +58,22 @@ def test_readers_at_once_are_answered_while_a_rotation_is_in_hand_and_do_not_kee
 def test_readers_at_once_get_one_page_that_was_made_once() -> None:
     shown = fleets.of_many(200)
     moments = iter([0.0] * READERS + [2.0])
-    with served(shown.board, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
+    with served(shown.states, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
         pages = set(read_at_once(page))
         assert len(pages) == 1
-        page.board.watch(["luna-bot"])
+        page.states.watch(["luna-bot"])
         assert page.get().text not in pages
 
 
 def test_metrics_are_made_once_for_many_readers_in_each_of_their_two_forms() -> None:
     shown = fleets.of_many(3)
     moments = iter([0.0] * 5 + [2.0])
-    with served(shown.board, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
+    with served(shown.states, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
         before = {page.get("metrics", Accept=accept).text for accept in ("", "text/plain", "a/b")}
         form = "application/openmetrics-text;version="
         before |= {page.get("metrics", Accept=form + version).text for version in ("1.0.0", "a")}
         assert len(before) == 2
-        page.board.watch(["luna-bot"])
+        page.states.watch(["luna-bot"])
         assert page.get("metrics").text not in before
 
 
@@ -102,7 +102,7 @@ def test_a_probe_waits_seconds_behind_a_whole_queue_of_connections_that_are_only
 def test_a_slow_reader_and_a_slow_writer_are_sent_away() -> None:
     shown = fleets.of_many(200)
     with (
-        served(shown.board, tokens=shown.tokens, patience=0.1) as page,
+        served(shown.states, tokens=shown.tokens, patience=0.1) as page,
         socket.create_connection(("127.0.0.1", page.port), timeout=30) as writer,
         socket.create_connection(("127.0.0.1", page.port), timeout=30) as reader,
     ):
@@ -126,7 +126,7 @@ def test_one_connection_carries_many_requests() -> None:
 
 def test_a_client_that_goes_away_in_the_middle_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     shown = fleets.of_many(200)
-    with served(shown.board, tokens=shown.tokens) as page:
+    with served(shown.states, tokens=shown.tokens) as page:
         for _ in range(3):
             with socket.create_connection(("127.0.0.1", page.port)) as line:
                 line.sendall(PROBE.replace(b"/healthz", b"/") * 20)
@@ -138,7 +138,7 @@ def test_a_client_that_goes_away_in_the_middle_is_no_news(caplog: pytest.LogCapt
 def test_a_stop_waits_for_no_reader() -> None:
     shown = fleets.of_many(200)
     with ExitStack() as stack:
-        with served(shown.board, tokens=shown.tokens) as page:
+        with served(shown.states, tokens=shown.tokens) as page:
             line = stack.enter_context(socket.create_connection(("127.0.0.1", page.port)))
             line.sendall(PROBE.replace(b"/healthz", b"/") * 100)
             line.recv(10)

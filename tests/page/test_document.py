@@ -6,9 +6,9 @@ from html import unescape
 from html.parser import HTMLParser
 
 from rotator.config.settings import TokenSettings
-from rotator.daemon.health import Phase
+from rotator.daemon.health import DaemonPhase
 from rotator.daemon.rows import Fleet
-from rotator.daemon.views import Document
+from rotator.daemon.views import StatusPage
 from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.states import Look, TokenStates
@@ -32,14 +32,14 @@ class Elements(HTMLParser):
         self.attributes |= {name for name, _ in attrs}
 
 
-def page(*looks: Look, trouble: str | None = None, phase: Phase = Phase.RUNNING) -> str:
-    board = TokenStates()
+def page(*looks: Look, trouble: str | None = None, phase: DaemonPhase = DaemonPhase.RUNNING) -> str:
+    states = TokenStates()
     names = list(dict.fromkeys(look.report.name for look in looks))
-    board.watch(names)
+    states.watch(names)
     for look in looks:
-        board.post(look)
+        states.record(look)
     tokens = {name: TokenSettings(name, "", ()) for name in names}
-    return Document().render(Fleet(board.cards(), tokens, NOON), phase, trouble)
+    return StatusPage().render(Fleet(states.by_name(), tokens, NOON), phase, trouble)
 
 
 def text(html: str) -> str:
@@ -100,7 +100,9 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
 
 
 def test_a_token_that_was_not_looked_at_yet_is_shown() -> None:
-    read = text(Document().render(Fleet({"luna-bot": None}, {}, NOON), Phase.STARTING, None))
+    read = text(
+        StatusPage().render(Fleet({"luna-bot": None}, {}, NOON), DaemonPhase.STARTING, None)
+    )
     assert "starting · as of 2026-11-23 12:00:00 UTC" in read
     assert "1 waiting" in read
     assert "first look: now" in read
@@ -129,7 +131,9 @@ def test_nothing_that_comes_from_elsewhere_is_markup() -> None:
 def test_only_ids_of_a_token_are_on_the_page() -> None:
     shown = fleets.of_three()
     tokens = {token.name: token for token in shown.tokens}
-    html = Document().render(Fleet(shown.board.cards(), tokens, NOON), Phase.RUNNING, None)
+    html = StatusPage().render(
+        Fleet(shown.states.by_name(), tokens, NOON), DaemonPhase.RUNNING, None
+    )
     assert not re.search(r"eyJ", html)
 
 
@@ -137,7 +141,7 @@ def test_settings_that_could_not_be_read_again_are_told() -> None:
     report = Report("luna-bot", Status.ETERNAL, "eternal", "never expires")
     read = text(page(look(report), trouble="rotator.toml: found broken TOML"))
     assert (
-        "The settings could not be read again, and those in force stay as they were:"
+        "The settings could not be read again, and the old ones stay in force:"
         " rotator.toml: found broken TOML"
     ) in read
 

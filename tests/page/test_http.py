@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from rotator.daemon.health import Phase
+from rotator.daemon.health import DaemonPhase
 from tests.page import fleets
 from tests.page.serving import Served, served
 
@@ -17,7 +17,7 @@ SHOWN = fleets.of_three()
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Served]:
-    with served(SHOWN.board, tokens=SHOWN.tokens) as page:
+    with served(SHOWN.states, tokens=SHOWN.tokens) as page:
         yield page
 
 
@@ -55,16 +55,16 @@ def test_the_probes_answer_in_a_line(page: Served) -> None:
 
 
 def test_one_that_stops_is_not_ready(page: Served) -> None:
-    page.condition.phase = Phase.STOPPING
+    page.health.phase = DaemonPhase.STOPPING
     try:
         assert (page.get("readyz").status_code, page.get("readyz").text) == (503, "stopping\n")
         assert page.get("healthz").status_code == 200
         assert "<strong>stopping</strong>" in page.get().text
     finally:
-        page.condition.phase = Phase.RUNNING
+        page.health.phase = DaemonPhase.RUNNING
 
 
-def test_metrics_are_those_of_the_board(page: Served) -> None:
+def test_metrics_show_the_states(page: Served) -> None:
     answer = page.get("metrics")
     assert answer.status_code == 200
     assert answer.headers["Content-Type"].startswith("text/plain")
@@ -75,11 +75,11 @@ def test_metrics_are_those_of_the_board(page: Served) -> None:
 
 
 def test_metrics_tell_that_the_settings_could_not_be_read_again(page: Served) -> None:
-    page.condition.trouble = "rotator.toml: [api] url: found …"
+    page.health.reload_error = "rotator.toml: [api] url: found …"
     try:
         assert "\nnocturna_rotator_config_reload_failed 1.0\n" in page.get("metrics").text
     finally:
-        page.condition.trouble = None
+        page.health.reload_error = None
 
 
 def test_head_has_the_headers_of_get(page: Served) -> None:
@@ -158,7 +158,7 @@ def test_a_site_whose_name_leads_to_this_machine_gets_nothing(page: Served, host
 
 
 def test_a_page_for_others_goes_by_any_name() -> None:
-    with served(SHOWN.board, "0.0.0.0") as page:  # noqa: S104 - to be reached by others
+    with served(SHOWN.states, "0.0.0.0") as page:  # noqa: S104 - to be reached by others
         assert page.get("healthz", Host="rotator.bots.svc:9464").status_code == 200
 
 

@@ -41,14 +41,14 @@ def clock() -> FakeClock:
 @pytest.fixture(params=FLEETS, ids="{} tokens".format)
 def page(request: pytest.FixtureRequest, clock: FakeClock) -> Iterator[Served]:
     shown = FLEETS[request.param]()
-    with served(shown.board, tokens=shown.tokens, clock=clock) as page:
+    with served(shown.states, tokens=shown.tokens, clock=clock) as page:
         yield page
 
 
 @pytest.fixture
 def many(clock: FakeClock) -> Iterator[Served]:
     shown = fleets.of_many()
-    with served(shown.board, tokens=shown.tokens, clock=clock) as page:
+    with served(shown.states, tokens=shown.tokens, clock=clock) as page:
         yield page
 
 
@@ -99,11 +99,11 @@ def test_words_without_end_are_broken(browser: Browser, clock: FakeClock) -> Non
         error="e" * 900,
         failure="f" * 60,
     )
-    board = TokenStates()
-    board.watch([endless.name])
-    board.post(Look(endless, clock(), clock()))
+    states = TokenStates()
+    states.watch([endless.name])
+    states.record(Look(endless, clock(), clock()))
     browser.look(360, 780, "light")
-    with served(board, clock=clock) as page:
+    with served(states, clock=clock) as page:
         browser.open(page.url)
         browser.run(UNFOLD_ALL)
         assert browser.run("return document.documentElement.scrollWidth") == 360
@@ -148,14 +148,14 @@ def test_a_text_that_is_being_marked_is_left_alone(
 def test_a_daemon_that_is_gone_is_noticed_and_one_that_is_back_as_well(browser: Browser) -> None:
     shown = fleets.of_three()
     lost = "!document.querySelector('#lost').hidden"
-    with served(shown.board, tokens=shown.tokens) as page:
+    with served(shown.states, tokens=shown.tokens) as page:
         port = page.port
         browser.open(page.url)
     browser.wait(lost)
     text = browser.run("return document.querySelector('#lost').textContent")
     assert text.startswith("Connection lost since ")
     assert browser.run(SHOWN) == 3
-    with served(shown.board, LOOPBACK, tokens=shown.tokens, port=port):
+    with served(shown.states, LOOPBACK, tokens=shown.tokens, port=port):
         browser.wait(f"!({lost})")
 
 
@@ -193,15 +193,15 @@ def test_a_count_shows_those_alone_that_it_counts(browser: Browser, many: Served
 
 def test_few_tokens_have_no_filter(browser: Browser) -> None:
     shown = fleets.of_three()
-    with served(shown.board, tokens=shown.tokens) as page:
+    with served(shown.states, tokens=shown.tokens) as page:
         browser.open(page.url)
         assert not browser.run("return document.querySelector('#filter').checkVisibility()")
 
 
 def test_a_name_that_is_an_attack_is_but_a_name(browser: Browser, clock: FakeClock) -> None:
-    board = TokenStates()
-    board.watch([EVIL])
-    with served(board, clock=clock) as page:
+    states = TokenStates()
+    states.watch([EVIL])
+    with served(states, clock=clock) as page:
         browser.open(page.url)
         pass_a_minute(clock)
         browser.wait(REFRESHED)

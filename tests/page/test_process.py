@@ -66,7 +66,7 @@ def test_a_daemon_shows_its_tokens_and_what_is_wrong_with_its_settings(
         assert answer(f"{url}metrics")[0] == 200
         (rotator.folder / "admin-password").unlink()
         running.process.send_signal(signal.SIGHUP)
-        running.wait_for("the settings in force stay as they were")
+        running.wait_for("the old settings stay in force")
         told = "NOCTURNA_ADMIN_PASSWORD_FILE: cannot read"
         for _ in range(300):  # the page is made anew every other second
             if told in answer(url)[1]:

@@ -1,13 +1,14 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from rotator.config.settings import TokenSettings
-from rotator.daemon.rows import Bar, Fleet, Tone, counted, next_look, remaining, rows
+from rotator.daemon.rows import Bar, Fleet, Tone, count_badges
 from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
-from rotator.rotation.states import Look, TokenState, TokenStates
+from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)
@@ -24,32 +25,30 @@ def failed(found: Report, level: Severity) -> Report:
 
 
 def fleet(*reports: Report, waiting: str | None = None, next_in: timedelta = HOUR) -> Fleet:
-    board = TokenStates()
+    states = TokenStates()
     names = [found.name for found in reports]
-    board.watch([*names, waiting] if waiting else names)
+    states.watch([*names, waiting] if waiting else names)
     for found in reports:
-        board.post(Look(found, NOON, NOON, NOON + next_in))
-    return Fleet(board.cards(), {name: TokenSettings(name, "", ()) for name in names}, NOON)
+        states.record(Look(found, NOON, NOON, NOON + next_in))
+    return Fleet(states.by_name(), {name: TokenSettings(name, "", ()) for name in names}, NOON)
 
 
 def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> None:
-    shown = rows(
-        fleet(
-            report("fine", days=60),
-            report("eternal", Status.ETERNAL, None),
-            report("fine-but-older", days=20),
-            report("due", Status.DUE, 3),
-            failed(report("one-store-away"), Severity.WARNING),
-            failed(report("critical", Status.DUE, 0.5), Severity.CRITICAL),
-            report("missing", Status.MISSING, None),
-            waiting="waiting",
-        )
-    )
+    shown = fleet(
+        report("fine", days=60),
+        report("eternal", Status.ETERNAL, None),
+        report("fine-but-older", days=20),
+        report("due", Status.DUE, 3),
+        failed(report("one-store-away"), Severity.WARNING),
+        failed(report("critical", Status.DUE, 0.5), Severity.CRITICAL),
+        report("missing", Status.MISSING, None),
+        waiting="waiting",
+    ).rows()
     assert [row.name for row in shown] == [
         *("missing", "critical", "due", "one-store-away", "waiting"),
         *("fine-but-older", "fine", "eternal"),
     ]
-    assert {word: count for word, (_, count) in counted(shown).items()} == {
+    assert {word: count for word, (_, count) in count_badges(shown).items()} == {
         "missing": 1,
         "failing": 2,
         "due": 1,
@@ -62,7 +61,7 @@ def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> N
 @pytest.mark.parametrize("end", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
 def test_a_forged_end_at_either_end_of_time_takes_nothing_from_the_others(end: datetime) -> None:
     forged = report("forged")._replace(expires_at=end)
-    assert {row.name for row in rows(fleet(forged, report()))} == {"forged", "luna-bot"}
+    assert {row.name for row in fleet(forged, report()).rows()} == {"forged", "luna-bot"}
 
 
 @pytest.mark.parametrize(
@@ -80,14 +79,14 @@ def test_a_forged_end_at_either_end_of_time_takes_nothing_from_the_others(end: d
     ],
 )
 def test_a_state_is_a_word_and_a_tone(found: Report, word: str, tone: Tone) -> None:
-    (row,) = rows(fleet(found))
-    assert (row.word, row.tone) == (word, tone)
+    (row,) = fleet(found).rows()
+    assert row.badge == (word, tone)
 
 
 def test_a_look_that_does_not_come_is_noticed() -> None:
-    (row,) = rows(fleet(report(), next_in=-timedelta(minutes=12)))
-    assert (row.word, row.tone) == ("overdue", Tone.WARN)
-    assert next_look(row.card, NOON) == "overdue for 12 minutes"
+    (row,) = fleet(report(), next_in=-timedelta(minutes=12)).rows()
+    assert row.badge == ("overdue", Tone.WARN)
+    assert row.describe_next_look() == "overdue for 12 minutes"
 
 
 @pytest.mark.parametrize(
@@ -96,27 +95,29 @@ def test_a_look_that_does_not_come_is_noticed() -> None:
         (45, Bar(0.5, 7 / 90), "45 days left"),
         (90, Bar(1.0, 7 / 90), "90 days left"),
         (0.5, Bar(0.5 / 90, 7 / 90), "12 hours left"),
-        (-2, Bar(0.0, 7 / 90), "over for 2 days"),
-        (0, Bar(0.0, 7 / 90), "over for 0 seconds"),
+        (-2, Bar(0.0, 7 / 90), "expired 2 days ago"),
+        (0, Bar(0.0, 7 / 90), "expired 0 seconds ago"),
         (280, Bar(1.0, 7 / 280), "280 days left"),  # made by hand, with another life
     ],
 )
 def test_a_bar_is_a_share_of_the_validity(days: float, bar: Bar, words: str) -> None:
-    (row,) = rows(fleet(report(days=days)))
+    (row,) = fleet(report(days=days)).rows()
     assert row.bar == pytest.approx(bar)
-    assert remaining(row) == words
+    assert row.describe_life() == words
 
 
 def test_what_has_no_end_has_a_full_bar_and_what_is_not_there_an_empty_one() -> None:
     eternal, missing = report(status=Status.ETERNAL, days=None), report("x", Status.MISSING, None)
-    assert {row.name: (row.bar.life, remaining(row)) for row in rows(fleet(eternal, missing))} == {
+    assert {
+        row.name: (row.bar.life, row.describe_life()) for row in fleet(eternal, missing).rows()
+    } == {
         "luna-bot": (1.0, "never expires"),
         "x": (0.0, "no token"),
     }
 
 
 def test_the_next_renewal_is_where_renew_before_begins() -> None:
-    (row,) = rows(fleet(report(days=45)))
+    (row,) = fleet(report(days=45)).rows()
     assert row.renews_at == NOON + 38 * DAY
 
 
@@ -129,7 +130,9 @@ def test_the_next_renewal_is_where_renew_before_begins() -> None:
         (None, "none is planned"),
     ],
 )
-def test_the_next_look_is_told_in_words(next_in: timedelta | None, words: str) -> None:
+def test_the_next_look_is_described_in_words(next_in: timedelta | None, words: str) -> None:
     look = Look(report(), NOON, NOON, None if next_in is None else NOON + next_in)
-    card: TokenState = fleet(report()).cards["luna-bot"]._replace(last=look)  # type: ignore[union-attr] # posted
-    assert next_look(card, NOON) == words
+    (row,) = fleet(report()).rows()
+    assert row.state
+    row = replace(row, state=row.state._replace(last=look))
+    assert row.describe_next_look() == words

@@ -1,0 +1,68 @@
+import pytest
+
+from rotator.daemon.health import LONGEST_SILENCE, DaemonPhase, Health, ProbeResult
+
+
+class Daemon:
+    """The two things that a probe can see of it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.lives = True
+        self.health = Health(lambda: self.now, lambda: self.lives)
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return Daemon()
+
+
+def test_one_that_runs_is_healthy_and_ready(daemon: Daemon) -> None:
+    daemon.health.phase = DaemonPhase.RUNNING
+    assert daemon.health.liveness() == ProbeResult(ok=True, message="ok")
+    assert daemon.health.readiness() == ProbeResult(ok=True, message="ready")
+
+
+@pytest.mark.parametrize("phase", [DaemonPhase.STARTING, DaemonPhase.STOPPING])
+def test_one_that_starts_or_stops_is_healthy_but_not_ready(
+    daemon: Daemon, phase: DaemonPhase
+) -> None:
+    daemon.health.phase = phase
+    daemon.lives = False
+    assert daemon.health.liveness().ok
+    assert daemon.health.readiness() == ProbeResult(ok=False, message=phase)
+
+
+def test_a_scheduler_that_died_is_a_case_for_a_restart(daemon: Daemon) -> None:
+    daemon.health.phase = DaemonPhase.RUNNING
+    daemon.lives = False
+    assert daemon.health.liveness() == ProbeResult(ok=False, message="the scheduler has ended")
+    assert not daemon.health.readiness().ok
+
+
+@pytest.mark.parametrize("phase", [DaemonPhase.STARTING, DaemonPhase.RUNNING])
+def test_a_main_thread_that_hangs_is_a_case_for_a_restart(
+    daemon: Daemon, phase: DaemonPhase
+) -> None:
+    daemon.health.phase = phase
+    daemon.now += LONGEST_SILENCE
+    assert daemon.health.liveness().ok
+    daemon.now += 1
+    assert daemon.health.liveness().message == "the main thread has been hanging for 301 seconds"
+    daemon.health.beat()
+    assert daemon.health.liveness().ok
+
+
+def test_a_stop_may_take_as_long_as_the_rotation_in_hand(daemon: Daemon) -> None:
+    daemon.health.phase = DaemonPhase.STOPPING
+    daemon.now += 3600
+    assert daemon.health.liveness().ok
+
+
+def test_settings_that_could_not_be_read_again_leave_it_ready_and_are_told(daemon: Daemon) -> None:
+    daemon.health.phase = DaemonPhase.RUNNING
+    daemon.health.reload_error = "rotator.toml: [api] url: found …"
+    readiness = daemon.health.readiness()
+    assert readiness.ok
+    assert "rotator.toml: [api] url" in readiness.message
+    assert "the old settings stay in force" in readiness.message
