@@ -1,4 +1,4 @@
-"""Samples as text for Prometheus, by its official library."""
+"""Samples as text for Prometheus and back, by its official library."""
 
 import math
 from collections import defaultdict
@@ -19,46 +19,48 @@ from rotator.metrics.definitions import (
     SECONDS_LEFT,
     Samples,
     Series,
-    measured,
+    measure,
 )
 from rotator.rotation.states import TokenState
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-_OPENMETRICS = "application/openmetrics-text"
+_COUNTERS = frozenset(counter.name for counter in COUNTERS)
+_LASTING_GAUGES = frozenset(gauge.name for gauge in GAUGES) - {SECONDS_LEFT}
 
 
 def render(
     states: Mapping[str, TokenState | None], now: datetime, accept: str, *, reload_failed: bool
 ) -> tuple[str, bytes]:
-    """Return the content type and the body of `/metrics`, after the header `Accept`.
+    """Return the content type and the body of `/metrics` for the header `Accept`.
 
-    `now` is aware UTC; `reload_failed` tells that the settings could not be read again. The formats
+    `now` is aware UTC; `reload_failed` says that the settings could not be read again. The formats
     are Prometheus's text format and OpenMetrics 1.0:
     https://prometheus.io/docs/instrumenting/content_negotiation/.
     """
-    collector = Exposition(present(measured(states, now)), reload_failed=reload_failed)
-    if negotiate(accept) == openmetrics.CONTENT_TYPE_LATEST:
-        body: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call] # the library's
-        return openmetrics.CONTENT_TYPE_LATEST, body
-    return TEXT, generate_latest(collector)
+    collector = Exposition(drop_nan(measure(states, now)), reload_failed=reload_failed)
+    content_type = negotiate(accept)
+    if content_type == TEXT:
+        return content_type, generate_latest(collector)
+    body: bytes = openmetrics.generate_latest(collector)  # type: ignore[no-untyped-call] # the library's
+    return content_type, body
 
 
 def negotiate(accept: str) -> str:
-    """Return the content type that a client gets for its header `Accept`: one of two."""
+    """Return the content type for the header `Accept`: one of two."""
     # The library's own choice compares versions that a client makes up, and breaks on `version=a`.
-    wanted = (each.partition(";")[0].strip() for each in accept.split(","))
-    return openmetrics.CONTENT_TYPE_LATEST if _OPENMETRICS in wanted else TEXT
+    types = (each.partition(";")[0].strip() for each in accept.split(","))
+    return openmetrics.CONTENT_TYPE_LATEST if "application/openmetrics-text" in types else TEXT
 
 
-def present(samples: Samples) -> Samples:
-    """Return the numbers that there are, without NaN."""
-    return {series: value for series, value in samples.items() if value == value}  # noqa: PLR0124 - what NaN is not
+def drop_nan(samples: Samples) -> Samples:
+    """Return the samples that are numbers."""
+    return {series: value for series, value in samples.items() if not math.isnan(value)}
 
 
 class Exposition(Collector):
-    """Samples in the form that prometheus_client takes; `build` adds the rotator's version.
+    """Samples as prometheus_client takes them; `build` adds the rotator's version.
 
-    `reload_failed` is None where nothing is ever read again.
+    `reload_failed` is None where settings are never read again.
     """
 
     def __init__(
@@ -71,60 +73,55 @@ class Exposition(Collector):
             self._by_metric[series.metric][series] = value
 
     def collect(self) -> Iterator[Metric]:
-        """Return the families that have samples, in the order of the table."""
+        """Return the families that have samples, in the order of the definitions."""
         if self._build:
-            about = "The version of the rotator."
-            yield InfoMetricFamily(f"{PREFIX}build", about, {"version": __version__})
+            text = "The version of the rotator."
+            yield InfoMetricFamily(f"{PREFIX}build", text, {"version": __version__})
         if self._reload_failed is not None:
-            about = (
-                "1 if the settings could not be read again, so the old ones are in force; else 0."
-            )
-            yield GaugeMetricFamily(f"{PREFIX}config_reload_failed", about, self._reload_failed)
-        for gauge in GAUGES:
-            if found := self._by_metric.get(gauge.name):
-                family = GaugeMetricFamily(
-                    gauge.name, gauge.help, labels=("token",), unit=gauge.unit
-                )
-                for series, value in found.items():
-                    family.add_metric((series.token,), value)
-                yield family
+            text = "1 if the settings could not be read again, and the old ones are used; else 0."
+            yield GaugeMetricFamily(f"{PREFIX}config_reload_failed", text, self._reload_failed)
+        families: list[GaugeMetricFamily | CounterMetricFamily] = [
+            GaugeMetricFamily(gauge.name, gauge.help, labels=("token",), unit=_unit(gauge.name))
+            for gauge in GAUGES
+        ]
         for counter in COUNTERS:
-            if found := self._by_metric.get(counter.name):
-                counted = CounterMetricFamily(
-                    counter.name, counter.help, labels=("token", "reason")
-                )
-                for series, value in found.items():
-                    counted.add_metric((series.token, series.reason or ""), value)
-                yield counted
+            labels = ("token", "reason")
+            families.append(CounterMetricFamily(counter.name, counter.help, labels=labels))
+        for family in families:
+            for (_, *labels), value in self._by_metric.get(family.name, {}).items():
+                family.add_metric([label for label in labels if label is not None], value)
+            if family.samples:
+                yield family
 
 
-_COUNTED = frozenset(counter.name for counter in COUNTERS)
-_LASTING = frozenset(gauge.name for gauge in GAUGES) - {SECONDS_LEFT}
+def _unit(name: str) -> str:
+    return "seconds" if name.endswith("_seconds") else ""
 
 
-def lasting(samples: Samples) -> Samples:
-    """Return what stays true after the run; the life that is left would stand still."""
+def select_lasting(samples: Samples) -> Samples:
+    """Return the samples that stay true after the run, as the remaining life does not."""
     return {series: value for series, value in samples.items() if series.metric != SECONDS_LEFT}
 
 
-def joined(now: Samples, before: Samples, tokens: Collection[str]) -> Samples:
-    """Return the samples of this run on top of those before it; counters are added up.
+def merge(now: Samples, before: Samples, tokens: Collection[str]) -> Samples:
+    """Return the samples of this run over those of earlier runs; counters are added up.
 
-    Only `tokens` are kept: those of the config, of which this run may have served a few.
+    Of the earlier ones, only those of `tokens` are kept: all of the config, of which this run may
+    have served a few.
     """
     kept = {series: value for series, value in before.items() if series.token in tokens}
-    counted = {
+    totals = {
         series: value + kept.get(series, 0)
         for series, value in now.items()
-        if series.metric in _COUNTED
+        if series.metric in _COUNTERS
     }
-    return {**kept, **now, **counted}
+    return {**kept, **now, **totals}
 
 
-def parsed(text: str) -> Samples:
-    """Read what a run left; raises `ValueError` where it is not the text of metrics.
+def parse_samples(text: str) -> Samples:
+    """Read what an earlier run wrote; raises `ValueError` when it is not the text of metrics.
 
-    What stands there is not trusted: of what is no metric of ours, nothing is taken.
+    The text is not trusted: only finite values of our own metrics are taken from it.
     """
     try:
         families = list(text_string_to_metric_families(text))
@@ -133,15 +130,15 @@ def parsed(text: str) -> Samples:
     samples: Samples = {}
     for family in families:
         for sample in family.samples:
-            series = _series(family.name, sample.labels)
+            series = _parse_series(family.name, sample.labels)
             if series and math.isfinite(sample.value):
                 samples[series] = sample.value
     return samples
 
 
-def _series(metric: str, labels: dict[str, str]) -> Series | None:
-    if metric in _COUNTED and labels.keys() == {"token", "reason"}:
+def _parse_series(metric: str, labels: dict[str, str]) -> Series | None:
+    if metric in _COUNTERS and labels.keys() == {"token", "reason"}:
         return Series(metric, labels["token"], labels["reason"])
-    if metric in _LASTING and labels.keys() == {"token"}:
+    if metric in _LASTING_GAUGES and labels.keys() == {"token"}:
         return Series(metric, labels["token"])
     return None

@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from rotator.clock import Clock
-from rotator.metrics.definitions import measured
-from rotator.metrics.exposition import lasting
+from rotator.metrics.definitions import measure
+from rotator.metrics.exposition import select_lasting
 from rotator.metrics.outlets import Outlets
-from rotator.metrics.textfile import update
+from rotator.metrics.textfile import update_textfile
 from rotator.rotation.model import Report
 from rotator.rotation.states import Look, TokenStates
 
@@ -32,10 +32,10 @@ def publish(
     for report in reports:
         if report.name in spans:
             states.record(Look(report, *spans[report.name]))
-    samples = lasting(measured(states.by_name(), clock()))
+    samples = select_lasting(measure(states.by_name(), clock()))
     if outlets.textfile:
         try:
-            update(outlets.textfile, samples, tokens)
+            update_textfile(outlets.textfile, samples, tokens)
         except OSError as error:
             _log.warning(
                 "%s: the metrics were not written (%s); check the folder's rights and space",

@@ -1,7 +1,7 @@
-"""The file that node_exporter's textfile collector reads.
+"""The file for node_exporter's textfile collector.
 
-See https://github.com/prometheus/node_exporter#textfile-collector: it wants a whole file at any
-time, so a new one takes the old one's place.
+The collector may read at any time, so a new file takes the old one's place as a whole:
+https://github.com/prometheus/node_exporter#textfile-collector.
 """
 
 import fcntl
@@ -17,44 +17,46 @@ from pathlib import Path
 from prometheus_client import generate_latest
 
 from rotator.metrics.definitions import Samples
-from rotator.metrics.exposition import Exposition, joined, parsed, present
+from rotator.metrics.exposition import Exposition, drop_nan, merge, parse_samples
 
-_LARGEST = 16 * 1024 * 1024  # bytes: some 15,000 tokens
+_LARGEST = 16 * 1024 * 1024  # bytes: about 15,000 tokens
 _MODE = 0o644  # node_exporter is another user
-_PAUSE = 0.05  # seconds
+_LOCK_POLL = 0.05  # seconds
 _log = logging.getLogger(__name__)
 
 
-def update(path: Path, samples: Samples, tokens: Collection[str], patience: float = 5.0) -> None:
-    """Write what is known now into the file, and keep what only earlier runs knew of `tokens`.
+def update_textfile(
+    path: Path, samples: Samples, tokens: Collection[str], patience: float = 5.0
+) -> None:
+    """Write the samples, and keep those of earlier runs for `tokens` that this run did not serve.
 
-    Another run that writes it just now is waited for, `patience` seconds at most. Raises `OSError`
-    when it cannot be written; the file is then as it was.
+    Waits at most `patience` seconds for another run that writes the file. Raises `OSError` when it
+    cannot be written, and then leaves it as it was.
     """
-    with _alone(path.parent, patience):
-        known = joined(samples, _before(path), tokens)
-        # Without our version: the same series in the files of two configs is an error.
-        _replace(path, generate_latest(Exposition(present(known), build=False)))
+    with _lock(path.parent, patience):
+        merged = merge(samples, _read_earlier(path), tokens)
+        # Without the version: node_exporter rejects a series that stands in two configs' files.
+        _replace(path, generate_latest(Exposition(drop_nan(merged), build=False)))
 
 
-def _before(path: Path) -> Samples:
+def _read_earlier(path: Path) -> Samples:
     try:
-        return parsed(_read(path))
+        return parse_samples(_read(path))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it holds something else"
+        reason = error.strerror if isinstance(error, OSError) else "it holds something else"
         _log.warning(
-            "%s: the metrics of earlier runs are lost (%s); counters begin anew", path, why
+            "%s: the metrics of earlier runs are lost (%s); counters start anew", path, reason
         )
         return {}
 
 
 def _read(path: Path) -> str:
-    # Without waiting for anybody, as a pipe would.
+    # O_NONBLOCK: opening a pipe would wait for a writer.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
             raise ValueError("no file of metrics")
         return file.read(_LARGEST).decode()
 
@@ -73,23 +75,23 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, patience: float) -> Iterator[None]:
-    """Keep other runs from writing what they have read before this one wrote."""
+def _lock(folder: Path, patience: float) -> Iterator[None]:
+    """Keep other runs from reading before this one has written; give up after `patience`."""
     deadline = time.monotonic() + patience
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        while not _locked(number) and time.monotonic() < deadline:
-            time.sleep(_PAUSE)
+        while not _try_lock(number) and time.monotonic() < deadline:
+            time.sleep(_LOCK_POLL)
         yield
     finally:
         os.close(number)
 
 
-def _locked(number: int) -> bool:
+def _try_lock(number: int) -> bool:
     try:
         fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except OSError:  # a file system without locks: so do the metrics
+    except OSError:  # a file system without locks
         return True
     return True

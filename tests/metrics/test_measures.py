@@ -1,4 +1,4 @@
-"""What is measured of a token, through the text of `/metrics`."""
+"""What is measure of a token, through the text of `/metrics`."""
 
 from datetime import timedelta
 

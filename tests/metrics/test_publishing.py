@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rotator.metrics.definitions import PREFIX, Samples, Series
-from rotator.metrics.exposition import parsed
+from rotator.metrics.exposition import parse_samples
 from rotator.metrics.outlets import Outlets
 from rotator.metrics.publish import publish
 from rotator.rotation.model import Action, Report
@@ -35,7 +35,7 @@ def file(rotator: Runner) -> Path:
 
 
 def read(file: Path) -> Samples:
-    return parsed(file.read_text())
+    return parse_samples(file.read_text())
 
 
 def fleet(rotator: Runner, api: Sandbox, **days: int) -> None:

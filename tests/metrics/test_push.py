@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.metrics.definitions import Samples, measured
-from rotator.metrics.exposition import lasting
+from rotator.metrics.definitions import Samples, measure
+from rotator.metrics.exposition import select_lasting
 from rotator.metrics.outlets import parse_gateway
 from rotator.metrics.push import NotPushedError, push
 from rotator.rotation.model import Action
@@ -33,7 +33,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
 
 
 def every() -> Samples:
-    return lasting(measured(every_metric(), NOON))
+    return select_lasting(measure(every_metric(), NOON))
 
 
 def pushed(gateway: Gateway, samples: Samples) -> None:
@@ -53,29 +53,29 @@ def test_each_token_is_a_group_and_the_version_another(gateway: Gateway) -> None
 
 
 def test_a_failure_leaves_the_last_success(gateway: Gateway) -> None:
-    pushed(gateway, measured(token_states(look(Action.KEPT, ended_at=LAST_MONTH)), NOON))
-    pushed(gateway, measured(token_states(failed()), NOON))
+    pushed(gateway, measure(token_states(look(Action.KEPT, ended_at=LAST_MONTH)), NOON))
+    pushed(gateway, measure(token_states(failed()), NOON))
     assert gateway.number("luna", SUCCESS) == LAST_MONTH.timestamp()
     assert gateway.number("luna", FAILING) == 1
 
 
 def test_a_run_for_one_token_leaves_the_others(gateway: Gateway) -> None:
-    pushed(gateway, measured(token_states(failed(), failed(name="sol")), NOON))
-    pushed(gateway, measured(token_states(look(Action.KEPT)), NOON))
+    pushed(gateway, measure(token_states(failed(), failed(name="sol")), NOON))
+    pushed(gateway, measure(token_states(look(Action.KEPT)), NOON))
     assert (gateway.number("luna", FAILING), gateway.number("sol", FAILING)) == (0, 1)
 
 
 def test_the_end_of_a_token_stays_while_nobody_can_read_it(gateway: Gateway) -> None:
-    pushed(gateway, measured(token_states(look(Action.KEPT)), NOON))
-    pushed(gateway, measured(token_states(unknown()), NOON))
+    pushed(gateway, measure(token_states(look(Action.KEPT)), NOON))
+    pushed(gateway, measure(token_states(unknown()), NOON))
     assert gateway.number("luna", EXPIRY) == NOON.timestamp() + 10 * 86400
 
 
 def test_what_is_no_more_does_not_stay(gateway: Gateway) -> None:
-    pushed(gateway, measured(token_states(failed(attempts_left=3)), NOON))
+    pushed(gateway, measure(token_states(failed(attempts_left=3)), NOON))
     assert gateway.number("luna", ATTEMPTS) == 3
     eternal = look(Action.ROTATED, Status.ETERNAL, expires_at=None)
-    pushed(gateway, measured(token_states(eternal), NOON))
+    pushed(gateway, measure(token_states(eternal), NOON))
     for metric in (ATTEMPTS, EXPIRY):
         assert math.isnan(gateway.number("luna", metric) or 0), metric
 
