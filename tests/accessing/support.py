@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 EXCHANGE = ("POST", "/auth/service-token/refresh", 200)
 
@@ -28,7 +29,7 @@ def exchanges(api: Sandbox) -> int:
 def printed(rotator: Runner, *arguments: str, **changes: str) -> str:
     """Return the line on stdout, which for once is a secret."""
     with rotator.started("access-token", *arguments, **changes) as running:
-        assert running.process.wait(30) == 0, running.lines
+        assert running.process.wait(PATIENCE) == 0, running.lines
         out = running.take_out()
     assert running.lines == []
     assert out.endswith("\n")
@@ -38,7 +39,7 @@ def printed(rotator: Runner, *arguments: str, **changes: str) -> str:
 def warned(rotator: Runner, **changes: str) -> str:
     """Return the one line on stderr of a run that prints a token all the same."""
     with rotator.started("access-token", "--cache", **changes) as running:
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE) == 0
         assert running.take_out().startswith("eyJ")
     (line,) = running.lines
     return line

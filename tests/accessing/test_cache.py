@@ -12,6 +12,7 @@ from rotator.exec.runtime_folder import cache_folder
 from tests.accessing.support import exchanges, folder, prepare, printed, warned
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +74,7 @@ def test_a_token_is_kept_until_its_last_third_or_five_minutes(
         lived = {"access_token": "a", "expires_in": life}
         api.misbehave(Fault.json_of(lived), "POST /auth/service-token/refresh")
         with rotator.started("access-token", "--cache") as running:
-            assert running.process.wait(30) == 0
+            assert running.process.wait(PATIENCE) == 0
             assert running.take_out() == "a\n"
         (file,) = folder(rotator).iterdir()
         entry = json.loads(file.read_text())

@@ -22,6 +22,8 @@ from typing import Any
 import boto3
 import requests
 
+from tests.support.waiting import PATIENCE
+
 REGION = "eu-west-1"
 READING = ("DescribeSecret", "GetSecretValue")
 WRITING = ("PutSecretValue", "TagResource", "UntagResource", "UpdateSecretVersionStage")
@@ -39,7 +41,9 @@ class Aws:
         self._iam = iam
         self._operator = self.user("secretsmanager:*", "iam:*")
         self._iam = self._client("iam", self._operator)
-        requests.post(f"{upstream}/moto-api/reset-auth", data=b"0", timeout=60).raise_for_status()
+        requests.post(
+            f"{upstream}/moto-api/reset-auth", data=b"0", timeout=PATIENCE
+        ).raise_for_status()
 
     def user(self, *actions: str) -> Keys:
         """Return the keys of a new user that may do this, everywhere."""

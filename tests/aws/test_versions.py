@@ -13,6 +13,7 @@ from rotator.testing.rig import new_intent, new_journal, new_secret, shown, writ
 from tests.aws.conftest import store_at
 from tests.aws.site import Aws, Site
 from tests.support.relay import Relay
+from tests.support.waiting import PATIENCE
 
 
 def test_the_old_secret_stays_the_previous_one(site: Site) -> None:
@@ -123,7 +124,7 @@ def test_of_two_first_writers_one_wins(aws: Aws, before: str | None) -> None:
             secret: str, site: Site = site, version: str = version, start: Barrier = start
         ) -> bool:
             store = store_at(site.store_url, aws)
-            start.wait(60)
+            start.wait(PATIENCE)
             try:
                 store.write(secret, new_journal(), expected=version)
             except ConflictError:

@@ -13,8 +13,8 @@ from tests.support.crew import Crew, Running
 from tests.support.process import Result, Runner
 from tests.support.relay import Relay
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
-PATIENCE = 60  # seconds; only a bug takes as long
 # By then an intent whose owner is dead is known to be, in a store where no lock tells.
 LATER = timedelta(minutes=4)
 _READS = ("after GET ", "after HEAD ", "after LIST ", "after POST / secretsmanager.Get")

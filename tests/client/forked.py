@@ -8,17 +8,20 @@ from typing import NoReturn
 
 from tests.client.support import EXCHANGE, Bot
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 
 def child(bot: Bot) -> NoReturn:
     status = 1
-    signal.alarm(20)  # the lock of a thread that does not exist here would never be free
+    signal.alarm(
+        round(PATIENCE)
+    )  # the lock of a thread that does not exist here would never be free
     try:
         threads = [threading.Thread(target=bot.manager.get_access_token) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(10)
+            thread.join(PATIENCE)
         if bot.manager.get_access_token():
             sys.stdout.write("child\n")
             sys.stdout.flush()
@@ -32,19 +35,19 @@ def main() -> None:
 
     def hold() -> None:
         asked.set()
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
 
     with Sandbox() as api:
         bot = Bot(api, api.issue())
         api.misbehave(Fault.meanwhile(hold, "before"), EXCHANGE)
         thread = threading.Thread(target=bot.manager.get_access_token)
         thread.start()
-        asked.wait(10)
+        asked.wait(PATIENCE)
         children = [os.fork() or child(bot) for _ in range(2)]
         for each in children:
             os.waitpid(each, 0)
         go_on.set()
-        thread.join(10)
+        thread.join(PATIENCE)
         token = bot.manager.get_access_token()
         # One of the parent, and one of each child, however many threads it has.
         if token and bot.exchanges == 3:

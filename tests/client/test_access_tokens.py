@@ -13,6 +13,7 @@ from rotator.nocturna.session import AccessToken
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 
 def test_one_exchange_serves_many_calls(bot: Bot) -> None:
@@ -112,15 +113,15 @@ def test_a_stale_token_is_used_while_one_thread_gets_the_next(bot: Bot) -> None:
 
     def hold() -> None:
         asked.set()
-        assert answered.wait(10)
+        assert answered.wait(PATIENCE)
 
     bot.api.misbehave(Fault.meanwhile(hold, "before"), EXCHANGE)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(bot.manager.get_access_token)
-        assert asked.wait(10)
+        assert asked.wait(PATIENCE)
         assert {bot.manager.get_access_token() for _ in range(100)} == {old}
         answered.set()
-        first.result(10)
+        first.result(PATIENCE)
     assert bot.exchanges == 2
 
 

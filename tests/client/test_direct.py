@@ -13,21 +13,26 @@ from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import ConfigError
 from tests.client.support import CHART, Bot, paths, statuses
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 Post = Callable[[TokenManager, str], int]
 
 
 def with_requests(manager: TokenManager, url: str) -> int:
-    return requests.post(url, auth=NocturnaAuth(manager, mode="direct"), timeout=5).status_code
+    return requests.post(
+        url, auth=NocturnaAuth(manager, mode="direct"), timeout=PATIENCE
+    ).status_code
 
 
 def with_httpx(manager: TokenManager, url: str) -> int:
-    return httpx.post(url, auth=HttpxAuth(manager, mode="direct")).status_code
+    return httpx.post(url, auth=HttpxAuth(manager, mode="direct"), timeout=PATIENCE).status_code
 
 
 def with_async_httpx(manager: TokenManager, url: str) -> int:
     async def post() -> int:
-        async with httpx.AsyncClient(auth=HttpxAuth(manager, mode="direct")) as client:
+        async with httpx.AsyncClient(
+            auth=HttpxAuth(manager, mode="direct"), timeout=PATIENCE
+        ) as client:
             return (await client.post(url)).status_code
 
     return asyncio.run(post())

@@ -11,6 +11,7 @@ from rotator.client.httpx import NocturnaAuth
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 from tests.unit.jwts import service_jwt
 
 BODY = b'{"year":1990}'
@@ -23,11 +24,11 @@ def post(request: pytest.FixtureRequest) -> Post:
     """Send one request with a client of its own."""
 
     def sync(auth: NocturnaAuth, url: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
-        with httpx.Client(auth=auth) as client:
+        with httpx.Client(auth=auth, timeout=PATIENCE) as client:
             return client.post(url, **options)
 
     async def in_loop(auth: NocturnaAuth, url: str, options: Any) -> httpx.Response:  # noqa: ANN401 - (the same)
-        async with httpx.AsyncClient(auth=auth) as client:
+        async with httpx.AsyncClient(auth=auth, timeout=PATIENCE) as client:
             return await client.post(url, **options)
 
     def in_a_loop(auth: NocturnaAuth, url: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - (the same)
@@ -123,7 +124,7 @@ def test_the_401_to_a_form_with_a_file_is_the_callers(
     api: Sandbox, bot: Bot, auth: NocturnaAuth
 ) -> None:
     api.misbehave(Fault.status(401), CHART)
-    with httpx.Client(auth=auth) as client:
+    with httpx.Client(auth=auth, timeout=PATIENCE) as client:
         response = client.post(chart(api), files={"file": io.BytesIO(BODY)})
     assert response.status_code == 401
     assert bot.exchanges == 2
@@ -132,7 +133,7 @@ def test_the_401_to_a_form_with_a_file_is_the_callers(
 def test_a_stream_is_answered_after_a_401(api: Sandbox, auth: NocturnaAuth) -> None:
     api.misbehave(Fault.status(401, b"why"), CHART)
     with (
-        httpx.Client(auth=auth) as client,
+        httpx.Client(auth=auth, timeout=PATIENCE) as client,
         client.stream("POST", chart(api)) as response,
     ):
         assert b"success" in response.read()

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 _OTHERS = (
     *("apprise", "apscheduler", "backends", "boto3", "click", "dotenv", "google", "httpx", "hvac"),
@@ -26,7 +27,7 @@ def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         [sys.executable, "-c", _BLOCKER + program, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -22,6 +22,7 @@ from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import ConfigError, MalformedTokenError
 from tests.client.support import Bot
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_backend_that_is_hidden_is_told_at_once(api: Sandbox, tmp_path: Path) 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     last = done.stderr.splitlines()[-1]
@@ -119,9 +120,9 @@ def test_the_auth_of_one_library_says_so_to_the_other(bot: Bot) -> None:
     of_requests: Any = NocturnaAuth(bot.manager)
     of_httpx: Any = HttpxAuth(bot.manager)
     with pytest.raises(ConfigError, match="for requests: for httpx import it from"):
-        httpx.get(bot.api.url, auth=of_requests)
+        httpx.get(bot.api.url, auth=of_requests, timeout=PATIENCE)
     with pytest.raises(ConfigError, match="for httpx: for requests import it from"):
-        requests.get(bot.api.url, auth=of_httpx, timeout=5)
+        requests.get(bot.api.url, auth=of_httpx, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("auth", [NocturnaAuth, HttpxAuth])

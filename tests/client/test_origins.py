@@ -12,13 +12,14 @@ from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths
 from tests.nocturna.support import Recorder, answer, recorder
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 from tests.unit.jwts import service_jwt
 
 STATUSES = [301, 302, 303, 307, 308]
 
 
 async def get(auth: HttpxAuth, url: str) -> int:
-    async with httpx.AsyncClient(auth=auth) as client:
+    async with httpx.AsyncClient(auth=auth, timeout=PATIENCE) as client:
         return (await client.get(url)).status_code
 
 
@@ -29,8 +30,13 @@ def bearers(server: Recorder) -> list[str | None]:
 def test_requests_to_another_server_carry_no_bearer_and_their_401_means_nothing(bot: Bot) -> None:
     token = bot.manager.get_access_token()
     with recorder(answer(401)) as other:
-        assert requests.get(other.url, auth=NocturnaAuth(bot.manager), timeout=5).status_code == 401
-        assert httpx.get(other.url, auth=HttpxAuth(bot.manager)).status_code == 401
+        assert (
+            requests.get(other.url, auth=NocturnaAuth(bot.manager), timeout=PATIENCE).status_code
+            == 401
+        )
+        assert (
+            httpx.get(other.url, auth=HttpxAuth(bot.manager), timeout=PATIENCE).status_code == 401
+        )
         assert asyncio.run(get(HttpxAuth(bot.manager), other.url)) == 401
         assert bearers(other) == [None, None, None]
     assert bot.manager.get_access_token() == token
@@ -43,7 +49,7 @@ def test_the_log_tells_once_of_calls_elsewhere(bot: Bot, caplog: pytest.LogCaptu
         for auth, get in ((NocturnaAuth, requests.get), (HttpxAuth, httpx.get)):
             of_bot: Any = auth(bot.manager)
             for _ in range(2):
-                get(f"{elsewhere}/x?y=secret", auth=of_bot, timeout=5)
+                get(f"{elsewhere}/x?y=secret", auth=of_bot, timeout=PATIENCE)
     told = [each for each in caplog.messages if "no bearer" in each]
     place = elsewhere.removesuffix("/api")
     assert told == [f"no bearer is sent to {place}: api_url is {bot.api.url}"] * 2
@@ -59,7 +65,9 @@ def test_a_redirect_to_another_server_takes_no_bearer_along(
         with requests.Session() as session:
             session.auth = NocturnaAuth(bot.manager)
             assert session.post(url).status_code == 401
-        with httpx.Client(auth=HttpxAuth(bot.manager), follow_redirects=True) as client:
+        with httpx.Client(
+            auth=HttpxAuth(bot.manager), follow_redirects=True, timeout=PATIENCE
+        ) as client:
             assert client.post(url).status_code == 401
         assert bearers(other) == [None, None]
     assert paths(api) == [EXCHANGE, CHART, CHART]
@@ -79,7 +87,9 @@ def test_a_redirect_within_the_api_takes_it_along_and_a_401_there_is_tried_once_
         session.auth = NocturnaAuth(bot.manager)
         assert session.post(f"{api.url}/health").status_code == 200
     misbehave()
-    with httpx.Client(auth=HttpxAuth(bot.manager), follow_redirects=True) as client:
+    with httpx.Client(
+        auth=HttpxAuth(bot.manager), follow_redirects=True, timeout=PATIENCE
+    ) as client:
         assert client.post(f"{api.url}/health").status_code == 200
     assert paths(api).count("POST /health") == 2
     assert paths(api).count(CHART) == 4
@@ -91,8 +101,10 @@ def test_a_redirect_back_from_another_server_carries_no_bearer(api: Sandbox, bot
         api.misbehave(Fault.redirect(other.url), "POST /health")
         api.misbehave(Fault.redirect(other.url), "POST /health")
         auth = NocturnaAuth(bot.manager)
-        assert requests.post(f"{api.url}/health", auth=auth, timeout=5).status_code == 401
-        with httpx.Client(auth=HttpxAuth(bot.manager), follow_redirects=True) as client:
+        assert requests.post(f"{api.url}/health", auth=auth, timeout=PATIENCE).status_code == 401
+        with httpx.Client(
+            auth=HttpxAuth(bot.manager), follow_redirects=True, timeout=PATIENCE
+        ) as client:
             assert client.post(f"{api.url}/health").status_code == 401
     assert bot.exchanges == 1
     assert paths(api).count(CHART) == 2

@@ -14,6 +14,7 @@ from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 BODY = b'{"year": 1990}'
 ACCESS = answer(200, '{"access_token": "a", "expires_in": 900}')
@@ -112,7 +113,7 @@ def test_a_body_is_sent_once_more_as_it_was(
     with recorder(ACCESS, REFUSED, ACCESS, FINE) as server:
         manager = TokenManager(server.url, _token(), limits=ONCE)
         sent = options(tmp_path)
-        assert requests.post(server.url, auth=NocturnaAuth(manager), timeout=5, **sent).ok
+        assert requests.post(server.url, auth=NocturnaAuth(manager), timeout=PATIENCE, **sent).ok
         if file := sent.get("data"):
             getattr(file, "close", lambda: None)()
     _, first, _, second = server.requests
@@ -210,7 +211,7 @@ def test_one_auth_serves_many_sessions_and_calls_without_one(api: Sandbox, bot: 
     for _ in range(2):
         with requests.Session() as session:
             assert session.post(chart(api), auth=auth).ok
-        assert requests.post(chart(api), auth=auth, timeout=5).ok
+        assert requests.post(chart(api), auth=auth, timeout=PATIENCE).ok
     assert bot.exchanges == 1
 
 

@@ -21,6 +21,7 @@ from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 HASTY = Limits(read=0.1, retries=0)
 FAULTS = {
@@ -51,16 +52,16 @@ def echoing(fault: Fault, secrets: set[str]) -> Fault:
 
 
 def use(tokens: AccessTokens, url: str) -> None:
-    requests.post(url, auth=NocturnaAuth(tokens), timeout=5)
+    requests.post(url, auth=NocturnaAuth(tokens), timeout=PATIENCE)
 
 
 def use_httpx(tokens: AccessTokens, url: str) -> None:
-    httpx.post(url, auth=HttpxAuth(tokens))
+    httpx.post(url, auth=HttpxAuth(tokens), timeout=PATIENCE)
 
 
 def use_async_httpx(tokens: AccessTokens, url: str) -> None:
     async def post() -> None:
-        async with httpx.AsyncClient(auth=HttpxAuth(tokens)) as client:
+        async with httpx.AsyncClient(auth=HttpxAuth(tokens), timeout=PATIENCE) as client:
             await client.post(url)
 
     asyncio.run(post())

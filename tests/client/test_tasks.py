@@ -13,6 +13,7 @@ from rotator.errors import ApiFaultError
 from tests.client.support import EXCHANGE, STALE, Bot
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -54,14 +55,14 @@ def test_a_task_does_not_join_a_call_that_began_before_its_token_was_refused(bot
 
     def hold() -> None:
         asked.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     async def work() -> None:
         old = await bot.manager.get_access_token_async()
         bot.stopwatch.seconds += STALE
         bot.api.misbehave(Fault(work=False, error="plain", before=hold), EXCHANGE)
         assert await bot.manager.get_access_token_async() == old
-        await asyncio.to_thread(asked.wait, 10)
+        await asyncio.to_thread(asked.wait, PATIENCE)
         bot.manager.invalidate(old)
         later = asyncio.ensure_future(bot.manager.get_access_token_async())
         await asyncio.sleep(0.01)
@@ -73,16 +74,18 @@ def test_a_task_does_not_join_a_call_that_began_before_its_token_was_refused(bot
 
 
 def test_a_loop_goes_on_while_an_exchange_takes_its_time(bot: Bot) -> None:
-    async def ticks() -> int:
-        token = asyncio.ensure_future(bot.manager.get_access_token_async())
-        count = 0
-        while not token.done():
-            await asyncio.sleep(0.001)
-            count += 1
-        return count
+    go_on = threading.Event()
 
-    bot.api.misbehave(Fault.delay(0.1), EXCHANGE)
-    assert asyncio.run(ticks()) > 10
+    async def work() -> str:
+        token = asyncio.ensure_future(bot.manager.get_access_token_async())
+        for _ in range(10):
+            await asyncio.sleep(0.001)
+        assert not token.done()
+        go_on.set()
+        return await token
+
+    bot.api.misbehave(Fault.meanwhile(lambda: go_on.wait(PATIENCE), "before"), EXCHANGE)
+    assert asyncio.run(work())
 
 
 def test_a_stale_token_costs_tasks_no_waiting_and_is_renewed_behind_their_backs(

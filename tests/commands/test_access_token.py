@@ -9,6 +9,7 @@ import requests
 from tests.accessing.support import EXCHANGE, folder, prepare, printed
 from tests.support.process import Result, Runner
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -18,7 +19,9 @@ def _prepared(rotator: Runner) -> None:
 
 def works(api: Sandbox, token: str) -> bool:
     headers = {"Authorization": f"Bearer {token}"}
-    return requests.post(f"{api.url}/calculations/natal-chart", headers=headers, timeout=5).ok
+    return requests.post(
+        f"{api.url}/calculations/natal-chart", headers=headers, timeout=PATIENCE
+    ).ok
 
 
 def failed(result: Result, status: int) -> str:

@@ -10,6 +10,7 @@ import pytest
 from rotator import __version__
 from tests.support.process import ROTATOR, Runner
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 COMMANDS = ["check", "rotate", "mint", "daemon", "exec", "access-token"]
 COMMANDS += ["doctor", "tokens", "demo", "completion"]
@@ -174,7 +175,7 @@ def on_a_terminal(rotator: Runner, folder: Path, *arguments: str, errors_too: bo
     ) as process:
         os.close(theirs)
         screen = "".join(_read(mine))
-        process.wait(30)
+        process.wait(PATIENCE)
     os.close(mine)
     rotator.transcript.add("a terminal", screen)
     return screen

@@ -3,12 +3,14 @@
 import json
 import signal
 import time
+from threading import Event
 
 import pytest
 
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
-from tests.support.world import EXCHANGE, LOGIN
+from tests.support.waiting import PATIENCE
+from tests.support.world import EXCHANGE
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -25,11 +27,19 @@ def test_it_rotates_at_the_start_and_ends_with_0(
 def test_a_signal_finishes_the_rotation_in_hand(rotator: Runner, api: Sandbox) -> None:
     old = api.issue(days=3)
     rotator.write_env(old)
-    api.misbehave(Fault.delay(1.0), "POST /auth/admin/service-tokens")
+    in_hand, go_on = Event(), Event()
+
+    def mint_meanwhile() -> None:
+        in_hand.set()
+        go_on.wait(PATIENCE)
+
+    api.misbehave(Fault.meanwhile(mint_meanwhile, "before"), "POST /auth/admin/service-tokens")
     with rotator.started("daemon") as running:
-        while LOGIN not in api.calls:
-            pass
-        assert running.stop() == 0
+        assert in_hand.wait(PATIENCE)
+        running.process.send_signal(signal.SIGTERM)
+        running.wait_for("stopping")
+        go_on.set()
+        assert running.process.wait(PATIENCE) == 0
     assert old not in rotator.env_file.read_text()
     assert any("rotated" in line and "no further look" in line for line in running.lines)
 

@@ -9,6 +9,7 @@ import pytest
 from tests.executing.helpers import BOT, SHOW, SOON, STUBBORN, alive, child_of, count, has, put
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 
 def stored(rotator: Runner) -> str:
@@ -86,7 +87,7 @@ def test_two_tokens_have_a_variable_each(rotator: Runner, api: Sandbox) -> None:
     put(rotator, api.issue(days=60), "luna.env")
     put(rotator, sol := api.issue(days=61), "sol.env")
     script = f"NOCTURNA_SERVICE_TOKEN=$LUNA; {SHOW}; NOCTURNA_SERVICE_TOKEN=$SOL; {SHOW}"
-    program = ("--", "sh", "-c", f"{script}; exec sleep 30")
+    program = ("--", "sh", "-c", f"{script}; exec sleep 1000")
     assert "expected a variable for each" in rotator("exec", *program).err
     named = ("--env", "luna=LUNA", "--env", "sol=SOL")
     with rotator.started("exec", *named, *SOON, *program) as running:
@@ -101,11 +102,11 @@ def test_a_program_that_dies_after_its_restart_is_not_started_again(
     rotator: Runner, api: Sandbox
 ) -> None:
     put(rotator, api.issue(days=60))
-    script = f"{SHOW}; test -e second && exit 9; touch second; exec sleep 30"
+    script = f"{SHOW}; test -e second && exit 9; touch second; exec sleep 1000"
     with rotator.started("exec", *SOON, "--", "sh", "-c", script) as running:
         running.wait_for("has ")
         put(rotator, api.issue(days=61))
-        assert running.process.wait(20) == 9
+        assert running.process.wait(PATIENCE) == 9
 
 
 @pytest.mark.parametrize("days", [None, -1.0], ids=["absent", "expired"])
@@ -129,12 +130,12 @@ def test_a_program_that_ignores_sigterm_is_killed_after_the_grace(
         running.wait_for("it is killed")
         running.wait_for(has(new))
         os.kill(child_of(running), signal.SIGKILL)
-        assert running.process.wait(10) == 137
+        assert running.process.wait(PATIENCE) == 137
 
 
 def test_a_restart_ends_all_that_the_program_started(rotator: Runner, api: Sandbox) -> None:
     put(rotator, api.issue(days=60))
-    script = f"sleep 30 & echo $! >> workers; {SHOW}; wait"
+    script = f"sleep 1000 & echo $! >> workers; {SHOW}; wait"
     with rotator.started("exec", *SOON, "--", "sh", "-c", script) as running:
         running.wait_for("has ")
         put(rotator, new := api.issue(days=61))

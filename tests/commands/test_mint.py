@@ -7,6 +7,7 @@ from dotenv import dotenv_values
 from rotator.tokens import ServiceToken
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import LOGIN
 
 
@@ -45,7 +46,7 @@ def test_an_eternal_token_with_a_scope_of_its_own(rotator: Runner) -> None:
 
 def test_shown_tokens_go_to_stdout_and_nowhere_else(rotator: Runner, api: Sandbox) -> None:
     with rotator.started("mint", "--show", "--days", "1") as running:
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE) == 0
         shown = ServiceToken.parse(running.take_out().strip())
     assert api.accepts(shown.secret)
     assert shown.scope == "calculations"
@@ -55,7 +56,7 @@ def test_shown_tokens_go_to_stdout_and_nowhere_else(rotator: Runner, api: Sandbo
 
 def test_shown_tokens_need_no_store(rotator: Runner) -> None:
     with rotator.started("mint", "--show", ROTATOR_STORE="") as running:
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE) == 0
         left = days_left(ServiceToken.parse(running.take_out().strip()))
     assert timedelta(days=89.9) < left <= timedelta(days=90)
 
@@ -93,8 +94,7 @@ def test_a_shown_token_that_reaches_nobody_does_not_stay(
 def test_a_signal_lets_a_token_in_hand_be_shown(rotator: Runner, api: Sandbox) -> None:
     api.misbehave(Fault.delay(1.0), "POST /auth/admin/service-tokens")
     with rotator.started("mint", "--show") as running:
-        while LOGIN not in api.calls:
-            pass
+        wait_until(lambda: LOGIN in api.calls)
         assert running.stop(signal.SIGINT) == 0
         assert api.accepts(running.take_out().strip())
 

@@ -13,6 +13,7 @@ import pytest
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 CROWD = 20
@@ -102,7 +103,7 @@ def test_a_daemon_and_another_rotator_leave_one_new_token(
             other.wait_for("next look at")
             assert other.stop() == 0
         else:
-            assert other.process.wait(30) == 0
+            assert other.process.wait(PATIENCE) == 0
         assert first.stop() == 0
     (survivor,) = api.live_tokens()
     assert survivor.secret in rotator.env_file.read_text()

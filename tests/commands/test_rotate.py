@@ -7,6 +7,7 @@ from dotenv import dotenv_values
 
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE, wait_until
 from tests.support.world import LOGIN, MINT
 
 CALL_MINT = "POST /auth/admin/service-tokens"
@@ -182,8 +183,7 @@ def test_a_signal_lets_the_rotation_in_hand_finish(rotator: Runner, api: Sandbox
     rotator.write_env(api.issue(days=3))
     api.misbehave(Fault.delay(1.0), CALL_MINT)
     with rotator.started("rotate") as running:
-        while MINT not in api.calls and LOGIN not in api.calls:
-            pass
+        wait_until(lambda: MINT in api.calls or LOGIN in api.calls)
         assert running.stop(signal.SIGTERM) == 0
     assert api.accepts(secret(rotator))
     assert len(api.live_tokens()) == 2
@@ -193,7 +193,7 @@ def test_twenty_at_once_mint_one_token(rotator: Runner, api: Sandbox) -> None:
     old = api.issue(days=3)
     rotator.write_env(old)
     runs = [rotator.started("rotate") for _ in range(20)]
-    statuses = [run.__enter__().process.wait(60) for run in runs]
+    statuses = [run.__enter__().process.wait(PATIENCE) for run in runs]
     for run in runs:
         run.__exit__(None, None, None)
     assert statuses == [0] * 20

@@ -6,8 +6,7 @@ from threading import Event
 from tests.crash.cases import Death
 from tests.support.crew import Running
 from tests.support.sandbox import Fault
-
-PATIENCE = 60  # seconds; only a bug takes as long
+from tests.support.waiting import PATIENCE
 
 
 class Killer:

@@ -13,6 +13,7 @@ from tests.cron import machine
 from tests.cron.server import ETC, pasted, prepared
 from tests.support.process import ROTATOR, Result, Runner
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 CRONTAB = (machine.ROOT / "cron/rotator.crontab").read_text()
 ENTRIES = re.findall(r"^\d.*$", CRONTAB, re.MULTILINE)
@@ -50,7 +51,7 @@ class Cron:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         self.rotator.transcript.add("crontab", done.stdout + done.stderr)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.dotenv.helpers import SRC
+from tests.support.waiting import PATIENCE
 
 NOBODY = 65534
 _PRELUDE = """
@@ -48,7 +49,7 @@ def start(code: str, path: Path, *more: str, user: int = 0) -> subprocess.Popen[
 
 def output(code: str, path: Path, *, user: int = 0) -> str:
     child = start(code, path, user=user)
-    out, err = child.communicate(timeout=60)
+    out, err = child.communicate(timeout=PATIENCE)
     assert (err, child.returncode) == ("", 0)
     return out.strip()
 
@@ -63,7 +64,7 @@ def output_in_mounts(mounts: str, code: str, path: Path) -> str:
         env=_environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert (ran.stderr, ran.returncode) == ("", 0)

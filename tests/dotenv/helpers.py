@@ -9,13 +9,14 @@ import dotenv
 from backends.dotenv.address import Address
 from backends.dotenv.store import DotenvStore
 from rotator.stores.journal import Journal
+from tests.support.waiting import PATIENCE
 
 NAME = "TOKEN"
 NO_JOURNAL = Journal()
 SRC = str(Path(__file__).parents[2])
 
 
-def store_at(path: Path, *, name: str = NAME, lock_timeout: float = 20.0) -> DotenvStore:
+def store_at(path: Path, *, name: str = NAME, lock_timeout: float = PATIENCE) -> DotenvStore:
     return DotenvStore(Address(path, name), lock_timeout=lock_timeout)
 
 

@@ -14,6 +14,7 @@ import pytest
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from tests.dotenv.children import NOBODY, output, output_in_mounts, start, why_no_mounts
 from tests.dotenv.helpers import names_in, put, store_at
+from tests.support.waiting import PATIENCE
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 with_mounts = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts() or "-")
@@ -64,7 +65,7 @@ def test_another_process_is_seen_until_it_is_killed(file: Path, tmp_path: Path) 
         assert [store.held_elsewhere() for _ in range(3)] == [True] * 3
         assert names_in(tmp_path) == [LOCK]
         child.send_signal(signal.SIGKILL)
-        child.wait(10)
+        child.wait(PATIENCE)
         assert store.held_elsewhere() is False
     assert names_in(tmp_path) == [LOCK]
     put(file, "new")
@@ -99,7 +100,7 @@ def test_this_process_is_not_another(file: Path) -> None:
         assert store.held_elsewhere() is False
         thread = threading.Thread(target=lambda: answers.append(store_at(file).held_elsewhere()))
         thread.start()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert output(ASK, file) == "True"
     assert answers == [False]
     assert output(ASK, file) == "False"
@@ -111,7 +112,7 @@ def test_a_thread_of_ours_that_waits_for_another_process_hides_it_from_nobody(fi
         thread.start()
         assert [store_at(file).held_elsewhere() for _ in range(50)] == [True] * 50
         child.kill()
-        thread.join(20)
+        thread.join(PATIENCE)
     assert file.read_text() == "TOKEN=new\n"
 
 
@@ -129,13 +130,15 @@ def test_threads_of_ours_that_come_and_go_are_never_another_process(file: Path) 
     answers = {store_at(file).held_elsewhere() for _ in range(2000)}
     done.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     assert answers == {False}
 
 
 def test_processes_that_come_and_go_are_no_trouble_for_who_asks(file: Path) -> None:
     with running(COME_AND_GO, file), running(COME_AND_GO, file):
         answers = {store_at(file).held_elsewhere() for _ in range(3000)}
+        while len(answers) == 1:
+            answers.add(store_at(file).held_elsewhere())
     assert answers == {False, True}
 
 

@@ -14,6 +14,7 @@ from backends.dotenv.lock import FileLock
 from rotator.errors import StoreUnreachableError
 from tests.dotenv.children import NOBODY, output, start
 from tests.dotenv.helpers import NO_JOURNAL, names_in, put, store_at
+from tests.support.waiting import PATIENCE
 
 HOLD = """
 import signal
@@ -122,7 +123,7 @@ def test_threads_take_turns(file: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert inside == []
     assert names_in(file.parent) == []
 

@@ -13,6 +13,7 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import Entry
 from tests.dotenv.children import start
 from tests.dotenv.helpers import dotenv_value, names_in, put, store_at
+from tests.support.waiting import PATIENCE
 
 COUNT_UP = """
 from rotator.errors import ConflictError
@@ -55,7 +56,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def test_no_update_is_lost_between_processes(file: Path) -> None:
     children = [start(COUNT_UP, file, "15") for _ in range(4)]
     for child in children:
-        _, err = child.communicate(timeout=60)
+        _, err = child.communicate(timeout=PATIENCE)
         assert (err, child.returncode) == ("", 0)
     assert (dotenv_value(file) or "").endswith("-60")
     assert store_at(file).read().journal == Journal(token_id="id60")
@@ -69,14 +70,12 @@ def test_a_reader_sees_old_or_new_only(file: Path) -> None:
     child.stdout.readline()
     store = store_at(file)
     numbers: set[int] = set()
-    until = time.monotonic() + 30
-    while len(numbers) < 200 and time.monotonic() < until:
+    while len(numbers) < 100:
         number = whole_number(store)
         assert all(number >= earlier for earlier in numbers)
         numbers.add(number)
     child.kill()
     child.communicate()
-    assert len(numbers) > 10
 
 
 def test_a_writer_killed_at_any_moment_leaves_old_or_new(file: Path) -> None:

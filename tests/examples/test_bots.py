@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BOTS = ["requests_bot.py", "httpx_bot.py"]
@@ -67,7 +68,7 @@ def test_a_bot_without_its_settings_says_in_a_line_which(bot: str) -> None:
             env=variables,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
         assert done.returncode == 1
@@ -82,7 +83,7 @@ def test_ctrl_c_ends_a_bot_without_a_traceback(rotator: Runner, api: Sandbox, bo
         next(line for line in log if "a chart of" in line)
         process.send_signal(signal.SIGINT)
         assert "".join(log) == ""
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("bot", BOTS)

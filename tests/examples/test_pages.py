@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 from tests.test_docs import blocks, text
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def run(code: str, rotator: Runner, api: Sandbox) -> "subprocess.CompletedProces
         env={"NOCTURNA_SERVICE_TOKEN": secret},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
 

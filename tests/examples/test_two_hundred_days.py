@@ -19,6 +19,7 @@ from tests.nocturna.support import QUICK
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.transcript import Transcript
+from tests.support.waiting import PATIENCE
 from tests.support.world import World
 
 DAYS = 200
@@ -73,7 +74,7 @@ def with_httpx(manager: TokenManager, life: Life) -> None:
 
     async def run() -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE) as client:
             await httpx_bot.run(manager, client, sleep)
 
     asyncio.run(run())

@@ -7,8 +7,8 @@ from tests.support.process import Runner, Running
 
 SOON = ("--settle", "1s")
 SHOW = 'echo "has $(printf %s "$NOCTURNA_SERVICE_TOKEN" | sha256sum | cut -c1-12)" >&2'
-BOT = ("--", "sh", "-c", f"{SHOW}; exec sleep 30")
-STUBBORN = ("--", "sh", "-c", f"trap '' TERM; {SHOW}; exec sleep 30")
+BOT = ("--", "sh", "-c", f"{SHOW}; exec sleep 1000")
+STUBBORN = ("--", "sh", "-c", f"trap '' TERM; {SHOW}; exec sleep 1000")
 
 
 def has(secret: str) -> str:

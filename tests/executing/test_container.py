@@ -14,6 +14,7 @@ from tests.executing.conftest import permitted
 from tests.executing.helpers import BOT, SOON, child_of, has, put
 from tests.support.process import ROTATOR, Runner, Running
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 SPACES = ("--pid", "--fork", "--mount-proc", "--kill-child")
 ORPHANS = (  # is ready when all three have ended, and none of them is waiting to be buried
@@ -50,7 +51,7 @@ def test_process_1_buries_orphans_and_passes_sigterm_on(rotator: Runner, api: Sa
     with as_process_1(rotator, "exec", "--", "sh", "-c", ORPHANS) as (running, one):
         running.wait_for("ready")
         os.kill(one(), signal.SIGTERM)
-        assert running.process.wait(10) == 5
+        assert running.process.wait(PATIENCE) == 5
 
 
 def test_process_1_restarts_the_program(rotator: Runner, api: Sandbox) -> None:
@@ -60,23 +61,23 @@ def test_process_1_restarts_the_program(rotator: Runner, api: Sandbox) -> None:
         put(rotator, new := api.issue(days=61))
         running.wait_for(has(new))
         os.kill(one(), signal.SIGTERM)
-        assert running.process.wait(10) == 143
+        assert running.process.wait(PATIENCE) == 143
 
 
 def test_a_sigterm_that_comes_before_the_program_is_started_is_not_lost(rotator: Runner) -> None:
     os.mkfifo(config := rotator.folder / "settings")
     rotator.env = {"ROTATOR_CONFIG": str(config)}
-    with as_process_1(rotator, "exec", "--", "sleep", "30") as (running, one):
+    with as_process_1(rotator, "exec", "--", "sleep", "1000") as (running, one):
         writer = when_it_is_read(config)
         os.kill(one(), signal.SIGTERM)
         os.write(writer, b'[[token]]\nname = "luna"\nstores = ["dotenv:.env"]\n')
         os.close(writer)
-        assert running.process.wait(10) == 143
+        assert running.process.wait(PATIENCE) == 143
 
 
 def when_it_is_read(fifo: Path) -> int:
     """Wait until somebody reads it, who then waits for what is written; return where to write."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while True:
         try:
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)

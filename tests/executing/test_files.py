@@ -14,7 +14,7 @@ from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
 SHOW = 'echo "has $(sha256sum < "$NOCTURNA_SERVICE_TOKEN_FILE" | cut -c1-12)" >&2'
-SLEEP = ("--", "sh", "-c", f"{SHOW}; exec sleep 30")
+SLEEP = ("--", "sh", "-c", f"{SHOW}; exec sleep 1000")
 ON_HUP = ("--", "sh", "-c", f"trap '{SHOW}' HUP; {SHOW}; while :; do sleep 0.1; done")
 PATH = 'echo "$NOCTURNA_SERVICE_TOKEN_FILE"'
 MODES = f'{SHOW}; cd "${{NOCTURNA_SERVICE_TOKEN_FILE%/*}}"; stat -c "%a" . *; pwd; env'

@@ -14,6 +14,7 @@ import pytest
 from tests.executing.helpers import put
 from tests.support.process import ROTATOR, Runner
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 COUNT = """
 import signal, sys, time
@@ -49,7 +50,7 @@ class Screen:
 
     def wait_for(self, text: str) -> None:
         """Wait until this text is shown, and forget all up to it."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + PATIENCE
         while text not in self._shown:
             readable, _, _ = select.select([self._fd], [], [], max(0, end - time.monotonic()))
             assert readable, f"no {text!r} in {self._shown!r}"
@@ -58,7 +59,7 @@ class Screen:
 
     def close(self) -> str:
         os.close(self._fd)  # which hangs up
-        self._process.wait(20)
+        self._process.wait(PATIENCE)
         return self._shown
 
 

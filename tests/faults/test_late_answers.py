@@ -16,10 +16,12 @@ from tests.faults.wire import Gate, Place, answered_late, done_late, lost, strik
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
 
-HASTY = Limits(read=0.4, retries=0)
+# Every call that is not held back has to be answered within this time, on a busy machine too.
+SECONDS = 2.0
+HASTY = Limits(read=SECONDS, retries=0)
 SPANS = [
     Span("once", HASTY),
-    Span("retried", Limits(read=0.4, retries=1, backoff=0.0)),
+    Span("retried", Limits(read=SECONDS, retries=1, backoff=0.0)),
     Span("for good", HASTY, for_good=True),
 ]
 Late = Callable[[Gate], Fault]

@@ -5,8 +5,7 @@ from threading import Condition
 from typing import NamedTuple
 
 from tests.support.sandbox import Fault, Sandbox
-
-PATIENCE = 10.0  # seconds; much more than a call takes to arrive
+from tests.support.waiting import PATIENCE
 
 
 class Gate:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import PATIENCE
+
 # The root is read-only and without a /tmp; the process is number 1, has no right but its user's,
 # and can get none. Mounts that a test gives as "source:target" can be written.
 START = """
@@ -58,7 +60,7 @@ class Image:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
             check=False,
         )
 

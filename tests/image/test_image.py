@@ -16,6 +16,7 @@ from tests.image.readme import docker_runs
 from tests.image.running import Image, end, process_one, start
 from tests.support.process import Runner, Running
 from tests.support.sandbox import Sandbox
+from tests.support.waiting import PATIENCE
 
 OWN, ARBITRARY = "10001:10001", "123456:0"
 EVERYBODY = pytest.mark.parametrize("user", [OWN, ARBITRARY])
@@ -108,7 +109,7 @@ def test_exec_is_process_one_and_passes_sigterm_on(
         assert running.wait_for("parent").strip() == f"parent 1 as {user.partition(':')[0]}"
         os.kill(process_one(running.process.pid), signal.SIGTERM)
         running.wait_for("ended")
-        assert running.process.wait(30) == 5
+        assert running.process.wait(PATIENCE) == 5
     finally:
         end(running.process)
         rotator.transcript.add("image: exec", running.result().err)
@@ -167,7 +168,7 @@ def test_the_commands_of_the_readme_work(
         running.wait_for("next look at")
         assert api.tokens[-1].id in (token / ".env").read_text()
         os.kill(process_one(running.process.pid), signal.SIGTERM)
-        assert running.process.wait(30) == 0
+        assert running.process.wait(PATIENCE) == 0
     finally:
         end(running.process)
         rotator.transcript.add("image: daemon", running.result().err)

@@ -13,6 +13,7 @@ from backends.kubernetes.access import Login, log_in
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.serving import serving
 from tests.support.relay import Relay
+from tests.support.waiting import PATIENCE
 
 REAL = os.environ.get("ROTATOR_TEST_KUBECONFIG")
 
@@ -67,7 +68,7 @@ class TlsRelay(Relay):
                 super().connect()
                 self.sock = tls.wrap_socket(self.sock, server_hostname=name or self.host)
 
-        return Connection(self._upstream.netloc, timeout=60)
+        return Connection(self._upstream.netloc, timeout=PATIENCE)
 
 
 def server_name(login: Login) -> str:

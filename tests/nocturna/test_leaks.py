@@ -24,6 +24,7 @@ from tests.nocturna.support import (
     recorder,
 )
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import FOREVER, PATIENCE
 
 ECHOED = "{echo}"  # becomes every secret that there is
 FAULTS = {
@@ -36,7 +37,7 @@ FAULTS = {
     "truncated": Fault.truncated(),
     "empty": Fault.empty_body(),
     "huge": Fault.huge(200_000),
-    "no answer": Fault.delay(30),
+    "no answer": Fault.delay(FOREVER),
     "drip": Fault.drip(0.02),
     "dropped": Fault.drop_idle(),
     "fine": Fault(),
@@ -164,5 +165,5 @@ def test_log_lines_of_other_requests_are_left_as_they_are(
     caplog.set_level(logging.DEBUG)
     client.call()
     with recorder(answer()) as elsewhere:
-        requests.get(f"{elsewhere.url}?page=2", timeout=5)
+        requests.get(f"{elsewhere.url}?page=2", timeout=PATIENCE)
     assert any("?page=2" in message for message in caplog.messages)

@@ -11,6 +11,7 @@ from rotator.nocturna.client import Limits
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import FOREVER, PATIENCE
 
 PASSING = [
     pytest.param(Fault.reset_before(), id="reset before the work"),
@@ -87,7 +88,7 @@ def tomorrow() -> str:
     return format_datetime(utc_now() + timedelta(days=1), usegmt=True)
 
 
-@pytest.mark.parametrize("after", [60, 3600, tomorrow()], ids=["a minute", "an hour", "a date"])
+@pytest.mark.parametrize("after", [3600, 86400, tomorrow()], ids=["an hour", "a day", "a date"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_retry_after_is_honoured_up_to_the_longest_pause(
     api: Sandbox, client: Client, after: int | str, status: int
@@ -95,7 +96,7 @@ def test_retry_after_is_honoured_up_to_the_longest_pause(
     api.misbehave(busy(status, str(after)), call=EXCHANGE)
     start = time.monotonic()
     client.tokens.exchange(api.issue())
-    assert QUICK.longest_pause <= time.monotonic() - start < 10
+    assert QUICK.longest_pause <= time.monotonic() - start < PATIENCE
 
 
 @pytest.mark.parametrize(
@@ -106,11 +107,11 @@ def test_retry_after_is_honoured_up_to_the_longest_pause(
 def test_a_retry_after_that_is_over_or_makes_no_sense_counts_as_none(
     api: Sandbox, after: str
 ) -> None:
-    client = client_of(api, Limits(backoff=0.0, longest_pause=60))
+    client = client_of(api, Limits(backoff=0.0, longest_pause=FOREVER))
     api.misbehave(busy(503, after), call=EXCHANGE)
     start = time.monotonic()
     client.tokens.exchange(api.issue())
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < PATIENCE
     assert paths(api) == [EXCHANGE] * 2
 
 
@@ -125,8 +126,9 @@ def test_later_retries_wait_for_longer(api: Sandbox) -> None:
 @pytest.mark.parametrize("status", [500, 503, 429])
 @pytest.mark.parametrize("send", ["padded", "dripped"])
 def test_a_refusal_without_an_end_is_not_read_before_the_next_try(
-    api: Sandbox, client: Client, status: int, send: str
+    api: Sandbox, status: int, send: str
 ) -> None:
+    client = client_of(api, Limits(read=FOREVER, backoff=0.0))
     endless = Fault(
         work=False,
         answer=ApiResponse(status, b"{" * 1000, "application/json"),
@@ -136,4 +138,4 @@ def test_a_refusal_without_an_end_is_not_read_before_the_next_try(
     api.misbehave(endless, call=EXCHANGE, times=2)
     start = time.monotonic()
     client.tokens.exchange(api.issue())
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < PATIENCE

@@ -18,6 +18,7 @@ from tests.nocturna.support import (
     session,
 )
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 
 def test_one_login_serves_many_calls(api: Sandbox, client: Client) -> None:
@@ -30,7 +31,7 @@ def test_one_login_serves_fifty_threads(api: Sandbox, client: Client) -> None:
     together = Barrier(50)
 
     def revoke(_: int) -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
         client.call()
 
     with ThreadPoolExecutor(50) as pool:
@@ -89,7 +90,7 @@ def test_threads_that_meet_a_401_together_refresh_once(api: Sandbox, client: Cli
     together = Barrier(8)
 
     def revoke(_: int) -> None:
-        together.wait(10)
+        together.wait(PATIENCE)
         client.call()
 
     with ThreadPoolExecutor(8) as pool:

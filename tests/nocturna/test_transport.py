@@ -100,12 +100,12 @@ def test_a_connection_is_kept_for_the_next_call(api: Sandbox, client: Client) ->
 
 
 def test_a_connection_that_was_idle_for_too_long_does_no_harm() -> None:
-    with Sandbox(idle_timeout=0.02) as api:
+    with Sandbox(idle_timeout=0.5) as api:
         client = client_of(api)
         client.tokens.mint(None, "charts")
         for _ in range(2):
             client.tokens.exchange(api.issue())
-            time.sleep(0.05)
+            time.sleep(0.7)
         client.tokens.mint(None, "charts")
         assert paths(api) == [LOGIN, MINT, EXCHANGE, EXCHANGE, MINT]
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from tests.support.waiting import PATIENCE
+
 NEEDED = ("chromium", "chromedriver")
 _FLAGS = (
     "--headless",
@@ -27,7 +29,6 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--hide-scrollbars",
 )
-_LONGEST_WAIT = 30  # seconds
 _STARTED = "started successfully on port "
 
 
@@ -44,7 +45,7 @@ class Browser:
         self._session = session
 
     def call(self, path: str, **body: object) -> Any:  # noqa: ANN401 - whatever the call returns
-        answer = requests.post(f"{self._session}/{path}", json=body, timeout=_LONGEST_WAIT)
+        answer = requests.post(f"{self._session}/{path}", json=body, timeout=PATIENCE)
         value = answer.json()["value"]
         if not answer.ok:
             raise AssertionError(f"{path}: {value['error']}: {value['message'][:500]}")
@@ -132,12 +133,12 @@ def started() -> Iterator[Browser]:
                 "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"},
             }
             answer = requests.post(
-                url, json={"capabilities": {"alwaysMatch": wanted}}, timeout=_LONGEST_WAIT
+                url, json={"capabilities": {"alwaysMatch": wanted}}, timeout=PATIENCE
             ).json()["value"]
             session = f"{url}/{answer['sessionId']}"
             try:
                 yield Browser(session)
             finally:
-                requests.delete(session, timeout=_LONGEST_WAIT)
+                requests.delete(session, timeout=PATIENCE)
         finally:
             driver.terminate()

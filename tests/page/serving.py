@@ -12,6 +12,7 @@ from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase, Health
 from rotator.daemon.web import LOOPBACK, PATIENCE, ListenAddress, PageServer, Site, serving
 from rotator.rotation.states import TokenStates
+from tests.support import waiting
 from tests.support.clock import FakeClock
 
 
@@ -29,7 +30,7 @@ class Served(NamedTuple):
         return self.server.address.port
 
     def get(self, path: str = "", **headers: str) -> requests.Response:
-        return requests.get(self.url + path, headers=headers, timeout=30)
+        return requests.get(self.url + path, headers=headers, timeout=waiting.PATIENCE)
 
 
 class Passing:

@@ -2,7 +2,7 @@
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Barrier
 
@@ -15,6 +15,7 @@ from tests.page import fleets
 from tests.page.serving import Served, served
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import FOREVER, PATIENCE
 from tests.support.world import World
 
 READERS = 50
@@ -33,9 +34,9 @@ def read_at_once(page: Served) -> list[str]:
         return [task.result() for task in [pool.submit(read) for _ in range(READERS)]]
 
 
-def send_without_end(line: socket.socket) -> None:
+def send_without_end(line: socket.socket, requests: bytes) -> None:
     while True:
-        line.sendall(PROBE)
+        line.sendall(requests)
 
 
 def test_readers_at_once_are_answered_while_a_rotation_is_in_hand_and_do_not_keep_it(
@@ -81,7 +82,7 @@ def test_whoever_holds_every_connection_open_keeps_no_probe_out() -> None:
     with served(TokenStates()) as page, ExitStack() as stack:
         held = []
         for _ in range(MOST_CONNECTIONS):
-            line = socket.create_connection(("127.0.0.1", page.port), timeout=30)
+            line = socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE)
             line.sendall(b"GET / HT")
             held.append(stack.enter_context(line))
         assert page.get("healthz").status_code == 200
@@ -92,9 +93,9 @@ def test_whoever_holds_every_connection_open_keeps_no_probe_out() -> None:
 
 def test_a_probe_waits_seconds_behind_a_whole_queue_of_connections_that_are_only_held() -> None:
     # Longer than a reader's 30 seconds: none of them is sent away for its age.
-    with served(TokenStates(), patience=300) as page, ExitStack() as stack:
+    with served(TokenStates(), patience=FOREVER) as page, ExitStack() as stack:
         for _ in range(2 * MOST_CONNECTIONS):
-            line = socket.create_connection(("127.0.0.1", page.port), timeout=30)
+            line = socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE)
             stack.enter_context(line)
         assert page.get("healthz").status_code == 200
 
@@ -103,21 +104,21 @@ def test_a_slow_reader_and_a_slow_writer_are_sent_away() -> None:
     shown = fleets.of_many(200)
     with (
         served(shown.states, tokens=shown.tokens, patience=0.1) as page,
-        socket.create_connection(("127.0.0.1", page.port), timeout=30) as writer,
-        socket.create_connection(("127.0.0.1", page.port), timeout=30) as reader,
+        socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as writer,
+        socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as reader,
     ):
-        writer.sendall(b"GET / HT")
+        with suppress(ConnectionError):  # on a busy machine it is sent away before
+            writer.sendall(b"GET / HT")
+            assert writer.recv(1) == b""
         reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        reader.sendall(PROBE.replace(b"/healthz", b"/") * 100)
-        assert writer.recv(1) == b""
         with pytest.raises(ConnectionError):
-            send_without_end(reader)
+            send_without_end(reader, PROBE.replace(b"/healthz", b"/") * 100)
 
 
 def test_one_connection_carries_many_requests() -> None:
     with (
         served(TokenStates()) as page,
-        socket.create_connection(("127.0.0.1", page.port), timeout=30) as line,
+        socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as line,
     ):
         for _ in range(5):
             line.sendall(PROBE)

@@ -11,6 +11,7 @@ import requests
 from rotator.daemon.health import DaemonPhase
 from tests.page import fleets
 from tests.page.serving import Served, served
+from tests.support.waiting import PATIENCE
 
 SHOWN = fleets.of_three()
 
@@ -23,7 +24,7 @@ def page() -> Iterator[Served]:
 
 def said(page: Served, request: str) -> bytes:
     """Return all that is answered to these bytes, until the server hangs up."""
-    with socket.create_connection(("127.0.0.1", page.port), timeout=30) as line:
+    with socket.create_connection(("127.0.0.1", page.port), timeout=PATIENCE) as line:
         line.sendall(request.encode())
         return b"".join(iter(lambda: line.recv(65536), b""))
 
@@ -84,7 +85,7 @@ def test_metrics_tell_that_the_settings_could_not_be_read_again(page: Served) ->
 
 def test_head_has_the_headers_of_get(page: Served) -> None:
     got = page.get("", **{"Accept-Encoding": "identity"})
-    head = requests.head(page.url, headers={"Accept-Encoding": "identity"}, timeout=30)
+    head = requests.head(page.url, headers={"Accept-Encoding": "identity"}, timeout=PATIENCE)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == str(len(got.content))
 

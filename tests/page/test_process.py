@@ -3,13 +3,13 @@
 import re
 import signal
 import socket
-import time
 from threading import Event
 
 import requests
 
 from tests.support.process import Runner, Running
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE, wait_until
 
 
 def address(running: Running) -> str:
@@ -21,7 +21,7 @@ def address(running: Running) -> str:
 
 
 def answer(url: str) -> tuple[int, str]:
-    got = requests.get(url, timeout=30)
+    got = requests.get(url, timeout=PATIENCE)
     return got.status_code, got.text
 
 
@@ -33,12 +33,12 @@ def test_a_daemon_shows_how_it_is_until_its_last_rotation_has_ended(
 
     def mint_meanwhile() -> None:
         in_hand.set()
-        go_on.wait(60)
+        go_on.wait(PATIENCE)
 
     api.misbehave(Fault.meanwhile(mint_meanwhile, "before"), "POST /auth/admin/service-tokens")
     with rotator.started("daemon", "--listen", "0") as running:
         url = address(running)
-        assert in_hand.wait(60)
+        assert in_hand.wait(PATIENCE)
         assert answer(f"{url}healthz") == (200, "ok\n")
         assert answer(f"{url}readyz") == (200, "ready\n")
         running.process.send_signal(signal.SIGTERM)
@@ -46,7 +46,7 @@ def test_a_daemon_shows_how_it_is_until_its_last_rotation_has_ended(
         assert answer(f"{url}readyz") == (503, "stopping\n")
         assert answer(f"{url}healthz") == (200, "ok\n")
         go_on.set()
-        assert running.process.wait(60) == 0
+        assert running.process.wait(PATIENCE) == 0
         running.wait_for("default: rotated (expiring)")
     assert api.calls.count(("POST", "/auth/admin/service-tokens", 200)) == 1
 
@@ -68,11 +68,7 @@ def test_a_daemon_shows_its_tokens_and_what_is_wrong_with_its_settings(
         running.process.send_signal(signal.SIGHUP)
         running.wait_for("the old settings stay in force")
         told = "NOCTURNA_ADMIN_PASSWORD_FILE: cannot read"
-        for _ in range(300):  # the page is made anew every other second
-            if told in answer(url)[1]:
-                break
-            time.sleep(0.1)
-        assert told in answer(url)[1]
+        wait_until(lambda: told in answer(url)[1], told)  # the page is made anew every other second
         assert told in answer(f"{url}readyz")[1]
         assert running.stop() == 0
 

@@ -11,6 +11,7 @@ from rotator.tokens import ServiceToken
 from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Fault
 from tests.support.stores import SharedStore
+from tests.support.waiting import PATIENCE
 from tests.support.world import EXCHANGE, World
 
 CALL_MINT = "POST /auth/admin/service-tokens"
@@ -74,7 +75,7 @@ def test_a_token_of_a_stranger_that_is_about_to_be_used_is_not_taken_for_ours(
 
     def meanwhile(seconds: float) -> None:
         world.sleep(seconds)
-        requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=9)
+        requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=PATIENCE)
 
     assert world.rotation(sleep=meanwhile).rotate(RotateOptions()).error is None
     assert theirs.id in live_ids(world)

@@ -8,6 +8,7 @@ from rotator.rotation.model import Action, RotateOptions
 from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
+from tests.support.waiting import PATIENCE
 from tests.support.world import EXCHANGE, World
 
 CALL_MINT = "POST /auth/admin/service-tokens"
@@ -34,7 +35,7 @@ def intents(world: World, file: str = ".env") -> int:
 
 def used(world: World, secret: str) -> None:
     headers = {"Authorization": f"Bearer {secret}"}
-    assert requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=9).ok
+    assert requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=PATIENCE).ok
 
 
 @pytest.mark.parametrize(
@@ -147,7 +148,7 @@ def test_a_token_of_another_admin_is_never_suspected(world: World, left: Leftove
     world.api.add_user("other@example.com", "password of another", is_admin=True)
     headers = {"Authorization": f"Bearer {world.api.access_token('other@example.com')}"}
     url = f"{world.api.url}/auth/admin/service-tokens"
-    made = requests.post(url, json={"days": 90}, headers=headers, timeout=9).json()
+    made = requests.post(url, json={"days": 90}, headers=headers, timeout=PATIENCE).json()
     assert world.rotation().rotate(RotateOptions()).error is None
     assert made["token_id"] in live_ids(world)
 

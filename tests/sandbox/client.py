@@ -10,6 +10,8 @@ from urllib.parse import urlencode, urlsplit
 
 import jwt
 
+from tests.support.waiting import PATIENCE
+
 NOON = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
 
 
@@ -58,7 +60,7 @@ class Client:
     """One keep-alive connection; paths are below the base URL."""
 
     url: str
-    timeout: float = 5.0
+    timeout: float = PATIENCE
     connection: HTTPConnection = field(init=False)
 
     def __post_init__(self) -> None:

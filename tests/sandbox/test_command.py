@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 from .client import Client
 
 COMMAND = [sys.executable, "-m", "rotator.sandbox"]
@@ -33,7 +35,7 @@ def test_it_prints_one_line_of_json_and_serves_until_stdin_ends() -> None:
         client = Client(printed["url"])
         assert client.log_in(printed["admin_email"], "hunter22").status == 200
         client.close()
-        output, errors = process.communicate(timeout=5)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, output, errors) == (0, "", "")
 
 
@@ -41,7 +43,7 @@ def test_it_prints_one_line_of_json_and_serves_until_stdin_ends() -> None:
 def test_it_leaves_with_0_when_asked_to(number: signal.Signals) -> None:
     with running() as (process, _):
         process.send_signal(number)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=PATIENCE) == 0
         assert process.stderr
         assert process.stderr.read() == ""
 
@@ -54,7 +56,7 @@ def test_a_port_in_use_is_an_error_of_one_line() -> None:
             env=os.environ | {"NOCTURNA_ADMIN_PASSWORD": "hunter22"},
             capture_output=True,
             text=True,
-            timeout=5,
+            timeout=PATIENCE,
             check=False,
         )
     assert (second.returncode, second.stdout, second.stderr.count("\n")) == (1, "", 1)
@@ -66,7 +68,7 @@ def test_it_wants_a_password(value: str | None) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "NOCTURNA_ADMIN_PASSWORD"}
     environment |= {} if value is None else {"NOCTURNA_ADMIN_PASSWORD": value}
     done = subprocess.run(
-        COMMAND, env=environment, capture_output=True, text=True, timeout=5, check=False
+        COMMAND, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1

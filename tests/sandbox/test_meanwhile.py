@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from threading import Event, Thread
 from typing import Literal
 
 import pytest
 
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE, wait_until
 
 from .client import LIST, MINT, Client
 
@@ -64,13 +64,13 @@ def test_other_calls_are_served_while_the_action_takes_its_time(
 
     def wait() -> None:
         reached.set()
-        assert go_on.wait(10)
+        assert go_on.wait(PATIENCE)
 
     api.misbehave(Fault.meanwhile(wait, moment), call=MINT)
     slow = Client(api.url)
     thread = Thread(target=slow.call, args=[MINT], kwargs={"bearer": admin, "order": {}})
     thread.start()
-    assert reached.wait(10)
+    assert reached.wait(PATIENCE)
     assert len(client.call(LIST, bearer=admin).json) == (moment == "after")
     go_on.set()
     thread.join()
@@ -87,9 +87,9 @@ def test_a_client_can_be_killed_at_that_moment(
     at_the_kill: list[int] = []
 
     def kill() -> None:
-        started.wait(10)
+        started.wait(PATIENCE)
         children[0].send_signal(signal.SIGKILL)
-        children[0].wait(10)
+        children[0].wait(PATIENCE)
         at_the_kill.append(len(api.tokens))
 
     api.misbehave(Fault.meanwhile(kill, moment), call=MINT)
@@ -103,10 +103,9 @@ def test_a_client_can_be_killed_at_that_moment(
         )
     )
     started.set()
-    out, _ = children[0].communicate(timeout=10)
+    out, _ = children[0].communicate(timeout=PATIENCE)
     assert (out, children[0].returncode) == ("", -signal.SIGKILL)
-    while not api.calls:
-        time.sleep(0.001)
+    wait_until(lambda: api.calls)
     assert at_the_kill == [made]
     assert len(api.live_tokens()) == 1
     assert client.call("GET /health").status == 200

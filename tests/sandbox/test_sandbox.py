@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import FOREVER, PATIENCE, wait_until
 
 from .client import EXCHANGE, MINT, NOON, Client, FakeClock
 
@@ -105,13 +106,12 @@ def test_it_stops_at_once_with_clients_connected_and_calls_in_hand() -> None:
     with Sandbox() as api:
         idle, waiting = Client(api.url), Client(api.url)
         idle.call("GET /health")
-        api.misbehave(Fault.delay(60))
+        api.misbehave(Fault.delay(FOREVER))
         headers = {"Authorization": f"Bearer {api.access_token()}"}
         waiting.connection.request("POST", "/api/auth/admin/service-tokens", "{}", headers)
-        while not api.tokens:  # the call is in hand once it has minted
-            time.sleep(0.001)
+        wait_until(lambda: api.tokens)  # the call is in hand once it has minted
         start = time.monotonic()
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < PATIENCE
     assert not [t for t in threading.enumerate() if "sandbox" in t.name]
     with pytest.raises(ConnectionError):
         Client(api.url).call("GET /health")
@@ -128,14 +128,16 @@ def test_idle_connections_are_dropped() -> None:
 
 
 def test_delays_of_concurrent_calls_overlap() -> None:
+    together = threading.Barrier(8)
     with Sandbox(call_delay=0.05) as api:
+        api.misbehave(Fault.meanwhile(lambda: together.wait(PATIENCE), "before"), times=8)
         start = time.monotonic()
         threads = [threading.Thread(target=_ask_for_health, args=[api.url]) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        assert 0.05 <= time.monotonic() - start < 0.3
+        assert time.monotonic() - start >= 0.05
         assert [status for _, _, status in api.calls] == [200] * 8
 
 
@@ -144,8 +146,11 @@ def test_a_login_keeps_the_only_worker_busy() -> None:
         busy, client = Client(api.url), Client(api.url)
         form = urlencode({"username": api.admin_email, "password": api.admin_password})
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        begun = threading.Event()
+        api.misbehave(Fault.meanwhile(begun.set, "before"), "POST /auth/login")
         busy.connection.request("POST", "/api/auth/login", form, headers)
-        time.sleep(0.03)
+        assert begun.wait(PATIENCE)
+        time.sleep(0.03)  # it is at work now, or has been
         assert client.call("GET /health").status == 200
         assert api.calls == [("POST", "/auth/login", 200), ("GET", "/health", 200)]
         busy.close()

@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
+from tests.support.waiting import PATIENCE
 
 ROTATOR = Path(sys.executable).with_name("rotator")
 
@@ -69,7 +70,7 @@ class Runner:
 
     def __call__(self, *arguments: str, **changes: str) -> Result:
         running = Running(self._popen(arguments, changes))
-        running.process.wait(60)
+        running.process.wait(PATIENCE)
         return self._keep(arguments, running)
 
     def in_shell(self, line: str) -> Result:
@@ -128,21 +129,21 @@ class Running:
         for reader in self._readers:
             reader.start()
 
-    def wait_for(self, text: str, timeout: float = 30) -> str:
+    def wait_for(self, text: str) -> str:
         """Wait until a line with this text stands on stderr, and return it."""
 
         def found() -> str | None:
             return next((line for line in self.lines if text in line), None)
 
         with self._new_line:
-            line = self._new_line.wait_for(found, timeout)
+            line = self._new_line.wait_for(found, PATIENCE)
         assert line, f"no {text!r} in {self.lines}"
         return line
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
     def kill(self) -> None:
         """Kill it together with its children, which would keep its pipes open for ever."""
@@ -163,7 +164,7 @@ class Running:
         return taken
 
     def result(self) -> Result:
-        status = self.process.wait(30)
+        status = self.process.wait(PATIENCE)
         for reader in self._readers:
             reader.join()
         for stream in (self.process.stdout, self.process.stderr):

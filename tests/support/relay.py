@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.support.waiting import PATIENCE
+
 Moment = Callable[[str], bool]
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
@@ -66,7 +68,7 @@ class Relay:
             return self.at(moment)
 
     def _connection(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(self._upstream.netloc, timeout=60)
+        return http.client.HTTPConnection(self._upstream.netloc, timeout=PATIENCE)
 
     def _answer(
         self, request: BaseHTTPRequestHandler, body: bytes

@@ -15,8 +15,9 @@ from typing import Any
 
 import requests
 
+from tests.support.waiting import PATIENCE
+
 ROOT = "root-of-this-test"
-_START = 30.0  # seconds
 # The last of what it says at its start, as a server for development and otherwise.
 _READY = ("Development mode should NOT be used", "Unseal Key (will not be used)", "server started!")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -42,7 +43,7 @@ class Bao:
             json=body,
             headers=headers,
             verify=self._verify,
-            timeout=20,
+            timeout=PATIENCE,
         )
         if answer.status_code != requests.codes.not_found:
             assert answer.ok, (method, path, answer.text)
@@ -63,7 +64,7 @@ class Bao:
 
     def wait_for(self, mount: str, namespace: str = "") -> None:
         """A new mount answers 400 while it is upgraded to version 2."""
-        deadline = time.monotonic() + _START
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 self.call("GET", f"{mount}/config", namespace=namespace)
@@ -134,7 +135,7 @@ def _die_with_parent() -> None:
 
 
 def _wait_until_it_answers(process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         if any(sentence in log.read_text() for sentence in _READY):
             return
