@@ -35,7 +35,7 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
     def __init__(self, settings: VaultSettings, **options: Any) -> None:
         super().__init__(**options)
         self._settings = settings
-        # Instead of VAULT_CACERT and so on as they were when hvac was imported:
+        # hvac would use VAULT_CACERT and so on, as they were when it was imported.
         self._kwargs = {"verify": settings.verify, "cert": settings.client_cert}
         self._is_connected = False
 
@@ -49,7 +49,7 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
         except OSError as error:
             failure = explain_failure(error)
             if failure.kind in (FailureKind.CERTIFICATE, FailureKind.TLS):
-                self._is_connected = False  # somebody may correct the files that it has read
+                self._is_connected = False  # read the files again, which may be corrected by then
             raise StoreUnreachableError(_describe(failure, self._settings)) from None
         return VaultAnswer.parse(response.status_code, response.content)
 

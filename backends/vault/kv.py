@@ -56,9 +56,9 @@ class Kv:
         self._metadata = f"{mount}/metadata/{path}"
 
     def read(self, *, to_write: bool) -> KvSecret:
-        """Return the secret as it is now; nothing is an answer, a missing mount is an error.
+        """Return the secret as it is now; a missing secret is an answer, a missing mount an error.
 
-        The error for a missing right names those that writing takes as well, if it is `to_write`.
+        If it is read `to_write`, the error for a missing right names all that writing takes, too.
         """
         answer = self._call_kv(
             lambda kv: kv.read_secret_version(**self._secret, raise_on_deleted_version=False)
@@ -92,8 +92,8 @@ class Kv:
         """Set these keys of custom_metadata, remove those that are None, and keep all others."""
         answer = self._patch_metadata(changes)
         if answer.is_missing:
-            # hvac sends one option with its default, and no notes: another rotator's, if it is
-            # faster, are kept. To them it is an update, which we may not do and do not need.
+            # Without notes, so that it cannot replace those of a rotator that is faster. For that
+            # one's metadata it is an update, which the policy denies and nobody needs.
             created = self._call_kv(lambda kv: kv.update_metadata(**self._secret))
             answer = self._patch_metadata(changes)
             if answer.is_missing:
@@ -153,7 +153,7 @@ class Kv:
         return StoreDeniedError(f"{error}; or there is no mount {self._mount}")
 
     def _patch_metadata(self, changes: Mapping[str, str | None]) -> VaultAnswer:
-        return self._call(  # hvac can only replace custom_metadata as a whole
+        return self._call(  # as hvac can only replace custom_metadata as a whole
             lambda vault: vault.adapter.request(
                 "PATCH",
                 f"/v1/{quote(self._metadata)}",

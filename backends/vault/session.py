@@ -1,4 +1,4 @@
-"""A login that many stores share, kept alive. To import this module loads the SDK."""
+"""A login that many stores share, kept alive. Importing this module loads hvac."""
 
 import logging
 import math

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from backends.vault.failures import VariableNames
 from backends.vault.login import AppRole, GivenToken, Jwt, TokenFile
 from backends.vault.settings import VaultSettings
 from rotator.errors import ConfigError
@@ -140,6 +141,23 @@ def test_a_mistake_is_told_by_the_name_of_its_variable(
         VaultSettings.parse(variables)
     assert "s3cret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "spelled"),
+    [
+        ("see VAULT_ADDR: set it", "see BAO_ADDR: set it"),
+        ("/ca.pem (VAULT_CACERT) is a folder", "/ca.pem (BAO_CACERT) is a folder"),
+        ("VAULT_TOKEN is set", "VAULT_TOKEN is set"),
+        ('path "VAULT_ADDR/data/VAULT_ADDR" {}', 'path "VAULT_ADDR/data/VAULT_ADDR" {}'),
+        ("may not read kv/data/VAULT_ADDR: add", "may not read kv/data/VAULT_ADDR: add"),
+        ("/etc/VAULT_ADDR.pem is a folder", "/etc/VAULT_ADDR.pem is a folder"),
+    ],
+)
+def test_a_message_names_a_variable_as_it_was_set_and_leaves_paths_alone(
+    message: str, spelled: str
+) -> None:
+    assert VariableNames(frozenset({"ADDR", "CACERT"})).spell(message) == spelled
 
 
 def test_no_credential_shows_in_a_repr() -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import certifi
 import pytest
 
+from backends.vault.client import open_client
+from backends.vault.settings import VaultSettings
 from rotator.errors import StoreUnreachableError
 from rotator.testing.rig import new_journal, new_secret, write
 from tests.vault.bao import ROOT, Bao, dev_server, sealed_server
@@ -122,6 +124,17 @@ def test_a_client_certificate_is_shown(keys: Path, tmp_path: Path) -> None:
         assert "the server is sealed" in told(server | shown)
         missing = {"VAULT_CLIENT_CERT": "/not/there"}
         assert "a certificate file is not there: see VAULT_CLIENT_CERT" in told(server | missing)
+
+
+def test_hvac_uses_no_variables_that_it_reads_by_itself(
+    address: str, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("VAULT_CACERT", "VAULT_CAPATH", "VAULT_CLIENT_CERT", "VAULT_CLIENT_KEY"):
+        monkeypatch.setattr(f"hvac.v1.{name}", "/not/there")
+    monkeypatch.setenv("VAULT_ADDR", "https://127.0.0.1:1")
+    monkeypatch.setenv("VAULT_TOKEN", "not-ours")
+    works(address, VAULT_CACERT=str(keys / "vault-ca.pem"))
+    assert not open_client(VaultSettings.parse({"VAULT_ROLE_ID": "r"}), "").token
 
 
 def test_http_and_https_are_not_taken_for_each_other(bao: Bao, address: str) -> None:
