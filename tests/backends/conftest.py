@@ -22,7 +22,7 @@ KINDS = ("vault", "aws", "kubernetes")
 
 @pytest.fixture(scope="session")
 def bao() -> Iterator[Bao]:
-    with vault_site.running() as bao:
+    with vault_site.run_bao() as bao:
         yield bao
 
 

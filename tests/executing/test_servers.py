@@ -8,12 +8,12 @@ from tests.executing.helpers import BOT, SOON, count, has
 from tests.support.process import Runner
 from tests.support.relay import Relay
 from tests.support.sandbox import Sandbox
-from tests.vault.site import Site, running
+from tests.vault.site import Site, run_bao
 
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with running() as bao:
+    with run_bao() as bao:
         site = Site(bao)
         site.token = bao.token_for(site.policy(to_look=True), "exec")
         yield site

@@ -7,12 +7,12 @@ import pytest
 from tests.support.relay import Relay
 from tests.vault.bao import Bao
 from tests.vault.roles import make_role
-from tests.vault.site import Site, running
+from tests.vault.site import Site, run_bao
 
 
 @pytest.fixture(scope="session")
 def bao() -> Iterator[Bao]:
-    with running() as bao:
+    with run_bao() as bao:
         yield bao
 
 

@@ -1,4 +1,4 @@
-"""Opening stores with settings that are passed in, and what they say."""
+"""Opens stores with given settings, and collects what they say."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.vault.bao import ROOT
 URL = "vault://secret/bots/luna"
 
 
-def opened(
+def open_vault(
     url: str, variables: Mapping[str, str], monotonic: Callable[[], float] | None = None
 ) -> VaultStore:
     """Return a store with a session of its own, as another process would have."""
@@ -30,9 +30,9 @@ def address(url: str) -> VaultAddress:
     return VaultAddress.parse(parse_url(url, Path()))
 
 
-def told(variables: dict[str, str], kind: type[StoreError] = StoreUnreachableError) -> str:
-    """Return what a store says of this server, to all four calls the same."""
-    store = opened(URL, {"VAULT_TOKEN": ROOT} | variables)
+def read_failure(variables: dict[str, str], kind: type[StoreError] = StoreUnreachableError) -> str:
+    """Return the one message with which all four calls fail at this server."""
+    store = open_vault(URL, {"VAULT_TOKEN": ROOT} | variables)
     texts = set()
     for act in (
         store.read,

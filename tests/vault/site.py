@@ -81,7 +81,7 @@ def documented_policy(*, to_look: bool = False) -> str:
 
 
 @contextmanager
-def running() -> Iterator[Bao]:
+def run_bao() -> Iterator[Bao]:
     """Run a server with a KV version 2 mount `secret`, and with nothing in it."""
     with TemporaryDirectory() as folder, dev_server(Path(folder)) as port:
         bao = Bao(f"http://127.0.0.1:{port}")

@@ -1,4 +1,4 @@
-"""A server that gives one answer to everything, or to each method."""
+"""A server with one answer to all requests, or to each method."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @contextmanager
-def answering(
+def answer_all(
     status: int, body: bytes, other: Mapping[str, tuple[int, bytes]] = {}, **headers: str
 ) -> Iterator[tuple[str, list[str]]]:
-    """Yield the URL of a server, and the requests that it gets, with their Authorization.
+    """Yield the URL of a server, and the list of its requests with their Authorization.
 
-    `other` has the answers to methods that get one of their own.
+    `other` has the answers to some methods.
     """
     seen: list[str] = []
 

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.testing import Rig, StoreContract
 from tests.support.relay import Relay
-from tests.vault.helpers import opened
+from tests.vault.helpers import open_vault
 from tests.vault.site import FIELD, Site
 
 
@@ -41,7 +41,7 @@ def _rig(site: Site, relay: Relay) -> Rig:
         open_with(usual)
 
     return Rig(
-        open=lambda: opened(site.store_url, site.variables(relay.url)),
+        open=lambda: open_vault(site.store_url, site.variables(relay.url)),
         put=site.put,
         neighbours=site.neighbours,
         unreachable=relay.away,

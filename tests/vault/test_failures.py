@@ -1,4 +1,4 @@
-"""Servers that do not answer, or not as they should: each is told in one line of its own."""
+"""Servers that do not answer, or answer something else: a line of its own for each."""
 
 import json
 import socket
@@ -17,24 +17,26 @@ from rotator.stores.port import parse_url
 from rotator.stores.registry import Backends
 from rotator.testing.rig import new_journal, new_secret
 from tests.vault.bao import ROOT, free_port, sealed_server
-from tests.vault.helpers import URL, opened, told
-from tests.vault.stand_in import answering
+from tests.vault.helpers import URL, open_vault, read_failure
+from tests.vault.stand_in import answer_all
 
 SECRET = "eyJ.made-up.secret"
 
 
 def test_a_sealed_server_is_told(tmp_path: Path) -> None:
     with sealed_server(tmp_path) as port:
-        assert "the server is sealed: unseal it" in told({"VAULT_ADDR": f"http://127.0.0.1:{port}"})
+        assert "the server is sealed: unseal it" in read_failure(
+            {"VAULT_ADDR": f"http://127.0.0.1:{port}"}
+        )
 
 
 def test_an_address_where_nothing_listens_is_told() -> None:
     address = f"https://127.0.0.1:{free_port()}"
-    assert f"nothing listens at {address} (VAULT_ADDR)" in told({"VAULT_ADDR": address})
+    assert f"nothing listens at {address} (VAULT_ADDR)" in read_failure({"VAULT_ADDR": address})
 
 
 def test_a_host_that_nobody_knows_is_told() -> None:
-    assert "the host is not known" in told({"VAULT_ADDR": "https://vault.invalid"})
+    assert "the host is not known" in read_failure({"VAULT_ADDR": "https://vault.invalid"})
 
 
 @pytest.mark.parametrize(
@@ -61,8 +63,8 @@ def test_an_odd_answer_is_told_and_not_repeated(
     status: int, body: object, sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    with answering(status, content) as (address, _):
-        store = opened(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
+    with answer_all(status, content) as (address, _):
+        store = open_vault(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
         with pytest.raises(StoreError, match=sentence) as caught:
             store.read()
     assert SECRET not in str(caught.value) + caplog.text
@@ -73,8 +75,8 @@ def test_a_write_that_is_refused_is_no_lost_race() -> None:
     about = {"data": {"data": {"A": 1}, "metadata": {"version": 1}}}
     refused = (400, json.dumps({"errors": ["the value is not allowed here"]}).encode())
     answers = {"POST": refused, "PATCH": (204, b"")}
-    with answering(200, json.dumps(about).encode(), answers) as (address, seen):
-        store = opened(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
+    with answer_all(200, json.dumps(about).encode(), answers) as (address, seen):
+        store = open_vault(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
         version = store.read().version
         with pytest.raises(StoreError, match=r"answer is unexpected \(400\)"):
             store.write(new_secret(), new_journal(), expected=version)
@@ -82,23 +84,27 @@ def test_a_write_that_is_refused_is_no_lost_race() -> None:
 
 
 def test_an_answer_without_an_end_is_given_up() -> None:
-    with answering(200, b" " * (5 << 20)) as (address, _):
-        assert "no answer of Vault is as long as that of http://" in told({"VAULT_ADDR": address})
+    with answer_all(200, b" " * (5 << 20)) as (address, _):
+        assert "no answer of Vault is as long as that of http://" in read_failure(
+            {"VAULT_ADDR": address}
+        )
 
 
 def test_a_redirect_is_not_followed() -> None:
     with (
-        answering(200, b"{}") as (elsewhere, followed),
-        answering(307, b"", Location=f"{elsewhere}/v1/secret/data/bots/luna") as (address, _),
+        answer_all(200, b"{}") as (elsewhere, followed),
+        answer_all(307, b"", Location=f"{elsewhere}/v1/secret/data/bots/luna") as (address, _),
     ):
-        assert "the server redirects (307)" in told({"VAULT_ADDR": address})
+        assert "the server redirects (307)" in read_failure({"VAULT_ADDR": address})
         assert followed == []
 
 
 def test_a_server_that_is_too_old_to_patch_metadata_is_told() -> None:
     body = json.dumps({"errors": ["unsupported operation"]}).encode()
-    with answering(405, body) as (address, _):
-        assert "update it to Vault 1.9 or later" in told({"VAULT_ADDR": address}, StoreError)
+    with answer_all(405, body) as (address, _):
+        assert "update it to Vault 1.9 or later" in read_failure(
+            {"VAULT_ADDR": address}, StoreError
+        )
 
 
 def test_credentials_of_a_netrc_are_not_sent(
@@ -107,8 +113,8 @@ def test_credentials_of_a_netrc_are_not_sent(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login luna password a-password\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with answering(503, b"{}") as (address, seen):
-        told({"VAULT_ADDR": address})
+    with answer_all(503, b"{}") as (address, seen):
+        read_failure({"VAULT_ADDR": address})
     assert seen
     assert {request.split()[-1] for request in seen} == {"None"}
 
@@ -126,7 +132,7 @@ def test_what_is_no_http_is_not_repeated_in_any_log(caplog: pytest.LogCaptureFix
         thread = threading.Thread(target=babble, daemon=True)
         thread.start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        store = opened(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
+        store = open_vault(URL, {"VAULT_TOKEN": ROOT, "VAULT_ADDR": address})
         with pytest.raises(StoreUnreachableError, match="broke off"):
             store.read()
         thread.join()
@@ -135,7 +141,7 @@ def test_what_is_no_http_is_not_repeated_in_any_log(caplog: pytest.LogCaptureFix
 
 def test_http_to_another_machine_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
     address = "http://vault.invalid:8200"
-    told({"VAULT_ADDR": address})
+    read_failure({"VAULT_ADDR": address})
     assert f"VAULT_ADDR is {address}: the network can read the tokens" in caplog.text
 
 
@@ -167,7 +173,7 @@ def test_a_time_out_is_told(
         raise requests.ReadTimeout(TimeoutError())
 
     monkeypatch.setattr(BoundedSession, "request", time_out)
-    assert f": no answer in time from {where}" in told(variables)
+    assert f": no answer in time from {where}" in read_failure(variables)
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
@@ -178,8 +184,8 @@ def test_a_success_that_is_none_of_vaults_is_not_believed(
     nothing = json.dumps({"request_id": "1", "data": {"metadata": {"version": 1}, "data": {}}})
     well = (204, b"")
     other = {"GET": (200, nothing.encode()), "PATCH": well, method: answer}
-    with answering(204, b"", other) as (address, _):
-        store = opened("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"})
+    with answer_all(204, b"", other) as (address, _):
+        store = open_vault("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"})
         found = store.read()
         with pytest.raises(StoreUnreachableError):
             store.write(new_secret(), new_journal(), expected=found.version)
@@ -190,6 +196,6 @@ def test_a_server_on_this_machine_is_not_reached_through_a_proxy(
 ) -> None:
     nothing = json.dumps({"request_id": "1", "data": {"metadata": {"version": 1}, "data": {}}})
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with answering(200, nothing.encode()) as (address, seen):
-        opened("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"}).read()
+    with answer_all(200, nothing.encode()) as (address, seen):
+        open_vault("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"}).read()
     assert seen[-1].startswith("GET /v1/secret/data/luna")

@@ -9,7 +9,7 @@ from rotator.errors import StoreDeniedError
 from rotator.stores.port import parse_url
 from rotator.testing.rig import new_journal, new_secret, shown, write
 from tests.support.relay import Relay
-from tests.vault.helpers import opened
+from tests.vault.helpers import open_vault
 from tests.vault.roles import count, revoke_tokens_of
 from tests.vault.site import Site
 
@@ -42,7 +42,7 @@ def test_many_stores_share_one_login(
 def test_a_login_is_repeated_when_less_than_a_third_is_left(
     site: Site, relay: Relay, approle: dict[str, str], monotonic: Monotonic
 ) -> None:
-    store = opened(site.store_url, approle, monotonic)
+    store = open_vault(site.store_url, approle, monotonic)
     for seconds, logins in ((0, 1), (2399, 1), (2, 2), (2399, 2), (2, 3)):
         monotonic.now += seconds
         store.read()
@@ -52,7 +52,7 @@ def test_a_login_is_repeated_when_less_than_a_third_is_left(
 def test_a_login_that_fails_early_is_tried_again_before_the_end(
     site: Site, relay: Relay, approle: dict[str, str], monotonic: Monotonic
 ) -> None:
-    store = opened(site.store_url, approle, monotonic)
+    store = open_vault(site.store_url, approle, monotonic)
     store.read()
     relay.at = lambda moment: "approle" not in moment
     monotonic.now += 2500
@@ -69,7 +69,7 @@ def test_a_login_whose_token_was_revoked_is_repeated_in_the_middle_of_a_write(
     site: Site, relay: Relay, approle: dict[str, str]
 ) -> None:
     site.put(new_secret())
-    store = opened(site.store_url, approle)
+    store = open_vault(site.store_url, approle)
 
     def revoking(moment: str) -> bool:
         if moment == f"before POST /v1/{site.data}":
@@ -84,7 +84,7 @@ def test_a_login_whose_token_was_revoked_is_repeated_in_the_middle_of_a_write(
 
 
 def test_a_token_that_was_revoked_is_told_from_a_missing_right(site: Site) -> None:
-    store = opened(site.store_url, site.variables(site.upstream))
+    store = open_vault(site.store_url, site.variables(site.upstream))
     store.read()
     site.bao.call("POST", "auth/token/revoke", {"token": site.token})
     for act in (store.read, store.preflight):
@@ -98,7 +98,7 @@ def test_the_file_of_the_command_is_read_again_when_its_token_is_over(
     site: Site, tmp_path: Path
 ) -> None:
     variables = {"VAULT_ADDR": site.upstream, "HOME": str(tmp_path)}
-    store = opened(site.store_url, variables)
+    store = open_vault(site.store_url, variables)
     with pytest.raises(StoreDeniedError, match="there is no Vault token: set VAULT_TOKEN"):
         store.read()
     file = tmp_path / ".vault-token"
@@ -118,7 +118,7 @@ def test_a_token_that_can_be_renewed_is_renewed(
     policy = site.policy() + 'path "auth/token/*" { capabilities = ["read", "update"] }'
     token = site.bao.token_for(policy, site.path.replace("/", "-"), ttl="600s")
     variables = {"VAULT_ADDR": relay.url, "VAULT_TOKEN": token}
-    store = opened(site.store_url, variables, monotonic)
+    store = open_vault(site.store_url, variables, monotonic)
     for seconds, renewals in ((0, 0), (390, 0), (20, 1), (390, 1), (20, 2)):
         monotonic.now += seconds
         store.read()
@@ -131,7 +131,7 @@ def test_a_token_that_may_not_be_renewed_is_used_to_its_end(
     policy = site.policy() + 'path "auth/token/lookup-self" { capabilities = ["read"] }'
     token = site.bao.token_for(policy, site.path.replace("/", "-"), ttl="600s")
     variables = {"VAULT_ADDR": relay.url, "VAULT_TOKEN": token}
-    store = opened(site.store_url, variables, monotonic)
+    store = open_vault(site.store_url, variables, monotonic)
     for seconds, renewals in ((0, 0), (410, 1), (10, 1), (130, 2), (200, 3), (9999, 3)):
         monotonic.now += seconds
         store.read()

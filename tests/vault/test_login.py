@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.testing.rig import new_journal, new_secret, write
-from tests.vault.helpers import opened
+from tests.vault.helpers import open_vault
 from tests.vault.roles import make_role, named_policy
 from tests.vault.site import Site
-from tests.vault.stand_in import answering
+from tests.vault.stand_in import answer_all
 
 
 def test_approle_logs_in(site: Site, approle: dict[str, str]) -> None:
-    store = opened(site.store_url, approle)
+    store = open_vault(site.store_url, approle)
     store.preflight()
     write(store, secret := new_secret(), new_journal())
     assert site.secret() == secret
@@ -34,9 +34,9 @@ def test_the_secret_id_may_come_from_a_file(
     approle["VAULT_SECRET_ID_FILE"] = str(file)
     secret_id = approle.pop("VAULT_SECRET_ID")
     with pytest.raises(StoreDeniedError, match=rf"{file} cannot be read \(No such file"):
-        opened(site.store_url, approle).read()
+        open_vault(site.store_url, approle).read()
     file.write_text(f"{secret_id}\n")
-    opened(site.store_url, approle).preflight()
+    open_vault(site.store_url, approle).preflight()
 
 
 def test_a_login_that_is_refused_is_told_without_its_credentials(
@@ -47,7 +47,7 @@ def test_a_login_that_is_refused_is_told_without_its_credentials(
     with pytest.raises(
         StoreDeniedError, match=r"login at auth/approle is refused \(400\)"
     ) as caught:
-        opened(site.store_url, approle).read()
+        open_vault(site.store_url, approle).read()
     assert "VAULT_SECRET_ID" in str(caught.value)
     assert "not-this-one" not in str(caught.value) + caplog.text
     assert approle["VAULT_ROLE_ID"] not in str(caught.value) + caplog.text
@@ -56,7 +56,7 @@ def test_a_login_that_is_refused_is_told_without_its_credentials(
 def test_an_auth_method_that_is_not_there_is_told(site: Site, approle: dict[str, str]) -> None:
     approle["VAULT_AUTH_PATH"] = "elsewhere"
     with pytest.raises(StoreDeniedError, match=r"auth/elsewhere is refused .*VAULT_AUTH_PATH"):
-        opened(site.store_url, approle).read()
+        open_vault(site.store_url, approle).read()
 
 
 @pytest.fixture(scope="session")
@@ -114,11 +114,13 @@ def test_a_jwt_logs_in(
         "VAULT_JWT_FILE": str(file),
     }
     file.write_text(signed("sol"))
-    with pytest.raises(StoreDeniedError, match=r"login at auth/ci is refused .*VAULT_ROLE") as told:
-        opened(site.store_url, variables).read()
-    assert file.read_text() not in str(told.value)
+    with pytest.raises(
+        StoreDeniedError, match=r"login at auth/ci is refused .*VAULT_ROLE"
+    ) as caught:
+        open_vault(site.store_url, variables).read()
+    assert file.read_text() not in str(caught.value)
     file.write_text(signed("luna"))
-    opened(site.store_url, variables).preflight()
+    open_vault(site.store_url, variables).preflight()
 
 
 def test_the_service_account_of_a_pod_logs_in(
@@ -141,7 +143,7 @@ def test_the_service_account_of_a_pod_logs_in(
     file = tmp_path / "token"
     file.write_text(signed("system:serviceaccount:bots:luna"))
     body = json.dumps(review).encode()
-    with answering(201, body, {}, **{"Content-Type": "application/json"}) as (cluster, asked):
+    with answer_all(201, body, {}, **{"Content-Type": "application/json"}) as (cluster, asked):
         site.bao.call("POST", "sys/auth/kubernetes", {"type": "kubernetes"})
         any_ca = Path(certifi.where()).read_text()
         config = {
@@ -163,7 +165,7 @@ def test_the_service_account_of_a_pod_logs_in(
             "VAULT_ROLE": "luna",
             "VAULT_JWT_FILE": str(file),
         }
-        opened(site.store_url, variables).preflight()
+        open_vault(site.store_url, variables).preflight()
         assert asked[0].startswith("POST /apis/authentication.k8s.io/v1/tokenreviews")
 
 
@@ -171,29 +173,29 @@ def test_a_role_that_binds_no_secret_id_needs_none(site: Site, approle: dict[str
     role = {"bind_secret_id": False, "secret_id_bound_cidrs": ["127.0.0.0/8"]}
     site.bao.call("POST", make_role(site), role)
     secret_id = approle.pop("VAULT_SECRET_ID")
-    opened(site.store_url, approle).preflight()
+    open_vault(site.store_url, approle).preflight()
     site.bao.call("POST", make_role(site), {"bind_secret_id": True})
     with pytest.raises(StoreDeniedError, match="VAULT_ROLE_ID and VAULT_SECRET_ID, which is not"):
-        opened(site.store_url, approle).read()
+        open_vault(site.store_url, approle).read()
     with pytest.raises(StoreDeniedError, match="BAO_SECRET_ID, which may have expired"):
-        opened(site.store_url, approle | {"BAO_SECRET_ID": f"{secret_id}-not"}).read()
+        open_vault(site.store_url, approle | {"BAO_SECRET_ID": f"{secret_id}-not"}).read()
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_login_at_what_is_no_vault_is_told(status: int) -> None:
-    with answering(status, b'{"error": "who are you?"}') as (address, _):
+    with answer_all(status, b'{"error": "who are you?"}') as (address, _):
         variables = {"BAO_ADDR": address, "VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
         with pytest.raises(
             StoreError, match=rf"no Vault or OpenBao \({status}\): correct BAO_ADDR"
         ):
-            opened("vault://secret/luna", variables).read()
+            open_vault("vault://secret/luna", variables).read()
 
 
 def test_a_variable_is_named_as_it_was_set(site: Site) -> None:
     for prefix, other in (("BAO", "VAULT"), ("VAULT", "BAO")):
         variables = {f"{prefix}_ADDR": site.upstream, f"{prefix}_TOKEN": "bad"}
         with pytest.raises(StoreDeniedError, match=f"set {prefix}_TOKEN to another") as caught:
-            opened(site.store_url, variables | {"BAO_NAMESPACE": ""}).read()
+            open_vault(site.store_url, variables | {"BAO_NAMESPACE": ""}).read()
         assert f"{other}_" not in str(caught.value)
 
 
@@ -201,8 +203,8 @@ def test_a_variable_is_named_as_it_was_set(site: Site) -> None:
 def test_a_login_that_answers_no_token_is_an_odd_server(token: object) -> None:
     body = json.dumps({"auth": {"client_token": token, "lease_duration": "x"}}).encode()
     variables = {"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
-    with answering(200, body) as (address, _):
-        store = opened("vault://secret/luna", variables | {"VAULT_ADDR": address})
+    with answer_all(200, body) as (address, _):
+        store = open_vault("vault://secret/luna", variables | {"VAULT_ADDR": address})
         with pytest.raises(StoreError, match="no Vault or OpenBao"):
             store.read()
 
@@ -210,7 +212,7 @@ def test_a_login_that_answers_no_token_is_an_odd_server(token: object) -> None:
 def test_a_login_that_the_server_fails_at_may_work_later() -> None:
     body = json.dumps({"errors": ["no answer from the cluster"]}).encode()
     variables = {"VAULT_ROLE_ID": "r", "VAULT_SECRET_ID": "s"}
-    with answering(500, body) as (address, _):
-        store = opened("vault://secret/luna", variables | {"VAULT_ADDR": address})
+    with answer_all(500, body) as (address, _):
+        store = open_vault("vault://secret/luna", variables | {"VAULT_ADDR": address})
         with pytest.raises(StoreUnreachableError, match=r"auth/approle fails \(500\)"):
             store.read()

@@ -9,7 +9,7 @@ from rotator.errors import ConflictError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
 from tests.support.relay import Relay
-from tests.vault.helpers import opened
+from tests.vault.helpers import open_vault
 from tests.vault.site import FIELD, Site
 
 Act = Callable[[], object]
@@ -29,7 +29,7 @@ def just_once(relay: Relay, moment: str, act: Act) -> None:
 
 def test_a_neighbour_that_changes_meanwhile_is_kept(site: Site, relay: Relay) -> None:
     site.put_fields({FIELD: "old", "A": "1"})
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     just_once(
         relay,
         f"before POST /v1/{site.data}",
@@ -42,7 +42,7 @@ def test_a_neighbour_that_changes_meanwhile_is_kept(site: Site, relay: Relay) ->
 
 def test_a_neighbour_that_never_rests_is_given_up(site: Site, relay: Relay) -> None:
     site.put_fields({FIELD: "old"})
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     version = store.read().version
     changes = iter(range(100))
 
@@ -63,7 +63,7 @@ def test_a_neighbour_that_never_rests_is_given_up(site: Site, relay: Relay) -> N
 def test_our_field_that_changes_meanwhile_is_a_conflict_that_leaves_no_note(
     site: Site, relay: Relay
 ) -> None:
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     version = write(store, new_secret(), new_journal())
     notes = site.notes()
     just_once(relay, f"before POST /v1/{site.data}", lambda: site.put("theirs"))
@@ -76,7 +76,7 @@ def test_our_field_that_changes_meanwhile_is_a_conflict_that_leaves_no_note(
 def test_a_conflict_is_told_though_its_note_cannot_be_removed(
     site: Site, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     version = write(store, new_secret(), new_journal())
 
     def theirs() -> None:
@@ -93,7 +93,7 @@ def test_a_conflict_is_told_though_its_note_cannot_be_removed(
 def test_a_secret_is_written_though_old_notes_cannot_be_removed(
     site: Site, relay: Relay, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     version = write(store, new_secret(), new_journal())
 
     def at(moment: str) -> bool:
@@ -113,7 +113,7 @@ def test_a_secret_is_written_though_old_notes_cannot_be_removed(
 
 def test_no_notes_of_the_past_are_left(site: Site) -> None:
     site.put("theirs")
-    store = opened(site.store_url, site.variables(site.upstream))
+    store = open_vault(site.store_url, site.variables(site.upstream))
     version = store.note(Journal(intents=(new_intent(),)), expected=store.read().version)
     store.write(new_secret(), new_journal(), expected=version)
     assert len(site.notes()) == 1
@@ -123,8 +123,8 @@ def test_of_two_first_intents_whoever_sees_the_other_steps_back(site: Site, rela
     for present in (False, True):
         if present:
             site.put(new_secret())
-        ours = opened(site.store_url, site.variables(relay.url))
-        theirs = opened(site.store_url, site.variables(site.upstream))
+        ours = open_vault(site.store_url, site.variables(relay.url))
+        theirs = open_vault(site.store_url, site.variables(site.upstream))
         found = ours.read()
         intents = [new_intent(), new_intent()]
         wanted = [replace(found.journal, intents=(intent,)) for intent in intents]
@@ -140,8 +140,8 @@ def test_of_two_first_intents_whoever_sees_the_other_steps_back(site: Site, rela
 
 
 def test_two_that_make_the_metadata_of_nothing_lose_no_note(site: Site, relay: Relay) -> None:
-    store = opened(site.store_url, site.variables(relay.url))
-    other = opened(f"{site.store_url}_2", site.variables(site.upstream))
+    store = open_vault(site.store_url, site.variables(relay.url))
+    other = open_vault(f"{site.store_url}_2", site.variables(site.upstream))
     journals = [Journal(intents=(new_intent(),)) for _ in range(2)]
     just_once(
         relay,
@@ -153,7 +153,7 @@ def test_two_that_make_the_metadata_of_nothing_lose_no_note(site: Site, relay: R
 
 
 def test_an_answer_that_gets_lost_is_no_success(site: Site, relay: Relay) -> None:
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     version = write(store, new_secret(), new_journal())
     relay.at = lambda moment: moment != f"after POST /v1/{site.data}"
     with pytest.raises(StoreUnreachableError, match="the connection failed or broke off"):
@@ -162,7 +162,7 @@ def test_an_answer_that_gets_lost_is_no_success(site: Site, relay: Relay) -> Non
 
 
 def test_a_note_that_changes_nothing_sends_nothing(site: Site, relay: Relay) -> None:
-    store = opened(site.store_url, site.variables(relay.url))
+    store = open_vault(site.store_url, site.variables(relay.url))
     version = write(store, new_secret(), journal := new_journal(intents=1))
     relay.moments.clear()
     assert store.note(journal, expected=version) == version

@@ -8,7 +8,7 @@ from rotator.errors import StoreDeniedError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent
 from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
-from tests.vault.helpers import opened
+from tests.vault.helpers import open_vault
 from tests.vault.site import Site, documented_policy
 
 RIGHTS = [
@@ -25,7 +25,7 @@ def test_the_docs_name_what_is_tested_here() -> None:
 
 
 def test_the_rights_of_the_docs_are_enough(site: Site) -> None:
-    store = opened(site.store_url, site.variables(site.upstream))
+    store = open_vault(site.store_url, site.variables(site.upstream))
     store.preflight()
     version = store.note(Journal(intents=(new_intent(),)), expected=store.read().version)
     store.write(secret := new_secret(), journal := new_journal(), expected=version)
@@ -38,9 +38,9 @@ def test_the_rights_of_the_docs_to_look_are_enough_for_it_and_for_no_more(site: 
     assert re.findall(r'"(\w+)"', policy) == ["read", "read"]
     reader = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-reader")
     variables = {"VAULT_ADDR": site.upstream, "VAULT_TOKEN": reader}
-    store = opened(site.store_url, variables)
+    store = open_vault(site.store_url, variables)
     assert isinstance(store.read(), Absent)
-    writer = opened(site.store_url, site.variables(site.upstream))
+    writer = open_vault(site.store_url, site.variables(site.upstream))
     write(writer, secret := new_secret(), journal := new_journal())
     assert shown(store) == (secret, journal)
     with pytest.raises(StoreDeniedError):
@@ -57,14 +57,14 @@ def test_a_reader_is_told_no_more_rights_than_reading_takes(site: Site) -> None:
             policy or 'path "none" { capabilities = ["read"] }',
             f"{site.path.replace('/', '-')}-{number}",
         )
-        store = opened(site.store_url, site.variables(site.upstream))
+        store = open_vault(site.store_url, site.variables(site.upstream))
         line = f'path "{path}" {{ capabilities = ["read"] }}'
         for act, said in ((store.read, line), (store.preflight, line.replace('["read"]', full))):
             with pytest.raises(StoreDeniedError, match=re.escape(said)):
                 act()
         policy += f"{line}\n"
     site.token = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-reader")
-    assert isinstance(opened(site.store_url, site.variables(site.upstream)).read(), Absent)
+    assert isinstance(open_vault(site.store_url, site.variables(site.upstream)).read(), Absent)
 
 
 @pytest.mark.parametrize(("path", "capability"), RIGHTS)
@@ -75,7 +75,7 @@ def test_each_right_that_is_missing_is_named_before_anything_is_written(
     policy = _without(site.policy(), path, capability)
     assert policy != site.policy()
     site.token = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-less")
-    store = opened(site.store_url, site.variables(site.upstream))
+    store = open_vault(site.store_url, site.variables(site.upstream))
     with pytest.raises(StoreDeniedError) as caught:
         store.preflight()
     assert f'path "{path}" {{ capabilities = [' in str(caught.value)
@@ -87,7 +87,7 @@ def test_each_right_that_is_missing_is_needed(site: Site, path: str, capability:
     path = path.replace("bots/luna", site.path)
     policy = _without(site.policy(), path, capability)
     site.token = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-less")
-    store = opened(site.store_url, site.variables(site.upstream))
+    store = open_vault(site.store_url, site.variables(site.upstream))
 
     def life() -> None:
         version = store.note(Journal(intents=(new_intent(),)), expected=store.read().version)
@@ -100,12 +100,14 @@ def test_each_right_that_is_missing_is_needed(site: Site, path: str, capability:
 
 
 def test_a_write_that_is_not_allowed_leaves_no_note(site: Site) -> None:
-    write(opened(site.store_url, site.variables(site.upstream)), new_secret(), new_journal())
+    write(open_vault(site.store_url, site.variables(site.upstream)), new_secret(), new_journal())
     before = site.notes()
     policy = _without(site.policy(), site.data, "update")
     site.token = site.bao.token_for(policy, f"{site.path.replace('/', '-')}-less")
     with pytest.raises(StoreDeniedError, match="may not update"):
-        write(opened(site.store_url, site.variables(site.upstream)), new_secret(), new_journal())
+        write(
+            open_vault(site.store_url, site.variables(site.upstream)), new_secret(), new_journal()
+        )
     assert site.notes() == before
 
 
@@ -117,7 +119,7 @@ def test_a_line_of_the_message_is_what_the_server_takes(site: Site) -> None:
             policy or 'path "none" { capabilities = ["read"] }',
             f"{site.path.replace('/', '-')}-{number}",
         )
-        store = opened(site.store_url, site.variables(site.upstream))
+        store = open_vault(site.store_url, site.variables(site.upstream))
         try:
             store.preflight()
         except StoreDeniedError as error:
@@ -129,7 +131,7 @@ def test_a_line_of_the_message_is_what_the_server_takes(site: Site) -> None:
 
 
 def test_a_mount_that_may_be_missing_is_mentioned(site: Site) -> None:
-    store = opened("vault://nowhere/luna", site.variables(site.upstream))
+    store = open_vault("vault://nowhere/luna", site.variables(site.upstream))
     with pytest.raises(StoreDeniedError, match="or there is no mount nowhere"):
         store.read()
 

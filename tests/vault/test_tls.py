@@ -12,7 +12,7 @@ from backends.vault.settings import VaultSettings
 from rotator.errors import StoreUnreachableError
 from rotator.testing.rig import new_journal, new_secret, write
 from tests.vault.bao import ROOT, Bao, dev_server, sealed_server
-from tests.vault.helpers import URL, opened, told
+from tests.vault.helpers import URL, open_vault, read_failure
 
 UNTRUSTED = "is not trusted (unable to get local issuer certificate): set"
 
@@ -50,12 +50,12 @@ def folder(keys: Path, tmp_path: Path) -> Path:
 
 
 def works(address: str, **variables: str) -> None:
-    store = opened(URL, {"VAULT_ADDR": address, "VAULT_TOKEN": ROOT} | variables)
+    store = open_vault(URL, {"VAULT_ADDR": address, "VAULT_TOKEN": ROOT} | variables)
     write(store, new_secret(), new_journal())
 
 
 def test_an_authority_is_believed_when_it_is_given(address: str, keys: Path, folder: Path) -> None:
-    assert f"{UNTRUSTED} VAULT_CACERT" in told({"VAULT_ADDR": address})
+    assert f"{UNTRUSTED} VAULT_CACERT" in read_failure({"VAULT_ADDR": address})
     works(address, VAULT_CACERT=str(keys / "vault-ca.pem"))
     works(address, VAULT_CAPATH=str(folder))
     works(address, VAULT_CAPATH=str(keys / "vault-ca.pem"))
@@ -73,7 +73,7 @@ def test_an_authority_that_is_given_is_the_only_one(
     works(address)
     shutil.rmtree(folder / "ours")
     for variables in ({"BAO_CACERT": certifi.where()}, {"VAULT_CAPATH": str(folder)}):
-        assert UNTRUSTED in told({"VAULT_ADDR": address} | variables)
+        assert UNTRUSTED in read_failure({"VAULT_ADDR": address} | variables)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/not/there")
     works(address, VAULT_CACERT=str(keys / "vault-ca.pem"))
 
@@ -84,7 +84,7 @@ def test_an_authority_that_was_replaced_is_read_again(
     file = tmp_path / "ca.pem"
     shutil.copy(certifi.where(), file)
     variables = {"VAULT_ADDR": address, "VAULT_TOKEN": ROOT, "VAULT_CACERT": str(file)}
-    store = opened(URL, variables)
+    store = open_vault(URL, variables)
     with pytest.raises(StoreUnreachableError, match="is not trusted"):
         store.read()
     shutil.copy(keys / "vault-ca.pem", file)
@@ -100,7 +100,7 @@ def test_files_that_are_no_authorities_are_named(address: str, tmp_path: Path) -
         ("VAULT_CAPATH", "/not/there", "cannot be read (No such file or directory): correct it"),
         ("BAO_CAPATH", str(tmp_path), "holds no certificate in PEM: correct it"),
     ):
-        said = told({"VAULT_ADDR": address, variable: path})
+        said = read_failure({"VAULT_ADDR": address, variable: path})
         assert f"{path} ({variable}) {sentence}" in said
 
 
@@ -116,14 +116,16 @@ def test_a_client_certificate_is_shown(keys: Path, tmp_path: Path) -> None:
             "VAULT_ADDR": f"https://127.0.0.1:{port}",
             "VAULT_CACERT": str(keys / "vault-ca.pem"),
         }
-        assert "the server is sealed" not in told(server)
+        assert "the server is sealed" not in read_failure(server)
         shown = {
             "VAULT_CLIENT_CERT": str(keys / "vault-cert.pem"),
             "VAULT_CLIENT_KEY": str(keys / "vault-key.pem"),
         }
-        assert "the server is sealed" in told(server | shown)
+        assert "the server is sealed" in read_failure(server | shown)
         missing = {"VAULT_CLIENT_CERT": "/not/there"}
-        assert "a certificate file is not there: see VAULT_CLIENT_CERT" in told(server | missing)
+        assert "a certificate file is not there: see VAULT_CLIENT_CERT" in read_failure(
+            server | missing
+        )
 
 
 def test_hvac_uses_no_variables_that_it_reads_by_itself(
@@ -138,6 +140,6 @@ def test_hvac_uses_no_variables_that_it_reads_by_itself(
 
 
 def test_http_and_https_are_not_taken_for_each_other(bao: Bao, address: str) -> None:
-    told_of_https = told({"BAO_ADDR": address.replace("https:", "http:")})
-    assert "begin BAO_ADDR with https://" in told_of_https
-    assert "there is no TLS at" in told({"VAULT_ADDR": bao.url.replace("http:", "https:")})
+    of_https = read_failure({"BAO_ADDR": address.replace("https:", "http:")})
+    assert "begin BAO_ADDR with https://" in of_https
+    assert "there is no TLS at" in read_failure({"VAULT_ADDR": bao.url.replace("http:", "https:")})
