@@ -97,8 +97,12 @@ class Change:
                         minted = attempt.mint()
                         token = attempt.verify(minted)
                         journal = attempt.promote(token, journal)
-                    written = (_promoted(first), *spread(others, token, journal))
-                    result = self._rotated(snapshot, verdict, token, written)
+                    spread_to = spread(others, token, journal)
+                    promoted = StoreReport(first.store.url, StoreState.WRITTEN)
+                    settled = self._settle(snapshot, verdict, token)
+                    result = RotationResult(
+                        snapshot, settled, Action.ROTATED, token, (promoted, *spread_to)
+                    )
                 case Need.COPY:
                     result = self._copy(snapshot, verdict)
                 case _ if verdict.need is not earlier.need:
@@ -196,15 +200,8 @@ class Change:
         timeout = self._settings.rotation_timeout
         return MintAttempt(self._context, self._reconciler, timeout, first, request)
 
-    def _rotated(
-        self,
-        snapshot: Snapshot,
-        verdict: Verdict,
-        token: ServiceToken,
-        written: tuple[StoreReport, ...],
-    ) -> RotationResult:
-        settled = replace(self._decider.decide_written(snapshot, token), reason=verdict.reason)
-        return RotationResult(snapshot, settled, Action.ROTATED, token, written)
+    def _settle(self, snapshot: Snapshot, verdict: Verdict, token: ServiceToken) -> Verdict:
+        return replace(self._decider.decide_written(snapshot, token), reason=verdict.reason)
 
     def _take_theirs(
         self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError
@@ -241,7 +238,7 @@ class Change:
 
         snapshot, troubles = note(snapshot, with_pending)
         written = spread(snapshot.behind, current, journal)
-        settled = replace(self._decider.decide_written(snapshot, current), reason=verdict.reason)
+        settled = self._settle(snapshot, verdict, current)
         return RotationResult(
             snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
         )
@@ -277,10 +274,6 @@ def _hold(observations: Iterable[Observation]) -> Iterator[None]:
         for observation in sorted(observations, key=lambda each: each.store.url):
             held.enter_context(observation.store.hold())
         yield
-
-
-def _promoted(first: Observation) -> StoreReport:
-    return StoreReport(first.store.url, StoreState.WRITTEN)
 
 
 def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:

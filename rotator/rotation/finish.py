@@ -74,7 +74,7 @@ class Finisher:
         failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
         _log_hooks(due, failures)
         failed = tuple(failure.hook_id for failure in failures)
-        snapshot, unwritten = note(snapshot, lambda each: _with_hooks(each.journal, failed))
+        snapshot, unwritten = note(snapshot, lambda each: _keep_hooks(each.journal, failed))
         troubles += [*(failure.message for failure in failures), *unwritten]
         if failures:
             old_tokens = _hold_back(snapshot, failures)
@@ -201,7 +201,7 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
-def _with_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:
+def _keep_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:
     return replace(journal, hooks=failed if journal.hooks else ())
 
 

@@ -40,8 +40,9 @@ class Observation(NamedTuple):
 
     @property
     def is_written_by_rotator(self) -> bool:
-        """Tell whether the journal is about the token beside it."""
-        return self.token is not None and _is_about(self.journal, self.token)
+        """Tell whether the journal is about the token beside it, which was not put in by hand."""
+        token_id = self.journal.token_id
+        return self.token is not None and token_id is not None and token_id == self.token.token_id
 
     @property
     def known_ids(self) -> frozenset[str]:
@@ -171,11 +172,6 @@ def observe_store(store: SecretStore) -> Observation | Unreachable:
         return Observation(store, entry, token=ServiceToken.parse(entry.secret))
     except MalformedTokenError as fault:
         return Observation(store, entry, fault=fault)
-
-
-def _is_about(journal: Journal, token: ServiceToken) -> bool:
-    # A token that was put in by hand stands beside the journal of the one before.
-    return journal.token_id is not None and journal.token_id == token.token_id
 
 
 def _newest_token(observations: list[Observation], now: datetime) -> ServiceToken | None:

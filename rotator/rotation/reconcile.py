@@ -199,7 +199,7 @@ class OrphanDetection(NamedTuple):
             and row.last_used_at is None
             and row.expires_at > self.now
             and row.token_id not in self.inventory.known_ids
-            and row.token_id not in self._noted_ids
+            and all(row.token_id != other.token_id for _, other in self.inventory.intents)
             and row.token_id not in self.in_flight.token_ids
         )
 
@@ -214,11 +214,6 @@ class OrphanDetection(NamedTuple):
             and scope_digest(row.scope) == intent.scope
             and _has_life(row, intent.days)
         )
-
-    @property
-    def _noted_ids(self) -> frozenset[str | None]:
-        """The tokens that belong to an intent of their own."""
-        return frozenset(other.token_id for _, other in self.inventory.intents)
 
     def _is_rival(self, other: Intent, intent: Intent) -> bool:
         """Tell whether the other's mint could have made a suspect of this one."""

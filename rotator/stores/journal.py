@@ -121,7 +121,7 @@ class Journal:
         first, *words = text.split() or [""]
         if first != _FORMAT:
             return cls()
-        pairs = [(key, value) for key, equals, value in map(_parted, words) if equals]
+        pairs = [tuple(word.split("=", 1)) for word in words if "=" in word]
         fields = dict(pairs)
         intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
         pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
@@ -139,10 +139,6 @@ class Journal:
 def scope_digest(scope: str | None) -> str:
     """Return what an intent says of a scope: it may be any text, of any length."""
     return sha256((scope or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
-
-
-def _parted(word: str) -> tuple[str, str, str]:
-    return word.partition("=")
 
 
 def _time_text(moment: datetime) -> str:
