@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rotator.clock import parse_duration
 from rotator.exec.signals import block_stop
 from rotator.exec.state_machine import ExecOptions
 
+Command = Callable[..., int]
 _PROGRAM = "program"
 _LONGEST = timedelta(days=365)  # the system cannot wait for centuries
 
@@ -63,7 +65,7 @@ def _parse_signal(
         raise click.BadParameter(message) from None
 
 
-def _span_option(name: str, default: str, meaning: str) -> Any:  # noqa: ANN401 - click's decorator
+def _span_option(name: str, default: str, meaning: str) -> Callable[[Command], Command]:
     return click.option(
         name,
         metavar="DURATION",

@@ -84,7 +84,8 @@ class Backoff:
         self._longest = longest
         self._jitter = jitter
         self._free = free
-        self.reset()
+        self._next, self._free_left = first, free
+        self.until = float("-inf")
 
     def begin(self, now: float) -> float:
         """Count a failure, and return the length of the pause that begins now."""
@@ -99,8 +100,7 @@ class Backoff:
 
     def reset(self) -> None:
         """Forget all failures."""
-        self._next = self._first
-        self._free_left = self._free
+        self._next, self._free_left = self._first, self._free
         self.until = float("-inf")
 
 

@@ -180,8 +180,8 @@ def _act_when_due(state: ExecState, now: float, plan: Plan) -> Step:
     state = state._replace(held=state.wanted, due=None)
     if plan.restart:
         return state, []
-    actions: list[Action] = [ReplaceFiles(state.held)]
-    return state, actions + ([Signal(plan.signal)] if plan.signal else [])
+    signals: list[Action] = [Signal(plan.signal)] if plan.signal else []
+    return state, [ReplaceFiles(state.held), *signals]
 
 
 def _start(state: ExecState, secrets: Secrets) -> Step:
