@@ -1,10 +1,11 @@
-"""What a store says about itself and about what others put into it."""
+"""The contract of a store: what it returns, what it leaves alone, and how it fails."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from itertools import count
+from operator import methodcaller
 from threading import Barrier
 
 import pytest
@@ -14,18 +15,21 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore
 from rotator.testing.rig import (
     Rig,
-    given,
     is_absent,
     new_intent,
     new_journal,
     new_secret,
-    shown,
+    read_back,
+    require,
     write,
 )
 
+_ROUNDS = 10
+_MOST_STEPS = 200
+
 
 class ReadStores:
-    """Reading: the part of the contract that needs read rights only."""
+    """Reading, also of what other programs put there."""
 
     def test_two_instances_have_the_same_url(self, rig: Rig) -> None:
         one, other = rig.open(), rig.open()
@@ -43,22 +47,22 @@ class ReadStores:
         assert rig.neighbours() == before
 
     def test_what_others_put_there_is_read_as_it_is(self, rig: Rig) -> None:
-        put = given(rig.put, "put a secret there")
+        put = require(rig.put, "put a secret there")
         for value in rig.values:
             put(value)
-            assert shown(rig.open())[0] == value
+            assert read_back(rig.open())[0] == value
 
     def test_what_others_put_there_can_be_replaced(self, rig: Rig) -> None:
-        put = given(rig.put, "put a secret there")
+        put = require(rig.put, "put a secret there")
         for value in rig.values:
             put(value)
             before = rig.neighbours()
             write(rig.open(), secret := new_secret(), journal := new_journal())
-            assert shown(rig.open()) == (secret, journal)
+            assert read_back(rig.open()) == (secret, journal)
             assert rig.neighbours() == before
 
     def test_what_others_put_there_since_is_not_overwritten(self, rig: Rig) -> None:
-        put = given(rig.put, "put a secret there")
+        put = require(rig.put, "put a secret there")
         put("theirs, at first")
         version = rig.open().read().version
         put("theirs, later")
@@ -66,13 +70,13 @@ class ReadStores:
             rig.open().write(new_secret(), new_journal(), expected=version)
         with pytest.raises(ConflictError):
             rig.open().note(new_journal(), expected=version)
-        assert shown(rig.open())[0] == "theirs, later"
+        assert read_back(rig.open())[0] == "theirs, later"
 
-    def test_what_is_to_be_done_survives_a_hand_that_changes_the_secret(self, rig: Rig) -> None:
-        put = given(rig.put, "put a secret there")
+    def test_the_journal_survives_when_others_change_the_secret(self, rig: Rig) -> None:
+        put = require(rig.put, "put a secret there")
         write(rig.open(), new_secret(), journal := new_journal(intents=1))
         put("theirs")
-        assert shown(rig.open()) == ("theirs", journal)
+        assert read_back(rig.open()) == ("theirs", journal)
 
     def test_no_instance_shows_a_secret_in_its_repr(self, rig: Rig) -> None:
         store = rig.open()
@@ -82,19 +86,19 @@ class ReadStores:
 
 
 class WrittenStores:
-    """Writing: what was written is read, and nothing else is touched."""
+    """Writing: what is written is read, and nothing else changes."""
 
     def test_what_was_written_is_read(self, rig: Rig) -> None:
         before = rig.neighbours()
         for _ in range(3):
             write(rig.open(), secret := new_secret(), journal := new_journal())
-            assert shown(rig.open()) == (secret, journal)
+            assert read_back(rig.open()) == (secret, journal)
         assert rig.neighbours() == before
 
     @pytest.mark.parametrize("secret", ["t", "a" * 8192, "A.b-c_d~e+f/g="])
     def test_any_token_can_be_written(self, rig: Rig, secret: str) -> None:
         write(rig.open(), secret, new_journal())
-        assert shown(rig.open())[0] == secret
+        assert read_back(rig.open())[0] == secret
 
     def test_a_write_returns_the_version_that_is_read(self, rig: Rig) -> None:
         version = write(rig.open(), new_secret(), new_journal())
@@ -108,7 +112,7 @@ class WrittenStores:
         secret, journal = new_secret(), new_journal()
         version = write(rig.open(), secret, journal)
         assert rig.open().write(secret, journal, expected=version) == version
-        assert shown(rig.open()) == (secret, journal)
+        assert read_back(rig.open()) == (secret, journal)
 
     def test_a_version_that_has_passed_is_a_conflict(self, rig: Rig) -> None:
         first = rig.open().read().version
@@ -117,11 +121,11 @@ class WrittenStores:
             rig.open().write(new_secret(), new_journal(), expected=first)
         with pytest.raises(ConflictError):
             rig.open().note(new_journal(), expected=first)
-        assert shown(rig.open()) == (secret, journal)
+        assert read_back(rig.open()) == (secret, journal)
         rig.open().note(later := new_journal(), expected=second)
         with pytest.raises(ConflictError):
             rig.open().write(new_secret(), new_journal(), expected=second)
-        assert shown(rig.open()) == (secret, later)
+        assert read_back(rig.open()) == (secret, later)
 
     @pytest.mark.parametrize(
         "journal",
@@ -143,10 +147,10 @@ class WrittenStores:
             write(rig.open(), secret, new_journal(pending=2, hooks=2))
         before = rig.neighbours()
         rig.open().note(journal, expected=rig.open().read().version)
-        assert shown(rig.open()) == (secret, journal)
+        assert read_back(rig.open()) == (secret, journal)
         version = rig.open().note(new_journal(pending=1), expected=rig.open().read().version)
         rig.open().note(Journal(), expected=version)
-        assert shown(rig.open()) == (secret, Journal())
+        assert read_back(rig.open()) == (secret, Journal())
         assert rig.neighbours() == before
 
     def test_a_note_about_nothing_does_not_make_a_secret(self, rig: Rig) -> None:
@@ -154,7 +158,7 @@ class WrittenStores:
         version = rig.open().note(journal, expected=rig.open().read().version)
         assert is_absent(rig.open())
         rig.open().write(secret := new_secret(), journal := new_journal(), expected=version)
-        assert shown(rig.open()) == (secret, journal)
+        assert read_back(rig.open()) == (secret, journal)
 
     def test_an_intent_is_settled_by_the_write_that_leaves_it_out(self, rig: Rig) -> None:
         version = write(rig.open(), new_secret(), new_journal())
@@ -176,40 +180,32 @@ class WrittenStores:
             write(rig.open(), new_secret(), new_journal())
 
 
-ROUNDS = 10
-_WAIT = 60.0  # seconds
-
-
 class RacingStores:
-    """Racing: of two that start from the same version only one gets through."""
+    """Racing: of two writers that start from the same version only one succeeds."""
 
-    def test_of_two_writers_one_wins_and_the_other_is_told(self, rig: Rig) -> None:
+    def test_of_two_writers_one_wins_and_the_other_gets_a_conflict(self, rig: Rig) -> None:
         write(rig.open(), new_secret(), new_journal())
-        for _ in range(ROUNDS):
-            version = rig.open().read().version
+        for _ in range(_ROUNDS):
             wanted = [(new_secret(), new_journal()) for _ in range(2)]
-            [winner] = _raced(rig, [partial(_write, *each, version) for each in wanted])
-            assert shown(rig.open()) == wanted[winner]
+            [winner] = _race(rig, "write", wanted)
+            assert read_back(rig.open()) == wanted[winner]
 
-    def test_of_two_intents_at_most_one_gets_through(self, rig: Rig) -> None:
+    def test_of_two_intents_at_most_one_is_written(self, rig: Rig) -> None:
         write(rig.open(), new_secret(), new_journal())
-        for _ in range(ROUNDS):
-            found = rig.open().read()
+        for _ in range(_ROUNDS):
+            journal = rig.open().read().journal
             intents = [new_intent() for _ in range(2)]
-            wanted = [found.journal.with_intent(intent) for intent in intents]
-            winners = _raced(rig, [partial(_note, each, found.version) for each in wanted])
+            winners = _race(rig, "note", [(journal.with_intent(intent),) for intent in intents])
             left = rig.open().read()
             assert list(left.journal.intents) == [intents[winner] for winner in winners]
-            rig.open().note(found.journal, expected=left.version)
+            rig.open().note(journal, expected=left.version)
 
     def test_neighbours_survive_a_race(self, rig: Rig) -> None:
         before = rig.neighbours()
-        version = rig.open().read().version
-        wanted = [(new_secret(), new_journal()) for _ in range(2)]
-        _raced(rig, [partial(_write, *each, version) for each in wanted])
+        _race(rig, "write", [(new_secret(), new_journal()) for _ in range(2)])
         assert rig.neighbours() == before
 
-    def test_nobody_is_kept_out_after_a_hold(self, rig: Rig) -> None:
+    def test_a_hold_ends_with_its_block(self, rig: Rig) -> None:
         with (store := rig.open()).hold():
             write(store, new_secret(), new_journal())
         assert rig.open().held_elsewhere() in (False, None)
@@ -217,62 +213,52 @@ class RacingStores:
             write(rig.open(), new_secret(), new_journal())
 
 
-def _write(secret: str, journal: Journal, version: str, store: SecretStore) -> None:
-    store.write(secret, journal, expected=version)
+def _race(rig: Rig, method: str, arguments: Sequence[Sequence[object]]) -> list[int]:
+    """Call `write` or `note` with each arguments at once; return the numbers that succeeded."""
+    version = rig.open().read().version
+    stores = [rig.open() for _ in arguments]
+    start = Barrier(len(stores))
 
-
-def _note(journal: Journal, version: str, store: SecretStore) -> None:
-    store.note(journal, expected=version)
-
-
-def _raced(rig: Rig, acts: Sequence[Callable[[SecretStore], None]]) -> list[int]:
-    """Let writers start together; return the numbers of those that got through."""
-    start = Barrier(len(acts))
-
-    def run(act: Callable[[SecretStore], None]) -> bool:
-        store = rig.open()
-        start.wait(_WAIT)
+    def run(store: SecretStore, given: Sequence[object]) -> bool:
+        start.wait()
         try:
-            act(store)
+            methodcaller(method, *given, expected=version)(store)
         except ConflictError:
             return False
         return True
 
-    with ThreadPoolExecutor(len(acts)) as pool:
-        through = list(pool.map(run, acts))
-    return [number for number, won in enumerate(through) if won]
-
-
-_MOST_STEPS = 200
+    with ThreadPoolExecutor(len(stores)) as pool:
+        succeeded = pool.map(run, stores, arguments)
+        return [number for number, is_success in enumerate(succeeded) if is_success]
 
 
 class FailingStores:
-    """Failing: told apart, in one line without a secret, and with nothing half done."""
+    """Failing: with the right error, in one line without a secret, and with nothing half done."""
 
     def test_a_store_that_does_not_answer_is_unreachable(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
-        unreachable = given(rig.unreachable, "make the store unreachable")
+        unreachable = require(rig.unreachable, "make the store unreachable")
         version = write(rig.open(), secret := new_secret(), new_journal())
         with unreachable():
             _all_fail(rig.open(), version, secret, StoreUnreachableError)
         assert secret not in caplog.text
 
-    def test_a_store_that_we_may_not_use_is_no_absent_secret(
+    def test_a_store_that_denies_access_is_no_absent_secret(
         self, rig: Rig, caplog: pytest.LogCaptureFixture
     ) -> None:
-        forbidden = given(rig.forbidden, "take all rights away")
+        forbidden = require(rig.forbidden, "take all rights away")
         version = write(rig.open(), secret := new_secret(), new_journal())
         with forbidden():
             _all_fail(rig.open(), version, secret, StoreDeniedError)
         assert secret not in caplog.text
 
-    def test_who_may_only_read_can_read_and_preflight_says_so(self, rig: Rig) -> None:
-        read_only = given(rig.read_only, "take the right to write away")
+    def test_with_read_rights_alone_reading_works_and_preflight_fails(self, rig: Rig) -> None:
+        read_only = require(rig.read_only, "take the right to write away")
         version = write(rig.open(), secret := new_secret(), journal := new_journal())
         before = rig.neighbours()
         with read_only():
-            assert shown(rig.open()) == (secret, journal)
+            assert read_back(rig.open()) == (secret, journal)
             store = rig.open()
             for change in (
                 store.preflight,
@@ -281,29 +267,29 @@ class FailingStores:
             ):
                 with pytest.raises(StoreDeniedError) as caught:
                     change()
-                _is_one_line(caught.value, store, secret)
-        assert shown(rig.open()) == (secret, journal)
+                _check_message(caught.value, store, secret)
+        assert read_back(rig.open()) == (secret, journal)
         assert rig.neighbours() == before
 
     @pytest.mark.parametrize("present", [True, False])
     def test_a_write_that_is_cut_off_leaves_old_or_new(
         self, rig: Rig, caplog: pytest.LogCaptureFixture, *, present: bool
     ) -> None:
-        cut = given(rig.cut, "cut the store off")
+        cut = require(rig.cut, "cut the store off")
         if present:
             write(rig.open(), new_secret(), new_journal(intents=1))
         before = rig.neighbours()
         for step in count():
-            old, new = shown(rig.open()), (new_secret(), new_journal())
+            old, new = read_back(rig.open()), (new_secret(), new_journal())
             version = rig.open().read().version
             with cut(step) as knife:
                 _try(partial(rig.open().write, *new, expected=version), new[0])
             with (store := rig.open()).hold():
-                left = shown(store)
+                left = read_back(store)
             assert _without_intents(left) in (_without_intents(old), new)
             assert rig.neighbours() == before
             write(rig.open(), *new)
-            assert shown(rig.open())[0] == new[0]
+            assert read_back(rig.open())[0] == new[0]
             assert new[0] not in caplog.text
             if not knife.reached:
                 break
@@ -311,7 +297,7 @@ class FailingStores:
         assert step > 0
 
     def test_a_note_that_is_cut_off_leaves_old_or_new(self, rig: Rig) -> None:
-        cut = given(rig.cut, "cut the store off")
+        cut = require(rig.cut, "cut the store off")
         write(rig.open(), secret := new_secret(), new_journal())
         before = rig.neighbours()
         for step in count():
@@ -320,7 +306,7 @@ class FailingStores:
             with cut(step) as knife:
                 _try(partial(rig.open().note, new, expected=old.version), secret)
             with (store := rig.open()).hold():
-                left = shown(store)
+                left = read_back(store)
             assert left in [(secret, old.journal), (secret, new)]
             assert rig.neighbours() == before
             rig.open().note(old.journal, expected=rig.open().read().version)
@@ -339,28 +325,28 @@ def _all_fail(store: SecretStore, version: str, secret: str, kind: type[StoreErr
     ):
         with pytest.raises(kind) as caught:
             act()
-        _is_one_line(caught.value, store, secret)
+        _check_message(caught.value, store, secret)
 
 
 def _try(act: Callable[[], object], secret: str) -> None:
-    told = ""
+    message = ""
     try:
         act()
     except StoreError as error:
-        told = str(error)
-    assert secret not in told
-    assert "\n" not in told
+        message = str(error)
+    assert secret not in message
+    assert "\n" not in message
 
 
-def _is_one_line(error: StoreError, store: SecretStore, secret: str) -> None:
+def _check_message(error: StoreError, store: SecretStore, secret: str) -> None:
     text = str(error)
     assert store.url in text
     assert "\n" not in text
     assert secret not in text
 
 
-def _without_intents(seen: tuple[str | None, Journal]) -> tuple[str | None, Journal]:
-    return seen[0], replace(seen[1], intents=())
+def _without_intents(entry: tuple[str | None, Journal]) -> tuple[str | None, Journal]:
+    return entry[0], replace(entry[1], intents=())
 
 
 class StoreContract(ReadStores, WrittenStores, RacingStores, FailingStores):

@@ -1,4 +1,4 @@
-"""What the contract has to know about a store: how to open it, and how to make it fail."""
+"""What the contract needs to know about a store: how to open it, and how to make it fail."""
 
 import secrets
 from collections.abc import Callable
@@ -17,28 +17,32 @@ Circumstance = Callable[[], AbstractContextManager[object]]
 
 
 class Cut(Protocol):
-    """Tells after a cut whether there was anything to be cut."""
+    """What `Rig.cut` yields."""
 
     @property
     def reached(self) -> bool:
-        """True when the store got as far as the step at which it was to be cut off."""
+        """Whether the store got as far as the step that was to fail."""
         ...
 
 
 @dataclass(frozen=True)
 class Rig:
-    """A store that is empty at first.
+    """A store, empty at first, and the ways to change it and to make it fail.
 
-    `open` returns another instance for the same secret each time, as another process would have.
-    `put` sets the secret by the store's own means, as another program or a person would, and
-    `neighbours` returns everything else that is kept beside it, journal excepted, to be compared.
+    Attributes:
+        open: returns a new instance for the same secret, as another process would have.
+        put: sets the secret by the store's own means, as another program or a person would.
+        neighbours: returns everything else that is kept beside the secret, except its journal, to
+            be compared.
+        unreachable: inside its `with` block the store does not answer.
+        forbidden: inside it the store denies every access.
+        read_only: inside it the store denies every change.
+        cut: inside `cut(n)` step n of the store (from 0) fails: a request or a response is lost, or
+            the disk is full. It yields a `Cut`.
+        values: texts that `put` can set and the store has to return.
 
-    Inside `unreachable()` the store does not answer; inside `forbidden()` it answers that we may
-    nothing, inside `read_only()` that we may only read. Inside `cut(n)` the step number n (from 0)
-    fails that a store takes – a request that is lost, an answer that is lost, a full disk; what it
-    yields tells afterwards whether there was such a step.
-
-    `values` are texts that `put` can set and the store has to return.
+    Without `put`, `unreachable`, `forbidden`, `read_only` or `cut` the tests that need it are
+    skipped.
     """
 
     open: Callable[[], SecretStore]
@@ -51,15 +55,15 @@ class Rig:
     values: tuple[str, ...] = ("no token", "Ä€ \"quoted\" 'too' $HOME #x =", "1")
 
 
-def given(means: T | None, what: str) -> T:
-    """Return what the rig has, or skip the test."""
+def require(means: T | None, what: str) -> T:
+    """Return an attribute of the rig, or skip the test if it has none."""
     if means is None:
         pytest.skip(f"the rig does not tell how to {what}")
     return means
 
 
 def new_secret() -> str:
-    """Return a text like a token, which no other test has."""
+    """Return a unique text that looks like a token."""
     return f"made-up.{secrets.token_urlsafe(120)}.x_~+/=-"
 
 
@@ -70,7 +74,7 @@ def new_intent(token_id: str | None = None) -> Intent:
 
 
 def new_journal(*, pending: int = 1, hooks: int = 1, intents: int = 0) -> Journal:
-    """Return a record of a rotation that has not been made by anybody else."""
+    """Return a unique journal."""
     moment = datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)
     return Journal(
         token_id=secrets.token_hex(16),
@@ -82,17 +86,17 @@ def new_journal(*, pending: int = 1, hooks: int = 1, intents: int = 0) -> Journa
     )
 
 
-def shown(store: SecretStore) -> tuple[str | None, Journal]:
-    """Return what a reader sees: the secret, None where it is absent, and its journal."""
+def read_back(store: SecretStore) -> tuple[str | None, Journal]:
+    """Return the secret, None if it is absent, and its journal."""
     found = store.read()
     return (found.secret if isinstance(found, Entry) else None), found.journal
 
 
 def write(store: SecretStore, secret: str, journal: Journal) -> str:
-    """Write over whatever is there."""
+    """Overwrite whatever is there, and return the new version."""
     return store.write(secret, journal, expected=store.read().version)
 
 
 def is_absent(store: SecretStore) -> bool:
-    """Tell whether the store says that there is no secret."""
+    """Tell whether the store has no secret."""
     return isinstance(store.read(), Absent)

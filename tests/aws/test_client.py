@@ -8,7 +8,7 @@ from backends.aws.client import shared_client
 from backends.aws.store import open_store
 from rotator.errors import StoreDeniedError
 from rotator.stores.port import parse_url
-from rotator.testing.rig import new_secret, shown
+from rotator.testing.rig import new_secret, read_back
 from tests.aws.answering import Endpoint
 from tests.aws.site import Site
 
@@ -36,7 +36,7 @@ def test_waiting_is_bounded() -> None:
 def test_a_store_takes_what_the_environment_says(site: Site) -> None:
     site.put(secret := new_secret())
     store = open_store(parse_url(site.store_url, Path()))
-    assert shown(store)[0] == secret
+    assert read_back(store)[0] == secret
     store.preflight()
 
 
@@ -46,7 +46,7 @@ def test_the_endpoint_of_this_service_comes_first(
     site.put(secret := new_secret())
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", site.upstream)
-    assert shown(open_store(parse_url(site.store_url, Path())))[0] == secret
+    assert read_back(open_store(parse_url(site.store_url, Path())))[0] == secret
 
 
 def test_renewed_credentials_are_noticed_by_a_process_that_stays_up(
@@ -63,4 +63,4 @@ def test_renewed_credentials_are_noticed_by_a_process_that_stays_up(
         store.read()
     # Files are read when a client is made: whatever changed in them shows that it was made again.
     settings.write_text(f"[default]\nendpoint_url = {site.upstream}\n")
-    assert shown(store)[0] == secret
+    assert read_back(store)[0] == secret

@@ -9,7 +9,7 @@ import pytest
 from rotator.errors import ConflictError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent
-from rotator.testing.rig import new_intent, new_journal, new_secret, shown
+from rotator.testing.rig import new_intent, new_journal, new_secret, read_back
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, REGION, WRITING, Aws, Site
 
@@ -52,7 +52,7 @@ def test_the_url_that_a_missing_secret_is_told_with_is_one_that_creates_it(aws: 
     keys = aws.may(*READING, *WRITING, "CreateSecret")
     store = store_at(url, aws, keys=keys)
     store.write(secret := new_secret(), Journal(), expected=store.read().version)
-    assert shown(missing.store)[0] == secret
+    assert read_back(missing.store)[0] == secret
 
 
 def test_an_arn_of_no_secret_is_to_be_corrected_as_none_can_be_created_by_it(aws: Aws) -> None:
@@ -64,11 +64,11 @@ def test_an_arn_of_no_secret_is_to_be_corrected_as_none_can_be_created_by_it(aws
 def test_an_empty_value_is_none_and_a_write_replaces_it(site: Site) -> None:
     site.put("")
     store = store_at(site.store_url, site.aws)
-    assert shown(store) == (None, Journal())
+    assert read_back(store) == (None, Journal())
     version = store.note(noted := Journal(intents=(new_intent(),)), expected=store.read().version)
-    assert shown(store) == (None, noted)
+    assert read_back(store) == (None, noted)
     store.write(secret := new_secret(), journal := new_journal(), expected=version)
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
 
 
 def test_reading_and_preflight_create_nothing(aws: Aws) -> None:
@@ -82,16 +82,16 @@ def test_a_note_creates_the_secret_without_a_value(aws: Aws) -> None:
     missing = Missing(aws)
     journal = Journal(intents=(new_intent(),))
     version = missing.store.note(journal, expected=missing.store.read().version)
-    assert shown(missing.store) == (None, journal)
+    assert read_back(missing.store) == (None, journal)
     missing.store.preflight()
     missing.store.write(secret := new_secret(), journal := new_journal(), expected=version)
-    assert shown(missing.store) == (secret, journal)
+    assert read_back(missing.store) == (secret, journal)
 
 
 def test_a_write_creates_the_secret_with_its_key(aws: Aws) -> None:
     missing = Missing(aws, options="&create=true&kms_key_id=alias/bots")
     missing.store.write(secret := new_secret(), Journal(), expected=missing.store.read().version)
-    assert shown(missing.store)[0] == secret
+    assert read_back(missing.store)[0] == secret
     about = aws.operator().describe_secret(SecretId=missing.name)
     assert about["KmsKeyId"] == "alias/bots"
 
@@ -111,4 +111,4 @@ def test_of_two_that_create_it_at_once_one_wins(aws: Aws) -> None:
     with ThreadPoolExecutor(2) as pool:
         won = list(pool.map(run, secrets))
     assert sorted(won) == [False, True]
-    assert shown(missing.store)[0] == secrets[won.index(True)]
+    assert read_back(missing.store)[0] == secrets[won.index(True)]

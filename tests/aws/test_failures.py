@@ -9,7 +9,7 @@ from backends.aws.store import SecretsManagerStore, open_store
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import parse_url
-from rotator.testing.rig import new_secret, shown
+from rotator.testing.rig import new_secret, read_back
 from tests.aws.answering import Endpoint
 from tests.aws.conftest import store_at
 from tests.aws.site import Aws, Site
@@ -102,7 +102,7 @@ def test_a_replica_is_read_here_and_written_in_its_primary_region(site: Site) ->
     # moto finds a replica by its ARN only.
     arn = site.about()["ARN"].replace("eu-west-1", "eu-north-1")
     store = store_at(f"aws-secretsmanager://{arn}#{site.field}", site.aws)
-    assert shown(store)[0] == secret
+    assert read_back(store)[0] == secret
     refused(store, "use the one in eu-west-1")
     store_at(site.store_url, site.aws).preflight()
 

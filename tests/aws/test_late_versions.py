@@ -10,7 +10,7 @@ from backends.aws.address import AwsAddress
 from backends.aws.client import new_client
 from backends.aws.store import SecretsManagerStore
 from rotator.stores.port import parse_url
-from rotator.testing.rig import new_journal, new_secret, shown, write
+from rotator.testing.rig import new_journal, new_secret, read_back, write
 from tests.aws.site import READING, REGION, WRITING, Site
 
 
@@ -34,4 +34,4 @@ def test_a_new_version_that_aws_does_not_show_yet_is_made_current(site: Site) ->
     store = SecretsManagerStore(address, lambda: client)
     write(store, secret := new_secret(), journal := new_journal())
     assert hidden == [site.version()]
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)

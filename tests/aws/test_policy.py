@@ -16,7 +16,7 @@ from backends.aws.store import SecretsManagerStore
 from rotator.errors import StoreDeniedError
 from rotator.stores.journal import Journal
 from rotator.stores.port import parse_url
-from rotator.testing.rig import new_intent, new_journal, new_secret, shown
+from rotator.testing.rig import new_intent, new_journal, new_secret, read_back
 from tests.aws.conftest import store_at
 from tests.aws.site import READING, REGION, WRITING, Aws, Site
 
@@ -114,4 +114,4 @@ def rotate(store: SecretsManagerStore) -> None:
     intent = Journal(intents=(new_intent(),))
     version = store.note(intent, expected=store.read().version)
     store.write(secret := new_secret(), journal := new_journal(), expected=version)
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)

@@ -9,7 +9,7 @@ import pytest
 
 from rotator.errors import ConflictError, StoreError
 from rotator.stores.journal import Journal
-from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
+from rotator.testing.rig import new_intent, new_journal, new_secret, read_back, write
 from tests.aws.conftest import store_at
 from tests.aws.site import Aws, Site
 from tests.support.relay import Relay
@@ -38,14 +38,14 @@ def test_two_keys_of_one_secret_have_a_journal_each(site: Site) -> None:
     seen = [(new_secret(), new_journal(intents=1)) for _ in stores]
     for store, (secret, journal) in zip(stores, seen, strict=True):
         write(store, secret, journal)
-    assert [shown(store) for store in stores] == seen
+    assert [read_back(store) for store in stores] == seen
 
 
 def test_a_token_may_be_addressed_by_its_arn(site: Site) -> None:
     site.put(secret := new_secret())
     url = f"aws-secretsmanager://{site.about()['ARN']}#{site.field}"
     store = store_at(url, site.aws)
-    assert shown(store)[0] == secret
+    assert read_back(store)[0] == secret
     store.preflight()
     write(store, new := new_secret(), new_journal())
     assert site.secret() == new
@@ -73,7 +73,7 @@ def test_another_key_that_changes_meanwhile_is_kept(site: Site, relay: Relay) ->
     relay.at = lambda moment: len(relay.moments) < 10 or meddle(moment)
     store.write(new := new_secret(), journal := new_journal(), expected=version)
     assert json.loads(site.text() or "") == {"LOG": "debug", site.field: new}
-    assert shown(store_at(site.store_url, site.aws)) == (new, journal)
+    assert read_back(store_at(site.store_url, site.aws)) == (new, journal)
 
 
 def test_a_key_that_never_rests_is_a_conflict_in_the_end(site: Site, relay: Relay) -> None:
@@ -199,7 +199,7 @@ def test_a_lost_answer_is_made_good_by_a_repetition(site: Site, relay: Relay, mo
     version = store.read().version
     with relay.cut(moment):
         store.write(new := new_secret(), journal := new_journal(), expected=version)
-    assert shown(store) == (new, journal)
+    assert read_back(store) == (new, journal)
 
 
 def test_an_operator_who_rolls_back_meanwhile_is_not_overruled(site: Site) -> None:

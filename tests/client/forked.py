@@ -13,9 +13,8 @@ from tests.support.waiting import PATIENCE
 
 def child(bot: Bot) -> NoReturn:
     status = 1
-    signal.alarm(
-        round(PATIENCE)
-    )  # the lock of a thread that does not exist here would never be free
+    # The lock of a thread that does not exist here would never be free.
+    signal.alarm(round(PATIENCE))
     try:
         threads = [threading.Thread(target=bot.manager.get_access_token) for _ in range(4)]
         for thread in threads:

@@ -18,6 +18,7 @@ from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from tests.client.support import CHART, EXCHANGE, OVER, STALE, Bot, Door, statuses
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import PATIENCE
 
 THREADS, CALLS = 64, 10_000
 
@@ -48,7 +49,7 @@ def test_ten_thousand_calls_of_64_threads_with_a_401_in_the_middle_are_one_excha
         session.mount("http://", door)
         statuses = []
         for number in range(share):
-            if number == share // 2 and begin.wait(30) == 0:
+            if number == share // 2 and begin.wait(PATIENCE) == 0:
                 refuse_from_now_on(bot, clock, door)
             statuses.append(session.get(f"{bot.api.url}/chart").status_code)
         return statuses
@@ -100,10 +101,10 @@ def test_over_real_http_64_threads_that_meet_a_401_make_one_exchange(api: Sandbo
             session.trust_env = False
             session.auth = NocturnaAuth(bot.manager)
             before = [session.post(f"{api.url}/calculations/natal-chart") for _ in range(3)]
-            if begin.wait(30) == 0:
+            if begin.wait(PATIENCE) == 0:
                 api.rotate_signing_key()
                 api.issue()
-            begin.wait(30)
+            begin.wait(PATIENCE)
             after = [session.post(f"{api.url}/calculations/natal-chart") for _ in range(3)]
         return [response.status_code for response in before + after]
 
@@ -123,11 +124,11 @@ def test_threads_and_tasks_share_one_exchange(bot: Bot, later: float) -> None:
     begin = Barrier(9)
 
     def thread(_: int) -> str:
-        begin.wait(10)
+        begin.wait(PATIENCE)
         return bot.manager.get_access_token()
 
     async def tasks() -> set[str]:
-        begin.wait(10)
+        begin.wait(PATIENCE)
         return set(
             await asyncio.gather(*(bot.manager.get_access_token_async() for _ in range(500)))
         )
@@ -174,7 +175,7 @@ def test_a_child_of_a_fork_has_locks_of_its_own() -> None:
         [sys.executable, "-W", "ignore", "-m", "tests.client.forked"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stderr == ""

@@ -17,7 +17,7 @@ def test_signals_are_passed_on(rotator: Runner, api: Sandbox) -> None:
         "    said = f'got {name}\\n'.encode()\n"
         "    signal.signal(signal.Signals['SIG' + name], lambda *_, t=said: os.write(2, t) and 0)\n"
         "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\n"
-        "signal.alarm(30)\n"
+        "signal.alarm(1000)\n"  # in case that nobody ends it
         "print('ready', file=sys.stderr, flush=True)\n"
         "while True: signal.pause()\n"
     )

@@ -7,7 +7,7 @@ import pytest
 from backends.vault.store import open_store
 from rotator.errors import StoreDeniedError
 from rotator.stores.port import parse_url
-from rotator.testing.rig import new_journal, new_secret, shown, write
+from rotator.testing.rig import new_journal, new_secret, read_back, write
 from tests.support.relay import Relay
 from tests.vault.helpers import open_vault
 from tests.vault.roles import count, revoke_tokens_of
@@ -79,7 +79,7 @@ def test_a_login_whose_token_was_revoked_is_repeated_in_the_middle_of_a_write(
 
     relay.at = revoking
     write(store, secret := new_secret(), journal := new_journal())
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
     assert _logins(relay) == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
 from rotator.stores.journal import Journal
-from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
+from rotator.testing.rig import new_intent, new_journal, new_secret, read_back, write
 from tests.support.relay import Relay
 from tests.vault.helpers import open_vault
 from tests.vault.site import FIELD, Site
@@ -37,7 +37,7 @@ def test_a_neighbour_that_changes_meanwhile_is_kept(site: Site, relay: Relay) ->
     )
     write(store, secret := new_secret(), journal := new_journal())
     assert site.fields() == {FIELD: secret, "A": "2", "B": 3}
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
 
 
 def test_a_neighbour_that_never_rests_is_given_up(site: Site, relay: Relay) -> None:
@@ -105,7 +105,7 @@ def test_a_secret_is_written_though_old_notes_cannot_be_removed(
     version = store.write(secret := new_secret(), journal := new_journal(), expected=version)
     relay.at = lambda _: True
     assert "written, but an old note was left" in caplog.text
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
     assert store.read().version == version
     write(store, new_secret(), new_journal())
     assert len(site.notes()) == 1
@@ -158,7 +158,7 @@ def test_an_answer_that_gets_lost_is_no_success(site: Site, relay: Relay) -> Non
     relay.at = lambda moment: moment != f"after POST /v1/{site.data}"
     with pytest.raises(StoreUnreachableError, match="the connection failed or broke off"):
         store.write(secret := new_secret(), journal := new_journal(), expected=version)
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
 
 
 def test_a_note_that_changes_nothing_sends_nothing(site: Site, relay: Relay) -> None:

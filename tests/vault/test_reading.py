@@ -7,7 +7,7 @@ import pytest
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent
-from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
+from rotator.testing.rig import new_intent, new_journal, new_secret, read_back, write
 from tests.vault.bao import ROOT, Bao
 from tests.vault.helpers import open_vault
 from tests.vault.site import FIELD, Site
@@ -82,7 +82,7 @@ def test_two_fields_of_one_secret_have_a_journal_each(site: Site) -> None:
     seen = [(new_secret(), new_journal(intents=1)) for _ in range(2)]
     for store, (secret, journal) in zip((one, other), seen, strict=True):
         write(store, secret, journal)
-    assert [shown(one), shown(other)] == seen
+    assert [read_back(one), read_back(other)] == seen
 
 
 def test_a_mount_of_kv_version_1_is_refused_by_name(bao: Bao) -> None:
@@ -131,7 +131,7 @@ def test_a_path_may_have_any_characters(bao: Bao, site: Site) -> None:
     url = f"vault://secret/{site.path}/a%20b%3F%23%25é+#f%20ü:%2F"
     store = open_vault(url, as_root(bao))
     write(store, secret := new_secret(), journal := new_journal(intents=1))
-    assert shown(open_vault(store.url, as_root(bao))) == (secret, journal)
+    assert read_back(open_vault(store.url, as_root(bao))) == (secret, journal)
     keys = bao.call("LIST", f"secret/metadata/{site.path}")["data"]["keys"]
     assert keys == ["a b?#%é+"]
 
@@ -144,7 +144,7 @@ def test_a_namespace_is_looked_into(bao: Bao) -> None:
     assert isinstance(store.read(), Absent)
     write(store, secret := new_secret(), new_journal())
     store.preflight()
-    assert shown(store)[0] == secret
+    assert read_back(store)[0] == secret
     assert isinstance(open_vault("vault://secret/bots/luna", as_root(bao)).read(), Absent)
 
 
@@ -160,7 +160,7 @@ def test_a_mount_that_requires_cas_is_served(bao: Bao) -> None:
     store = open_vault("vault://strict/luna", as_root(bao))
     for _ in range(2):
         write(store, secret := new_secret(), journal := new_journal())
-        assert shown(store) == (secret, journal)
+        assert read_back(store) == (secret, journal)
 
 
 def test_a_mount_that_requires_cas_for_metadata_is_refused_before_anything_is_minted(
@@ -179,7 +179,7 @@ def test_the_journal_finds_room_beside_as_many_notes_as_the_server_takes(site: S
     site.bao.call("POST", site.metadata, {"custom_metadata": full})
     store = open_vault(site.store_url, site.variables(site.upstream))
     write(store, new_secret(), journal := new_journal(pending=6, hooks=6, intents=8))
-    assert shown(store)[1] == journal
+    assert read_back(store)[1] == journal
     assert full.items() <= site.notes().items()
 
 

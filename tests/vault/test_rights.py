@@ -7,7 +7,7 @@ import pytest
 from rotator.errors import StoreDeniedError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent
-from rotator.testing.rig import new_intent, new_journal, new_secret, shown, write
+from rotator.testing.rig import new_intent, new_journal, new_secret, read_back, write
 from tests.vault.helpers import open_vault
 from tests.vault.site import Site, documented_policy
 
@@ -30,7 +30,7 @@ def test_the_rights_of_the_docs_are_enough(site: Site) -> None:
     version = store.note(Journal(intents=(new_intent(),)), expected=store.read().version)
     store.write(secret := new_secret(), journal := new_journal(), expected=version)
     store.preflight()
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
 
 
 def test_the_rights_of_the_docs_to_look_are_enough_for_it_and_for_no_more(site: Site) -> None:
@@ -42,10 +42,10 @@ def test_the_rights_of_the_docs_to_look_are_enough_for_it_and_for_no_more(site: 
     assert isinstance(store.read(), Absent)
     writer = open_vault(site.store_url, site.variables(site.upstream))
     write(writer, secret := new_secret(), journal := new_journal())
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
     with pytest.raises(StoreDeniedError):
         write(store, new_secret(), new_journal())
-    assert shown(store) == (secret, journal)
+    assert read_back(store) == (secret, journal)
 
 
 def test_a_reader_is_told_no_more_rights_than_reading_takes(site: Site) -> None:
