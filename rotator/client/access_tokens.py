@@ -14,11 +14,11 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from rotator.client.origins import check_url
 from rotator.clock import in_words, utc_now
-from rotator.errors import RotatorError
+from rotator.errors import ConfigError, RotatorError
 from rotator.nocturna.client import ApiClient, Limits
 from rotator.nocturna.session import AccessToken
+from rotator.urls import is_readable_on_the_way, parse_http_url
 
 if TYPE_CHECKING:
     import asyncio
@@ -159,7 +159,7 @@ class AccessTokens(ABC):
         now: Seconds,
         jitter: Jitter,
     ) -> None:
-        self.api_url = check_url(api_url, allow_insecure_http=allow_insecure_http)
+        self.api_url = _check_url(api_url, allow_insecure_http=allow_insecure_http)
         self._limits = limits
         self._now = now
         self._cached = CachedAccessToken.nothing()
@@ -306,6 +306,25 @@ class AccessTokens(ABC):
         self._failure = None
         self._backoff.reset()
         return token.secret
+
+
+def _check_url(url: str, *, allow_insecure_http: bool) -> str:
+    """Return the API's URL without a slash at its end; raises `ConfigError`, without the URL."""
+    if not isinstance(url, str):  # such as `os.environ.get` of a variable that is not set
+        raise ConfigError(f"api_url: found {type(url).__name__}, expected a text")
+    if "@" in url:
+        raise ConfigError(
+            "api_url: found a URL with a user or password in it, expected one without"
+        )
+    parts = parse_http_url(url)
+    if parts is None:
+        raise ConfigError("api_url: expected a URL such as https://your-api-server.com/api")
+    if is_readable_on_the_way(parts) and not allow_insecure_http:
+        raise ConfigError(
+            "api_url: expected https: http would show the token to the network"
+            " (allow_insecure_http=True permits it)"
+        )
+    return url.rstrip("/")
 
 
 def _call_after_fork(method: Callable[[], None]) -> None:

@@ -1,13 +1,47 @@
-"""The bearer that both `NocturnaAuth` classes send, and its replacement after a 401."""
+"""What both `NocturnaAuth` classes share: the bearer that they send, and to which origin."""
 
+import logging
+import re
 from functools import partial
 from typing import Literal
 
 from rotator.client.access_tokens import AccessTokens, run_in_thread
 from rotator.client.service_token import TokenManager
 from rotator.errors import ConfigError
+from rotator.urls import parse_http_url
+
+_MOST_WARNINGS = 100
+_PORTS = {"http": 80, "https": 443}
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+_log = logging.getLogger(__name__)
 
 Mode = Literal["exchange", "direct"]
+Origin = tuple[str, str, int]
+"""Scheme, host and port, as of RFC 6454."""
+
+
+def origin_of(url: str) -> Origin | None:
+    """Return the origin of an http or https URL, None of any other text."""
+    parts = parse_http_url(_QUERY.sub("", url))
+    if parts is None:
+        return None
+    return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
+
+
+class ForeignOrigins:
+    """Warns about requests that get no bearer, once for each origin."""
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+        self._warned: set[Origin] = set()
+
+    def warn(self, url: str) -> None:
+        """Log a warning about the first request to an origin."""
+        origin = origin_of(url)
+        if origin is None or origin in self._warned or len(self._warned) == _MOST_WARNINGS:
+            return
+        self._warned.add(origin)
+        _log.warning("no bearer is sent to %s://%s:%d: api_url is %s", *origin, self._api_url)
 
 
 class Bearer:

@@ -4,8 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import NoReturn
 
 from rotator.client.access_tokens import AccessTokens
-from rotator.client.bearers import Bearer, Mode
-from rotator.client.origins import ForeignOrigins
+from rotator.client.bearers import Bearer, ForeignOrigins, Mode
 from rotator.errors import ConfigError
 
 try:

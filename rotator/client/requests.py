@@ -10,8 +10,7 @@ from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
 from rotator.client.access_tokens import AccessTokens
-from rotator.client.bearers import Bearer, Mode
-from rotator.client.origins import ForeignOrigins, origin_of
+from rotator.client.bearers import Bearer, ForeignOrigins, Mode, origin_of
 from rotator.errors import ConfigError
 
 _PREFIX = "Bearer "
