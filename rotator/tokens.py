@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard
 
 from rotator.errors import MalformedTokenError
 
@@ -18,6 +18,12 @@ _COMPACT_JWS = re.compile(
 )  # RFC 7515, section 7.1
 _LONGEST = 8192
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires
+
+
+def is_token_id(value: object) -> TypeGuard[str]:
+    """Tell whether this can be the id of a token or a user, safe in a path and in a message."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class ServiceToken:
         token_id, scope = claims.get("token_id"), claims.get("scope")
         return cls(
             secret=text,
-            token_id=token_id if isinstance(token_id, str) and _ID.fullmatch(token_id) else None,
+            token_id=token_id if is_token_id(token_id) else None,
             scope=scope if isinstance(scope, str) else None,
             expires_at=_expiry(claims),
         )

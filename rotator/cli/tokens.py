@@ -28,6 +28,7 @@ from rotator.rotation.inventory import (
     longest_rotation,
 )
 from rotator.stores.port import DEFAULT_FIELD
+from rotator.tokens import is_token_id
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken
@@ -145,9 +146,7 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
 
     Raises `ConfigError` for what can be no id, `StillHeldError`, and `NotFoundError`.
     """
-    from rotator.nocturna.service_tokens import is_id  # noqa: PLC0415 - HTTP costs 60 ms to import
-
-    if not is_id(token_id):  # it may be a token, so it is not shown
+    if not is_token_id(token_id):  # it may be a token, so it is not shown
         raise ConfigError(
             "tokens revoke: found a text that is no token id, expected one as rotator tokens list"
             " shows it (a token itself does not belong on a command line)"

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from rotator.client.access_tokens import LIMITS, AccessTokens, Jitter, Seconds, boot_seconds
 from rotator.errors import ApiError, ConfigError
+from rotator.http_client import Limits
 from rotator.nocturna.calls import LOGIN, REFRESH
-from rotator.nocturna.client import ApiClient, Limits
+from rotator.nocturna.client import ApiClient
 from rotator.nocturna.session import AccessToken, parse_access_token
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from rotator.audit import Event, trace
+from rotator.clock import ONE_DAY
 from rotator.errors import (
     ApiFaultError,
     ApiUnreachableError,
@@ -15,17 +16,24 @@ from rotator.errors import (
 )
 from rotator.nocturna.calls import EXCHANGE, LIST, MINT, REVOKE, VERIFY, outcome_unknown
 from rotator.nocturna.client import ApiClient
-from rotator.nocturna.session import AccessToken, AdminSession, RecentFailure, parse_access_token
+from rotator.nocturna.session import (
+    AccessToken,
+    AdminSession,
+    RecentFailure,
+    is_bearer,
+    parse_access_token,
+)
+from rotator.tokens import LONGEST_VALIDITY, is_token_id
 
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+PAUSE_AFTER_SILENCE = 10.0  # seconds
 
 
 class ListedToken(NamedTuple):
-    """A token as the API lists it, revoked ones excepted; all times are aware UTC.
+    """A token as the API lists it, unless it is revoked; all times are aware UTC.
 
-    `expires_at` differs by milliseconds from what a mint answers and from the token's `exp`; that
-    of an eternal token is a hundred years after its creation. Only an exchange moves
+    `expires_at` differs by milliseconds from the answer of the mint and from the token's `exp`; for
+    an eternal token it is a hundred years after its creation. Only an exchange moves
     `last_used_at`, which is None before the first one.
     """
 
@@ -38,25 +46,20 @@ class ListedToken(NamedTuple):
 
 
 def parse_list(body: object) -> list[ListedToken]:
-    """Check and take over the answer of the list; raises `ApiFaultError` for any row's fault."""
+    """Check the answer of the list; raises `ApiFaultError` if a single row is wrong."""
     if not isinstance(body, list):
         raise ApiFaultError(f"{LIST.doing}: the API's answer is no list")
     try:
-        return [_listed(row) for row in body]
+        return [_parse_row(row) for row in body]
     except ValueError as error:
         raise ApiFaultError(f"{LIST.doing}: the API's answer has a token with {error}") from None
 
 
-def is_id(value: object) -> TypeGuard[str]:
-    """Tell whether this can be the id of a token or a user, and stand in a path and a message."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def _listed(row: object) -> ListedToken:
+def _parse_row(row: object) -> ListedToken:
     if not isinstance(row, dict):
         raise ValueError("no fields")  # noqa: TRY004 - what is wrong is the answer, not a type
     token_id, user_id, scope = row.get("id"), row.get("user_id"), row.get("scope")
-    if not is_id(token_id) or not is_id(user_id):
+    if not is_token_id(token_id) or not is_token_id(user_id):
         raise ValueError("no usable id")
     if scope is not None and not isinstance(scope, str):
         raise ValueError("no usable scope")
@@ -65,14 +68,14 @@ def _listed(row: object) -> ListedToken:
         token_id,
         user_id,
         scope,
-        created_at=_time(row.get("created_at")),
-        expires_at=_time(row.get("expires_at")),
-        last_used_at=None if used is None else _time(used),
+        created_at=_parse_time(row.get("created_at")),
+        expires_at=_parse_time(row.get("expires_at")),
+        last_used_at=None if used is None else _parse_time(used),
     )
 
 
-def _time(text: object) -> datetime:
-    """Read a time as the API writes it, in UTC; it names no time zone, a later one may."""
+def _parse_time(text: object) -> datetime:
+    """Read a time of the API, which is UTC unless it names a zone (no version does yet)."""
     if not isinstance(text, str) or not _TIME.fullmatch(text):
         raise ValueError("no usable date")
     try:
@@ -82,22 +85,19 @@ def _time(text: object) -> datetime:
         raise ValueError("no usable date") from None
 
 
-LONGEST_VALIDITY = timedelta(days=365)
-ONE_DAY = timedelta(days=1)
-PAUSE_AFTER_SILENCE = 10.0  # seconds
-_VISIBLE_ASCII = re.compile(r"[!-~]+")  # what a header may carry
-
-
 @dataclass(frozen=True, slots=True)
 class MintedToken:
-    """A token that the server says it made; its claims are not checked yet."""
+    """A token that the API says it minted; its claims are not checked yet."""
 
     secret: str = field(repr=False)
     token_id: str
 
 
 class ServiceTokens:
-    """The admin's calls about service tokens, and the exchange that any service token may make."""
+    """The admin's calls about service tokens, and the exchange that any service token may make.
+
+    Each raises the `ApiError` of its failure, as `ApiClient.send` does, and `LoginRefusedError`.
+    """
 
     def __init__(
         self, http: ApiClient, admin: AdminSession, monotonic: Callable[[], float]
@@ -114,15 +114,12 @@ class ServiceTokens:
     def now(self) -> datetime:
         """Return the server's present as aware UTC, to be compared with what it says of tokens.
 
-        Its answers tell it to the second; before the first it is this machine's.
+        It is exact to the second; before the first answer it is this machine's.
         """
         return self._http.time.now()
 
     def log_in(self) -> None:
-        """Make sure that the admin's session is fresh, so that `now` is known, too.
-
-        Raises `LoginRefusedError` when the API does not accept the admin.
-        """
+        """Make sure that the admin is logged in, and that `now` is the server's."""
         self._admin.ensure()
         if self._http.time.is_doubtful:
             self._admin.send(VERIFY)
@@ -130,8 +127,8 @@ class ServiceTokens:
     def mint(self, validity: timedelta | None, scope: str) -> MintedToken:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
 
-        The server would take other values and make a dead or an eternal token of them. Sent once:
-        `MintOutcomeUnknownError` when the server may have made a token whose text never arrived.
+        The API would accept other values and make a dead or an eternal token of them. The call is
+        sent once: raises `MintOutcomeUnknownError` when a token may exist that did not arrive.
         """
         wish: dict[str, object] = {"scope": scope, "eternal": validity is None}
         if validity is not None:
@@ -139,28 +136,23 @@ class ServiceTokens:
                 raise ValueError("validity is a whole number of days from 1 to 365")
             wish["days"] = validity.days
         with trace(Event.MINTED, "a token, at the API", scope=scope) as fields:
-            minted = self._minted(wish)
-            fields["token_id"] = minted.token_id
-        return minted
-
-    def _minted(self, wish: dict[str, object]) -> MintedToken:
-        answer = self._admin.send(MINT, json=wish)
-        body = answer.body if isinstance(answer.body, dict) else {}
-        secret, token_id = body.get("service_token"), body.get("token_id")
-        if not isinstance(secret, str) or not is_id(token_id):
-            raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
+            body = self._admin.send(MINT, json=wish)
+            answer = body if isinstance(body, dict) else {}
+            secret, token_id = answer.get("service_token"), answer.get("token_id")
+            if not isinstance(secret, str) or not is_token_id(token_id):
+                raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
+            fields["token_id"] = token_id
         return MintedToken(secret, token_id)
 
     def account(self) -> str:
-        """Return the user id of the admin, by which the list tells whose a token is.
+        """Return the admin's user id, which the list shows at each of their tokens.
 
-        This proves that a mint would be allowed, and changes nothing. Raises `LoginRefusedError`
-        or `NotAdminError` when it would not.
+        It changes nothing, and raises `NotAdminError` when a mint would not be allowed.
         """
-        body = self._admin.send(VERIFY).body
+        body = self._admin.send(VERIFY)
         user_id = body.get("user_id") if isinstance(body, dict) else None
-        if not is_id(user_id):
-            raise ApiFaultError(f"{VERIFY.doing}: the API does not say whose they are")
+        if not is_token_id(user_id):
+            raise ApiFaultError(f"{VERIFY.doing}: the API does not name the admin's account")
         return user_id
 
     def list_tokens(self) -> list[ListedToken]:
@@ -168,21 +160,21 @@ class ServiceTokens:
 
         Raises `ApiFaultError` for the whole list when a single row cannot be read.
         """
-        return parse_list(self._admin.send(LIST).body)
+        return parse_list(self._admin.send(LIST))
 
     def exchange(self, service_token: str) -> AccessToken:
-        """Get an access token for a service token: the one proof that the server accepts it.
+        """Get an access token for a service token: the only proof that the API accepts it.
 
         Raises `TokenRefusedError` when it does not.
         """
-        if not _VISIBLE_ASCII.fullmatch(service_token):
+        if not is_bearer(service_token):
             raise TokenRefusedError(f"{EXCHANGE.doing}: it is no token")
         return parse_access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
 
     def probe(self, service_token: str) -> None:
-        """Ask whether the server accepts a token in use; raises `TokenRefusedError` if not.
+        """Ask whether the API accepts a token in use; raises `TokenRefusedError` if not.
 
-        A server that does not answer one of a fleet is not asked for the others for a while.
+        An API that does not answer for one token of a fleet is not asked again for a while.
         """
         self._silence.raise_again()
         try:
@@ -192,21 +184,19 @@ class ServiceTokens:
             raise
 
     def revoke(self, token_id: str) -> None:
-        """Revoke a token; raises `NotFoundError` when it is unknown or revoked already.
+        """Revoke a token; raises `NotFoundError` when it is unknown or already revoked.
 
         This stops exchanges only: as a direct bearer the token works until it expires.
         """
-        body = self._admin.send(REVOKE, item=f"/{token_id}").body
+        body = self._admin.send(REVOKE, item=f"/{token_id}")
         if not isinstance(body, dict) or body.get("success") is not True:
-            raise ApiFaultError(f"{REVOKE.doing}: the API does not say that it did")
+            raise ApiFaultError(f"{REVOKE.doing}: the API does not confirm it")
 
     def ensure_revoked(self, token_id: str, reason: str) -> bool:
-        """Revoke a token; return False where the server does not list it any more.
+        """Revoke a token; return False where the API no longer lists it.
 
-        The audit trail tells the reason.
-
-        Raises `NotFoundError` when it lists the token and yet does not find it: a proxy, say, may
-        not know the path.
+        The audit trail shows the reason. Raises `NotFoundError` when the API lists the token and
+        yet does not find it: a proxy, say, may not know the path.
         """
         what = f"the token {token_id}, at the API"
         with trace(Event.REVOKED, what, token_id=token_id, reason=reason) as fields:

@@ -17,10 +17,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple, Self
 
+from rotator.tokens import is_token_id
+
 _FORMAT = "v=1"
 # What lies outside comes from a broken clock or a forger, and no date can be counted from it.
 _YEARS = range(2000, 2400)
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
 _INTENT = re.compile(
@@ -75,7 +76,7 @@ class PendingRevocation(NamedTuple):
         """Read the text form, None where it is not one."""
         token_id, _, due = text.partition("@")
         due_at = _checked_time(due)
-        return cls(token_id, due_at) if _checked_id(token_id) and due_at else None
+        return cls(token_id, due_at) if is_token_id(token_id) and due_at else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Journal:
     def to_text(self) -> str:
         """Return the one-line text form, without what is no id; empty for an empty journal."""
         fields = {"token": self.token_id, "previous": self.previous_token_id}
-        words = [f"{key}={value}" for key, value in fields.items() if _checked_id(value)]
+        words = [f"{key}={value}" for key, value in fields.items() if is_token_id(value)]
         if self.minted_at:
             words.append(f"minted={_time_text(self.minted_at)}")
         words += [f"intent={intent.to_text()}" for intent in self.intents]
@@ -146,7 +147,7 @@ def _time_text(moment: datetime) -> str:
 
 
 def _checked_id(text: str | None) -> str | None:
-    return text if text and _ID.fullmatch(text) else None
+    return text if is_token_id(text) else None
 
 
 def _checked_time(text: str | None) -> datetime | None:

@@ -16,14 +16,16 @@ from rotator.client.access_tokens import AccessTokens
 from rotator.client.bearers import Mode
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import RotatorError
+from rotator.http_client import Limits
 from rotator.nocturna.client import Limits
+from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
-HASTY = Limits(read=0.1, retries=0)
+HASTY = Limits(read=0.1, total=1.0, retries=0)
 FAULTS = {
     "fine": Fault(),
     "500 with a live token": Fault.server_error(),

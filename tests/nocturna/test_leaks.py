@@ -9,7 +9,9 @@ import pytest
 import requests
 
 from rotator.errors import RotatorError
+from rotator.http_client import Limits
 from rotator.nocturna.client import Limits
+from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,
@@ -84,8 +86,8 @@ def test_no_error_repr_or_log_line_holds_a_secret(
     api: Sandbox, caplog: pytest.LogCaptureFixture, call: str, fault: Fault
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    patience = 0.1 if fault.wait or fault.gap else 15
-    client = client_of(api, Limits(read=patience, retries=1, backoff=0.0, longest_pause=0.0))
+    patience = 0.2 if fault.wait or fault.gap else 60
+    client = client_of(api, Limits(total=patience, retries=1, backoff=0.0, longest_pause=0.0))
     token, said = api.issue(), [repr(client.admin), repr(client.tokens), repr(client.credentials)]
     if call in (REFRESH, MINT, REVOKE):
         with suppress(RotatorError):  # only on a machine that is very busy

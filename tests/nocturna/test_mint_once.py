@@ -9,8 +9,10 @@ from rotator.errors import (
     MintOutcomeUnknownError,
     NotAdminError,
 )
+from rotator.http_client import Limits
 from rotator.nocturna.calls import NotDoneError
 from rotator.nocturna.client import Limits
+from rotator.sandbox import Fault, Sandbox
 from tests.nocturna.support import MINT, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, wait_until
@@ -51,8 +53,8 @@ FAULTS = [
 def test_a_mint_is_sent_once_and_the_error_says_whether_a_token_may_exist(
     api: Sandbox, fault: Fault, kind: type[ApiError], made: int
 ) -> None:
-    patience = 1.0 if fault.wait or fault.gap else 15
-    client = client_of(api, Limits(read=patience, backoff=0.0, longest_pause=0.0))
+    patience = 1.0 if fault.wait or fault.gap else 60.0
+    client = client_of(api, Limits(total=patience, backoff=0.0, longest_pause=0.0))
     client.call()  # logs in, and leaves a connection to be reused
     api.misbehave(fault, call=MINT, times=None)
     with pytest.raises(ApiError) as caught:

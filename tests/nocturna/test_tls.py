@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ApiUnreachableError
+from rotator.http_client import Limits
 from rotator.nocturna.calls import NotDoneError
-from rotator.nocturna.client import Limits
 from tests.nocturna.support import MADE_UP, Client, Recorder, answer, recorder
 
 ONCE = Limits(retries=0)

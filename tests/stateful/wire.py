@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from rotator.clock import Clock
+from rotator.http_client import BoundedSession
 from rotator.nocturna.calls import Call
 from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import ServiceTokens
@@ -114,11 +115,11 @@ def is_mint(prepared: requests.PreparedRequest) -> bool:
 class _WiredHttp(ApiClient):
     def __init__(self, deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> None:
         super().__init__("http://wire/api", clock, monotonic=monotonic)
-        self._wired = requests.Session()
+        self._wired = BoundedSession()
         self._wired.mount("http://", _Adapter(deliver))
 
     @contextmanager
-    def _connected(self, call: Call) -> Iterator[requests.Session]:
+    def _connect(self, call: Call) -> Iterator[BoundedSession]:
         del call
         yield self._wired
 
