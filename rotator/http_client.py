@@ -361,6 +361,9 @@ class _Retry(Retry):
             return 0.0
 
 
+_INTERIM = frozenset(range(100, 200)) - {101}  # which switches to another protocol
+
+
 class _TimedReader(io.RawIOBase):
     """A socket's file whose reads end by a deadline, however little each of them takes."""
 
@@ -388,6 +391,13 @@ class _TimedResponse(HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
         self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+
+    def begin(self) -> None:
+        """Read past interim answers (RFC 9110, section 15.2); http.client knows only 100."""
+        super().begin()
+        while self.status in _INTERIM:
+            self.headers = None  # type: ignore[assignment] # so that it begins anew
+            super().begin()
 
 
 class _TimedConnection(HTTPConnection):

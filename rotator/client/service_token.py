@@ -29,7 +29,6 @@ from rotator.errors import (
 )
 from rotator.http_client import Limits
 from rotator.nocturna.calls import EXCHANGE
-from rotator.nocturna.client import Limits
 from rotator.nocturna.session import AccessToken, parse_access_token
 from rotator.tokens import ServiceToken
 

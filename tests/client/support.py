@@ -10,8 +10,6 @@ from urllib3 import HTTPResponse
 
 from rotator.client import TokenManager
 from rotator.http_client import Limits
-from rotator.nocturna.client import Limits
-from rotator.sandbox import Sandbox
 from tests.nocturna.support import Stopwatch
 from tests.support.sandbox import Sandbox
 

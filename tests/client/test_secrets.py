@@ -17,8 +17,6 @@ from rotator.client.bearers import Mode
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import RotatorError
 from rotator.http_client import Limits
-from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch

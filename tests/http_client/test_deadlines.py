@@ -38,6 +38,7 @@ DRIPS = {
     "a header": dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
     "headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
     "100 Continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "103 Early Hints": dripping(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
     "a body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
     "a body without a length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
     "chunks": dripping(CHUNKED, b"1\r\nx\r\n"),
@@ -89,13 +90,13 @@ def test_a_drip_over_tls(script: Script, keys: Path) -> None:
         trusting(keys).get(server.url)
 
 
-@drips("a header", "100 Continue", "trailers")
+@drips("a header", "103 Early Hints", "trailers")
 def test_a_drip_through_a_proxy(script: Script) -> None:
     with raw_server(script) as proxy, ends_in_time():
         BoundedSession(HASTY).get("http://elsewhere.invalid/", proxies={"http": proxy.url})
 
 
-@drips("a header", "100 Continue", "trailers")
+@drips("a header", "103 Early Hints", "trailers")
 def test_a_drip_through_a_tunnel(script: Script, keys: Path) -> None:
     with raw_server(tunnel(script, server_side(keys))) as proxy, ends_in_time():
         trusting(keys).get("https://127.0.0.1:1/", proxies={"https": proxy.url})

@@ -271,3 +271,20 @@ def test_hvac_takes_it_as_its_session(keys: Path) -> None:
         client = hvac.Client(server.url, "a-token", session=session)
         found = client.secrets.kv.v2.read_secret_version("bots/luna", raise_on_deleted_version=True)
     assert found["data"]["data"] == {"a": "b"}
+
+
+@pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
+@pytest.mark.parametrize("times", [1, 3])
+def test_interim_answers_are_read_past(status: bytes, times: int) -> None:
+    interim = b"HTTP/1.1 " + status + b"\r\nLink: </x>\r\nConnection: close\r\n\r\n"
+    with raw_server(answering(interim * times + ok(b"[1]"))) as server:
+        session = BoundedSession()
+        for _ in range(2):
+            response = session.get(server.url)
+            assert (response.status_code, response.json()) == (200, [1])
+            assert "Link" not in response.headers
+
+
+def test_another_protocol_is_not_spoken() -> None:
+    with raw_server(answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")) as server:
+        assert BoundedSession().get(server.url).status_code == 101

@@ -11,7 +11,6 @@ import requests
 from rotator.errors import RotatorError
 from rotator.http_client import Limits
 from rotator.nocturna.client import Limits
-from rotator.sandbox import Fault, Sandbox
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,
