@@ -6,30 +6,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, quote_value
 from rotator.stores.port import DEFAULT_FIELD, StoreUrl
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# What may be repeated in a message: a token pasted in the wrong place is longer, and has dots.
-_HARMLESS = re.compile(r"[A-Za-z0-9_-]{1,40}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class DotenvAddress:
     """An absolute path, whose symlinks are still to be followed, and the name of a variable."""
 
     path: Path
     variable: str
 
     @classmethod
-    def parse(cls, url: StoreUrl) -> "Address":
-        """Take `dotenv:.env#NAME` or `dotenv:///srv/bot/.env#NAME` apart, or say what is wrong."""
+    def parse(cls, url: StoreUrl) -> "DotenvAddress":
+        """Take `dotenv:.env#NAME` or `dotenv:///srv/bot/.env#NAME` apart; raises `ConfigError`."""
         if url.query:
             raise ConfigError(
                 f"a dotenv: store takes no options, found {', '.join(sorted(url.query))!r}:"
                 " remove the part between `?` and `#`"
             )
-        return cls(_path(url), _variable(url))
+        variable = DEFAULT_FIELD if url.field is None else url.field
+        if not _VARIABLE.fullmatch(variable):
+            raise ConfigError(
+                "after the `#` of a dotenv: store stands the name of a variable (letters, digits"
+                f" and _, not starting with a digit), found {quote_value(variable)}"
+            )
+        return cls(_read_path(url), variable)
 
     @property
     def target(self) -> Path:
@@ -42,7 +46,7 @@ class Address:
         return f"dotenv://{quote(os.fsencode(self.target), safe='/+,=:@~')}#{self.variable}"
 
 
-def _path(url: StoreUrl) -> Path:
+def _read_path(url: StoreUrl) -> Path:
     path = url.location
     if path.startswith("//"):
         host, slash, rest = path[2:].partition("/")
@@ -63,15 +67,3 @@ def _path(url: StoreUrl) -> Path:
             " here; write the path itself"
         )
     return Path(url.folder, path).absolute()
-
-
-def _variable(url: StoreUrl) -> str:
-    if url.field is None:
-        return DEFAULT_FIELD
-    if not _NAME.fullmatch(url.field):
-        found = f", found {url.field!r}" if _HARMLESS.fullmatch(url.field) else ""
-        raise ConfigError(
-            "after the `#` of a dotenv: store stands the name of a variable"
-            f" (letters, digits and _, not starting with a digit){found}"
-        )
-    return url.field

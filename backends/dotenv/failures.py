@@ -10,12 +10,7 @@ from backends.dotenv.files import SIDECAR, NotAnEnvFileError
 from backends.dotenv.lock import LockTimeoutError
 from backends.dotenv.rewrite import ChangedError
 from backends.dotenv.text import UnsafeEditError
-from rotator.errors import (
-    ConflictError,
-    StoreDeniedError,
-    StoreError,
-    StoreUnreachableError,
-)
+from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 
 _FULL = (StoreError, "disk full: free some space, or raise the quota, for {folder}")
 _KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
@@ -25,12 +20,12 @@ _KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
     errno.EROFS: (StoreDeniedError, "read-only file system: mount {folder} writable"),
     errno.ENOENT: (StoreUnreachableError, "there is no folder {folder}: create or mount it"),
     errno.ENOTDIR: (StoreUnreachableError, "a part of {folder} is no folder: correct the path"),
-    errno.ELOOP: (StoreUnreachableError, "{file} is a loop of symlinks: mend it"),
+    errno.ELOOP: (StoreUnreachableError, "{file} is a loop of symlinks: remove the loop"),
 }
 
 
 @contextmanager
-def translated(url: str, path: Path, *, writing: bool) -> Iterator[None]:
+def translate_failures(url: str, path: Path, *, writing: bool) -> Iterator[None]:
     """Turn every failure inside into a `StoreError` that names the store and the remedy."""
     try:
         yield
@@ -45,25 +40,21 @@ def translated(url: str, path: Path, *, writing: bool) -> Iterator[None]:
             " it behind: remove it"
         ) from None
     except ChangedError:
-        if not writing:
-            raise StoreUnreachableError(
-                f"{url}: the file keeps changing while it is read: try again when it is at rest"
-            ) from None
-        raise ConflictError(
-            f"{url}: the file keeps changing, or another program has locked it: try again later"
-        ) from None
+        if writing:
+            text = "the file keeps changing, or another program has locked it: try again later"
+            raise ConflictError(f"{url}: {text}") from None
+        text = "the file keeps changing while it is read: try again when it is at rest"
+        raise StoreUnreachableError(f"{url}: {text}") from None
 
 
 def _from_system(error: OSError, url: str, path: Path, *, writing: bool) -> StoreError:
-    file, folder = _shown(path), _shown(path.parent)
     if error.errno in (errno.EACCES, errno.EPERM):
         right = _missing_right(error, path, writing=writing)
         return StoreDeniedError(f"{url}: user {os.geteuid()} {right}")
-    if error.errno in _KNOWN:
-        kind, sentence = _KNOWN[error.errno]
-        return kind(f"{url}: {sentence.format(file=file, folder=folder)}")
     reason = error.strerror or type(error).__name__
-    return StoreUnreachableError(f"{url}: {reason}: see to the file system of {folder}")
+    unknown = (StoreUnreachableError, f"{reason}: check the file system of {{folder}}")
+    kind, sentence = _KNOWN.get(error.errno, unknown)
+    return kind(f"{url}: {sentence.format(file=_shown(path), folder=_shown(path.parent))}")
 
 
 def _missing_right(error: OSError, path: Path, *, writing: bool) -> str:

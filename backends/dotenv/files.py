@@ -17,40 +17,39 @@ _log = logging.getLogger(__name__)
 
 
 class NotAnEnvFileError(Exception):
-    """There is something at the path that this store does not touch; the message says what."""
+    """What is at the path is nothing that this store changes; the message says what it is."""
 
 
-class Seen(NamedTuple):
+class FileState(NamedTuple):
     """A file as it was read; `status` is None, and the content empty, where there was none."""
 
     content: bytes
     status: os.stat_result | None
 
-    def same_file(self, status: os.stat_result) -> bool:
-        """Say whether nobody replaced or touched the file since."""
+    def is_same(self, status: os.stat_result) -> bool:
+        """Tell whether nobody replaced or touched the file since."""
         return self.status is not None and _identity(self.status) == _identity(status)
 
 
-def load(path: Path) -> Seen:
-    """Read a whole file; a missing file is empty, a missing folder is an error."""
+def read_file(path: Path) -> FileState:
+    """Read a whole file; a missing file is empty, a missing folder raises `OSError`."""
     try:
-        before = path.lstat()
-        _refuse_others(before)
-        # The look before the opening is for devices, O_NONBLOCK for a FIFO that comes in between.
+        # A device must not even be opened. O_NONBLOCK is for a FIFO that appears in between.
+        _refuse_others(path.lstat())
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         path.parent.stat()
-        return Seen(b"", None)
+        return FileState(b"", None)
     try:
         status = os.fstat(fd)
         _refuse_others(status)
-        return Seen(read_all(fd), status)
+        return FileState(read_all(fd), status)
     finally:
         os.close(fd)
 
 
 def read_all(fd: int) -> bytes:
-    """Return the content of an open file, which must not be larger than any `.env` file is."""
+    """Return the content of an open file; raises `NotAnEnvFileError` beyond 1 MiB."""
     content = b""
     while chunk := os.pread(fd, LARGEST + 1 - len(content), len(content)):
         content += chunk
@@ -67,7 +66,7 @@ def write_all(fd: int, content: bytes) -> None:
 
 
 @contextmanager
-def temporary(path: Path) -> Iterator[tuple[int, Path]]:
+def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
     """Open a new file beside `path` that only we can read, and remove it unless it was renamed."""
     name = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -91,7 +90,7 @@ def remove_leftovers(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder last; it is visible already, so a failure is only worth a word."""
+    """Make a rename survive a power cut; readers see it already, so a failure is only logged."""
     try:
         fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -112,11 +111,6 @@ def _refuse_others(status: os.stat_result) -> None:
 
 
 def _identity(status: os.stat_result) -> tuple[int, ...]:
-    # ctime too: it sees tools that set mtime back, and a change of the mode that we have to keep.
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+    # ctime shows a change of the mode, which is to be kept, and tools that reset mtime.
+    times = (status.st_mtime_ns, status.st_ctime_ns)
+    return (status.st_dev, status.st_ino, status.st_size, *times)

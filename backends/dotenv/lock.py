@@ -1,4 +1,4 @@
-"""A lock between the rotators of one machine, which a dying process cannot leave behind."""
+"""A lock between the rotators of one machine, which the kernel releases when its holder dies."""
 
 import fcntl
 import os
@@ -9,69 +9,74 @@ from pathlib import Path
 
 from backends.dotenv.files import SIDECAR
 
-_PAUSE = 0.02
+_PAUSE = 0.02  # seconds
 _MOST_LOOKS = 100
 _FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _LONGEST_QUEUE = 3600.0  # seconds; each thread before us is bounded by its own time-outs
 
 
 class LockTimeoutError(Exception):
-    """Somebody held the lock for all the time that there was."""
+    """Somebody else held the lock for all the time that there was."""
 
 
-class _Door:
-    """Where the threads of this process queue up for one file; the kernel knows processes only."""
+class _Queue:
+    """The threads of this process that want one file: the kernel's lock is for processes only."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self.inside = 0
-        # Only for the moments in which the kernel's lock is taken, let go or asked about.
-        self.brief = threading.Lock()
+        self.depth = 0
+        # Held for a moment: while the kernel's lock is taken, released or asked about.
+        self.kernel = threading.Lock()
         self.fd = -1
 
 
-# One for each file, and for the whole process: that is what it is about.
-_DOORS: dict[str, _Door] = {}
+_QUEUES: dict[str, _Queue] = {}  # one for each file and process, as flock has it
 
 
 class FileLock:
-    """An flock on a file beside `path`; the file is gone again when nobody holds it.
+    """An flock on a file beside `path`; the file is removed when nobody holds the lock.
 
-    Within one process the threads queue up before it, for an hour at most. The one that is
-    inside may enter once more: a token may be kept in two variables of one file.
+    Threads of one process queue up for it, for an hour at most. The thread that holds it may take
+    it again: a token may be kept in two variables of one file.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self._file = path.with_name(f"{path.name}{SIDECAR}lock")
-        self._door = _DOORS.setdefault(str(path), _Door())
+        self._queue = _QUEUES.setdefault(str(path), _Queue())
 
     def acquire(self, timeout: float) -> None:
-        """Wait for the lock, at most `timeout` seconds for other processes."""
-        if not self._door.lock.acquire(timeout=_LONGEST_QUEUE):
+        """Wait for the lock, at most `timeout` seconds for other processes.
+
+        Raises `LockTimeoutError` and `OSError`.
+        """
+        if not self._queue.lock.acquire(timeout=_LONGEST_QUEUE):
             raise LockTimeoutError
         try:
-            if self._door.inside == 0:
+            if not self._queue.depth:
                 self._wait(timeout)
-            self._door.inside += 1
+            self._queue.depth += 1
         except BaseException:
-            self._door.lock.release()
+            self._queue.lock.release()
             raise
 
     def release(self) -> None:
-        """Let the next one in; a lock file that cannot be removed is no lock, only litter."""
-        self._door.inside -= 1
-        if self._door.inside == 0:
-            self._leave()
-        self._door.lock.release()
+        """Let the next one in; a lock file that cannot be removed is harmless."""
+        self._queue.depth -= 1
+        if not self._queue.depth:
+            with self._queue.kernel:
+                with suppress(OSError):
+                    self._file.unlink()
+                os.close(self._queue.fd)
+                self._queue.fd = -1
+        self._queue.lock.release()
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process holds the lock now, without waiting for it or taking it.
 
         A lock file that another user left behind looks held, since only its owner can try it.
         """
-        with self._door.brief:
-            if self._door.fd >= 0:
+        with self._queue.kernel:
+            if self._queue.fd >= 0:
                 return False
             for _ in range(_MOST_LOOKS):
                 try:
@@ -81,78 +86,62 @@ class FileLock:
                     return False
                 if held is not None:
                     return held
-        return True  # it passes from hand to hand
+        return True  # it passes from one process to the next
 
     def _look(self) -> bool | None:
-        """Return None where the file was another one at the end: a lock on that tells nothing."""
+        """Return None where the file was replaced meanwhile: a lock on the old one says nothing."""
         try:
             fd = os.open(self._file, os.O_RDONLY | _FLAGS)
         except PermissionError:
             self._file.lstat()  # raises when it is the folder that may not be entered
             return True
         try:
-            held = _is_locked(fd)
+            held = False
+            try:
+                # Shared: two processes that ask must not take each other for a holder. One that
+                # wants the lock at this moment tries again.
+                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held = True
             return held if os.path.samestat(os.fstat(fd), self._file.lstat()) else None
         finally:
             os.close(fd)
 
-    def _leave(self) -> None:
-        with self._door.brief:
-            with suppress(OSError):
-                self._file.unlink()
-            os.close(self._door.fd)
-            self._door.fd = -1
-
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        while not self._tried():
+        while not self._try():
             if time.monotonic() >= deadline:
                 raise LockTimeoutError
             time.sleep(_PAUSE)
 
-    def _tried(self) -> bool:
-        with self._door.brief:
-            return self._try()
-
     def _try(self) -> bool:
-        fd = self._open()
-        if fd is None:
+        with self._queue.kernel:
+            fd = self._open()
+            if fd < 0:
+                return False
+            try:
+                with suppress(BlockingIOError, FileNotFoundError):
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    # The last holder removed its file: a lock on that one keeps nobody out.
+                    if os.path.samestat(os.fstat(fd), self._file.lstat()):
+                        self._queue.fd, fd = fd, -1
+                        return True
+            finally:
+                if fd >= 0:
+                    os.close(fd)
             return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The holder before us removed its file: a lock on that one keeps nobody out.
-            ours = os.path.samestat(os.fstat(fd), self._file.lstat())
-        except (BlockingIOError, FileNotFoundError):
-            ours = False
-        except BaseException:
-            os.close(fd)
-            raise
-        if ours:
-            self._door.fd = fd
-        else:
-            os.close(fd)
-        return ours
 
-    def _open(self) -> int | None:
+    def _open(self) -> int:
+        """Open the lock file; return -1 where that has to be tried again."""
         flags = os.O_RDWR | _FLAGS
         try:
             # Not O_CREAT alone: in folders like /tmp, Linux refuses it for another user's file.
             return os.open(self._file, flags)
         except PermissionError:
-            if self._file.exists():
-                return None  # another user's rotator is at work: wait for it
-            raise
+            if not self._file.exists():
+                raise
+            return -1  # another user's rotator is at work
         except FileNotFoundError:
             with suppress(FileExistsError):
                 return os.open(self._file, flags | os.O_CREAT | os.O_EXCL, 0o600)
-            return None
-
-
-def _is_locked(fd: int) -> bool:
-    try:
-        # Shared, for those who ask must not take each other for a holder. Who comes to take the
-        # lock in this instant tries again.
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
+            return -1

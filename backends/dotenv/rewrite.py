@@ -1,4 +1,9 @@
-"""One atomic replacement: readers see the old file or the new one, with the old one's rights."""
+"""One change of a file: readers see the old content or the new one, with the old one's rights.
+
+A new file takes the old one's place by a rename. Where a rename would lose something – a hard link,
+a mount point, an owner that we may not give – the file is rewritten in place, with a copy of both
+contents beside it until that is done.
+"""
 
 import errno
 import fcntl
@@ -13,19 +18,22 @@ from typing import NamedTuple
 from backends.dotenv.files import (
     LARGEST,
     SIDECAR,
+    FileState,
     NotAnEnvFileError,
-    Seen,
-    load,
     read_all,
+    read_file,
     remove_leftovers,
     sync_folder,
-    temporary,
+    temporary_file,
     write_all,
 )
 
 # EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES)
+_MOST_LOOKS = 500
+_SPARE = 12 << 10  # bytes: the longest secret and journal, the most that a change can add
+_log = logging.getLogger(__name__)
 
 
 class ChangedError(Exception):
@@ -33,40 +41,130 @@ class ChangedError(Exception):
 
 
 class CannotReplaceError(Exception):
-    """A new file cannot take this one's place and be all that it was: it has to be rewritten."""
+    """A new file cannot take this one's place and keep all that it was."""
 
 
-def replace(path: Path, seen: Seen, content: bytes) -> None:
-    """Put a new file with `content` in the place of the one that was seen there."""
-    if seen.status and is_pinned(path, seen.status):
-        raise CannotReplaceError
-    with temporary(path) as (fd, name):
-        write_all(fd, content)
-        if seen.status:
-            keep_attributes(fd, path, seen.status)
+def change(path: Path, state: FileState, content: bytes) -> None:
+    """Give the file that was read as `state` a new content.
+
+    Raises `ChangedError`, `NotAnEnvFileError` and `OSError`; the file is then as it was.
+    """
+    if len(content) > LARGEST:
+        raise NotAnEnvFileError("it would grow beyond 1 MiB, which is no .env file")
+    try:
+        _replace(path, state, content)
+    except CannotReplaceError:
+        _rewrite(path, state, content)
+
+
+def prove_changeable(path: Path, state: FileState) -> None:
+    """Prove rights and space with a file of zeros beside the target, which is removed again."""
+    with temporary_file(path) as (fd, _):
+        in_place = state.status is not None and not _is_replaceable(fd, path, state.status)
+        if state.status:
+            try:
+                os.close(open_in_place(path))
+            except OSError as error:
+                # A rename needs no right on the old file, but EPERM is a flag that forbids both.
+                if in_place or error.errno != errno.EACCES:
+                    raise
+        copies = 2 if in_place else 1
+        write_all(fd, bytes(copies * (len(state.content) + _SPARE)))
         os.fsync(fd)
-        _refuse_change(path, seen)
+
+
+def settle(path: Path) -> None:
+    """Put right what a killed writer left behind; call it under the lock only."""
+    remove_leftovers(path)
+    old = _look(path).overwritten
+    if old is not None:
+        fd = open_in_place(path)
+        try:
+            _fill(fd, old)
+        finally:
+            os.close(fd)
+        _log.warning("%s: a rotator died while writing it; its old content is back", path)
+    _remove_copies(path)
+
+
+def read_settled(path: Path) -> FileState:
+    """Read a file without a lock, while it may be rewritten: old or new, never half of each.
+
+    It takes two equal looks: a rewrite that began and ended unseen during the first one is over
+    when the second one begins. Raises `ChangedError` when no two looks are equal.
+    """
+    last = _look(path)
+    for _ in range(_MOST_LOOKS):
+        look = _look(path)
+        if look.contents == last.contents:
+            old = look.overwritten
+            return look.file if old is None else FileState(old, look.file.status)
+        last = look
+        time.sleep(0.001)
+    raise ChangedError
+
+
+def open_in_place(path: Path) -> int:
+    """Open a file for reading and rewriting; raises `OSError` where we may not."""
+    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+# By a rename
+
+
+def _replace(path: Path, state: FileState, content: bytes) -> None:
+    if state.status and _is_pinned(path, state.status):
+        raise CannotReplaceError
+    with temporary_file(path) as (fd, name):
+        write_all(fd, content)
+        if state.status:
+            _keep_attributes(fd, path, state.status)
+        os.fsync(fd)
+        _refuse_change(path, state)
         try:
             name.rename(path)
         except OSError as error:
-            if seen.status and error.errno in _UNMOVABLE:
+            if state.status and error.errno in _UNMOVABLE:
                 raise CannotReplaceError from error
             raise
     sync_folder(path.parent)
 
 
-def is_pinned(path: Path, status: os.stat_result) -> bool:
-    """Say whether the file has other names, or is a mount point: a rename would leave those."""
-    return status.st_nlink > 1 or _is_mounted(path)
+def _is_replaceable(fd: int, path: Path, status: os.stat_result) -> bool:
+    with suppress(CannotReplaceError):
+        if not _is_pinned(path, status):
+            _keep_attributes(fd, path, status)
+            return True
+    return False
 
 
-def keep_attributes(fd: int, path: Path, status: os.stat_result) -> None:
+def _is_pinned(path: Path, status: os.stat_result) -> bool:
+    """Tell whether the file has other names, or is a mount point: a rename would leave those."""
+    # os.path.ismount knows only folders for sure.
+    return status.st_nlink > 1 or _mount_id(path) != _mount_id(path.parent)
+
+
+def _mount_id(path: Path) -> str:
+    if sys.platform != "linux":
+        return ""
+    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="utf-8")
+    except OSError:
+        return ""  # no /proc: the rename will fail
+    finally:
+        os.close(fd)
+    return facts.partition("mnt_id:")[2].partition("\n")[0]
+
+
+def _keep_attributes(fd: int, path: Path, status: os.stat_result) -> None:
     """Give the new file the old one's owner, access lists and mode: the mode last, it opens it."""
     try:
         own = os.fstat(fd)
         if (own.st_uid, own.st_gid) != (status.st_uid, status.st_gid):
             os.fchown(fd, status.st_uid, status.st_gid)
-        _keep_extended(fd, path)
+        if sys.platform == "linux":
+            _keep_extended_attributes(fd, path)
         os.fchmod(fd, status.st_mode & 0o7777)
     except OSError as error:
         if error.errno in _NO_ATTRIBUTES:
@@ -74,9 +172,7 @@ def keep_attributes(fd: int, path: Path, status: os.stat_result) -> None:
         raise
 
 
-def _keep_extended(fd: int, path: Path) -> None:
-    if sys.platform != "linux":
-        return
+def _keep_extended_attributes(fd: int, path: Path) -> None:
     try:
         wanted = {key: os.getxattr(path, key) for key in os.listxattr(path)}
         own = {key: os.getxattr(fd, key) for key in os.listxattr(fd)}
@@ -91,136 +187,79 @@ def _keep_extended(fd: int, path: Path) -> None:
             os.setxattr(fd, key, value)
 
 
-def _refuse_change(path: Path, seen: Seen) -> None:
+def _refuse_change(path: Path, state: FileState) -> None:
     try:
-        changed = not seen.same_file(path.lstat())
+        changed = not state.is_same(path.lstat())
     except FileNotFoundError:
-        changed = seen.status is not None
+        changed = state.status is not None
     if changed:
         raise ChangedError
 
 
-def _is_mounted(path: Path) -> bool:
-    """Say whether the file itself is mounted: os.path.ismount knows only folders for sure."""
-    return _mount_id(path) != _mount_id(path.parent)
+# In place
 
 
-def _mount_id(path: Path) -> str:
-    if sys.platform != "linux":
-        return ""
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="utf-8")
-    except OSError:
-        return ""  # no /proc: the rename will tell
-    finally:
-        os.close(fd)
-    return facts.partition("mnt_id:")[2].partition("\n")[0]
+class _Look(NamedTuple):
+    """The file and the copies that a rewrite in place keeps beside it."""
 
-
-_MOST_LOOKS = 500
-_log = logging.getLogger(__name__)
-
-
-class _State(NamedTuple):
-    seen: Seen
+    file: FileState
     new: bytes | None
     old: bytes | None
 
     @property
     def contents(self) -> tuple[bytes, bytes | None, bytes | None]:
-        return self.seen.content, self.new, self.old
+        return self.file.content, self.new, self.old
+
+    @property
+    def overwritten(self) -> bytes | None:
+        """The old content, where the file is a mixture of old and new.
+
+        Any other content is somebody's own change.
+        """
+        file, old, new = self.file.content, self.old, self.new or b""
+        if old is None or file in (old, new):
+            return None
+        shorter, longer = sorted((len(old), len(new)))
+        # A byte may also be zero: blocks that a power cut kept from the disk.
+        pairs = zip(file, old.ljust(longer, b"\0"), new.ljust(longer, b"\0"), strict=False)
+        is_mixture = all(byte in (before, after, 0) for byte, before, after in pairs)
+        return old if is_mixture and shorter <= len(file) <= longer else None
 
 
-def open_in_place(path: Path) -> int:
-    """Open a file for reading and for rewriting; an error says that we may not."""
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+def _look(path: Path) -> _Look:
+    # The copies come first: two equal answers about them then enclose a look at the file.
+    old, new = _read_copy(path, "backup"), _read_copy(path, "new")
+    return _Look(read_file(path), new, old)
 
 
-def rewrite(path: Path, seen: Seen, content: bytes) -> None:
-    """Write `content` over the file that was seen; on failure the old content is put back."""
+def _rewrite(path: Path, state: FileState, content: bytes) -> None:
+    """Write `content` over the file that was read; on failure the old content is put back."""
     fd = open_in_place(path)
     try:
-        _claim(fd, seen)
         try:
-            _save(path, "new", content)
-            _save(path, "backup", seen.content)
+            # This lock is for those who know the file under another name: a hard link, or a mount.
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ChangedError from None
+        if not state.is_same(os.fstat(fd)) or read_all(fd) != state.content:
+            raise ChangedError
+        try:
+            _save_copy(path, "new", content)
+            _save_copy(path, "backup", state.content)
             sync_folder(path.parent)
         except BaseException:
-            _forget(path)
+            _remove_copies(path)
             raise
         try:
             _fill(fd, content)
         except BaseException:
             _log.warning("%s: writing failed half-way; the old content is in the backup", path)
-            _fill(fd, seen.content)
-            _forget(path)
+            _fill(fd, state.content)
+            _remove_copies(path)
             raise
-        _forget(path)
+        _remove_copies(path)
     finally:
         os.close(fd)
-
-
-def settle(path: Path) -> None:
-    """Put right what a killed writer left behind; call it under the lock only."""
-    remove_leftovers(path)
-    state = _look(path)
-    if state.old is not None and _is_half(state):
-        fd = open_in_place(path)
-        try:
-            _fill(fd, state.old)
-        finally:
-            os.close(fd)
-        _log.warning("%s: a rotator died while writing it; its old content is back", path)
-    _forget(path)
-
-
-def load_settled(path: Path) -> Seen:
-    """Read a file without a lock, while it may be rewritten: old or new, never half of each.
-
-    It takes two equal looks: a rewriting that began and ended unseen during the first has ended
-    when the second one begins.
-    """
-    last = _look(path)
-    for _ in range(_MOST_LOOKS):
-        state = _look(path)
-        if state.contents == last.contents:
-            if state.old is not None and _is_half(state):
-                return Seen(state.old, state.seen.status)
-            return state.seen
-        last = state
-        time.sleep(0.001)
-    raise ChangedError
-
-
-def _look(path: Path) -> _State:
-    # The copies come first: two equal answers about them then enclose a look at the file.
-    old, new = _copy(path, "backup"), _copy(path, "new")
-    return _State(load(path), new, old)
-
-
-def _is_half(state: _State) -> bool:
-    """Say whether the file is a mixture of old and new; what else it is, somebody made it so."""
-    file, old, new = state.seen.content, state.old or b"", state.new or b""
-    shorter, longer = sorted((len(old), len(new)))
-    if file in (old, new) or not shorter <= len(file) <= longer:
-        return False
-    # A byte may also be zero: blocks that a power cut kept from the disk.
-    pairs = zip(file, old.ljust(longer, b"\0"), new.ljust(longer, b"\0"), strict=False)
-    return all(byte in (before, after, 0) for byte, before, after in pairs)
-
-
-def _claim(fd: int, seen: Seen) -> None:
-    """Make sure that this is the file that was seen, and ours while it is open.
-
-    This lock is for those who know the file under another name: a hard link, or a mount.
-    """
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise ChangedError from None
-    if not seen.same_file(os.fstat(fd)) or read_all(fd) != seen.content:
-        raise ChangedError
 
 
 def _fill(fd: int, content: bytes) -> None:
@@ -229,69 +268,26 @@ def _fill(fd: int, content: bytes) -> None:
     os.fsync(fd)
 
 
-def _beside(path: Path, kind: str) -> Path:
+def _copy_path(path: Path, kind: str) -> Path:
     return path.with_name(f"{path.name}{SIDECAR}{kind}")
 
 
-def _save(path: Path, kind: str, content: bytes) -> None:
-    with temporary(path) as (fd, name):
+def _save_copy(path: Path, kind: str, content: bytes) -> None:
+    with temporary_file(path) as (fd, name):
         write_all(fd, content)
         os.fsync(fd)
-        name.rename(_beside(path, kind))
+        name.rename(_copy_path(path, kind))
 
 
-def _copy(path: Path, kind: str) -> bytes | None:
+def _read_copy(path: Path, kind: str) -> bytes | None:
     """Return the content of a copy; one that a stranger could put into a shared folder is none."""
-    content, status = load(_beside(path, kind))
+    content, status = read_file(_copy_path(path, kind))
     owners = {0, os.geteuid()}
     with suppress(FileNotFoundError):
         owners.add(path.lstat().st_uid)
     return content if status and status.st_uid in owners else None
 
 
-def _forget(path: Path) -> None:
-    _beside(path, "backup").unlink(missing_ok=True)
-    _beside(path, "new").unlink(missing_ok=True)
-
-
-_SPARE = 12 << 10  # the longest secret and journal, and so more than any change can add
-
-
-def change(path: Path, seen: Seen, content: bytes) -> None:
-    """Give the file that was seen a new content: a new file where possible, else in place."""
-    if len(content) > LARGEST:
-        raise NotAnEnvFileError("it would grow beyond 1 MiB, which is no .env file")
-    try:
-        replace(path, seen, content)
-    except CannotReplaceError:
-        rewrite(path, seen, content)
-
-
-def prove_changeable(path: Path, seen: Seen) -> None:
-    """Prove rights and space with a file of zeros beside the target, which is removed again."""
-    with temporary(path) as (fd, _):
-        in_place = seen.status is not None and not _is_replaceable(fd, path, seen.status)
-        if seen.status:
-            _prove_openable(path, in_place=in_place)
-        copies = 2 if in_place else 1
-        write_all(fd, bytes(copies * (len(seen.content) + _SPARE)))
-        os.fsync(fd)
-
-
-def _is_replaceable(fd: int, path: Path, status: os.stat_result) -> bool:
-    if is_pinned(path, status):
-        return False
-    try:
-        keep_attributes(fd, path, status)
-    except CannotReplaceError:
-        return False
-    return True
-
-
-def _prove_openable(path: Path, *, in_place: bool) -> None:
-    try:
-        os.close(open_in_place(path))
-    except OSError as error:
-        # A replacement needs no right on the old file; but EPERM is a flag that forbids even that.
-        if in_place or error.errno != errno.EACCES:
-            raise
+def _remove_copies(path: Path) -> None:
+    _copy_path(path, "backup").unlink(missing_ok=True)
+    _copy_path(path, "new").unlink(missing_ok=True)

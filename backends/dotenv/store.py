@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from backends.dotenv.address import Address
-from backends.dotenv.failures import translated
-from backends.dotenv.files import Seen, load
+from backends.dotenv.address import DotenvAddress
+from backends.dotenv.failures import translate_failures
+from backends.dotenv.files import FileState, read_file
 from backends.dotenv.lock import FileLock
-from backends.dotenv.rewrite import ChangedError, change, load_settled, prove_changeable, settle
-from backends.dotenv.text import Document, Variable
+from backends.dotenv.rewrite import ChangedError, change, prove_changeable, read_settled, settle
+from backends.dotenv.text import EnvText, Variable
 from rotator.errors import ConflictError, StoreError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, StoreUrl
@@ -32,19 +32,22 @@ _log = logging.getLogger(__name__)
 
 
 def open_store(url: StoreUrl) -> "DotenvStore":
-    """Return the store behind a `dotenv:` URL; nothing is looked at yet."""
-    return DotenvStore(Address.parse(url))
+    """Return the store behind a `dotenv:` URL, without opening the file; raises `ConfigError`."""
+    return DotenvStore(DotenvAddress.parse(url))
 
 
 class DotenvStore:
-    """A secret in a `.env` file; see `rotator.stores.port.SecretStore` for the promises."""
+    """A secret in a `.env` file; see `rotator.stores.port.SecretStore` for the promises.
 
-    def __init__(self, address: Address, *, lock_timeout: float = 120.0) -> None:
+    `lock_timeout` is in seconds.
+    """
+
+    def __init__(self, address: DotenvAddress, *, lock_timeout: float = 120.0) -> None:
         self._address = address
         self._url = address.canonical
         self._lock_timeout = lock_timeout
-        self._held: Path | None = None
-        self._warned = False
+        self._locked: Path | None = None
+        self._has_warned = False
 
     def __repr__(self) -> str:
         return f"DotenvStore({self._url!r})"
@@ -56,15 +59,14 @@ class DotenvStore:
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal."""
-        path = self._address.target
-        with translated(self._url, path, writing=False):
-            seen = load_settled(path)
-            variable = Document(seen.content, self._address.variable).variable
-        self._warn_if_open(seen)
+        with self._file(writing=False) as path:
+            state = read_settled(path)
+            variable = EnvText(state.content, self._address.variable).variable
+        self._warn_if_open(state)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
             return Absent(version, journal)
-        # What is no UTF-8 is no token: it only must not break the message that says so.
+        # Text that is no UTF-8 is no token; it must not break the message that says so.
         secret = variable.value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return Entry(secret, version, journal)
 
@@ -73,14 +75,12 @@ class DotenvStore:
 
         A file of zeros is created beside the target and removed again; nothing else happens.
         """
-        path = self._address.target
-        with translated(self._url, path, writing=True):
-            seen = load_settled(path)
-            document = Document(seen.content, self._address.variable)
-            noted = Variable(document.variable.value, _SAMPLE.journal)
-            for wanted in (_SAMPLE, noted):
-                document.with_variable(wanted)
-            prove_changeable(path, seen)
+        with self._file(writing=True) as path:
+            state = read_settled(path)
+            text = EnvText(state.content, self._address.variable)
+            for wanted in (_SAMPLE, Variable(text.variable.value, _SAMPLE.journal)):
+                text.with_variable(wanted)
+            prove_changeable(path, state)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         """Replace value and journal line, of the file as it is now, in one step."""
@@ -97,61 +97,60 @@ class DotenvStore:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Keep the other rotators of this machine out, and mend what one left that was killed."""
-        if self._held:
+        """Keep the other rotators of this machine out, and repair what a killed one left."""
+        if self._locked:
             yield
             return
-        path = self._address.target
-        lock = FileLock(path)
-        with translated(self._url, path, writing=True):
+        with self._file(writing=True) as path:
+            lock = FileLock(path)
             lock.acquire(self._lock_timeout)
-        self._held = path
+        self._locked = path
         try:
-            with translated(self._url, path, writing=True):
+            with translate_failures(self._url, path, writing=True):
                 settle(path)
             yield
         finally:
-            self._held = None
+            self._locked = None
             lock.release()
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process of this machine is inside `hold`, by its lock file."""
-        path = self._address.target
-        with translated(self._url, path, writing=False):
+        with self._file(writing=False) as path:
             return FileLock(path).held_elsewhere()
+
+    @contextmanager
+    def _file(self, *, writing: bool) -> Iterator[Path]:
+        """Yield the file, where the symlinks lead now; every failure becomes a `StoreError`."""
+        path = self._address.target
+        with translate_failures(self._url, path, writing=writing):
+            yield path
 
     def _change(self, secret: str | None, journal: Journal, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
-        with self.hold():
-            path = self._address.target
-            with translated(self._url, path, writing=True):
-                return self._write(path, secret, journal.to_text(), expected)
-
-    def _write(self, path: Path, secret: str | None, journal: str, expected: str) -> str:
         name = self._address.variable
-        for _ in range(_ATTEMPTS):
-            seen = load(path)
-            document = Document(seen.content, name)
-            current = document.variable
-            if path != self._held or _version(current) != expected:
-                raise ConflictError(
-                    f"{self._url}: somebody else changed {name} since it was read;"
-                    " nothing was written: look at it again"
-                )
-            wanted = Variable(current.value if secret is None else secret, journal)
-            content = document.with_variable(wanted)
-            if content == seen.content:
-                return _version(wanted)
-            with suppress(ChangedError):
-                change(path, seen, content)
-                return _version(wanted)
-        raise ChangedError
+        with self.hold(), self._file(writing=True) as path:
+            for _ in range(_ATTEMPTS):
+                state = read_file(path)
+                text = EnvText(state.content, name)
+                if path != self._locked or _version(text.variable) != expected:
+                    raise ConflictError(
+                        f"{self._url}: somebody else changed {name} since it was read;"
+                        " nothing was written: look at it again"
+                    )
+                value = text.variable.value if secret is None else secret
+                wanted = Variable(value, journal.to_text())
+                content = text.with_variable(wanted)
+                if content == state.content:
+                    return _version(wanted)
+                with suppress(ChangedError):
+                    change(path, state, content)
+                    return _version(wanted)
+            raise ChangedError
 
-    def _warn_if_open(self, seen: Seen) -> None:
-        if self._warned or seen.status is None or not seen.status.st_mode & stat.S_IROTH:
-            return
-        self._warned = True
-        _log.warning("%s is readable by every user of this machine: chmod 600 it", self._url)
+    def _warn_if_open(self, state: FileState) -> None:
+        if not self._has_warned and state.status and state.status.st_mode & stat.S_IROTH:
+            self._has_warned = True
+            _log.warning("%s is readable by every user of this machine: chmod 600 it", self._url)
 
 
 def _version(variable: Variable) -> str:

@@ -1,4 +1,4 @@
-"""Where, inside the text that python-dotenv takes for one binding, its parts begin and end."""
+"""The text of a `.env` file, as python-dotenv reads it, with one variable changed."""
 
 import io
 import re
@@ -6,7 +6,12 @@ from dataclasses import dataclass
 
 from dotenv.parser import Binding, parse_stream
 
-_LEAD = re.compile(r"\s*")
+_BOM = b"\xef\xbb\xbf"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_NOTE = "# rotator:"
+_NOTE_START = f"{_NOTE} v="  # without a version it is somebody's own comment
+# Parts of what python-dotenv calls a binding, which begins with the blank lines above it.
+_BLANK_LINES = re.compile(r"(?:\s*[\r\n])?")
 _COMMENT = re.compile(r"#[^\r\n]*")
 _KEY = re.compile(r"\s*(?:export[^\S\r\n]+)?(?:'[^']+'|[^=\#\s]+)")
 _EQUALS = re.compile(r"[^\S\r\n]*=")
@@ -14,52 +19,6 @@ _SPACE = re.compile(r"[^\S\r\n]*")
 _QUOTED = re.compile(r"""'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
 _REST = re.compile(r"[^\r\n]*")
 _INLINE_COMMENT = re.compile(r"\s+#")
-
-Span = tuple[int, int]
-
-
-def line_start(original: str) -> int:
-    """Return where the binding's own line starts, below the blank lines that belong to it."""
-    lead = _matched(_LEAD, original, 0)
-    return 1 + max(original.rfind("\n", 0, lead), original.rfind("\r", 0, lead))
-
-
-def comment_span(original: str) -> Span:
-    """Return the span of a comment from its `#` to the end of its line."""
-    start = _matched(_LEAD, original, 0)
-    return start, _matched(_COMMENT, original, start)
-
-
-def value_span(original: str) -> Span:
-    """Return the span of the value inside its quotes; right behind the key where there is no `=`.
-
-    An empty unquoted value is right behind the `=`, before any space: there sh reads it, too.
-    """
-    key = _matched(_KEY, original, 0)
-    equals = _matched(_EQUALS, original, key)
-    if equals == key:
-        return key, key
-    start = _matched(_SPACE, original, equals)
-    if quoted := _QUOTED.match(original, start):
-        return quoted.span(quoted.lastindex or 0)
-    rest = original[start : _matched(_REST, original, start)]
-    if start > equals and rest.startswith("#"):
-        return equals, equals
-    comment = _INLINE_COMMENT.search(rest)
-    value = rest[: comment.start() if comment else None].rstrip()
-    return (start, start + len(value)) if value else (equals, equals)
-
-
-def _matched(pattern: re.Pattern[str], text: str, start: int) -> int:
-    match = pattern.match(text, start)
-    return match.end() if match else start
-
-
-_BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_UNSAFE = "the line cannot be changed safely without changing others: write it as NAME=value"
-_NOTE = "# rotator:"
-_MARK = f"{_NOTE} v="  # without a version it is somebody's own comment
 
 
 class UnsafeEditError(Exception):
@@ -74,8 +33,8 @@ class Variable:
     journal: str
 
 
-class Document:
-    """A file as python-dotenv reads it, and where in it one variable stands.
+class EnvText:
+    """The content of a file, and where in it one variable stands.
 
     Raises `UnsafeEditError` when the only line with that name cannot be parsed: were it called
     absent, a second line would come below the broken one.
@@ -84,12 +43,15 @@ class Document:
     def __init__(self, content: bytes, name: str) -> None:
         self._content = content
         self._name = name
-        self._bom, self._text = _decoded(content)
+        self._bom, self._text = _decode(content)
         self._bindings = list(parse_stream(io.StringIO(self._text, newline="")))
+        self._originals = [binding.original.string for binding in self._bindings]
         places = [at for at, binding in enumerate(self._bindings) if binding.key == name]
-        self._found = bool(places)
+        self._is_present = bool(places)
         self._is_alone = len(places) == 1
-        self._at = places[-1] if places else self._end()
+        # The place behind the last binding, if absent; python-dotenv counts blank lines as one.
+        has_blank_end = bool(self._originals) and not self._originals[-1].strip()
+        self._at = places[-1] if places else len(self._bindings) - has_blank_end
         self._first_note = self._at
         while self._first_note and _is_note(self._bindings[self._first_note - 1]):
             self._first_note -= 1
@@ -99,11 +61,11 @@ class Document:
     @property
     def variable(self) -> Variable:
         """The value that counts (the last one), and the journal directly above it."""
-        if not self._found:
+        if not self._is_present:
             return Variable(None, "")
         journal = ""
         if self._first_note < self._at:
-            journal = self._bindings[self._at - 1].original.string.strip().removeprefix(_NOTE)
+            journal = self._originals[self._at - 1].strip().removeprefix(_NOTE)
         return Variable(self._bindings[self._at].value or None, journal.strip())
 
     def with_variable(self, wanted: Variable) -> bytes:
@@ -116,16 +78,13 @@ class Document:
         """
         if wanted == self.variable:
             return self._content
-        changed = self._bom + self._changed(wanted).encode("utf-8", "surrogateescape")
-        after = Document(changed, self._name)
+        changed = self._bom + self._change(wanted).encode("utf-8", "surrogateescape")
+        after = EnvText(changed, self._name)
         if after.variable != wanted or after._others != self._others:
-            raise UnsafeEditError(_UNSAFE)
+            raise UnsafeEditError(
+                "the line cannot be changed safely without changing others: write it as NAME=value"
+            )
         return changed
-
-    def _end(self) -> int:
-        """Return the place behind the last binding; python-dotenv counts blank lines as one."""
-        last = self._bindings[-1].original.string if self._bindings else "-"
-        return len(self._bindings) - (not last.strip())
 
     def _refuse_broken_line(self) -> None:
         ours = re.compile(rf"\s*(export\s+)?{re.escape(self._name)}\s*=")
@@ -139,78 +98,87 @@ class Document:
     def _others(self) -> list[tuple[str | None, str | None, bool, str]]:
         """Everything but the variable and its journal; blank lines move between bindings."""
         return [
-            (binding.key, binding.value, binding.error, binding.original.string.strip())
-            for at, binding in enumerate(self._bindings)
-            if not self._first_note <= at <= self._at and binding.original.string.strip()
+            (binding.key, binding.value, binding.error, original.strip())
+            for at, (binding, original) in enumerate(
+                zip(self._bindings, self._originals, strict=True)
+            )
+            if not self._first_note <= at <= self._at and original.strip()
         ]
 
-    def _changed(self, wanted: Variable) -> str:
+    def _change(self, wanted: Variable) -> str:
         newline, value = _newline(self._text), wanted.value or ""
         note = f"{_NOTE} {wanted.journal}" if wanted.journal else ""
+        above, below = self._above(note), "".join(self._originals[self._at :])
         new_note = f"{note}{newline}" if note and self._first_note == self._at else ""
-        if not self._found:
-            return self._appended(new_note + f"{self._name}={value}", note, newline)
-        if not value and not note and self._is_placeholder(newline):
-            return self._without_placeholder(newline)
-        start = self._offset(self._at)
-        original = self._bindings[self._at].original.string
-        line = line_start(original)
+        is_closed = not self._text or self._text.endswith(newline[-1])
+        if not self._is_present:
+            head = above + below
+            if head and not head.endswith(newline[-1]):
+                head += newline
+            return f"{head}{new_note}{self._name}={value}{newline if is_closed else ''}"
+        # What the journal of an absent variable left behind is undone to the byte.
+        is_placeholder = self._is_alone and self._first_note < self._at
+        if (
+            not value
+            and not note
+            and is_placeholder
+            and below.removesuffix(newline) == f"{self._name}="
+        ):
+            return above if self._text.endswith(newline) else above.removesuffix(newline)
+        original = self._originals[self._at]
+        line = _end(_BLANK_LINES, original, 0)
         assignment = original[line:]
         if wanted.value != self.variable.value:
-            left, right = value_span(original)
+            left, right = _value_span(original)
             equals = "" if "=" in original[:left] else "="
             assignment = f"{original[line:left]}{equals}{value}{original[right:]}"
-        return (
-            self._with_note(note, self._text[:start])
-            + f"{original[:line]}{new_note}{assignment}"
-            + self._text[start + len(original) :]
-        )
+        return f"{above}{original[:line]}{new_note}{assignment}{below[len(original) :]}"
 
-    def _is_placeholder(self, newline: str) -> bool:
-        """Say whether this is, to the byte, what a journal of an absent variable left behind."""
-        below = "".join(binding.original.string for binding in self._bindings[self._at :])
-        empty = f"{self._name}="
-        return self._is_alone and self._first_note < self._at and below in (empty, empty + newline)
-
-    def _without_placeholder(self, newline: str) -> str:
-        """Undo `_appended`, which closes an open last line and leaves its own line open then."""
-        head = self._with_note("", self._text[: self._offset(self._at)])
-        return head if self._text.endswith(newline) else head.removesuffix(newline)
-
-    def _appended(self, lines: str, note: str, newline: str) -> str:
-        head = self._with_note(note, self._text)
-        if head and not head.endswith(newline[-1]):
-            head += newline
-        was_closed = not self._text or self._text.endswith(newline[-1])
-        return head + lines + (newline if was_closed else "")
-
-    def _with_note(self, note: str, head: str) -> str:
-        """Return `head`, the text above the variable, with the note in it brought up to date.
+    def _above(self, note: str) -> str:
+        """Return the text above the variable, with the note in it brought up to date.
 
         One note is replaced; when none is wanted, all go, or the one above would take its place.
         """
-        for at in range(self._at - 1, self._first_note - 1, -1):
-            start = self._offset(at)
-            original = self._bindings[at].original.string
-            if note:
-                left, right = comment_span(original)
-                return f"{head[: start + left]}{note}{head[start + right :]}"
-            head = head[: start + line_start(original)] + head[start + len(original) :]
-        return head
+        parts = self._originals[: self._at]
+        for at in range(self._first_note, self._at):
+            if not note:
+                parts[at] = parts[at][: _end(_BLANK_LINES, parts[at], 0)]
+            elif at == self._at - 1:
+                parts[at] = _COMMENT.sub(lambda _: note, parts[at], count=1)
+        return "".join(parts)
 
-    def _offset(self, at: int) -> int:
-        return sum(len(binding.original.string) for binding in self._bindings[:at])
+
+def _value_span(original: str) -> tuple[int, int]:
+    """Return where the value is inside its quotes; right behind the key where there is no `=`.
+
+    An empty unquoted value is right behind the `=`, before any space: there sh reads it, too.
+    """
+    key = _end(_KEY, original, 0)
+    equals = _end(_EQUALS, original, key)
+    if equals == key:
+        return key, key
+    start = _end(_SPACE, original, equals)
+    if quoted := _QUOTED.match(original, start):
+        return quoted.span(quoted.lastindex or 0)
+    rest = original[start : _end(_REST, original, start)]
+    if start > equals and rest.startswith("#"):
+        return equals, equals
+    comment = _INLINE_COMMENT.search(rest)
+    value = rest[: comment.start() if comment else None].rstrip()
+    return (start, start + len(value)) if value else (equals, equals)
+
+
+def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
+    match = pattern.match(text, start)
+    return match.end() if match else start
 
 
 def _is_note(binding: Binding) -> bool:
-    return (
-        binding.key is None
-        and not binding.error
-        and binding.original.string.lstrip().startswith(_MARK)
-    )
+    is_comment = binding.key is None and not binding.error
+    return is_comment and binding.original.string.lstrip().startswith(_NOTE_START)
 
 
-def _decoded(content: bytes) -> tuple[bytes, str]:
+def _decode(content: bytes) -> tuple[bytes, str]:
     if content.startswith(_UTF_16):
         raise UnsafeEditError("it is UTF-16, which no reader of .env files takes: save it as UTF-8")
     bom = _BOM if content.startswith(_BOM) else b""

@@ -7,7 +7,7 @@ import dotenv
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from backends.dotenv.text import Document, UnsafeEditError, Variable
+from backends.dotenv.text import EnvText, UnsafeEditError, Variable
 
 TOKEN = "eyJ0b2tlbi1vbmU.eyJh.c2ln-_"
 OTHER = "eyJ0b2tlbi10d28.eyJi.c2ln_-"
@@ -83,20 +83,20 @@ def assert_only_the_value_changed(before: bytes, after: bytes) -> None:
 
 
 def assert_writes_are_right(before: bytes) -> None:
-    after = Document(before, "TOKEN").with_variable(FIRST)
+    after = EnvText(before, "TOKEN").with_variable(FIRST)
     assert_only_the_value_changed(before, after)
-    assert Document(after, "TOKEN").variable == FIRST
+    assert EnvText(after, "TOKEN").variable == FIRST
     assert dotenv_sees(after) == dotenv_sees(before) | {"TOKEN": TOKEN}
-    assert Document(after, "TOKEN").with_variable(FIRST) == after
-    again = Document(after, "TOKEN").with_variable(SECOND)
+    assert EnvText(after, "TOKEN").with_variable(FIRST) == after
+    again = EnvText(after, "TOKEN").with_variable(SECOND)
     swapped = after.replace(TOKEN.encode(), OTHER.encode())
     old, new = (f"# rotator: {variable.journal}".encode() for variable in (FIRST, SECOND))
     assert again == swapped.replace(old, new)
 
 
 def noted(content: bytes, journal: str) -> bytes:
-    value = Document(content, "TOKEN").variable.value
-    return Document(content, "TOKEN").with_variable(Variable(value, journal))
+    value = EnvText(content, "TOKEN").variable.value
+    return EnvText(content, "TOKEN").with_variable(Variable(value, journal))
 
 
 def assert_only_the_note_changed(before: bytes, after: bytes) -> None:
@@ -116,18 +116,18 @@ def assert_only_the_note_changed(before: bytes, after: bytes) -> None:
 
 
 def assert_notes_are_right(before: bytes) -> None:
-    value, journal = (old := Document(before, "TOKEN").variable).value, old.journal
+    value, journal = (old := EnvText(before, "TOKEN").variable).value, old.journal
     after = noted(before, "v=1 token=one")
     assert_only_the_note_changed(before, after)
-    assert Document(after, "TOKEN").variable == Variable(value, "v=1 token=one")
+    assert EnvText(after, "TOKEN").variable == Variable(value, "v=1 token=one")
     assert dotenv_sees(after) == {"TOKEN": "", **dotenv_sees(before)}
     assert noted(after, "v=1 token=one") == after
     assert noted(after, "v=1 token=two") == after.replace(b"v=1 token=one", b"v=1 token=two")
-    assert Document(after, "TOKEN").with_variable(FIRST) == Document(before, "TOKEN").with_variable(
+    assert EnvText(after, "TOKEN").with_variable(FIRST) == EnvText(before, "TOKEN").with_variable(
         FIRST
     )
     cleared = noted(after, "")
-    assert Document(cleared, "TOKEN").variable == Variable(value, "")
+    assert EnvText(cleared, "TOKEN").variable == Variable(value, "")
     assert noted(cleared, "") == cleared
     if cleared != before and not journal and b"# rotator: v=" not in before:
         ours = re.escape(cleared) + rb"(\r\n|\n|\r)?TOKEN=(\r\n|\n|\r)?"
@@ -160,7 +160,7 @@ def test_an_orderly_file_is_never_refused(before: bytes) -> None:
 
 def assert_changed_rightly_or_not_at_all(before: bytes) -> None:
     try:
-        Document(before, "TOKEN").with_variable(FIRST)
+        EnvText(before, "TOKEN").with_variable(FIRST)
         noted(before, FIRST.journal)
     except UnsafeEditError:
         event("refused")
@@ -204,5 +204,5 @@ def test_the_whole_file_is_the_one_expected(  # noqa: PLR0913, PLR0917 - the par
         lines = [*above, b"A=1", *note.splitlines(), line, *below, b""]
         return b"\n".join(lines).replace(b"\r\n", b"\n").replace(b"\n", newline)
 
-    after = Document(made(b"", b"old"), "TOKEN").with_variable(FIRST)
+    after = EnvText(made(b"", b"old"), "TOKEN").with_variable(FIRST)
     assert after == made(b"# rotator: v=1 token=one", TOKEN.encode())

@@ -155,7 +155,7 @@ def test_a_failing_disk_is_unreachable(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "pread", broken)
-    with pytest.raises(StoreUnreachableError, match="Input/output error: see to the file system"):
+    with pytest.raises(StoreUnreachableError, match="Input/output error: check the file system"):
         store_at(path).read()
 
 
