@@ -35,7 +35,11 @@ _log = logging.getLogger(__name__)
 def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Draw) -> timedelta:
     """Return the time until the next look; `failures` counts the failed looks in a row."""
     if failures:
-        return max(SHORTEST_PAUSE, _backoff(report, failures) * draw(0.5, 1.0))
+        backoff = _backoff(failures)
+        if report.seconds_left is not None and report.seconds_left > 0:
+            # The remaining life has room for three attempts.
+            backoff = min(backoff, timedelta(seconds=report.seconds_left) / 3)
+        return max(SHORTEST_PAUSE, backoff * draw(0.5, 1.0))
     regular = LONGEST_PAUSE * draw(0.9, 1.0)
     if report.seconds_left is None:
         return regular
@@ -46,13 +50,8 @@ def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Dra
     return min(regular, until_due + SHORTEST_PAUSE + DUE_SPREAD * draw(0.0, 1.0))
 
 
-def _backoff(report: Report, failures: int) -> timedelta:
-    backoff = min(FIRST_BACKOFF * (1 << min(failures - 1, 20)), LONGEST_PAUSE)
-    left = report.seconds_left
-    if left is None or left <= 0:
-        return backoff
-    # The remaining life has room for three attempts.
-    return min(backoff, timedelta(seconds=left) / 3)
+def _backoff(failures: int) -> timedelta:
+    return min(FIRST_BACKOFF * (1 << min(failures - 1, 20)), LONGEST_PAUSE)
 
 
 def revocation_times(report: Report, now: datetime) -> Iterator[datetime]:
@@ -108,15 +107,20 @@ class Daemon:
         return None
 
     def tick(self) -> None:
-        """Correct the plan after the clock was set; to be called about every minute.
+        """Put the plan right; to be called about every minute.
 
         Jobs wait for a time of the wall clock: set back by ten days, it would delay them by ten
-        days; set forward, the scheduler goes on sleeping until it is woken.
+        days; set forward, the scheduler goes on sleeping until it is woken. And APScheduler drops a
+        job that it cannot hand to a thread.
         """
         for job in self._scheduler.get_jobs():
             if job.next_run_time - self._clock() > LONGEST_PAUSE:
                 with suppress(JobLookupError):  # the job was run meanwhile
                     self._scheduler.reschedule_job(job.id, trigger="date", run_date=self._clock())
+        for name, rotation in self._fleet.items():
+            if not self._looking[name].locked():
+                # The job may also wait for a thread: its look then replaces this one.
+                self._plan_if_missing(rotation, LONGEST_PAUSE, 0)
         self._scheduler.wakeup()
 
     def stop(self) -> None:
@@ -149,13 +153,23 @@ class Daemon:
                 "date",
                 run_date=moment,
                 args=(rotation, failures),
-                # APScheduler drops a job while one of the same id runs, such as a look from before
-                # a reload: so each load has its own ids.
-                id=f"{self._loads}/{rotation.name}",
+                id=self._job_id(rotation),
+                replace_existing=True,
                 misfire_grace_time=None,  # the default drops a job that is a second late
                 coalesce=True,
             )
         return True
+
+    def _plan_if_missing(self, rotation: Rotation, pause: timedelta, failures: int) -> None:
+        with self._planning:
+            # In this order: a scheduler that shuts down waits for the looks, and answers no call.
+            if self._is_watched(rotation) and not self._scheduler.get_job(self._job_id(rotation)):
+                self._plan(rotation, self._clock() + pause, failures)
+
+    def _job_id(self, rotation: Rotation) -> str:
+        # APScheduler drops a job while one of the same id runs, such as a look from before a
+        # reload: so each load has its own ids.
+        return f"{self._loads}/{rotation.name}"
 
     def _look(self, rotation: Rotation, failures: int) -> None:
         looking = self._looking[rotation.name]
@@ -163,12 +177,17 @@ class Daemon:
             self._plan(rotation, self._clock() + BUSY_PAUSE, failures)
             return
         try:
-            if not self._is_watched(rotation):
-                return
-            started_at = self._clock()
-            report = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
+            if self._is_watched(rotation):
+                self._rotate(rotation, failures)
+        except BaseException as error:  # noqa: BLE001 - a store's plugin may raise SystemExit
+            _log.error("%s: %s", rotation.name, internal_error(error))
         finally:
+            self._plan_if_missing(rotation, _backoff(failures + 1), failures + 1)
             looking.release()
+
+    def _rotate(self, rotation: Rotation, failures: int) -> None:
+        started_at = self._clock()
+        report = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
         report = with_severity(report, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
         self._notify(rotation, report)

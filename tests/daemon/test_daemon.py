@@ -12,7 +12,7 @@ from rotator.rotation.rotation import Rotation
 from rotator.rotation.states import TokenStates
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
-from tests.support.scheduler import SteppedScheduler
+from tests.support.scheduler import QueueExecutor, SteppedScheduler
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import EXCHANGE, Changes, World
 
@@ -145,6 +145,52 @@ def test_a_tick_on_a_clock_that_runs_well_changes_nothing(watch: Watch) -> None:
     before = watch.scheduler.next_run()
     watch.daemon.tick()
     assert watch.scheduler.next_run() == before
+
+
+def test_a_look_that_ends_in_a_bug_is_repeated(
+    watch: Watch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world, bugs = watch.world, iter([SystemExit("hunter2")])
+
+    def break_once() -> None:
+        for bug in bugs:  # no Exception: nothing but the daemon itself catches it
+            raise bug
+
+    watch.fleet = [world.rotation(MeddledStore(world.store(), before_read=break_once))]
+    world.put(world.api.issue(days=3))
+    watch.start()
+    assert world.mints() == 0
+    assert "luna-bot: internal error: SystemExit at " in caplog.text
+    assert "hunter2" not in caplog.text
+    watch.scheduler.step(timedelta(minutes=1))
+    assert world.mints() == 1
+
+
+def test_a_look_that_no_thread_could_be_started_for_is_made_up_within_the_hour(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_executor: object, _job: object, _run_times: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    watch.world.put(watch.world.api.issue(days=3))
+    with monkeypatch.context() as broken:
+        broken.setattr(QueueExecutor, "_do_submit_job", refuse)
+        watch.start()
+    assert watch.scheduler.get_jobs() == []
+    watch.daemon.tick()
+    watch.scheduler.step(HOUR)
+    assert watch.world.mints() == 1
+
+
+def test_a_look_in_hand_is_not_planned_a_second_time_by_a_tick(watch: Watch) -> None:
+    world = watch.world
+    slow = MeddledStore(world.store(), before_read=watch.daemon.tick)
+    watch.fleet = [world.rotation(slow)]
+    world.put(world.api.issue(days=60))
+    watch.start()
+    assert len(watch.scheduler.get_jobs()) == 1
+    watch.scheduler.step(HOUR)
+    assert len(watch.scheduler.get_jobs()) == 1
 
 
 def test_a_store_that_was_down_catches_up_without_a_mint(watch: Watch) -> None:
