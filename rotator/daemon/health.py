@@ -1,13 +1,18 @@
 """Liveness and readiness of the daemon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from rotator.clock import in_words
 from rotator.config.settings import TokenSettings
 
 # The main thread beats once a minute; it misses five beats only when it hangs.
 LONGEST_SILENCE = 300.0  # seconds
+# On top of rotation_timeout and the time of the hooks: for many slow stores, and other rotations.
+LOOK_MARGIN = timedelta(hours=1)
 OLD_SETTINGS = "the old settings stay in force"
 
 
@@ -42,24 +47,42 @@ class Health:
         self._monotonic = monotonic
         self._is_scheduler_alive = is_scheduler_alive
         self._last_beat = monotonic()
+        self._looks: dict[str, tuple[float, timedelta]] = {}
 
     def beat(self) -> None:
         """Record that the main thread is alive."""
         self._last_beat = self._monotonic()
 
+    @contextmanager
+    def look(self, name: str) -> Iterator[None]:
+        """Measure a look at a token, so that one which hangs is noticed."""
+        default = TokenSettings(name, "", ())
+        token = next((each for each in self.tokens if each.name == name), default)
+        hooks = token.hook_timeout * (len(token.hooks) + len(token.restart))
+        self._looks[name] = self._monotonic(), token.rotation_timeout + hooks + LOOK_MARGIN
+        try:
+            yield
+        finally:
+            del self._looks[name]
+
     def liveness(self) -> ProbeResult:
-        """Return not ok where a restart helps: the scheduler's or the main thread is gone.
+        """Return not ok where a restart helps: a thread of the scheduler or the main one hangs.
 
         An unreachable store or API is no such case: a restart would only cut rotations off. Neither
         is a stop, which waits for the rotation in hand.
         """
         if self.phase is DaemonPhase.RUNNING and not self._is_scheduler_alive():
             return ProbeResult(ok=False, message="the scheduler has ended")
-        silence = self._monotonic() - self._last_beat
-        if self.phase is not DaemonPhase.STOPPING and silence > LONGEST_SILENCE:
-            return ProbeResult(
-                ok=False, message=f"the main thread has been hanging for {silence:.0f} seconds"
-            )
+        if self.phase is DaemonPhase.STOPPING:
+            return ProbeResult(ok=True, message="ok")
+        now = self._monotonic()
+        if (silence := now - self._last_beat) > LONGEST_SILENCE:
+            message = f"the main thread has been hanging for {silence:.0f} seconds"
+            return ProbeResult(ok=False, message=message)
+        for name, (started, limit) in tuple(self._looks.items()):
+            if (taken := timedelta(seconds=now - started)) > limit:
+                message = f"a look at {name} has been in hand for {in_words(taken)}: it hangs"
+                return ProbeResult(ok=False, message=message)
         return ProbeResult(ok=True, message="ok")
 
     def readiness(self) -> ProbeResult:

@@ -12,7 +12,7 @@ from apscheduler.jobstores.base import JobLookupError
 
 from rotator.audit import token_field
 from rotator.clock import Clock, Draw, rfc3339
-from rotator.daemon.health import OLD_SETTINGS
+from rotator.daemon.health import OLD_SETTINGS, Health
 from rotator.errors import ConfigError, internal_error
 from rotator.rotation.fleet import run_guarded
 from rotator.rotation.model import CHANGED, OldTokenState, Report, RotateOptions
@@ -65,7 +65,7 @@ class Daemon:
     """Looks at every token of a fleet, and after each look plans the next one.
 
     `load` reads the config, at the start and on `reload`. `scheduler` is an APScheduler 3 scheduler
-    that is not started yet. Every look is recorded in `states`.
+    that is not started yet. `health` measures every look, and `states` has what came of it.
     """
 
     def __init__(
@@ -74,13 +74,14 @@ class Daemon:
         load: Callable[[], Sequence[Rotation]],
         clock: Clock,
         draw: Draw,
-        states: TokenStates,
+        health: Health,
     ) -> None:
         self._scheduler = scheduler
         self._load = load
         self._clock = clock
         self._draw = draw
-        self._states = states
+        self._health = health
+        self.states = TokenStates()
         self._planning = threading.RLock()  # the fleet and its jobs change together
         self._stopping = False
         self._loads = 0
@@ -135,7 +136,7 @@ class Daemon:
         with self._planning:
             self._loads += 1
             self._fleet = {rotation.name: rotation for rotation in fleet}
-            self._states.watch(self._fleet)
+            self.states.watch(self._fleet)
             self._scheduler.remove_all_jobs()
             for rotation in fleet:
                 self._plan(rotation, self._clock(), 0)
@@ -178,7 +179,8 @@ class Daemon:
             return
         try:
             if self._is_watched(rotation):
-                self._rotate(rotation, failures)
+                with self._health.look(rotation.name):
+                    self._rotate(rotation, failures)
         except BaseException as error:  # noqa: BLE001 - a store's plugin may raise SystemExit
             _log.error("%s: %s", rotation.name, internal_error(error))
         finally:
@@ -195,7 +197,7 @@ class Daemon:
         moment = now + next_delay(report, rotation.renew_before, failures, self._draw)
         moment = min((moment, *revocation_times(report, now)))
         planned = self._plan(rotation, moment, failures)
-        self._states.record(Look(report, started_at, now, moment if planned else None))
+        self.states.record(Look(report, started_at, now, moment if planned else None))
         _log_look(report, f"next look at {rfc3339(moment)}" if planned else "no further look")
 
     def _notify(self, rotation: Rotation, report: Report) -> None:

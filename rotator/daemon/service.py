@@ -20,7 +20,6 @@ from rotator.exec.signals import RELOAD, STOP, await_signals
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import WORKERS
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.states import TokenStates
 
 TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
@@ -41,7 +40,6 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
     Raises `ConfigError` when the settings are wrong at the start, or `address` cannot be used.
     """
     in_flight = InFlightMints()  # outlives a reload, as a mint does
-    states = TokenStates()
     scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
     health = Health(time.monotonic, scheduler.is_alive)
 
@@ -54,11 +52,11 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
         health.tokens = settings.tokens
         return rotations
 
-    daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, states)
+    daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, health)
     with ExitStack() as stack:
         next_signal = stack.enter_context(await_signals())
         if address is not None:
-            server = PageServer(address, Site(states, health, clock, time.monotonic))
+            server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
             _log.info("the status page is at http://%s/", server.address)
             stack.enter_context(serving(server))
         daemon.start()

@@ -6,10 +6,10 @@ from typing import Unpack
 
 import pytest
 
+from rotator.daemon.health import DaemonPhase, Health, ProbeResult
 from rotator.daemon.scheduler import Daemon
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.states import TokenStates
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.scheduler import QueueExecutor, SteppedScheduler
@@ -28,10 +28,12 @@ class Watch:
         self.world = world
         self.scheduler = SteppedScheduler(world.clock)
         self.fleet: Sequence[Rotation] | Exception = [world.rotation(**settings)]
-        self.states = TokenStates()
+        self.seconds = 0.0
+        self.health = Health(lambda: self.seconds, lambda: True)
         self.daemon = Daemon(
-            self.scheduler, self._load, world.clock, lambda low, _high: low, self.states
+            self.scheduler, self._load, world.clock, lambda low, _high: low, self.health
         )
+        self.states = self.daemon.states
 
     def _load(self) -> Sequence[Rotation]:
         if isinstance(self.fleet, Exception):
@@ -191,6 +193,20 @@ def test_a_look_in_hand_is_not_planned_a_second_time_by_a_tick(watch: Watch) -> 
     assert len(watch.scheduler.get_jobs()) == 1
     watch.scheduler.step(HOUR)
     assert len(watch.scheduler.get_jobs()) == 1
+
+
+def test_a_look_that_hangs_is_not_healthy(watch: Watch) -> None:
+    def hang() -> None:
+        watch.seconds += 2 * HOUR.total_seconds()
+        watch.health.beat()
+        found.append(watch.health.liveness())
+
+    found: list[ProbeResult] = []
+    watch.health.phase = DaemonPhase.RUNNING
+    watch.fleet = [watch.world.rotation(MeddledStore(watch.world.store(), before_read=hang))]
+    watch.start()
+    assert found[0].message == "a look at luna-bot has been in hand for 2 hours: it hangs"
+    assert watch.health.liveness().ok
 
 
 def test_a_store_that_was_down_catches_up_without_a_mint(watch: Watch) -> None:

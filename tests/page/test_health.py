@@ -1,6 +1,9 @@
+from datetime import timedelta
+
 import pytest
 
-from rotator.daemon.health import LONGEST_SILENCE, DaemonPhase, Health, ProbeResult
+from rotator.config.settings import TokenSettings
+from rotator.daemon.health import LONGEST_SILENCE, LOOK_MARGIN, DaemonPhase, Health, ProbeResult
 
 
 class Daemon:
@@ -50,6 +53,28 @@ def test_a_main_thread_that_hangs_is_a_case_for_a_restart(
     daemon.now += 1
     assert daemon.health.liveness().message == "the main thread has been hanging for 301 seconds"
     daemon.health.beat()
+    assert daemon.health.liveness().ok
+
+
+def test_a_look_that_takes_longer_than_it_can_is_a_case_for_a_restart(daemon: Daemon) -> None:
+    minute = timedelta(minutes=1)
+    slow = TokenSettings("slow", "", (), rotation_timeout=9 * minute)
+    times = {"rotation_timeout": minute, "hook_timeout": minute}
+    quick = TokenSettings("quick", "", (), hooks=(("a",), ("b",)), restart=("c",), **times)
+    daemon.health.phase = DaemonPhase.RUNNING
+    daemon.health.tokens = (slow, quick)
+    with daemon.health.look("slow"), daemon.health.look("quick"):
+        daemon.now += (LOOK_MARGIN + 4 * minute).total_seconds()
+        daemon.health.beat()
+        assert daemon.health.liveness().ok
+        daemon.now += 60
+        assert daemon.health.liveness() == ProbeResult(
+            ok=False, message="a look at quick has been in hand for 1 hour: it hangs"
+        )
+        assert not daemon.health.readiness().ok
+        daemon.health.phase = DaemonPhase.STOPPING
+        assert daemon.health.liveness().ok
+        daemon.health.phase = DaemonPhase.RUNNING
     assert daemon.health.liveness().ok
 
 
