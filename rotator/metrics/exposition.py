@@ -84,9 +84,10 @@ class Exposition(Collector):
             GaugeMetricFamily(gauge.name, gauge.help, labels=("token",), unit=_unit(gauge.name))
             for gauge in GAUGES
         ]
-        for counter in COUNTERS:
-            labels = ("token", "reason")
-            families.append(CounterMetricFamily(counter.name, counter.help, labels=labels))
+        families += [
+            CounterMetricFamily(counter.name, counter.help, labels=("token", "reason"))
+            for counter in COUNTERS
+        ]
         for family in families:
             for (_, *labels), value in self._by_metric.get(family.name, {}).items():
                 family.add_metric([label for label in labels if label is not None], value)

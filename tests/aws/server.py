@@ -51,13 +51,14 @@ def ignore_repeated_puts() -> None:
     put = SecretsManagerBackend.put_secret_value
 
     def put_secret_value(backend: SecretsManagerBackend, **given: Any) -> str:  # noqa: ANN401 - moto has no types
-        secret, version = backend.secrets.get(given["secret_id"]), given["client_request_token"]
+        secret: Any = backend.secrets.get(given["secret_id"])
+        version = given["client_request_token"]
         known = getattr(secret, "versions", {}).get(version, {})
         if "secret_string" in known and known["secret_string"] == given["secret_string"]:
             return str(secret.to_short_dict(include_version_stages=True, version_id=version))
         return str(put(backend, **given))
 
-    SecretsManagerBackend.put_secret_value = put_secret_value
+    SecretsManagerBackend.put_secret_value = put_secret_value  # type: ignore[assignment, method-assign]
 
 
 def main() -> None:

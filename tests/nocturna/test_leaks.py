@@ -10,7 +10,6 @@ import requests
 
 from rotator.errors import RotatorError
 from rotator.http_client import Limits
-from rotator.nocturna.client import Limits
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,

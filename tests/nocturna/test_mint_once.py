@@ -11,7 +11,6 @@ from rotator.errors import (
 )
 from rotator.http_client import Limits
 from rotator.nocturna.calls import NotDoneError
-from rotator.nocturna.client import Limits
 from tests.nocturna.support import MINT, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, wait_until
