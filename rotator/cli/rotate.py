@@ -89,7 +89,7 @@ def rotate(
     wiring.require_restarts(settings)
     rotations = run.select(wiring.build_rotations(settings, names, utc_now, InFlightMints()))
     watch = Stopwatch(utc_now)
-    act = watch.timed(lambda rotation: rotation.rotate(wanted))
+    act = watch.measure(lambda rotation: rotation.rotate(wanted))
     with stop_requests() as stopped, output.ProgressBar(len(rotations), sys.stderr) as bar:
         found = run_fleet(rotations, act, stopped=stopped, advance=bar.advance)
         pairs = zip(rotations, found, strict=True)
