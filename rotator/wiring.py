@@ -84,11 +84,14 @@ def build_rotations(
 
 
 def open_selected(
-    settings: Settings, names: Sequence[str]
+    settings: Settings, names: Sequence[str], *, with_bare_files: bool = False
 ) -> list[tuple[TokenSettings, list[SecretStore]]]:
-    """Return the named tokens, or all, with their stores; raises as `build_rotations` does."""
+    """Return the named tokens, or all, with their stores; raises as `build_rotations` does.
+
+    `with_bare_files` permits `file:` URLs, for those who only read.
+    """
     wanted = _select(settings, names)
-    stores = _open_stores(settings)
+    stores = _open_stores(settings, with_bare_files=with_bare_files)
     return [(token, stores[token.name]) for token in wanted]
 
 
@@ -214,16 +217,26 @@ def _select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
 
 
-def _open_stores(settings: Settings) -> dict[str, list[SecretStore]]:
+def _open_stores(
+    settings: Settings, *, with_bare_files: bool = False
+) -> dict[str, list[SecretStore]]:
     owners = _password_store_owner(settings)
     stores: dict[str, list[SecretStore]] = {}
     backends = Backends()
+
+    def open_store(text: str) -> SecretStore:
+        if with_bare_files and BareFile.serves(text):
+            return BareFile.open(text, settings.folder)
+        return backends.open(text, settings.folder)
+
     for token in settings.tokens:
         try:
-            stores[token.name] = [backends.open(text, settings.folder) for text in token.stores]
+            stores[token.name] = [open_store(text) for text in token.stores]
         except ConfigError as error:
             raise ConfigError(f"{token.origin}: {error}") from None
         for store in stores[token.name]:
+            if isinstance(store, BareFile):  # is never written, so tokens may share it
+                continue
             if store.url in owners:
                 raise ConfigError(
                     f"{token.origin}: found {store.url} a second time (also in"
@@ -238,43 +251,10 @@ def _password_store_owner(settings: Settings) -> dict[str, str]:
     stored = settings.api.admin_password_store
     schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
     # A look at the tokens needs no admin, and should not load another backend for one.
-    if stored is None or _scheme(stored.url) not in schemes:
+    if stored is None or BareFile.serves(stored.url) or _scheme(stored.url) not in schemes:
         return {}
     return {open_password_store(stored).url: stored.origin}
 
 
 def _scheme(url: str) -> str:
     return url.partition(":")[0].lower()
-
-
-Opened = list[tuple[TokenSettings, list[SecretStore]]]
-
-
-def open_readable(settings: Settings, names: Sequence[str]) -> Opened:
-    """Return the named tokens, or all of them, with their stores in the configured order.
-
-    Raises `ConfigError` as `composition.open_readable` does, which knows nothing of bare files.
-    """
-    by_name = {token.name: token for token in settings.tokens}
-    others = tuple(
-        token._replace(stores=tuple(text for text in token.stores if not BareFile.serves(text)))
-        for token in settings.tokens
-    )
-    found = open_selected(settings._replace(tokens=others), names)
-    return [
-        (by_name[token.name], _with_bare_files(by_name[token.name], stores, settings))
-        for token, stores in found
-    ]
-
-
-def _with_bare_files(
-    token: TokenSettings, others: Sequence[SecretStore], settings: Settings
-) -> list[SecretStore]:
-    rest = iter(others)
-    try:
-        return [
-            BareFile.open(text, settings.folder) if BareFile.serves(text) else next(rest)
-            for text in token.stores
-        ]
-    except ConfigError as error:
-        raise ConfigError(f"{token.origin}: {error}") from None

@@ -152,7 +152,7 @@ def print_access_token(
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the access token")
     url = wiring.require_url(settings.api)
-    found = wiring.open_readable(settings, [name] if name else [])
+    found = wiring.open_selected(settings, [name] if name else [], with_bare_files=True)
     if len(found) > 1:
         names = ", ".join(token.name for token, _ in found)
         raise ConfigError(f"access-token: found no NAME, expected one of: {names}")

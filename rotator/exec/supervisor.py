@@ -36,7 +36,7 @@ from rotator.exec.state_machine import (
     step,
 )
 from rotator.exec.store_poller import FileWatcher, StorePoller, WatchedToken, path_of
-from rotator.wiring import open_readable
+from rotator.wiring import open_selected
 
 _FAILED = 1  # the exit code of every command
 _GROUP_PAUSE = 0.05  # seconds between two checks whether the group is gone: no signal tells
@@ -177,7 +177,7 @@ def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
             "exec: found no program, expected one behind --: put it there, as in"
             " rotator exec -- python bot.py"
         )
-    tokens = open_readable(settings, names)
+    tokens = open_selected(settings, names, with_bare_files=True)
     variables = choose_variables([token for token, _ in tokens], settings.folder, options.env)
     paths = [
         path_of(store, text, settings.folder)

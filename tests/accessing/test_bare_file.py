@@ -11,7 +11,7 @@ from rotator.stores.journal import Journal
 from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
-from rotator.wiring import open_readable
+from rotator.wiring import open_selected
 from tests.accessing.support import prepare, printed
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
@@ -64,12 +64,13 @@ def test_it_is_never_written(tmp_path: Path) -> None:
 def test_it_may_stand_beside_other_stores_and_keeps_its_place(tmp_path: Path) -> None:
     texts = ("dotenv:a.env", "file:token", "dotenv:b.env")
     token = TokenSettings("luna", "here", texts)
-    ((found, stores),) = open_readable(Settings(ApiSettings(), (token,), tmp_path), [])
+    settings = Settings(ApiSettings(), (token,), tmp_path)
+    ((found, stores),) = open_selected(settings, [], with_bare_files=True)
     assert found is token
     assert [store.url.partition(":")[0] for store in stores] == ["dotenv", "file", "dotenv"]
     wrong = Settings(ApiSettings(), (token._replace(stores=("file:",)),), tmp_path)
     with pytest.raises(ConfigError, match=r"^here: found "):
-        open_readable(wrong, [])
+        open_selected(wrong, [], with_bare_files=True)
 
 
 @pytest.mark.parametrize(
