@@ -1,4 +1,4 @@
-"""A bot with httpx and asyncio that calls the API every five minutes, and survives everything."""
+"""A bot with httpx and asyncio: calls the API every five minutes, through rotations and outages."""
 
 import asyncio
 import logging
@@ -32,7 +32,7 @@ async def main() -> None:
 
 
 async def run(manager: TokenManager, client: httpx.AsyncClient, sleep: Sleep) -> None:
-    """Look at the service token, then call the API again and again."""
+    """Log how long the service token lives, then call the API again and again."""
     await asyncio.to_thread(tell_status, manager)
     client.auth = NocturnaAuth(manager)
     while True:
@@ -45,13 +45,13 @@ def tell_status(manager: TokenManager) -> None:
     try:
         status = manager.token_status()
     except RotatorError as error:
-        log.warning("%s", error)  # perhaps it is there a moment later: no reason to end
+        log.warning("%s", error)  # it may be there a moment later, so go on
     else:
         log.log(logging.WARNING if status.is_due else logging.INFO, "%s", status.message)
 
 
 async def call(client: httpx.AsyncClient, url: str) -> bool:
-    """Make one call; what goes wrong is logged, and the next call is another try."""
+    """Make one call; log a failure, and leave it to the next call to try again."""
     try:
         response = await client.post(url, json={})
         response.raise_for_status()

@@ -1,4 +1,4 @@
-"""A bot with requests that calls the API every five minutes, and survives everything."""
+"""A bot with requests: calls the API every five minutes, through rotations and outages."""
 
 import logging
 import os
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def run(manager: TokenManager, session: requests.Session, sleep: Callable[[float], object]) -> None:
-    """Look at the service token, then call the API again and again."""
+    """Log how long the service token lives, then call the API again and again."""
     tell_status(manager)
     session.auth = NocturnaAuth(manager)
     while True:
@@ -44,13 +44,13 @@ def tell_status(manager: TokenManager) -> None:
     try:
         status = manager.token_status()
     except RotatorError as error:
-        log.warning("%s", error)  # perhaps it is there a moment later: no reason to end
+        log.warning("%s", error)  # it may be there a moment later, so go on
     else:
         log.log(logging.WARNING if status.is_due else logging.INFO, "%s", status.message)
 
 
 def call(session: requests.Session, url: str) -> bool:
-    """Make one call; what goes wrong is logged, and the next call is another try."""
+    """Make one call; log a failure, and leave it to the next call to try again."""
     try:
         response = session.post(url, json={}, timeout=TIMEOUT)
         response.raise_for_status()
