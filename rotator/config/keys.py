@@ -40,11 +40,6 @@ class Key(NamedTuple):
     default: str = ""
     parse_variable: Callable[[Value], Any] | None = None
 
-    def read(self, value: Value) -> Any:  # noqa: ANN401 - what the parser makes of it
-        """Return the parsed value; raises `ConfigError`."""
-        parse = self.parse_variable if value.in_variable else None
-        return (parse or self.parse)(value)
-
 
 API_KEYS = (
     Key(

@@ -1,23 +1,14 @@
 """Reads the settings from a TOML file or from the environment."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from rotator.clock import in_words
-from rotator.config.keys import (
-    API_KEYS,
-    CONFIG,
-    REQUIRED_KEYS,
-    STORE,
-    TABLES,
-    TOKEN_KEYS,
-    VARIABLES,
-    Key,
-)
+from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
 from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
-from rotator.config.values import Value, read_secret_store
+from rotator.config.values import Value, read_name, split_stores
 from rotator.errors import ConfigError, nearest, quote_value
 from rotator.urls import is_loopback
 
@@ -49,12 +40,12 @@ def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) 
 def _load_environment(variables: Mapping[str, str], cwd: Path) -> Settings:
     place = f"environment: {STORE}"
     values = {
-        "stores": Value(place, "", "", cwd, in_variable=True),
-        "name": Value(place, ONLY_TOKEN, "", cwd),
-        **_from_variables(TABLES["token"], variables, cwd),
+        "stores": Value(place, "", "", cwd, split_stores),
+        "name": Value(place, ONLY_TOKEN, "", cwd, read_name),
+        **_from_variables("token", variables, cwd),
     }
     token = _read_token(values, place, place)
-    api = _read_api(_from_variables(API_KEYS, variables, cwd), None)
+    api = _read_api(_from_variables("api", variables, cwd), None)
     return Settings(api, (token,) if token.stores else (), cwd)
 
 
@@ -66,20 +57,13 @@ def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
             " to configure tokens"
         )
     folder = (cwd / path).parent
-    config = {"api": {}, "defaults": {}, "token": [], **_parse(path, cwd)}
-    _refuse_unknown(config, TABLES, f"{path}:")
-    for name in ("api", "defaults"):
-        if not isinstance(config[name], dict):
-            raise Value(f"{path}: {name}", config[name], f"a table: [{name}]", folder).wrong()
-    tables = config["token"]
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise Value(f"{path}: token", tables, "a list of tables: [[token]]", folder).wrong()
+    config = _read_tables(path, cwd)
     in_file = _from_table("api", config["api"], f"{path}: [api]", folder)
     if password := in_file.get("admin_password"):  # refused even where the environment wins
-        read_secret_store(password)
+        password.read()
     defaults = _from_table("defaults", config["defaults"], f"{path}: [defaults]", folder)
     tokens: dict[str, TokenSettings] = {}
-    for number, table in enumerate(tables, 1):
+    for number, table in enumerate(config["token"], 1):
         name = table.get("name")
         place = f"{path}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
         values = {**defaults, **_from_table("token", table, place, folder)}
@@ -87,15 +71,15 @@ def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
         if token.name in tokens:
             raise values["name"].wrong("another name", found="a second token of this name")
         tokens[token.name] = token
-    api = _with_variables(in_file, _from_variables(API_KEYS, variables, folder))
+    api = _with_variables(in_file, _from_variables("api", variables, folder))
     return Settings(_read_api(api, path), tuple(tokens.values()), folder)
 
 
-def _parse(path: Path, cwd: Path) -> dict[str, Any]:
+def _read_tables(path: Path, cwd: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
 
     try:
-        return tomllib.loads((cwd / path).read_text("utf-8-sig"))
+        config = tomllib.loads((cwd / path).read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -104,28 +88,38 @@ def _parse(path: Path, cwd: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: found broken TOML: {error}") from None
     except (ValueError, RecursionError):  # a number of 5,000 digits, a list 1,000 deep
         raise ConfigError(f"{path}: found TOML that is too large, expected settings") from None
+    _refuse_unknown(config, TABLES, f"{path}:")
+    config = {"api": {}, "defaults": {}, "token": [], **config}
+    for name in ("api", "defaults"):
+        if not isinstance(config[name], dict):
+            found = f"found {quote_value(config[name])}, expected a table: [{name}]"
+            raise ConfigError(f"{path}: {name}: {found}")
+    tokens = config["token"]
+    if not isinstance(tokens, list) or not all(isinstance(each, dict) for each in tokens):
+        found = f"found {quote_value(tokens)}, expected a list of tables: [[token]]"
+        raise ConfigError(f"{path}: token: {found}")
+    return config
 
 
 def _from_table(table: str, raw: Mapping[str, Any], place: str, folder: Path) -> _Values:
-    expected = {key.name: key.expected for key in TABLES[table]}
-    _refuse_unknown(raw, expected, place)
+    keys = {key.name: key for key in TABLES[table]}
+    _refuse_unknown(raw, keys, place)
     return {
-        name: Value(f"{place} {name}", value, expected[name], folder) for name, value in raw.items()
+        name: Value(f"{place} {name}", value, keys[name].expected, folder, keys[name].parse)
+        for name, value in raw.items()
     }
 
 
-def _from_variables(
-    keys: Sequence[Key], variables: Mapping[str, str], folder: Path
-) -> dict[str, Value]:
+def _from_variables(table: str, variables: Mapping[str, str], folder: Path) -> _Values:
     return {
         key.name: Value(
             f"environment: {key.variable}",
             variables[key.variable],
             key.expected,
             folder,
-            in_variable=True,
+            key.parse_variable or key.parse,
         )
-        for key in keys
+        for key in TABLES[table]
         if key.variable in variables
     }
 
@@ -139,23 +133,13 @@ def _with_variables(in_file: _Values, variables: _Values) -> _Values:
     return {**kept, **variables}
 
 
-def _read(keys: Sequence[Key], values: _Values, place: str = "") -> dict[str, Any]:
-    found = {}
-    for key in keys:
-        if key.name in values:
-            found[key.name] = key.read(values[key.name])
-        elif key in REQUIRED_KEYS:
-            raise ConfigError(f"{place} {key.name}: found nothing, expected {key.expected}")
-    return found
-
-
 def _read_api(values: _Values, file: Path | None) -> ApiSettings:
     for key, other in _SECRETS:
         if key in values and other in values:
             raise ConfigError(
                 f"{values[key].place}: found both this and {values[other].place}, expected one"
             )
-    found = _read(API_KEYS, values)
+    found = {name: value.read() for name, value in values.items()}
     if "url" in found and not found.get("allow_insecure_http"):
         url = urlsplit(found["url"])
         if url.scheme == "http" and not is_loopback(url.hostname):
@@ -176,7 +160,11 @@ def _read_api(values: _Values, file: Path | None) -> ApiSettings:
 
 def _read_token(values: _Values, place: str, origin: str) -> TokenSettings:
     """Return one token's settings, checked against each other."""
-    token = TokenSettings(origin=origin, **_read(TABLES["token"], values, place))
+    found = {name: value.read() for name, value in values.items()}
+    for key in REQUIRED_KEYS:
+        if key.name not in found:
+            raise ConfigError(f"{place} {key.name}: found nothing, expected {key.expected}")
+    token = TokenSettings(origin=origin, **found)
     if token.validity <= token.renew_before:  # each new token would be due at once
         if "validity" in values:
             expected = f"more than renew_before ({in_words(token.renew_before)})"

@@ -3,8 +3,10 @@
 A parser returns the parsed value, or raises the one-line `ConfigError` of `Value.wrong`.
 """
 
+from __future__ import annotations
+
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +16,7 @@ from rotator.clock import ONE_DAY, parse_duration
 from rotator.config.settings import Secret, StoredSecret
 from rotator.errors import ConfigError, quote_value
 
-LONGEST_VALIDITY = timedelta(days=365)  # the API's own limit for a token that expires
-SHORTEST_TIMEOUT = timedelta(seconds=1)
+LONGEST_VALIDITY = 365 * ONE_DAY  # the API's own limit for a token that expires
 LONGEST_TIMEOUT = timedelta(hours=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
@@ -34,7 +35,7 @@ _FIELD_IS_OPTIONAL = ("aws-secretsmanager",)  # without a field, the secret is t
 
 
 class Value(NamedTuple):
-    """A setting as it was given.
+    """A setting as it was given, and what reads it.
 
     Messages name its `place`, and say what was `expected`. Relative files start at `folder`.
     """
@@ -43,7 +44,11 @@ class Value(NamedTuple):
     raw: Any
     expected: str
     folder: Path
-    in_variable: bool = False
+    parse: Callable[[Value], Any]
+
+    def read(self) -> Any:  # noqa: ANN401 - what the parser makes of it
+        """Return the parsed value; raises `ConfigError`."""
+        return self.parse(self)
 
     def wrong(self, expected: str = "", *, found: str = "") -> ConfigError:
         """Return the error; `found` describes a value that a message must not show."""
@@ -76,9 +81,9 @@ def read_duration(value: Value) -> timedelta:
 
 
 def read_timeout(value: Value) -> timedelta:
-    """Read a duration from a second to an hour."""
+    """Read a duration of an hour at most; the shortest is a second."""
     timeout = read_duration(value)
-    if not SHORTEST_TIMEOUT <= timeout <= LONGEST_TIMEOUT:
+    if timeout > LONGEST_TIMEOUT:
         raise value.wrong()
     return timeout
 
@@ -86,7 +91,7 @@ def read_timeout(value: Value) -> timedelta:
 def read_validity(value: Value) -> timedelta:
     """Read a number of days that the API accepts."""
     validity = read_duration(value)
-    if validity % ONE_DAY or not ONE_DAY <= validity <= LONGEST_VALIDITY:
+    if validity % ONE_DAY or validity > LONGEST_VALIDITY:
         raise value.wrong()
     return validity
 

@@ -35,6 +35,6 @@ def test_the_default_is_that_of_the_settings(key: Key) -> None:
     default = TokenSettings._field_defaults[key.name]
     if key.default:
         raw = key.default == "true" if key.schema["type"] == "boolean" else key.default
-        assert key.read(Value("here", raw, key.expected, Path())) == default
+        assert key.parse(Value("here", raw, key.expected, Path(), key.parse)) == default
     else:
         assert not default

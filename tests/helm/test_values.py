@@ -122,7 +122,7 @@ def test_the_templates_refuse_what_the_rotator_refuses(name: str) -> None:
     def is_taken(sample: str) -> bool:
         raw = [sample] if name == "restart" else sample
         try:
-            key.read(Value("here", raw, key.expected, CHART))
+            key.parse(Value("here", raw, key.expected, CHART, key.parse))
         except ConfigError:
             return False
         return True
