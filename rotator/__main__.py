@@ -1,4 +1,4 @@
-"""The entry point: errors become one line and an exit status here, and nowhere else."""
+"""The entry point: the only place where errors become one line and an exit code."""
 
 import gc
 import os
@@ -17,21 +17,21 @@ INTERRUPTED = 130
 
 
 def main() -> int:
-    """Run a command and return its exit status."""
-    if sys.stderr is None:  # somebody closed it, which is no reason to fail
+    """Run a command and return its exit code."""
+    if sys.stderr is None:  # somebody closed it, which must not be an error
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without dashes is no reason either
-    status = _run(sys.argv[1:])
+            stream.reconfigure(errors="replace")  # nor must a terminal that cannot show a dash
+    exit_code = _run(sys.argv[1:])
     for stream in filter(None, (sys.stdout, sys.stderr)):
-        _let_go_of(stream)
+        _flush(stream)
     gc.freeze()  # the process ends: searching it for garbage first takes 12 ms of a 100 ms check
-    return status
+    return exit_code
 
 
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
-    # `check` is a monitoring plugin, where 2 is a finding and 3 means that there is none.
+    # `check` is a monitoring plugin, where 2 is about a token, and 3 says that nothing is known.
     checking = arguments[:1] == ["check"]
     wrong_call = exit_codes.UNKNOWN if checking else exit_codes.USAGE
     failed = exit_codes.UNKNOWN if checking else exit_codes.FAILED
@@ -43,31 +43,31 @@ def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
         error.show(sys.stderr)
         return wrong_call
     except click.ClickException as error:
-        return _told(_usage(error), wrong_call)
+        return _report(_describe_usage(error), wrong_call)
     except ConfigError as error:
-        return _told(error, wrong_call)
+        return _report(error, wrong_call)
     except RotatorError as error:
-        return _told(error, failed)
-    except OSError as error:  # all others are translated where they happen: this is our output
-        return _told(f"the output could not be written ({error.strerror})", failed)
+        return _report(error, failed)
+    except OSError as error:  # others are translated where they happen: this is our own output
+        return _report(f"the output could not be written ({error.strerror})", failed)
     except Exception as error:  # noqa: BLE001 - a traceback could show a secret
-        return _told(internal_error(error), failed)
+        return _report(internal_error(error), failed)
 
 
-def _usage(error: click.ClickException) -> str:
+def _describe_usage(error: click.ClickException) -> str:
     context = getattr(error, "ctx", None)
     help_of = f"; see {context.command_path} --help" if context else ""
     return " ".join(error.format_message().rstrip(".").split()) + help_of
 
 
-def _told(error: object, status: int) -> int:
-    with suppress(OSError):  # the status tells it, too
+def _report(error: object, exit_code: int) -> int:
+    with suppress(OSError):  # the exit code says it, too
         sys.stderr.write(f"rotator: {error}\n")
-    return status
+    return exit_code
 
 
-def _let_go_of(stream: TextIO) -> None:
-    """Write the rest; where that is impossible, keep Python from complaining a second time."""
+def _flush(stream: TextIO) -> None:
+    """Write the rest; if that fails, keep Python from failing a second time at its exit."""
     try:
         stream.flush()
     except OSError:

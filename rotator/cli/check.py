@@ -1,4 +1,4 @@
-"""`rotator check`: looks at the tokens, as a monitoring plugin does."""
+"""`rotator check`: a monitoring plugin."""
 
 from pathlib import Path
 
@@ -21,14 +21,14 @@ def command(
 ) -> int:
     """Look at the tokens and change nothing.
 
-    Exits like a monitoring plugin: 0 fine; 1 due for renewal, or a store is behind; 2 expired,
-    missing, invalid, or refused by the API; 3 cannot tell (a store or the API does not answer, or
-    the settings are wrong). Of several tokens the worst counts: 2, then 3, then 1.
+    Exits like a monitoring plugin: 0 fine; 1 due, or a store is behind; 2 expired, missing,
+    invalid, or refused by the API; 3 unknown, as a store or the API does not answer, or the
+    settings are wrong. Of several tokens the worst counts: 2, then 3, then 1.
     """
     settings = options.begin(config, log_format)
     if probe:
         wiring.require_url(settings.api)
     rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     reports = run_fleet(rotations, lambda rotation: rotation.check(probe=probe))
-    output.show_results(reports, as_json=as_json)
+    output.show_results(reports, in_json=as_json)
     return exit_codes.check_exit_code(reports)

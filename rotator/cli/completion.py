@@ -1,4 +1,4 @@
-"""`rotator completion`: the script with which a shell completes commands and token names."""
+"""`rotator completion`: a script that completes commands and token names in a shell."""
 
 import click
 from click.shell_completion import get_completion_class

@@ -1,4 +1,4 @@
-"""`rotator daemon`: stays up, and renews each token when its time comes."""
+"""`rotator daemon`: stays up, and renews each token when it is due."""
 
 import os
 import sys
@@ -23,13 +23,13 @@ from rotator.daemon.web import ListenAddress, parse_address
 )
 @options.configured
 def command(config: Path | None, log_format: str, listen: ListenAddress | None) -> int:
-    """Stay up, and renew each token when its time comes.
+    """Stay up, and renew each token when it is due.
 
-    Looks at every token at the start, when it becomes due, and at least once an hour. SIGTERM and
-    SIGINT finish the rotation in hand and exit 0; SIGHUP reads the settings again.
+    Looks at every token at the start, when it becomes due, and at least once an hour. On SIGTERM
+    and SIGINT it finishes the rotation in hand and exits 0; on SIGHUP it reads the settings again.
 
-    With --listen it shows how the tokens are, to everybody who can reach that address: the page at
-    /, /healthz and /readyz for probes, and /metrics for Prometheus.
+    With --listen it serves the state of the tokens, to everybody who can reach that address: a page
+    at /, /healthz and /readyz for probes, and /metrics for Prometheus.
     """
     configure(log_format, sys.stderr, verbose=True)
     cwd = options.current_folder()

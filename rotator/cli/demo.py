@@ -1,4 +1,4 @@
-"""`rotator demo`: the whole job, shown with the real commands against the embedded API."""
+"""`rotator demo`: shows the whole job with the real commands, against an embedded API."""
 
 import os
 import re
@@ -27,9 +27,9 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
 def run(out: TextIO) -> int:
-    """Show a rotation of a token with 3 days left; return 0 if all went as it should.
+    """Show a rotation of a token with 3 days left; return 0 if it succeeds.
 
-    Leaves a new folder with the rotated `.env` behind, and nothing else.
+    Leaves nothing but a new folder with the rotated `.env`.
     """
     folder = Path(tempfile.mkdtemp(prefix="nocturna-demo-"))
     env_file = folder / ".env"
@@ -57,7 +57,7 @@ def _command(out: TextIO, name: str, api: Sandbox, folder: Path) -> int:
         "ROTATOR_STORE": "dotenv:.env",
     }
     others = {k: v for k, v in os.environ.items() if not k.startswith(("NOCTURNA_", "ROTATOR_"))}
-    result = subprocess.run(  # noqa: S603 - this very program, with a name from the list above
+    result = subprocess.run(  # noqa: S603 - this program itself, with a name from the list above
         [sys.executable, "-m", "rotator", name],
         cwd=folder,
         env={**others, **ours},
@@ -93,6 +93,6 @@ def _say(out: TextIO, title: str, block: str = "") -> None:
 def command() -> int:
     """Show the whole job in a few seconds, against an API that this program embeds.
 
-    Needs no settings, and leaves nothing behind but a new folder, whose name it prints.
+    Needs no settings, and leaves nothing but a new folder, whose name it prints.
     """
     return run(sys.stdout)

@@ -1,4 +1,4 @@
-"""The command line of `rotator doctor`."""
+"""`rotator doctor`: finds what would break a rotation."""
 
 import os
 import sys
@@ -9,8 +9,7 @@ import click
 
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
-from rotator.doctor import findings
-from rotator.doctor.findings import Finding, Result, Topic
+from rotator.doctor.findings import Finding, Result, Topic, as_lines
 from rotator.doctor.gather import examine
 
 
@@ -21,17 +20,16 @@ from rotator.doctor.gather import examine
 def command(names: tuple[str, ...], config: Path | None, log_format: str, *, as_json: bool) -> int:
     """Find what would break a rotation, before one is due.
 
-    Looks at the settings and hooks, the right to restart workloads, the API, the admin's login and
-    rights, the clock, each store with the right to write it, each token with the API's word on it,
-    and what earlier runs left undone; without NAME also for live tokens of the API that no store
-    holds. Changes nothing.
+    Checks the settings and hooks, the right to restart workloads, the API, the admin's login and
+    rights, the clock, each store and the right to write it, each token and whether the API accepts
+    it, and what earlier runs left unfinished; without NAME also whether the API has live tokens
+    that no store holds. Changes nothing.
 
-    Exits 0 when there is no problem, be there warnings or not; 1 when there is one; 2 when the
-    settings are wrong.
+    Exits 0 without a problem, warnings or not; 1 with a problem; 2 when the settings are wrong.
     """
     found = examine(options.begin(config, log_format), names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
-    output.write(findings.as_json(found) if as_json else findings.as_lines(found, encoding))
+    output.write(output.as_json(found) if as_json else as_lines(found, encoding))
     return exit_code(found)
 
 

@@ -1,4 +1,4 @@
-"""Reports to exit statuses."""
+"""Reports to exit codes."""
 
 from collections.abc import Iterable
 
@@ -28,24 +28,19 @@ _CHANGED = (Action.ROTATED, Action.CONVERGED, Action.WOULD_ROTATE, Action.WOULD_
 
 def check_exit_code(reports: Iterable[Report]) -> int:
     """Return the worst of the tokens: 2, then 3, then 1, then 0."""
-    found = {_CHECKED.get(report.status, CRITICAL) for report in reports}
-    found |= {UNKNOWN for report in reports if report.error}
-    return next(status for status in _WORST_FIRST if status in {*found, OK})
+    found = {OK}
+    for report in reports:
+        found |= {_CHECKED.get(report.status, CRITICAL), UNKNOWN if report.error else OK}
+    return next(code for code in _WORST_FIRST if code in found)
 
 
 def rotate_exit_code(reports: Iterable[Report], *, detailed: bool) -> int:
     """Return 1 when something failed, else 0, or 3 if `detailed` and something was changed."""
-    if any(_failed(report) for report in reports):
-        return FAILED
-    if detailed and any(_changed(report) for report in reports):
-        return ROTATED
-    return OK
-
-
-def _changed(report: Report) -> bool:
-    revoked = any(old.state is OldTokenState.REVOKED for old in report.old_tokens)
-    return report.action in _CHANGED or bool(report.notes) or revoked
-
-
-def _failed(report: Report) -> bool:
-    return bool(report.error) or report.action is Action.FAILED
+    code = OK
+    for report in reports:
+        if report.error or report.action is Action.FAILED:
+            return FAILED
+        has_revoked = any(old.state is OldTokenState.REVOKED for old in report.old_tokens)
+        if detailed and (report.action in _CHANGED or report.notes or has_revoked):
+            code = ROTATED
+    return code

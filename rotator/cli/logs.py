@@ -1,5 +1,6 @@
 """Logs on stderr: text for people, or a JSON object per line."""
 
+import json
 import logging
 from typing import TextIO
 
@@ -11,17 +12,19 @@ FORMATS = ("text", "json")
 
 
 def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
-    """Send warnings, and with `verbose` the rotator's own news, to `stream`."""
+    """Log warnings to `stream`, and with `verbose` what the rotator does, too."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
     logging.raiseExceptions = False  # a line that cannot be written must not become a traceback
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # what it retries is told when it fails
+    logging.getLogger("urllib3").setLevel(
+        logging.ERROR
+    )  # its retries matter only when the last one fails
     if verbose:
         logging.getLogger("rotator").setLevel(logging.INFO)
-    # People read what a run came to; its single steps are for programs and for the records.
+    # People read the result of a run; its steps are for programs and the audit trail.
     logging.getLogger(audit.LOGGER).setLevel(logging.INFO if form == "json" else logging.WARNING)
 
 
@@ -32,8 +35,6 @@ class _TextFormatter(logging.Formatter):
 
 class _JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        import json  # noqa: PLC0415 - text logs need none of it
-
         line = {
             "time": rfc3339(utc_now()),
             "level": record.levelname.lower(),
@@ -46,7 +47,7 @@ class _JsonFormatter(logging.Formatter):
 
 
 def _message(record: logging.LogRecord) -> str:
-    """Return one line, and of an exception only its kind: its text may hold a secret."""
+    """Return one line; of an exception it has the class only, as the text may hold a secret."""
     text = one_line(record.getMessage())
     if record.exc_info and record.exc_info[0]:
         text = f"{text} ({record.exc_info[0].__name__})"

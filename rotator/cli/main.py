@@ -1,4 +1,4 @@
-"""The command line: a file a command, which is imported when it is called."""
+"""The command line: each command is a file, which is imported when it is called."""
 
 from importlib import import_module
 
@@ -21,9 +21,9 @@ _COMMANDS = (  # in the order of the help
 
 
 class _CommandFiles(click.Group):
-    """Finds the command `access-token` as `rotator.cli.access_token.command`.
+    """Finds the command `access-token` as `rotator.cli.access_token.command`, when it is called.
 
-    `rotator check` thereby loads nothing of the other commands.
+    So `rotator check` starts without loading the other commands.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -54,9 +54,9 @@ def cli() -> None:
       export NOCTURNA_ADMIN_EMAIL=admin@example.com
       export NOCTURNA_ADMIN_PASSWORD_FILE=/run/secrets/nocturna_admin_password
       export ROTATOR_STORE=dotenv:.env
-      rotator check     # how long does the token in .env live?
+      rotator check     # how long is the token in .env valid?
       rotator rotate    # renew it, if fewer than 7 days are left
 
-    More tokens have a [[token]] each in a config file: --config FILE, $ROTATOR_CONFIG, or
+    Several tokens need a config file with a [[token]] for each: --config FILE, $ROTATOR_CONFIG, or
     rotator.toml in the current folder. NAME picks some of them; without it a command serves all.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped

@@ -1,4 +1,4 @@
-"""`rotator mint`: a token on demand, into stores or, with `--show`, for somebody's eyes only."""
+"""`rotator mint`: a token on demand, into stores or, with `--show`, on stdout."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from rotator import wiring
-from rotator.cli import exit_codes, options
-from rotator.cli.rotate import rotate
+from rotator.cli import exit_codes, options, output
+from rotator.cli.rotate import build_rotations, run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 @click.option(
     "--days",
     type=click.IntRange(1, 365),
-    help="Days to live [default: as configured; 90 with --show].",
+    help="Life in days [default: as configured; 90 with --show].",
 )
-@click.option("--eternal", is_flag=True, help="Make one that never expires.")
-@click.option("--scope", help="Its scope [default: as configured, or the current one's].")
+@click.option("--eternal", is_flag=True, help="Mint one that never expires.")
+@click.option("--scope", help="Scope [default: as configured, or the current token's].")
 @click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
 @options.configured
 def command(  # noqa: PLR0913 - one per option
@@ -51,9 +51,9 @@ def command(  # noqa: PLR0913 - one per option
     eternal: bool,
     show: bool,
 ) -> int:
-    """Make a token on demand, and write it to the stores of NAME.
+    """Mint a token on demand, and write it to the stores of NAME.
 
-    NAME may be left out where only one token is configured. Retirement, hooks and notices follow as
+    NAME may be omitted where only one token is configured. Retirement, hooks and notices follow as
     after any rotation. With --show the token is printed instead: mind who can see your terminal and
     its log. Exits as rotate does.
     """
@@ -64,7 +64,7 @@ def command(  # noqa: PLR0913 - one per option
     validity = timedelta(days=days) if days else None
     wanted = RotateOptions(force=True, eternal=eternal, validity=validity, scope=scope)
     settings = options.begin(config, log_format)
-    return mint_shown(settings, wanted) if show else _mint_into_stores(settings, name, wanted)
+    return _mint_and_print(settings, wanted) if show else _mint_into_stores(settings, name, wanted)
 
 
 def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOptions) -> int:
@@ -79,26 +79,28 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
                 in_words(wanted.validity),
                 in_words(token.renew_before),
             )
-    return rotate(settings, names, wanted)
+    rotations = build_rotations(settings, names)
+    reports, _ = run_rotations(rotations, wanted)
+    output.show_results(reports, in_json=False)
+    return exit_codes.rotate_exit_code(reports, detailed=False)
 
 
-def mint_shown(settings: Settings, order: RotateOptions) -> int:
-    """Make a token on demand, and print it."""
+def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
     wiring.require_login(settings.api)
     api = wiring.lazy_api(settings.api, utc_now)()
-    validity = None if order.eternal else order.validity or VALIDITY
-    wish = MintRequest(validity, order.scope or FIRST_SCOPE, renew_before=timedelta())
-    with stop_requests():  # from here on the token is printed or given back, whatever comes
-        return _shown(api, _minted(settings, api, wish))
+    validity = None if wanted.eternal else wanted.validity or VALIDITY
+    request = MintRequest(validity, wanted.scope or FIRST_SCOPE, renew_before=timedelta())
+    with stop_requests():  # from here on the token is printed or revoked, whatever happens
+        return _print_token(api, _mint(settings, api, request))
 
 
-def _minted(settings: Settings, api: ServiceTokens, wish: MintRequest) -> ServiceToken:
+def _mint(settings: Settings, api: ServiceTokens, request: MintRequest) -> ServiceToken:
     api.log_in()
-    intent = new_intent(new_run_id(), wish, api.now())
+    intent = new_intent(new_run_id(), request, api.now())
     try:
-        return mint_and_verify(api, wish, utc_now())
+        return mint_and_verify(api, request, utc_now())
     except MintOutcomeUnknownError as error:
         reconciler = Reconciler(InFlightMints(), wiring.fleet_stores(settings), time.sleep)
         found = reconciler.reconcile(api, [intent], ROTATION_TIMEOUT)
@@ -106,15 +108,15 @@ def _minted(settings: Settings, api: ServiceTokens, wish: MintRequest) -> Servic
         raise ApiError(f"{error}: {found.summary or later}") from None
 
 
-def _shown(api: ServiceTokens, token: ServiceToken) -> int:
+def _print_token(api: ServiceTokens, token: ServiceToken) -> int:
     try:
         sys.stdout.write(f"{token.secret}\n")
         sys.stdout.flush()
     except OSError as error:
         failure = revoke_unused(api, token.token_id or "")
-        told = f"{failure}: revoke {token.name} at the API by hand" if failure else "it was revoked"
+        end = f"{failure}: revoke {token.name} at the API by hand" if failure else "it was revoked"
         raise OutputError(
-            f"the new token {token.name} reached nobody ({error.strerror}); {told}"
+            f"the new token {token.name} reached nobody ({error.strerror}); {end}"
         ) from None
     life = f"expires at {rfc3339(token.expires_at)}" if token.expires_at else "never expires"
     sys.stderr.write(f"rotator: minted token {token.name}, which {life}; no store holds it\n")

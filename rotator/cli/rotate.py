@@ -1,9 +1,8 @@
 """`rotator rotate`: one run over the fleet."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -12,41 +11,40 @@ from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.exec.signals import stop_requests
-from rotator.metrics.outlets import Outlets, Stopwatch
-from rotator.rotation.fleet import Shard, run_fleet, tokens_of_shard
+from rotator.metrics.outlets import Gateway, Outlets, Stopwatch, parse_gateway, parse_textfile
+from rotator.rotation.fleet import Shard, parse_shard, run_fleet, tokens_of_shard
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import RotateOptions
+from rotator.rotation.model import Report, RotateOptions
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import DAILY, notify_failures, with_severity
 
-
-class RunOptions(NamedTuple):
-    """Which tokens a run serves, and how it tells what it did; None is the whole fleet."""
-
-    shard: Shard | None = None
-    outlets: Outlets = Outlets()
-    detailed: bool = False
-    as_json: bool = False
-
-    def select(self, rotations: Sequence[Rotation]) -> list[Rotation]:
-        """Return those of this shard; all stores of the config are looked at all the same."""
-        if self.shard is None:
-            return list(rotations)
-        mine = set(tokens_of_shard((rotation.name for rotation in rotations), *self.shard))
-        return [rotation for rotation in rotations if rotation.name in mine]
-
-
-_PLAIN = RunOptions()
+Spans = Mapping[str, tuple[datetime, datetime]]
 
 
 @click.command("rotate", short_help="Renew the tokens that are due.")
 @options.names
-@click.option("--force", is_flag=True, help="Make a new token even where the old one is fine.")
+@click.option("--force", is_flag=True, help="Mint a new token even if the old one is not due.")
 @click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen; log in, but change nothing.")
+@click.option("--dry-run", is_flag=True, help="Log in and say what would happen; change nothing.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 when something was changed.")
-@options.shard
-@options.with_outlets
+@click.option(
+    "--shard",
+    type=options.Parsed("shard", parse_shard),
+    metavar="INDEX/COUNT",
+    help="Serve only this share of the tokens, such as 0/3.",
+)
+@click.option(
+    "--metrics-textfile",
+    type=options.Parsed("path", parse_textfile),
+    metavar="PATH",
+    help="Write metrics for node_exporter to this file *.prom.",
+)
+@click.option(
+    "--metrics-push",
+    type=options.Parsed("url", parse_gateway),
+    metavar="URL",
+    help="Push metrics to this Pushgateway.",
+)
 @options.as_json
 @options.configured
 def command(  # noqa: PLR0913 - one per option
@@ -55,59 +53,70 @@ def command(  # noqa: PLR0913 - one per option
     log_format: str,
     *,
     shard: Shard | None,
-    outlets: Outlets,
+    metrics_textfile: Path | None,
+    metrics_push: Gateway | None,
     force: bool,
     revoke_old: bool,
     dry_run: bool,
     detailed_exitcode: bool,
     as_json: bool,
 ) -> int:
-    """Renew the tokens that are due, and copy them to the stores that lack them.
+    """Renew the tokens that are due, and copy them to the stores that are behind.
 
     A token is due with less than renew_before (7 days) left, or when it is missing, broken, refused
-    by the API, or of another scope than configured. The old token stays valid until it expires,
-    unless retire is configured, or --revoke-old given. What an earlier run could not finish is
-    finished first: mints that were cut off, hooks that failed, old tokens to be revoked.
+    by the API, or has another scope than configured. The old token stays valid until it expires,
+    unless retire or --revoke-old says otherwise. A run first finishes what earlier runs could not:
+    mints that were cut off, hooks that failed, old tokens to be revoked.
 
-    Exits 0 when all is well, 1 when something failed, 2 when the settings are wrong. With
-    --detailed-exitcode 3 says that all is well and something was changed, or would be (--dry-run).
-    Metrics that could not be written or pushed are a warning, and no failure.
+    Exits 0 when all is well, 1 when something failed, 2 when the settings are wrong; with
+    --detailed-exitcode 3 when all is well and something was changed, or would be (--dry-run).
+    Metrics that cannot be written or pushed are only a warning.
     """
     settings = options.begin(config, log_format)
+    outlets = Outlets(metrics_textfile, metrics_push)
+    outlets.require()
+    rotations = build_rotations(settings, names)
+    if shard is not None:
+        own = set(tokens_of_shard((rotation.name for rotation in rotations), *shard))
+        rotations = [rotation for rotation in rotations if rotation.name in own]
     wanted = RotateOptions(force=force, dry_run=dry_run, revoke_old=revoke_old)
-    run = RunOptions(shard, outlets, detailed=detailed_exitcode, as_json=as_json)
-    return rotate(settings, names, wanted, run)
-
-
-def rotate(
-    settings: Settings, names: Sequence[str], wanted: RotateOptions, run: RunOptions = _PLAIN
-) -> int:
-    """Renew the tokens that need it."""
-    run.outlets.require()
-    wiring.require_login(settings.api)
-    wiring.require_notices(settings)
-    wiring.require_restarts(settings)
-    rotations = run.select(wiring.build_rotations(settings, names, utc_now, InFlightMints()))
-    watch = Stopwatch(utc_now)
-    act = watch.measure(lambda rotation: rotation.rotate(wanted))
-    with stop_requests() as stopped, output.ProgressBar(len(rotations), sys.stderr) as bar:
-        found = run_fleet(rotations, act, stopped=stopped, advance=bar.advance)
-        pairs = zip(rotations, found, strict=True)
-        reports = [
-            with_severity(report, rotation.renew_before, DAILY) for rotation, report in pairs
-        ]
-        if not wanted.dry_run:
-            notify_failures(list(zip(rotations, reports, strict=True)))
+    reports, spans = run_rotations(rotations, wanted)
     try:
-        output.show_results(
-            reports, as_json=run.as_json, none=f"no token belongs to the shard {run.shard}"
-        )
-        if wanted.revoke_old:
+        output.show_results(reports, in_json=as_json, none=f"no token belongs to the shard {shard}")
+        if revoke_old:
             output.log_leak_steps(reports)
     finally:
-        if run.outlets and not wanted.dry_run:
+        if outlets and not dry_run:
             from rotator.metrics.publish import publish  # noqa: PLC0415 - few want metrics
 
             every = [token.name for token in settings.tokens]
-            publish(run.outlets, reports, watch.spans, every, utc_now)
-    return exit_codes.rotate_exit_code(reports, detailed=run.detailed)
+            publish(outlets, reports, spans, every, utc_now)
+    return exit_codes.rotate_exit_code(reports, detailed=detailed_exitcode)
+
+
+def build_rotations(settings: Settings, names: Sequence[str]) -> list[Rotation]:
+    """Return the named tokens, or all; raises `ConfigError` when a rotation could not succeed."""
+    wiring.require_login(settings.api)
+    wiring.require_notices(settings)
+    wiring.require_restarts(settings)
+    return wiring.build_rotations(settings, names, utc_now, InFlightMints())
+
+
+def run_rotations(
+    rotations: Sequence[Rotation], wanted: RotateOptions
+) -> tuple[list[Report], Spans]:
+    """Rotate until a signal asks to stop, and send notices of failures.
+
+    Returns a report for each, and by name when the tokens were begun and done.
+    """
+    watch = Stopwatch(utc_now)
+    act = watch.measure(lambda rotation: rotation.rotate(wanted))
+    with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
+        found = run_fleet(rotations, act, stopped=stopped, advance=advance)
+        pairs = [
+            (rotation, with_severity(report, rotation.renew_before, DAILY))
+            for rotation, report in zip(rotations, found, strict=True)
+        ]
+        if not wanted.dry_run:
+            notify_failures(pairs)
+    return [report for _, report in pairs], watch.spans

@@ -1,6 +1,5 @@
 """What the doctor says: a finding is one line of text, or one JSON object."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import StrEnum
@@ -76,11 +75,6 @@ def run_checks(
 
 _MARKS = {Result.OK: "✓ ", Result.WARNING: "! ", Result.PROBLEM: "✗ "}
 _MOST_OK = 30  # lines; a fleet has thousands that say nothing new
-
-
-def as_json(found: Sequence[Finding]) -> str:
-    """Return one JSON array."""
-    return json.dumps([finding.to_json() for finding in found], indent=2) + "\n"
 
 
 def as_lines(found: Sequence[Finding], encoding: str | None) -> str:

@@ -1,11 +1,10 @@
 """The list on a terminal."""
 
-import io
 from datetime import timedelta
 
 import pytest
 
-from rotator.cli.tokens import rows_as_table
+from rotator.cli.tokens import as_table
 from rotator.rotation.inventory import Part, Place, RowStatus, TokenRow
 from tests.support.clock import NOON
 
@@ -22,7 +21,7 @@ def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     pending = Place("sol", "dotenv:b", Part.OWED, NOON)
     rows = [row(RowStatus.HELD, PLACE, pending), row(RowStatus.ORPHAN, own=False)]
-    lines = rows_as_table(rows, io.StringIO()).splitlines()
+    lines = as_table(rows).splitlines()
     assert "status" in lines[0]
     assert [ID in line for line in lines] == [False, True, False, True]
     assert "[red]x" in lines[1]
@@ -33,9 +32,9 @@ def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    text = rows_as_table([row(RowStatus.HELD, PLACE)], io.StringIO())
+    text = as_table([row(RowStatus.HELD, PLACE)])
     assert text.startswith(f"{ID}: held – expires 2026-11-26 12:00 UTC (3 days), created ")
 
 
 def test_an_empty_list_is_told_on_a_terminal() -> None:
-    assert rows_as_table([], io.StringIO()) == "the API lists no service token\n"
+    assert as_table([]) == "the API lists no service token\n"
