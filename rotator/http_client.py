@@ -31,7 +31,6 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import ConnectTimeoutError
 from urllib3.util import Retry
 
 from rotator.urls import is_loopback
@@ -64,17 +63,17 @@ _LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry"
 class BoundedSession(requests.Session):
     """Sends requests to one server or a few; safe to share between threads.
 
-    It follows no redirect, keeps no cookie, and sends no credentials of `~/.netrc` (set `auth` to
-    None to have them sent). The variables for proxies and the CA bundle are read once for each
-    server; a host on this machine is reached without a proxy, which could read what we send.
+    It follows no redirect, keeps no cookie, and sends no login of `~/.netrc` unless `auth` is set
+    to None. The environment's proxies and CA bundle are looked up once for each server; its proxies
+    are not used for this machine, as they could read what we send.
 
-    A connection that failed before anything was sent is tried again, whatever the method; one that
-    broke later, and an answer of `retried_statuses`, only for `retried_methods`. Servers that
-    `tls` does not trust are refused, whatever `verify` says and the environment names;
-    `server_name` is the name in their certificate if the URL has another.
+    What was never sent is tried again, whatever its method. A request that broke later, or was
+    answered by one of `retried_statuses`, is repeated only if its method is in `retried_methods`.
+    `tls` alone decides which servers are trusted, whatever `verify` and the environment say;
+    `server_name` is the name in the server's certificate where the URL has another.
 
-    Without `stream=True` a body is read up to `limits.largest`; with it, read it by `read_body` or
-    `read_json` inside of a `with` statement.
+    Without `stream=True` up to `limits.largest` bytes of a body are read. With it, use `read_body`
+    or `read_json`, and a `with` statement.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class BoundedSession(requests.Session):
     ) -> None:
         super().__init__()
         self.limits = limits
-        self.auth = _send_no_credentials
+        self.auth = lambda request: request  # without any, requests would look into ~/.netrc
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
         retry = _Retry(
@@ -109,28 +108,24 @@ class BoundedSession(requests.Session):
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_redact)
 
-    def merge_environment_settings(  # noqa: D102 - inherited
-        self,
-        url: Any,
-        proxies: Any,
-        stream: Any,
-        verify: Any,
-        cert: Any,
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
+        """Return the options of a request; what is not given is that of the session."""
         parts = urlsplit(url)
         place = parts.scheme, parts.netloc
         if place not in self._environment:
             found = dict(super().merge_environment_settings(url, {}, None, None, None))
             if is_loopback(parts.hostname):
-                found["proxies"] = {}
+                found["proxies"] = self.proxies
             self._environment[place] = found
-        given = {"proxies": proxies or None, "stream": stream, "cert": cert}
-        given["verify"] = None if verify is True else verify  # as in requests: True is the default
+        verify = None if verify is True else verify  # as in requests: it is the default
+        given = {"proxies": proxies or None, "stream": stream, "verify": verify, "cert": cert}
         return self._environment[place] | {k: v for k, v in given.items() if v is not None}
 
-    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # noqa: D102 - inherited
-        settings = self.merge_environment_settings(request.url, {}, None, None, None)
-        options = settings | options
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request; raises `OSError`, mostly a `requests.RequestException`."""
+        options = self.merge_environment_settings(request.url, {}, None, None, None) | options
         if options.get("timeout") is None:
             options["timeout"] = (self.limits.connect, self.limits.read)
         response = super().send(request, **(options | {"stream": True}))
@@ -143,10 +138,6 @@ class BoundedSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Follow no redirect; requests would even read such an answer, however long it is."""
         del resp
-
-
-def _send_no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 class AnswerTooLargeError(requests.RequestException):
@@ -185,24 +176,24 @@ class FailureKind(enum.Enum):
     """What went wrong, as far as a user can do something about it."""
 
     CERTIFICATE = enum.auto()  # the server's is not trusted
-    NO_TLS = enum.auto()  # the server does not speak TLS at this port
-    TLS = enum.auto()  # something else about TLS
-    FILE = enum.auto()  # the file of a CA bundle or a client certificate is not there
+    NO_TLS = enum.auto()  # the server speaks something else at this port
+    TLS = enum.auto()  # anything else about TLS
+    FILE = enum.auto()  # a CA bundle or a client certificate is not there
     PROXY = enum.auto()  # the proxy did not connect
     UNKNOWN_HOST = enum.auto()
     REFUSED = enum.auto()  # nothing listens at the address
     TIMEOUT = enum.auto()  # if never sent: no connection in time
-    TOO_LARGE = enum.auto()  # the answer is longer than permitted
+    TOO_LARGE = enum.auto()  # the answer
     NOT_JSON = enum.auto()
-    BROKEN = enum.auto()  # anything else: the connection broke, or what came is not HTTP
+    BROKEN = enum.auto()  # the connection broke, or what came is not HTTP
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an exchange failed.
 
-    `never_sent` says that the server cannot have seen the request. `detail` is what OpenSSL says
-    of a certificate, else the system's text about an error; never anything that a server sent.
+    `never_sent`: the server cannot have seen the request. `detail` is what OpenSSL says of the
+    certificate, or the system's text about the error, or empty; never what a server sent.
     """
 
     kind: FailureKind
@@ -211,50 +202,48 @@ class Failure:
 
 
 def explain_failure(error: OSError) -> Failure:
-    """Return what an exception of a session, of `read_body` or of `read_json` means."""
+    """Return what an error of a session, of `read_body` or of `read_json` means."""
     causes = list(_causes(error))
     system = (each.strerror for each in causes if isinstance(each, OSError) and each.strerror)
     detail = next(system, "")
     if not isinstance(error, requests.RequestException):  # requests raises it for this one reason
         return Failure(FailureKind.FILE, never_sent=True, detail=detail)
     never_sent = any(isinstance(cause, _NEVER_SENT) for cause in causes)
-    for kinds, kind in _KINDS:
-        for cause in causes:
-            if isinstance(cause, kinds):
-                if isinstance(cause, ssl.SSLCertVerificationError):
-                    detail = cause.verify_message
-                is_plain = isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS
-                return Failure(FailureKind.NO_TLS if is_plain else kind, never_sent, detail)
-    return Failure(FailureKind.BROKEN, never_sent, detail)
+    fitting = (
+        kind for kind, kinds in _KINDS.items() if any(isinstance(cause, kinds) for cause in causes)
+    )
+    kind = next(fitting, FailureKind.BROKEN)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            detail = cause.verify_message
+        elif isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
+            kind = FailureKind.NO_TLS
+    return Failure(kind, never_sent, detail)
 
 
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
-_KINDS: tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...] = (
-    ((AnswerTooLargeError,), FailureKind.TOO_LARGE),
-    ((requests.exceptions.InvalidJSONError,), FailureKind.NOT_JSON),
-    ((ssl.SSLCertVerificationError,), FailureKind.CERTIFICATE),
-    ((ssl.SSLError,), FailureKind.TLS),
-    ((requests.exceptions.ProxyError,), FailureKind.PROXY),
-    ((socket.gaierror, urllib3.exceptions.NameResolutionError), FailureKind.UNKNOWN_HOST),
-    ((ConnectionRefusedError,), FailureKind.REFUSED),
-    (
-        (TimeoutError, requests.exceptions.Timeout, urllib3.exceptions.TimeoutError),
-        FailureKind.TIMEOUT,
-    ),
-)
+_KINDS: dict[FailureKind, Any] = {  # the first that fits one of the causes
+    FailureKind.TOO_LARGE: AnswerTooLargeError,
+    FailureKind.NOT_JSON: requests.exceptions.InvalidJSONError,
+    FailureKind.CERTIFICATE: ssl.SSLCertVerificationError,
+    FailureKind.TLS: (ssl.SSLError, requests.exceptions.SSLError),
+    FailureKind.PROXY: requests.exceptions.ProxyError,
+    FailureKind.UNKNOWN_HOST: socket.gaierror,
+    FailureKind.REFUSED: ConnectionRefusedError,
+    FailureKind.TIMEOUT: (TimeoutError, urllib3.exceptions.TimeoutError),
+}
 _NEVER_SENT = (
-    requests.exceptions.ConnectTimeout,
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
     requests.exceptions.ProxyError,
-    ConnectTimeoutError,
+    urllib3.exceptions.ConnectTimeoutError,
     urllib3.exceptions.NewConnectionError,
     ssl.SSLCertVerificationError,
 )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk through what an exception wraps; its context may be the failure of another call."""
+    """Yield an error and all that it wraps; its `__context__` may be of another exchange."""
     known: set[int] = set()
     queue: list[object] = [error]
     while queue:
@@ -265,16 +254,16 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             queue += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
 
 
-# When the exchange of this thread ends (monotonic), which tells its log lines from others', too:
-# most of urllib3's name no server.
+# When the exchange of this thread ends (monotonic seconds). It also tells our log lines from
+# those of others, as most of urllib3's name no server.
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 def _redact(record: logging.LogRecord) -> bool:
-    """Keep out of urllib3's log lines what may hold a secret; only those of our calls are touched.
+    """Remove what may hold a secret from urllib3's log lines about our exchanges.
 
-    These are queries, and the texts of errors, which repeat what was received. Warnings are left
-    out: a call that fails in the end raises an error, which says why.
+    That is a query, and the text of an error, which repeats what was received. Warnings are
+    dropped: an exchange that fails in the end raises an error.
     """
     if _deadline.get() is None:
         return True
@@ -296,7 +285,7 @@ def _seconds_left(deadline: float | None, most: float | None) -> float:
 
 
 class _BoundedAdapter(HTTPAdapter):
-    """Has each connection keep the deadline, and each server trusted by `tls` if there is one."""
+    """Sets the deadline of an exchange, and takes its TLS settings from `tls` if there is one."""
 
     def __init__(
         self, total: float, retry: Retry, tls: ssl.SSLContext | None, server_name: str | None
@@ -318,20 +307,20 @@ class _BoundedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
         if not issubclass(pool.ConnectionCls, _TimedConnection):
-            # Of a plain, a TLS or a SOCKS connection, whichever this one is.
+            # Whatever it is, one over TLS or through SOCKS.
             pool.ConnectionCls = type("Timed", (_TimedConnection, pool.ConnectionCls), {})
         return pool
 
     def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:
-        host, settings = super().build_connection_pool_key_attributes(*args, **options)
-        chosen: dict[str, Any] = {**settings}
+        host, usual = super().build_connection_pool_key_attributes(*args, **options)
+        settings: dict[str, Any] = {**usual}
         if self._tls:
-            # What is left of the usual settings is the client certificate.
-            chosen = {k: v for k, v in settings.items() if k in ("cert_file", "key_file")}
-            chosen |= {"ssl_context": self._tls, "cert_reqs": self._tls.verify_mode}
+            # Of the usual settings, the client certificate remains.
+            settings = {k: v for k, v in usual.items() if k in ("cert_file", "key_file")}
+            settings |= {"ssl_context": self._tls, "cert_reqs": self._tls.verify_mode}
         if self._server_name:
-            chosen |= {"server_hostname": self._server_name, "assert_hostname": self._server_name}
-        return host, chosen
+            settings["server_hostname"] = self._server_name
+        return host, settings
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         super().cert_verify(conn, url, False if self._tls else verify, cert)  # type: ignore[no-untyped-call]
@@ -340,10 +329,7 @@ class _BoundedAdapter(HTTPAdapter):
 
 
 class _Retry(Retry):
-    """Trusts no answer that asks for a retry, neither its length nor its `Retry-After`.
-
-    Nothing is tried again after the deadline, and no pause is longer than the time left.
-    """
+    """Retries until the deadline; trusts neither the length nor the `Retry-After` of an answer."""
 
     def increment(self, *args: Any, **kwargs: Any) -> Self:
         if response := kwargs.get("response"):
@@ -365,7 +351,7 @@ _INTERIM = frozenset(range(100, 200)) - {101}  # which switches to another proto
 
 
 class _TimedReader(io.RawIOBase):
-    """A socket's file whose reads end by a deadline, however little each of them takes."""
+    """Reads a socket's file until a deadline, where a time-out limits each single read."""
 
     def __init__(self, file: io.RawIOBase, sock: socket.socket) -> None:
         self._file = file
@@ -386,7 +372,7 @@ class _TimedReader(io.RawIOBase):
 
 
 class _TimedResponse(HTTPResponse):
-    """Reads status, headers, body and trailers by a deadline; also the answer of a proxy."""
+    """Reads status, headers, body and trailers until the deadline, also of a proxy's answer."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -401,7 +387,7 @@ class _TimedResponse(HTTPResponse):
 
 
 class _TimedConnection(HTTPConnection):
-    """Connects and sends by a deadline; urllib3 limits each step alone."""
+    """Connects and sends until the deadline."""
 
     response_class = _TimedResponse
 
@@ -410,12 +396,12 @@ class _TimedConnection(HTTPConnection):
             self.timeout = _seconds_left(_deadline.get(), self.timeout)
             super().connect()
         except TimeoutError as error:  # of the tunnel or of TLS: urllib3 would call it a read's
-            raise ConnectTimeoutError(self, "no connection in time") from error
+            raise urllib3.exceptions.ConnectTimeoutError(self, "no connection in time") from error
 
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        # TLS takes the time-out for each record of 16 KiB, of which a body may have many.
+        # The time-out of a TLS socket is for each record of 16 KiB.
         for start in range(0, len(data), 1 << 14):
             self.sock.settimeout(_seconds_left(_deadline.get(), self.timeout))
             super().send(data[start : start + (1 << 14)])

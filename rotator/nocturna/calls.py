@@ -47,7 +47,6 @@ LIST = Call(
 )
 VERIFY = Call("prove the admin's rights", "GET", "/auth/admin/verify")
 REVOKE = Call("revoke the service token", "DELETE", "/auth/admin/service-tokens")
-_BY_ADMIN = (LIST, MINT, REVOKE, VERIFY)
 
 
 class UnauthorizedError(ApiError):
@@ -60,52 +59,52 @@ class NotDoneError(ApiUnreachableError):
 
 def error_of_status(call: Call, status: int) -> ApiError:
     """Return the error for an answer other than 200."""
-    kind, text = _explain_status(call, status)
-    return kind(f"{call.doing}: {text}")
+    kind, text = _BY_CALL.get((call, status)) or _BY_STATUS.get(status) or _explain(status)
+    return kind(f"{call.doing}: {text.format(status=status)}")
 
 
-def _explain_status(  # noqa: C901, PLR0911, PLR0912 - a table: a line per status
-    call: Call, status: int
-) -> tuple[type[ApiError], str]:
-    match status:
-        case 401 if call is LOGIN:
-            return LoginRefusedError, (
-                "the API refuses this e-mail and password (401); check both – the e-mail's upper"
-                " and lower case count"
-            )
-        case 401 if call is EXCHANGE:
-            return TokenRefusedError, "the API does not accept it (401)"
-        case 401:
-            return UnauthorizedError, "the API does not accept the admin session (401)"
-        case 403 if call in _BY_ADMIN:
-            return NotAdminError, "the account is not an admin (403); use an admin's e-mail"
-        case 403:
+_Meaning = tuple[type[ApiError], str]
+_NO_ADMIN = (NotAdminError, "the account is not an admin (403); use an admin's e-mail")
+_BY_CALL: dict[tuple[Call, int], _Meaning] = {
+    (LOGIN, 401): (
+        LoginRefusedError,
+        (
+            "the API refuses this e-mail and password (401); check both – the e-mail's upper and"
+            " lower case count"
+        ),
+    ),
+    (EXCHANGE, 401): (TokenRefusedError, "the API does not accept it (401)"),
+    (REVOKE, 404): (NotFoundError, "there is no such token (404)"),
+    **{(call, 403): _NO_ADMIN for call in (LIST, MINT, REVOKE, VERIFY)},
+}
+_BY_STATUS: dict[int, _Meaning] = {
+    401: (UnauthorizedError, "the API does not accept the admin session (401)"),
+    403: (
+        ApiError,
+        (
+            "the API, or a proxy in front of it, forbids it (403); ask whoever runs the API: is the"
+            " account locked, or this machine not allowed?"
+        ),
+    ),
+    404: (ApiError, "no such address (404); is `/api` missing at the end of the API's URL?"),
+    422: (ApiError, "the API rejects the request (422); is a value empty or wrong?"),
+    429: (NotDoneError, "the API has too much to do (429); try again later"),
+}
+
+
+def _explain(status: int) -> _Meaning:
+    match status // 100:  # RFC 9110, section 15
+        case 2:
+            return ApiFaultError, "the API answered {status} instead of 200"
+        case 3:
             return ApiError, (
-                "the API, or a proxy in front of it, forbids it (403); ask whoever runs the API: is"
-                " the account locked, or this machine not allowed?"
-            )
-        case 404 if call is REVOKE:
-            return NotFoundError, "there is no such token (404)"
-        case 404:
-            return (
-                ApiError,
-                "no such address (404); is `/api` missing at the end of the API's URL?",
-            )
-        case 422:
-            return ApiError, "the API rejects the request (422); is a value empty or wrong?"
-        case _ if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110, section 15.4
-            return ApiError, (
-                f"the API redirects ({status}), which is never followed with credentials; use its"
+                "the API redirects ({status}), which is never followed with credentials; use its"
                 " final URL (https, no slash at the end)"
             )
-        case 429:
-            return NotDoneError, "the API has too much to do (429); try again later"
-        case _ if status >= 500:  # noqa: PLR2004 - RFC 9110, section 15.6; proxies have their own
-            return ApiFaultError, f"the API is not able to answer now ({status}); try again later"
-        case _ if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
-            return ApiFaultError, f"the API answered {status} instead of 200"
-        case _:
-            return ApiError, f"the API answered {status}, which it never should"
+        case 1 | 4:
+            return ApiError, "the API answered {status}, which it never should"
+        case _:  # proxies have statuses of their own above 599
+            return ApiFaultError, "the API is not able to answer now ({status}); try again later"
 
 
 def error_of_failure(call: Call, failure: Failure, place: str) -> ApiError:
