@@ -15,7 +15,7 @@ from rotator.clock import Clock
 from rotator.config.settings import Settings
 from rotator.daemon.health import DaemonPhase, Health
 from rotator.daemon.scheduler import Daemon
-from rotator.daemon.web import ListenAddress, PageServer, Site, serving
+from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.exec.signals import RELOAD, STOP, await_signals
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import WORKERS
@@ -58,7 +58,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
         if address is not None:
             server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
             _log.info("the status page is at http://%s/", server.address)
-            stack.enter_context(serving(server))
+            stack.enter_context(server.serving())
         daemon.start()
         health.phase = DaemonPhase.RUNNING
         while (number := next_signal(TICK)) not in STOP:

@@ -139,17 +139,15 @@ def _stores(row: TokenRow) -> Html:
 
 def _bar(row: TokenRow) -> Html:
     life, boundary = (round(share * _BAR_WIDTH, 1) for share in row.bar)
-    rectangles = [
-        element("rect", class_="track", width=_BAR_WIDTH, height=10, y=3),
-        element("rect", class_="zone", width=boundary, height=10, y=3),
-        element("rect", class_="fill", width=life, height=10, y=3),
+    shapes = [
+        element("rect", class_=name, width=width, height=10, y=3)
+        for name, width in (("track", _BAR_WIDTH), ("zone", boundary), ("fill", life))
     ]
     if boundary:
-        mark = element("rect", class_="boundary", x=boundary - 2, width=4, height=16)
-        rectangles.append(mark)
+        shapes.append(element("rect", class_="boundary", x=boundary - 2, width=4, height=16))
     return element(
         "svg",
-        *rectangles,
+        *shapes,
         class_="bar",
         viewBox=f"0 0 {_BAR_WIDTH} 16",
         preserveAspectRatio="none",

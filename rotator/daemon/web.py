@@ -1,8 +1,8 @@
 """The status page's HTTP server: `/`, `/healthz`, `/readyz` and `/metrics`.
 
 This is the standard library's server with limits. waitress has no such limits: when its connections
-are used up it accepts no probe until one of them ends, a client that does not read is never cut
-off, and an application cannot close a connection.
+are used up, a probe waits until one of them ends; a client that pipelines requests and reads
+nothing is never cut off; and an application cannot close a connection that it refuses.
 """
 
 import gzip
@@ -11,13 +11,13 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib.util import find_spec
-from ipaddress import ip_address
 from socketserver import ThreadingTCPServer
 from typing import Any, NamedTuple
 
@@ -102,9 +102,9 @@ class Site:
             case "/":
                 return self._cached("page", self._render_page)
             case "/healthz":
-                return _describe_probe(self._health.liveness())
+                return _probe_response(self._health.liveness())
             case "/readyz":
-                return _describe_probe(self._health.readiness())
+                return _probe_response(self._health.readiness())
             case "/metrics":
                 return self._render_metrics(accept)
         return text_response(HTTPStatus.NOT_FOUND, "there is /, /healthz, /readyz and /metrics")
@@ -140,7 +140,7 @@ class Site:
         return self._cached(exposition.negotiate(accept), render)
 
 
-def _describe_probe(result: ProbeResult) -> PageResponse:
+def _probe_response(result: ProbeResult) -> PageResponse:
     status = HTTPStatus.OK if result.ok else HTTPStatus.SERVICE_UNAVAILABLE
     return text_response(status, result.message)
 
@@ -251,7 +251,7 @@ _POLL = 0.25  # seconds
 
 
 class PageServer(ThreadingTCPServer):
-    """Listens from construction on, and responds inside of `serving`.
+    """Listens from construction on, and responds within `serving()`.
 
     Each connection has `patience` seconds for a request and its response. Raises `ConfigError` when
     it cannot listen at `address`.
@@ -278,7 +278,7 @@ class PageServer(ThreadingTCPServer):
             raise ConfigError(f"--listen {address}: {reason}") from None
         host, port = self.socket.getsockname()[:2]
         self.address = ListenAddress(host, port)
-        self.is_loopback = ip_address(host.partition("%")[0]).is_loopback
+        self.is_loopback = is_loopback(host)
 
     def server_bind(self) -> None:
         """Let `::` mean every interface of IPv4 as well."""
@@ -307,9 +307,9 @@ class PageServer(ThreadingTCPServer):
         connection, client = super().get_request()
         with self._connections:
             if not self._connections.wait_for(self._has_place, _WAIT_FOR_PLACE):
-                by_age = sorted(self._deadlines, key=self._deadlines.__getitem__)
-                for oldest in by_age[:_EVICTED_AT_ONCE]:
-                    _hang_up(oldest)
+                _cut_off(
+                    sorted(self._deadlines, key=self._deadlines.__getitem__)[:_EVICTED_AT_ONCE]
+                )
                 self._connections.wait_for(self._has_place)
             self._deadlines[connection] = time.monotonic() + self._patience
         return connection, client
@@ -325,34 +325,28 @@ class PageServer(ThreadingTCPServer):
         """Cut off the connections whose time is up; called about every `_POLL` seconds."""
         now = time.monotonic()
         with self._connections:
-            for connection, deadline in self._deadlines.items():
-                if deadline < now:
-                    _hang_up(connection)
+            _cut_off(each for each, deadline in self._deadlines.items() if deadline < now)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Print nothing: the client has gone or was cut off, and bugs are logged already."""
 
-    def stop(self) -> None:
-        """Stop listening, cut off every connection, and wait for their threads."""
-        self.shutdown()
-        with self._connections:
-            for connection in self._deadlines:
-                _hang_up(connection)
-        self.server_close()
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Respond while the `with` block runs; then stop listening and cut off all connections."""
+        serve = partial(self.serve_forever, _POLL)
+        thread = threading.Thread(target=serve, name="page", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.shutdown()
+            with self._connections:
+                _cut_off(self._deadlines)
+            self.server_close()
+            thread.join()
 
 
-@contextmanager
-def serving(server: PageServer) -> Iterator[None]:
-    """Respond while the `with` block runs."""
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL,), name="page", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        server.stop()
-        thread.join()
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with suppress(OSError):  # the client closed it already
-        connection.shutdown(socket.SHUT_RDWR)
+def _cut_off(connections: Iterable[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):  # the client closed it already
+            connection.shutdown(socket.SHUT_RDWR)

@@ -10,7 +10,7 @@ import requests
 from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase, Health
-from rotator.daemon.web import LOOPBACK, PATIENCE, ListenAddress, PageServer, Site, serving
+from rotator.daemon.web import LOOPBACK, PATIENCE, ListenAddress, PageServer, Site
 from rotator.rotation.states import TokenStates
 from tests.support import waiting
 from tests.support.clock import FakeClock
@@ -60,5 +60,5 @@ def served(  # noqa: PLR0913 - what a page is made of
     health.tokens = tokens
     site = Site(states, health, clock or FakeClock(), monotonic or Passing())
     server = PageServer(ListenAddress(host, port), site, patience)
-    with serving(server):
+    with server.serving():
         yield Served(server, health, states)
