@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rotator.client.access_tokens import LIMITS, AccessTokens, Jitter, Seconds, boot_seconds
-from rotator.errors import ApiError, ConfigError
+from rotator.errors import ConfigError
 from rotator.http_client import Limits
-from rotator.nocturna.calls import LOGIN, REFRESH
-from rotator.nocturna.client import ApiClient
-from rotator.nocturna.session import AccessToken, parse_access_token
+from rotator.nocturna.calls import REFRESH
+from rotator.nocturna.session import AccessToken, log_in, refresh
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")
 
@@ -65,24 +64,10 @@ class UserSession(AccessTokens):
     def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
         del anew  # a refresh token outlives the access token that was refused
         http = self._http(patient=patient)
-        token = self._refresh_session(http) or self._log_in(http)
+        token = refresh(http, self._refresh_token, _REFRESH)
+        token = token or log_in(http, self._email(), self._password())
         self._refresh_token = token.refresh_token
         return token
-
-    def _refresh_session(self, http: ApiClient) -> AccessToken | None:
-        if self._refresh_token is None:
-            return None
-        try:
-            answer = http.send(_REFRESH, query={"refresh_token": self._refresh_token})
-        except ApiError as error:
-            if error.retryable:
-                raise
-            return None
-        return parse_access_token(_REFRESH, answer)
-
-    def _log_in(self, http: ApiClient) -> AccessToken:
-        form = {"username": self._email(), "password": self._password()}
-        return parse_access_token(LOGIN, http.send(LOGIN, form=form))
 
 
 def _as_callable(value: str | Callable[[], str], name: str) -> Callable[[], str]:
