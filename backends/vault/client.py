@@ -16,7 +16,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from backends.vault.failures import VaultAnswer
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreUnreachableError
-from rotator.http_client import BoundedSession, Failure, FailureKind, Limits, explain_failure
+from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
 
 _LIMITS = Limits(backoff=0.05)
 

@@ -13,7 +13,7 @@ from urllib.parse import SplitResult
 from backends.vault.failures import VariableNames
 from backends.vault.login import AppRole, GivenToken, Jwt, Login, TokenFile, is_token
 from rotator.errors import ConfigError
-from rotator.urls import is_loopback, is_readable_on_the_way, parse_http_url
+from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
 _DEFAULT = "https://127.0.0.1:8200"
 _POD_JWT = "/var/run/secrets/kubernetes.io/serviceaccount/token"

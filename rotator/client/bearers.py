@@ -8,7 +8,7 @@ from typing import Literal
 from rotator.client.access_tokens import AccessTokens, run_in_thread
 from rotator.client.service_token import TokenManager
 from rotator.errors import ConfigError
-from rotator.urls import parse_http_url
+from rotator.http.urls import parse_http_url
 
 _MOST_WARNINGS = 100
 _PORTS = {"http": 80, "https": 443}

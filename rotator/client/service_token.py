@@ -27,7 +27,7 @@ from rotator.errors import (
     ServiceTokenUnavailableError,
     TokenRefusedError,
 )
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.nocturna.calls import EXCHANGE
 from rotator.nocturna.session import AccessToken, parse_access_token
 from rotator.tokens import ServiceToken

@@ -26,8 +26,8 @@ from rotator.daemon.health import Health, ProbeResult
 from rotator.daemon.rows import Fleet
 from rotator.daemon.views import StatusPage
 from rotator.errors import ConfigError, internal_error
+from rotator.http.urls import is_loopback
 from rotator.rotation.states import TokenStates
-from rotator.urls import is_loopback
 
 LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 64

@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlunsplit
 
 from rotator.clock import Clock
 from rotator.errors import ConfigError
+from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.rotation.model import Report
 from rotator.rotation.rotation import Rotation
-from rotator.urls import is_readable_on_the_way, parse_http_url
 
 
 class Gateway(NamedTuple):

@@ -12,7 +12,7 @@ from prometheus_client import pushadd_to_gateway
 
 from rotator.clock import Clock
 from rotator.errors import internal_error
-from rotator.http_client import BoundedSession, FailureKind, Limits, explain_failure
+from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
 from rotator.metrics.definitions import COUNTERS, Samples, measure
 from rotator.metrics.exposition import Exposition, select_lasting
 from rotator.metrics.outlets import Gateway, Outlets

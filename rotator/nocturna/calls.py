@@ -17,7 +17,7 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.http_client import Failure, FailureKind
+from rotator.http.client import Failure, FailureKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from rotator.clock import Clock
 from rotator.errors import ApiError
-from rotator.http_client import BoundedSession, Limits, explain_failure, read_json
+from rotator.http.client import BoundedSession, Limits, explain_failure, read_json
 from rotator.nocturna.calls import (
     Call,
     NotDoneError,

@@ -9,7 +9,7 @@ from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
 from rotator.client import TokenManager
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from tests.nocturna.support import Stopwatch
 from tests.support.sandbox import Sandbox
 

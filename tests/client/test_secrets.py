@@ -16,7 +16,7 @@ from rotator.client.access_tokens import AccessTokens
 from rotator.client.bearers import Mode
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import RotatorError
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch

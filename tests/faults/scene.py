@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 from backends.dotenv.store import open_store
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.rotation.in_flight import InFlightMints
 from tests.faults import promises
 from tests.faults.scene import ONE, STUBBORN, THREE, USUAL, Scene

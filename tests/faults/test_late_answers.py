@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.rotation.in_flight import InFlightMints
 from tests.faults import promises
 from tests.faults.scene import ONE, THREE, Scene

@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from rotator.http_client import (
-    BoundedSession,
-    FailureKind,
-    Limits,
-    explain_failure,
-    read_body,
-)
+from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_body
 from tests.http_client.support import (
     RawServer,
     Script,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from rotator.http_client import BoundedSession, Failure, FailureKind, Limits, explain_failure
+from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
 from tests.http_client.support import answering, ok, raw_server
 
 ONCE = Limits(retries=0)

@@ -10,7 +10,7 @@ import hvac
 import pytest
 import requests
 
-from rotator.http_client import (
+from rotator.http.client import (
     AnswerTooLargeError,
     BoundedSession,
     FailureKind,

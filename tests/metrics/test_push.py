@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.metrics.definitions import Samples, measure
 from rotator.metrics.exposition import select_lasting
 from rotator.metrics.outlets import parse_gateway

@@ -11,7 +11,7 @@ from typing import Any
 
 from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from rotator.errors import RotatorError
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,

@@ -4,7 +4,7 @@ import time
 import pytest
 
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, HASTY, MADE_UP, Client, answer, client_of, recorder
 from tests.support.sandbox import Fault, Sandbox

@@ -9,7 +9,7 @@ from rotator.errors import (
     MintOutcomeUnknownError,
     NotAdminError,
 )
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.nocturna.calls import NotDoneError
 from tests.nocturna.support import MINT, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ApiUnreachableError
-from rotator.http_client import Limits
+from rotator.http.client import Limits
 from rotator.nocturna.calls import NotDoneError
 from tests.nocturna.support import MADE_UP, Client, Recorder, answer, recorder
 

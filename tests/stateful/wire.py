@@ -15,7 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from rotator.clock import Clock
-from rotator.http_client import BoundedSession
+from rotator.http.client import BoundedSession
 from rotator.nocturna.calls import Call
 from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import ServiceTokens

@@ -12,7 +12,7 @@ import requests
 
 from backends.vault.store import open_store
 from rotator.errors import ConfigError, StoreError, StoreUnreachableError
-from rotator.http_client import BoundedSession
+from rotator.http.client import BoundedSession
 from rotator.stores.port import parse_url
 from rotator.stores.registry import Backends
 from rotator.testing.rig import new_journal, new_secret

@@ -33,7 +33,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.util import Retry
 
-from rotator.urls import is_loopback
+from rotator.http.urls import is_loopback
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""HTTP with bounds: the one client, and what URLs tell without loading it."""
