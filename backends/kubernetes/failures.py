@@ -3,23 +3,17 @@
 Status codes: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/
 """
 
-from __future__ import annotations
-
+import json
 import re
-import socket
-import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from backends.kubernetes.access import NoAccessError
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
-if TYPE_CHECKING:
-    import httpx2
-
-ODD = (
+NOT_KUBERNETES = (
     "what answers is no Kubernetes API server, or a proxy before it: check `server` of the"
     " kubeconfig"
 )
@@ -27,41 +21,45 @@ ODD = (
 _ACCOUNT = re.compile(
     r'User "(system:(?:anonymous|serviceaccount:[a-z0-9-]{1,63}:[a-z0-9.-]{1,63}))"'
 )
+_UNAVAILABLE = (HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS)
+_REFUSED = (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
 _WEBHOOK = re.compile(r'admission webhook "([a-z0-9.-]{1,100})" denied')
 
 
-class OddAnswerError(Exception):
-    """An answer that no API server gives."""
+@dataclass(frozen=True, slots=True)
+class KubernetesAnswer:
+    """What the API server answered: an object, or a Status that says why not.
 
-
-class Answer(NamedTuple):
-    """What the API server answered: an object, or a Status that says why not."""
+    `reason` is the machine-readable one of a Status, such as NotFound; its `message` must not be
+    repeated.
+    """
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
+    reason: str = ""
+    message: str = field(default="", repr=False)
 
-    def __repr__(self) -> str:
-        return f"Answer({self.status}, …)"
-
-    @property
-    def reason(self) -> str:
-        """The machine-readable reason of a Status, such as NotFound."""
-        return str(self.body.get("reason", "")) if self.body.get("kind") == "Status" else ""
-
-    @property
-    def message(self) -> str:
-        """The sentence of a Status, which must not be repeated."""
-        return str(self.body.get("message", "")) if self.body.get("kind") == "Status" else ""
+    @classmethod
+    def parse(cls, status: int, content: bytes) -> "KubernetesAnswer":
+        """Read a body; raises `StoreUnreachableError` where a success is no JSON object."""
+        body: object = None
+        with suppress(ValueError, RecursionError):
+            body = json.loads(content)
+        if not isinstance(body, dict):
+            if status < HTTPStatus.MULTIPLE_CHOICES:
+                raise StoreUnreachableError(NOT_KUBERNETES)
+            return cls(status, {})
+        details = body if body.get("kind") == "Status" else {}
+        return cls(status, body, str(details.get("reason", "")), str(details.get("message", "")))
 
 
 class Subject(NamedTuple):
     """What was asked for, in the words of a message.
 
-    `url` begins each message. `objects` is what the right is about, such as `secrets "luna"`;
-    `remedy` says what to grant, `missing` what to do where there is no such object.
+    `objects` is what the right is about, such as `secrets "luna"`; `remedy` says what to grant,
+    `missing` what to do where there is no such object.
     """
 
-    url: str
     kind: str
     namespace: str
     verb: str
@@ -70,43 +68,51 @@ class Subject(NamedTuple):
     missing: str
 
 
-def failure(answer: Answer, subject: Subject, nobody: str | None) -> StoreError:
+@contextmanager
+def name_object(url: str) -> Iterator[None]:
+    """Put the URL of a Secret, or a workload, in front of each `StoreError` raised inside."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(f"{url}: {error}") from None
+
+
+def explain(answer: KubernetesAnswer, subject: Subject, anonymous: str | None) -> StoreError:
     """Return the error for an answer that is no success.
 
-    `nobody` says where the user is described, if it has no credentials.
+    `anonymous` says where the user is described, if it has no credentials.
     """
-    status = answer.status
-    error: type[StoreError] = StoreUnreachableError
-    if status == HTTPStatus.UNAUTHORIZED or _account(answer) == "system:anonymous":
-        error, text = StoreDeniedError, _unknown(status, nobody)
+    status, message = answer.status, answer.message
+    named = _ACCOUNT.search(message) if status == HTTPStatus.FORBIDDEN else None
+    account = named[1] if named else ""
+    kind: type[StoreError] = StoreUnreachableError
+    if status == HTTPStatus.UNAUTHORIZED or account == "system:anonymous":
+        kind, text = StoreDeniedError, _describe_login(status, anonymous)
     elif status == HTTPStatus.FORBIDDEN:
-        error, text = StoreDeniedError, _forbidden(answer, subject)
+        kind, text = StoreDeniedError, _describe_denial(message, account, subject)
     elif answer.reason == "NotFound":
         text = subject.missing
-    elif (
-        status in (HTTPStatus.GONE, HTTPStatus.TOO_MANY_REQUESTS)
-        or status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    ):
+    elif status in _UNAVAILABLE or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         text = f"the API server answered {status}: try again when it has recovered"
-    elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "Too long" in answer.message:
-        error, text = StoreError, _too_large(subject)
-    elif status in (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY):
-        error, text = StoreError, f"the change was refused ({status}){_by(answer, subject)}"
+    elif status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or "Too long" in message:
+        kind = StoreError
+        text = (
+            f"the {subject.kind} has become too large (1 MiB, its annotations 256 KiB): remove what"
+            " is not needed from it"
+        )
+    elif status in _REFUSED:
+        kind = StoreError
+        text = f"the change was refused ({status}){_describe_refuser(message, subject)}"
     else:
-        text = ODD
-    return error(f"{subject.url}: {text}")
+        text = NOT_KUBERNETES
+    return kind(text)
 
 
-def _account(answer: Answer) -> str | None:
-    match = _ACCOUNT.search(answer.message) if answer.status == HTTPStatus.FORBIDDEN else None
-    return match[1] if match else None
-
-
-def _unknown(status: int, nobody: str | None) -> str:
-    if nobody:
+def _describe_login(status: int, anonymous: str | None) -> str:
+    if anonymous:
         return (
-            f"the API server wants credentials ({status}), and the user in {nobody} has none: give"
-            " it a token, a certificate or an exec plugin"
+            f"the API server wants credentials ({status}), and the user in {anonymous} has none:"
+            " give it a token, a certificate or an exec plugin"
         )
     return (
         f"the API server does not accept these credentials ({status}): renew the token or"
@@ -114,104 +120,22 @@ def _unknown(status: int, nobody: str | None) -> str:
     )
 
 
-def _forbidden(answer: Answer, subject: Subject) -> str:
-    message = answer.message
+def _describe_denial(message: str, account: str, subject: Subject) -> str:
     if "cannot" in message and "resource" in message:
-        account = _account(answer)
-        who = f" {account}" if account else ""
         return (
-            f"user{who} may not {subject.verb} {subject.objects} in the namespace"
-            f" {subject.namespace}: {subject.remedy}"
+            f"user{account and f' {account}'} may not {subject.verb} {subject.objects} in the"
+            f" namespace {subject.namespace}: {subject.remedy}"
         )
     if "is being terminated" in message:
         return f"the namespace {subject.namespace} is being deleted: create it again"
     if "exceeded quota" in message:
         return f"the quota of the namespace {subject.namespace} is exceeded: raise it"
-    return f"the cluster forbids to {subject.verb} this {subject.kind} (403){_by(answer, subject)}"
+    what = f"the cluster forbids to {subject.verb} this {subject.kind} (403)"
+    return what + _describe_refuser(message, subject)
 
 
-def _too_large(subject: Subject) -> str:
-    return (
-        f"the {subject.kind} has become too large (1 MiB, its annotations 256 KiB): remove what is"
-        " not needed from it"
-    )
-
-
-def _by(answer: Answer, subject: Subject) -> str:
-    webhook = _WEBHOOK.search(answer.message)
+def _describe_refuser(message: str, subject: Subject) -> str:
+    webhook = _WEBHOOK.search(message)
     who = f" by the admission webhook {webhook[1]}" if webhook else ""
     edit = f"kubectl edit {subject.kind.lower()}"
     return f"{who}: try it with {edit}, and ask who runs the cluster's admission rules"
-
-
-@contextmanager
-def translated(url: str) -> Iterator[None]:
-    """Turn every failure inside that is no answer into a `StoreError` that names the remedy."""
-    import httpx2  # noqa: PLC0415 - loaded where it is used
-
-    try:
-        yield
-    except NoAccessError as error:
-        raise StoreUnreachableError(f"{url}: {error}") from None
-    except OddAnswerError:
-        raise StoreUnreachableError(f"{url}: {ODD}") from None
-    except httpx2.HTTPError as error:
-        raise _unreachable(url, error) from None
-
-
-def _unreachable(url: str, error: httpx2.HTTPError) -> StoreError:
-    causes = list(_causes(error))
-    server = _server(error)
-    for cause in causes:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return StoreUnreachableError(
-                f"{url}: the certificate of the API server is not trusted ({cause.verify_message}):"
-                " correct `server` or certificate-authority of the kubeconfig"
-            )
-        if isinstance(cause, ssl.SSLError):
-            return StoreUnreachableError(
-                f"{url}: no TLS with {server}: check `server` of the kubeconfig, and the client"
-                " certificate, if there is one"
-            )
-    return StoreUnreachableError(
-        f"{url}: {server} {_what(error, causes)}: check `server` of the kubeconfig, the proxy if"
-        " there is one, and the network, and try again"
-    )
-
-
-def _what(error: httpx2.HTTPError, causes: list[BaseException]) -> str:
-    import httpx2  # noqa: PLC0415 - loaded where it is used
-
-    if isinstance(error, httpx2.ConnectTimeout):
-        return "cannot be reached (no connection in time)"
-    if isinstance(error, httpx2.TimeoutException):
-        return "does not answer in time"
-    if isinstance(error, httpx2.ProxyError):
-        return "cannot be reached through the proxy"
-    if not isinstance(error, httpx2.ConnectError):
-        return "broke the connection off"
-    return f"cannot be reached{_why(causes)}"
-
-
-def _why(causes: list[BaseException]) -> str:
-    system = next((cause for cause in causes if isinstance(cause, OSError)), None)
-    if isinstance(system, socket.gaierror):
-        return " (no such host)"
-    if isinstance(system, ConnectionRefusedError):
-        return " (connection refused)"
-    return f" ({system.strerror})" if system and system.strerror else ""
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    cause: BaseException | None = error
-    while cause:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _server(error: httpx2.HTTPError) -> str:
-    try:
-        asked = error.request.url
-    except RuntimeError:  # it has none before it is sent
-        return "the API server"
-    return f"the API server {asked.scheme}://{asked.netloc.decode()}"

@@ -2,30 +2,52 @@
 
 import base64
 import hashlib
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-from backends.kubernetes.address import Address
+from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import MANAGER
-from backends.kubernetes.failures import OddAnswerError, Subject
-from rotator.errors import StoreError
+from backends.kubernetes.failures import NOT_KUBERNETES, Subject
+from rotator.errors import StoreUnreachableError
 
 
-class Seen(NamedTuple):
-    """What stands there, the value as base64; a missing Secret has no `resource_version`."""
+@dataclass(frozen=True, slots=True)
+class SecretPart:
+    """Our part as it stands there, the value as base64.
 
-    encoded: str | None
-    journal: str
-    resource_version: str | None
-    immutable: bool
+    A missing Secret has no `resource_version`.
+    """
 
-    def __repr__(self) -> str:
-        return "Seen(…)"
+    encoded: str | None = field(default=None, repr=False)
+    journal: str = ""
+    resource_version: str | None = None
+    is_immutable: bool = False
+
+    @classmethod
+    def parse(cls, secret: Any, address: KubernetesAddress) -> "SecretPart":  # noqa: ANN401 - JSON
+        """Find our part in an answer; raises `StoreUnreachableError` where it is no Secret."""
+        try:
+            metadata, data = secret["metadata"], secret.get("data") or {}
+            encoded = data.get(address.key)
+            base64.b64decode(encoded or "", validate=True)
+            annotations = metadata.get("annotations") or {}
+            part = cls(
+                encoded,
+                str(annotations.get(address.annotation, "")),
+                metadata.get("resourceVersion"),  # a dry run that creates has none
+                secret.get("immutable") is True,
+            )
+        except (KeyError, TypeError, AttributeError, ValueError):
+            part = None
+        if part is None or secret.get("kind") != "Secret":
+            raise StoreUnreachableError(NOT_KUBERNETES)
+        return part
 
     @property
     def value(self) -> str | None:
         """The text of the value, None where it is empty.
 
-        What is no UTF-8 is no token, and must not break a message.
+        Text that is no UTF-8 is no token; it must not break a message.
         """
         if not self.encoded:
             return None
@@ -33,50 +55,26 @@ class Seen(NamedTuple):
 
     @property
     def version(self) -> str:
-        """A digest over our part alone: what others change beside it is none of our business."""
+        """A digest over our part alone, so that other changes of the Secret are no conflict."""
         value = "-" if self.encoded is None else f"={self.encoded}"
         return hashlib.sha256(f"{value}\n{self.journal}".encode("utf-8", "replace")).hexdigest()
 
 
-NOTHING = Seen(None, "", None, immutable=False)
-
-
-def seen_in(secret: Any, address: Address) -> Seen:  # noqa: ANN401 - whatever was answered
-    """Find our part in a Secret; raises `OddAnswerError` where it is no Secret."""
-    try:
-        metadata, data = secret["metadata"], secret.get("data") or {}
-        encoded = data.get(address.key)
-        base64.b64decode(encoded or "", validate=True)
-        annotations = metadata.get("annotations") or {}
-        seen = Seen(
-            encoded,
-            str(annotations.get(address.annotation, "")),
-            metadata.get("resourceVersion"),  # of a creation that is a dry run there is none
-            immutable=secret.get("immutable") is True,
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        raise OddAnswerError from None
-    if secret.get("kind") != "Secret":
-        raise OddAnswerError
-    return seen
-
-
-def patch_of(
-    address: Address, value: str | None, journal: str, *, resource_version: str | None
+def build_patch(
+    address: KubernetesAddress, value: str | None, journal: str, resource_version: str
 ) -> dict[str, Any]:
     """Return the merge patch that changes our part and names nothing else.
 
-    A value of None is left alone, an empty journal is removed. With a `resource_version` the server
-    refuses (409) where somebody else was faster:
+    A value of None is left alone, an empty journal is removed. The server refuses the patch (409)
+    when the Secret has another `resource_version`:
     https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-update
     """
-    metadata: dict[str, Any] = {"annotations": {address.annotation: journal or None}}
-    if resource_version is not None:
-        metadata["resourceVersion"] = resource_version
-    return {"metadata": metadata, **_data(address, value)}
+    annotations = {address.annotation: journal or None}
+    metadata = {"annotations": annotations, "resourceVersion": resource_version}
+    return {"metadata": metadata, **_encode(address, value)}
 
 
-def secret_of(address: Address, value: str | None, journal: str) -> dict[str, Any]:
+def build_secret(address: KubernetesAddress, value: str | None, journal: str) -> dict[str, Any]:
     """Return a new Secret with our part alone."""
     metadata: dict[str, Any] = {
         "name": address.name,
@@ -85,48 +83,32 @@ def secret_of(address: Address, value: str | None, journal: str) -> dict[str, An
     if journal:
         metadata["annotations"] = {address.annotation: journal}
     head = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata}
-    return {**head, **_data(address, value)}
+    return {**head, **_encode(address, value)}
 
 
-def _data(address: Address, value: str | None) -> dict[str, Any]:
+def _encode(address: KubernetesAddress, value: str | None) -> dict[str, Any]:
     if value is None:
         return {}
     return {"data": {address.key: base64.b64encode(value.encode()).decode()}}
 
 
-def subject_of(address: Address, verb: str) -> Subject:
+def describe_request(address: KubernetesAddress, verb: str) -> Subject:
     """Return what messages say of a Secret that was to be got, patched or created."""
-    objects = "secrets" if verb == "create" else f'secrets "{address.name}"'
-    remedy, missing = _remedy(address, verb), _missing(address, verb)
-    return Subject(address.canonical, "Secret", address.namespace, verb, objects, remedy, missing)
-
-
-def immutable(url: str) -> StoreError:
-    """Return the error for a Secret that nobody can change."""
-    return StoreError(
-        f"{url}: this Secret is immutable and cannot take a new token: delete it, and create it"
-        " again without `immutable: true`"
-    )
-
-
-def _remedy(address: Address, verb: str) -> str:
-    """Return which Role is needed: for all of a rotation, unless only to look was tried."""
+    place = f"the namespace {address.namespace}"
     verbs = "get" if verb == "get" else "get, patch"
     role = f"a Role with resources: [secrets], verbs: [{verbs}] and resourceNames: [{address.name}]"
+    remedy = f"rotate needs get and patch: grant it {role}"
+    objects = f'secrets "{address.name}"'
+    missing = (
+        f"there is no Secret {address.name} in {place}, or no such namespace: create it, or let the"
+        f" rotator create the Secret with '{address.creating}'"
+    )
     if verb == "get":
-        return f"grant it {role}"
-    if verb == "patch":
-        return f"rotate needs get and patch: grant it {role}"
-    return (
-        f"rotate needs get, patch and create: grant it {role}, and another rule with"
-        " resources: [secrets], verbs: [create]"
-    )
-
-
-def _missing(address: Address, verb: str) -> str:
-    if verb == "create":
-        return f"there is no namespace {address.namespace}: create it"
-    return (
-        f"there is no Secret {address.name} in the namespace {address.namespace}, or no such"
-        f" namespace: create it, or let the rotator create the Secret with '{address.creating}'"
-    )
+        remedy = f"grant it {role}"
+    elif verb == "create":
+        objects, missing = "secrets", f"there is no namespace {address.namespace}: create it"
+        remedy = (
+            f"rotate needs get, patch and create: grant it {role}, and another rule with"
+            " resources: [secrets], verbs: [create]"
+        )
+    return Subject("Secret", address.namespace, verb, objects, remedy, missing)

@@ -16,7 +16,7 @@ from tests.support.crew import Crew
 from tests.vault.bao import Bao
 
 MODULES = ("backends.aws.store", "backends.kubernetes.store", "backends.vault.store")
-SDKS = ("boto3", "botocore.session", "hvac", "lightkube")
+SDKS = ("boto3", "botocore.session", "hvac", "yaml")
 KINDS = ("vault", "aws", "kubernetes")
 
 

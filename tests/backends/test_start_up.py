@@ -13,7 +13,7 @@ from tests.backends.kinds import Site
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
-SDKS = {"vault": "hvac", "aws": "boto3", "kubernetes": "lightkube"}
+SDKS = {"vault": "hvac", "aws": "boto3", "kubernetes": "yaml"}
 TOKEN = '[[token]]\nname = "{}"\nstores = ["{}"]\n'
 CHECK = """
 import json, sys

@@ -10,7 +10,7 @@ from tests.support.waiting import PATIENCE
 
 _OTHERS = (
     *("apprise", "apscheduler", "backends", "boto3", "click", "dotenv", "google", "httpx", "hvac"),
-    *("lightkube", "rich", "rotator.config", "rotator.stores.registry", "rotator.sandbox"),
+    *("yaml", "rich", "rotator.config", "rotator.stores.registry", "rotator.sandbox"),
 )
 _BLOCKER = f"""
 import sys

@@ -23,12 +23,12 @@ EXPECTED = (
     ' statefulset or daemonset, such as ["deployment/luna-bot", "bots/statefulset/sol-bot"]'
 )
 MISSING = (
-    f"{IN_TOKEN}restarts need the module lightkube, which is not installed:"
+    f"{IN_TOKEN}restarts need the module yaml, which is not installed:"
     " pip install 'nocturna-rotator[kubernetes]'"
 )
 WITHOUT_SDK = """
 import sys
-sys.modules["lightkube"] = None
+sys.modules["yaml"] = None
 from rotator.__main__ import main
 sys.exit(main())
 """

@@ -83,7 +83,7 @@ test -e /tmp/theirs || echo 'cannot see the /tmp of others'
 test -d /proc/1 || echo 'cannot see other processes'
 grep -c . "$NOCTURNA_ADMIN_PASSWORD_FILE" "$NOCTURNA_ADMIN_EMAIL_FILE"
 chown rotator:luna /srv/luna/.env && echo 'may keep an owner'
-/opt/nocturna-rotator/bin/python -c 'import apprise, boto3, hvac, lightkube; print("SDKs start")'
+/opt/nocturna-rotator/bin/python -c 'import apprise, boto3, hvac, yaml; print("SDKs start")'
 """
 SEEN_BY_PROBE = [
     "user rotator",

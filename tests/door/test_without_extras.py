@@ -12,7 +12,7 @@ from tests.door.programs import ROOT
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
-SDKS = ("hvac", "boto3", "botocore", "lightkube", "apprise", "prometheus_client")
+SDKS = ("hvac", "boto3", "botocore", "yaml", "apprise", "prometheus_client")
 PROGRAM = """
 import sys
 sys.path[:0] = [{root!r}, {packages!r}]

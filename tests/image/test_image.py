@@ -125,7 +125,7 @@ def test_its_packages_are_those_of_the_lock(image: Image) -> None:
 
 
 def test_all_backends_and_extras_start_in_it(image: Image) -> None:
-    code = "import apprise, boto3, httpx, hvac, lightkube, prometheus_client; print('fine')"
+    code = "import apprise, boto3, httpx, hvac, prometheus_client, yaml; print('fine')"
     assert image.run("-c", code, entrypoint=("/opt/rotator/bin/python3",)).stdout == "fine\n"
     done = image.run("check", env={"ROTATOR_STORE": "vault://secret/x#y"})
     assert "pip install" not in done.stderr

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backends.kubernetes.access import Login, log_in
+from backends.kubernetes.login import Login, log_in
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.serving import serving
 from tests.support.relay import Relay
@@ -36,18 +36,12 @@ class Cluster:
     def do(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON
         """Do something as an admin; returns None where there is no such object."""
         kind = "merge-patch+json" if method == "PATCH" else "json"
-        name = server_name(self.admin)
-        with self.admin.client() as client:
-            answer = client.request(
-                method,
-                path,
-                content=json.dumps(body) if body is not None else None,
-                headers={"Content-Type": f"application/{kind}"},
-                extensions={"sni_hostname": name} if name else {},
-            )
+        content = json.dumps(body) if body is not None else None
+        headers = {"Content-Type": f"application/{kind}"}
+        answer = self.admin.send(method, path, data=content, headers=headers)
         if answer.status_code == http.HTTPStatus.NOT_FOUND:
             return None
-        assert answer.is_success, (method, path, answer.status_code, answer.text)
+        assert answer.ok, (method, path, answer.status_code, answer.text)
         return answer.json()
 
 
@@ -59,7 +53,9 @@ class TlsRelay(Relay):
         self._login = login
 
     def _connection(self) -> http.client.HTTPConnection:
-        tls, name = self._login.tls, server_name(self._login)
+        assert self._login.tls
+        tls = self._login.tls
+        name = str(self._login.access.cluster.get("tls-server-name", ""))
 
         class Connection(http.client.HTTPConnection):
             default_port = http.client.HTTPS_PORT
@@ -69,11 +65,6 @@ class TlsRelay(Relay):
                 self.sock = tls.wrap_socket(self.sock, server_hostname=name or self.host)
 
         return Connection(self._upstream.netloc, timeout=PATIENCE)
-
-
-def server_name(login: Login) -> str:
-    """Return the name that the server's certificate has, where it is not that of `server`."""
-    return str(login.access.cluster.get("tls-server-name", ""))
 
 
 @contextmanager

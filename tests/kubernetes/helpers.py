@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from backends.kubernetes.address import Address
+from backends.kubernetes.address import KubernetesAddress
+from backends.kubernetes.connection import Connection
 from backends.kubernetes.store import KubernetesStore
 from rotator.stores.port import parse_url
 from tests.kubernetes.site import Site
@@ -18,8 +19,11 @@ def opened(
     service_account: Path = NOWHERE,
     sleep: Callable[[float], object] = lambda _: None,
 ) -> KubernetesStore:
-    address = Address.parse(parse_url(url, Path()))
-    return KubernetesStore(address, variables, service_account=service_account, sleep=sleep)
+    address = KubernetesAddress.parse(parse_url(url, Path()))
+    connection = Connection(
+        address.context, variables, service_account=service_account, sleep=sleep
+    )
+    return KubernetesStore(address, connection)
 
 
 def store_of(

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from backends.kubernetes import store
-from backends.kubernetes.address import Address
+from backends.kubernetes import connection, store
+from backends.kubernetes.address import KubernetesAddress
 from rotator.errors import ConfigError
 from rotator.stores.port import parse_url
 from rotator.stores.registry import Backends
 
 
-def address(text: str) -> Address:
-    return Address.parse(parse_url(text, Path()))
+def address(text: str) -> KubernetesAddress:
+    return KubernetesAddress.parse(parse_url(text, Path()))
 
 
 @pytest.mark.parametrize(
@@ -54,22 +54,22 @@ def test_the_url_that_creates_differs_in_that_alone(query: str) -> None:
         ("kubernetes://bots", "write kubernetes://NAMESPACE/NAME#KEY"),
         ("kubernetes:///luna", "write kubernetes://NAMESPACE/NAME#KEY"),
         ("kubernetes://bots/", "write kubernetes://NAMESPACE/NAME#KEY"),
-        ("kubernetes://Bots/luna", "'Bots' is no name of a namespace"),
+        ("kubernetes://Bots/luna", '"Bots" is no name of a namespace'),
         (f"kubernetes://{'n' * 64}/luna", "is no name of a namespace"),
-        ("kubernetes://bots/lu_na", "'lu_na' is no name of a Secret"),
+        ("kubernetes://bots/lu_na", '"lu_na" is no name of a Secret'),
         ("kubernetes://bots/luna/token", "is no name of a Secret"),
         ("kubernetes://bots/luna..b", "is no name of a Secret"),
         (f"kubernetes://bots/{'n' * 254}", "is no name of a Secret"),
         ("kubernetes://bots/luna#a/b", "stands a key of the Secret"),
         ("kubernetes://bots/luna#..", "stands a key of the Secret"),
-        ("kubernetes://bots/luna#eyJ.made.up/x", "found something else"),
-        ("kubernetes://bots/luna#T?create=true", "options stand before the `#`"),
-        ("kubernetes://bots/luna#T&create=true", "options stand before the `#`"),
+        ("kubernetes://bots/luna#eyJ.made.up/x", 'found "<token>'),
+        ("kubernetes://bots/luna#T?create=true", "stand before the `#`"),
+        ("kubernetes://bots/luna#T&create=true", "stand before the `#`"),
         ("kubernetes://bots/luna?context=here?create=true#T", "join options with `&`"),
         ("kubernetes://bots/luna?create=true?context=here", "join options with `&`"),
-        ("kubernetes://bots/luna?create=yes", "true or false, found 'yes'"),
+        ("kubernetes://bots/luna?create=yes", 'create=false, found "yes"'),
         ("kubernetes://bots/luna?context=", "the name of a context"),
-        ("kubernetes://bots/luna?creat=1&b=2", "options context and create, found 'b', 'creat'"),
+        ("kubernetes://bots/luna?creat=1&b=2", 'options context, create, found "b", "creat"'),
     ],
 )
 def test_a_url_that_names_no_key_of_a_secret_is_refused(text: str, told: str) -> None:
@@ -91,9 +91,9 @@ def test_every_key_has_an_annotation_of_its_own_that_fits() -> None:
 
 def test_without_the_sdk_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(name: str) -> ModuleSpec | None:
-        return None if name == "lightkube" else find_spec(name)
+        return None if name == "yaml" else find_spec(name)
 
-    monkeypatch.setattr(store, "find_spec", found)
+    monkeypatch.setattr(connection, "find_spec", found)
     with pytest.raises(ModuleNotFoundError) as caught:
         store.open_store(parse_url("kubernetes://bots/luna", Path()))
-    assert caught.value.name == "lightkube"
+    assert caught.value.name == "yaml"

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-from backends.kubernetes.address import Address
 from backends.kubernetes.store import KubernetesStore
-from rotator.stores.port import parse_url
 from rotator.testing import Rig, StoreContract
+from tests.kubernetes.helpers import opened
 from tests.kubernetes.site import CHECKER, NOBODY, ROTATOR, Site
 from tests.support.relay import Relay
 
@@ -46,8 +44,8 @@ class KubernetesRig:
         )
 
     def open(self) -> KubernetesStore:
-        address = Address.parse(parse_url(self.site.store_url, Path()))
-        return KubernetesStore(address, self.site.variables(self.relay.url, self.account))
+        variables = self.site.variables(self.relay.url, self.account)
+        return opened(self.site.store_url, variables)
 
     @contextmanager
     def acting_as(self, account: str) -> Iterator[None]:

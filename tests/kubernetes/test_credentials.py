@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backends.kubernetes.access import Access, NoAccessError, user_from_plugin
+from backends.kubernetes.exec_plugin import user_from_plugin
+from backends.kubernetes.kubeconfig import ClusterAccess
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.cluster import write_kubeconfig
@@ -107,32 +108,34 @@ def test_an_exec_plugin_that_fails_is_told_without_what_it_says(
     assert SECRET not in str(caught.value)
 
 
-def access_with(plugin: object) -> Access:
-    return Access({"server": "https://one.example"}, {"exec": plugin}, "the kubeconfig")
+def access_with(plugin: object) -> ClusterAccess:
+    return ClusterAccess({"server": "https://one.example"}, {"exec": plugin}, "the kubeconfig")
 
 
 def test_a_missing_exec_plugin_is_named() -> None:
     entry = {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-program"}
-    with pytest.raises(NoAccessError, match=r"no-such-program of the kubeconfig cannot be started"):
+    with pytest.raises(
+        StoreUnreachableError, match=r"no-such-program of the kubeconfig cannot be started"
+    ):
         user_from_plugin(access_with(entry), {})
 
 
 @pytest.mark.parametrize("entry", [{"command": "a\0b"}, {"command": "aws", "args": ["\0"]}])
 def test_an_exec_plugin_that_no_system_can_start_is_told(entry: dict[str, object]) -> None:
-    with pytest.raises(NoAccessError, match=r"cannot be started \(ValueError\)") as caught:
+    with pytest.raises(StoreUnreachableError, match=r"cannot be started \(ValueError\)") as caught:
         user_from_plugin(access_with({"apiVersion": "v1", **entry}), {})
     assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("entry", ["aws", {"command": "aws"}, {"apiVersion": "v1", "args": 1}])
 def test_an_exec_entry_that_is_none_is_told(entry: object) -> None:
-    with pytest.raises(NoAccessError, match="`exec` of the kubeconfig needs `apiVersion`"):
+    with pytest.raises(StoreUnreachableError, match="`exec` of the kubeconfig needs `apiVersion`"):
         user_from_plugin(access_with(entry), {})
 
 
 def test_an_exec_plugin_that_hangs_is_killed_with_what_it_started() -> None:
     entry = {"apiVersion": "v1", "command": "/bin/sh", "args": ["-c", "sleep 60 & sleep 60"]}
-    with pytest.raises(NoAccessError, match=r"did not end within 0\.2 seconds"):
+    with pytest.raises(StoreUnreachableError, match=r"did not end within 0\.2 seconds"):
         user_from_plugin(access_with(entry), {}, timeout=0.2)
 
 

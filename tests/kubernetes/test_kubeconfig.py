@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backends.kubernetes.access import NoAccessError, find_access, log_in
+from backends.kubernetes.kubeconfig import find_access
+from backends.kubernetes.login import log_in
 from rotator.errors import StoreUnreachableError
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import NOWHERE, opened, store_of
@@ -119,7 +120,7 @@ def test_a_broken_kubeconfig_is_told_without_its_content(
     tmp_path: Path, text: str, told: str
 ) -> None:
     (tmp_path / "config").write_text(text)
-    with pytest.raises(NoAccessError) as caught:
+    with pytest.raises(StoreUnreachableError) as caught:
         server({"KUBECONFIG": str(tmp_path / "config")})
     assert told in str(caught.value)
     assert str(caught.value).isprintable()
@@ -128,7 +129,7 @@ def test_a_broken_kubeconfig_is_told_without_its_content(
 
 def test_a_kubeconfig_that_is_no_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "config").write_bytes(b"users: \xff")
-    with pytest.raises(NoAccessError, match="config is no YAML: correct it"):
+    with pytest.raises(StoreUnreachableError, match="config is no YAML: correct it"):
         server({"KUBECONFIG": str(tmp_path / "config")})
 
 
@@ -137,7 +138,9 @@ def test_a_kubeconfig_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     if not unreadable.exists():
         pytest.skip("Linux has such a file")
     (tmp_path / "config").symlink_to(unreadable)
-    with pytest.raises(NoAccessError, match=r"cannot be read \(.+\): see to its rights"):
+    with pytest.raises(
+        StoreUnreachableError, match=r"cannot be read \(.+\): correct its permissions"
+    ):
         server({"KUBECONFIG": str(tmp_path / "config")})
 
 
@@ -159,7 +162,7 @@ def test_what_would_give_the_credentials_away_or_make_us_somebody_else_is_refuse
     tmp_path: Path, server_: str, cluster: dict[str, Any], user: dict[str, Any], told: str
 ) -> None:
     path = write_kubeconfig(tmp_path / "config", server_, user, **cluster)
-    with pytest.raises(NoAccessError, match=told):
+    with pytest.raises(StoreUnreachableError, match=told):
         server({"KUBECONFIG": str(path)})
 
 
@@ -201,7 +204,7 @@ def test_a_key_that_is_broken_is_left_in_no_temporary_file(
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     broken = {"client-certificate-data": "AA==", "client-key-data": "AA=="}
     path = write_kubeconfig(tmp_path / "config", "https://127.0.0.1:9", broken)
-    with pytest.raises(NoAccessError) as caught:
+    with pytest.raises(StoreUnreachableError) as caught:
         log_in({"KUBECONFIG": str(path)}, None, NOWHERE)
     assert "client-key" in str(caught.value)  # it is still held here, with what it holds
     assert list(folder.iterdir()) == []

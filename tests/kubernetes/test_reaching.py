@@ -3,18 +3,17 @@
 import socket
 from pathlib import Path
 
-import httpx2
 import pytest
 
-from backends.kubernetes.failures import translated
+from backends.kubernetes.login import describe_failure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
+from rotator.http.client import Failure, FailureKind
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import opened, store_of
 from tests.kubernetes.site import Site
 from tests.kubernetes.test_answers import status
 
-REQUEST = httpx2.Request("GET", "https://one.example:6443/api/v1/namespaces/bots/secrets/luna")
 CHECK = (
     "check `server` of the kubeconfig, the proxy if there is one, and the network, and try again"
 )
@@ -33,22 +32,22 @@ def test_a_server_that_is_not_there_is_told_with_its_address(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("error", "cause", "told"),
+    ("kind", "never_sent", "told"),
     [
-        (httpx2.ConnectError, socket.gaierror(-2, "?"), "cannot be reached (no such host)"),
-        (httpx2.ConnectError, OSError(101, "No way there"), "cannot be reached (No way there)"),
-        (httpx2.ConnectError, None, "cannot be reached"),
-        (httpx2.ConnectTimeout, TimeoutError(), "cannot be reached (no connection in time)"),
-        (httpx2.ReadTimeout, TimeoutError(), "does not answer in time"),
+        (FailureKind.UNKNOWN_HOST, True, "cannot be reached (no such host)"),
+        (FailureKind.PROXY, True, "cannot be reached (the proxy does not let us through)"),
+        (FailureKind.TIMEOUT, True, "cannot be reached (no connection in time)"),
+        (FailureKind.TIMEOUT, False, "does not answer in time"),
+        (FailureKind.BROKEN, True, "cannot be reached (No way there)"),
+        (FailureKind.BROKEN, False, "broke the connection off"),
     ],
 )
 def test_each_way_of_not_getting_there_is_told_apart(
-    error: type[httpx2.TransportError], cause: Exception | None, told: str
+    kind: FailureKind, told: str, *, never_sent: bool
 ) -> None:
-    with pytest.raises(StoreUnreachableError) as caught, translated("kubernetes://bots/luna"):
-        raise error("", request=REQUEST) from cause
-    assert str(caught.value) == (
-        f"kubernetes://bots/luna: the API server https://one.example:6443 {told}: {CHECK}"
+    failure = Failure(kind, never_sent, "No way there")
+    assert describe_failure(failure, "https://one.example:6443") == (
+        f"the API server https://one.example:6443 {told}: {CHECK}"
     )
 
 

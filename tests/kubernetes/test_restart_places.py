@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from backends.kubernetes.address import Address
+from backends.kubernetes.address import KubernetesAddress
+from backends.kubernetes.connection import Connection
 from backends.kubernetes.workloads import KubernetesWorkloads
 from rotator.errors import StoreUnreachableError
 from rotator.stores.port import parse_url
@@ -29,8 +30,10 @@ def looked_at(
     service_account: Path = NOWHERE,
 ) -> str:
     """Return which workload was asked for; there is none."""
-    address = Address.parse(parse_url(beside, NOWHERE)) if beside else None
-    workloads = KubernetesWorkloads(address, variables, service_account=service_account)
+    address = KubernetesAddress.parse(parse_url(beside, NOWHERE)) if beside else None
+    context = address.context if address else None
+    connection = Connection(context, variables, service_account=service_account)
+    workloads = KubernetesWorkloads(address, connection)
     with pytest.raises(StoreUnreachableError, match="there is no "):
         workloads.restart(workload, "luna", "id/a")
     path = server.requests[-1].path.partition("?")[0]
@@ -108,7 +111,8 @@ def test_inside_a_pod_the_namespace_is_that_of_the_pod(
 def test_a_namespace_that_is_none_is_not_asked_for(
     at_home: Home, stand_in: ApiServer, namespace: object
 ) -> None:
-    workloads = KubernetesWorkloads(None, at_home(namespace=namespace), service_account=NOWHERE)
+    connection = Connection(None, at_home(namespace=namespace), service_account=NOWHERE)
+    workloads = KubernetesWorkloads(None, connection)
     before = len(stand_in.requests)
     with pytest.raises(StoreUnreachableError) as caught:
         workloads.restart("deployment/a", "luna", "id/a")

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from backends.kubernetes.address import Address
-from backends.kubernetes.workloads import KubernetesWorkloads
+from backends.kubernetes.address import KubernetesAddress
+from backends.kubernetes.connection import Connection
+from backends.kubernetes.workloads import REPEATABLE, KubernetesWorkloads
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.stores.port import parse_url
 from tests.kubernetes.helpers import NOWHERE
@@ -22,9 +23,12 @@ def workloads(
     variables: Mapping[str, str] | None = None,
     sleep: Callable[[float], object] = lambda _: None,
 ) -> KubernetesWorkloads:
-    beside = Address.parse(parse_url(site.store_url, Path()))
+    beside = KubernetesAddress.parse(parse_url(site.store_url, Path()))
     found = variables or site.variables(site.upstream, account)
-    return KubernetesWorkloads(beside, found, service_account=NOWHERE, sleep=sleep)
+    connection = Connection(
+        None, found, repeatable=REPEATABLE, service_account=NOWHERE, sleep=sleep
+    )
+    return KubernetesWorkloads(beside, connection)
 
 
 @pytest.fixture

@@ -136,6 +136,6 @@ def test_no_log_of_a_restart_holds_the_credentials(
     plant = Plant(site)
     with caplog.at_level("DEBUG"):
         told_by(site, plant, StoreUnreachableError)
-    assert "httpx2" in caplog.text
+    assert "urllib3" in caplog.text
     assert site.token() not in caplog.text
     assert site.token() not in repr(vars(workloads(site)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.kubernetes.access import log_in
+from backends.kubernetes.login import log_in
 from rotator.errors import StoreUnreachableError
 from rotator.stores.journal import Journal
 from tests.kubernetes.apiserver import ApiServer
@@ -98,6 +98,7 @@ def test_an_authority_need_not_be_stricter_than_for_kubectl(keys: Path, tmp_path
     authority = {"certificate-authority": str(keys / "own.crt")}
     path = write_kubeconfig(tmp_path / "config", "https://one.example", {}, **authority)
     tls = log_in({"KUBECONFIG": str(path)}, None, NOWHERE).tls
+    assert tls
     assert not tls.verify_flags & ssl.VERIFY_X509_STRICT
     assert tls.verify_mode == ssl.CERT_REQUIRED
     assert tls.check_hostname

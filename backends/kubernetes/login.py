@@ -1,0 +1,158 @@
+"""A way to the API server: certificates, credentials, and a bounded HTTP session."""
+
+import base64
+import re
+import ssl
+import tempfile
+from collections.abc import Collection, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import requests
+import urllib3
+
+from backends.kubernetes.exec_plugin import user_from_plugin
+from backends.kubernetes.failures import NOT_KUBERNETES
+from backends.kubernetes.kubeconfig import ClusterAccess, find_access
+from rotator.errors import StoreUnreachableError
+from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
+
+_LIMITS = Limits(backoff=0.05)
+_REASONS = {
+    FailureKind.PROXY: "the proxy does not let us through",
+    FailureKind.UNKNOWN_HOST: "no such host",
+    FailureKind.REFUSED: "connection refused",
+    FailureKind.TIMEOUT: "no connection in time",
+}
+_BEARER = re.compile(r"[!-~]+")
+
+
+class Login(NamedTuple):
+    """A way to the API server that has been found, to be used for many requests."""
+
+    access: ClusterAccess
+    tls: ssl.SSLContext | None
+    session: BoundedSession
+
+    def __repr__(self) -> str:
+        return f"Login({self.access.server!r})"
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:  # noqa: ANN401 - requests' own
+        """Send a request; raises `StoreUnreachableError`.
+
+        A token file is read for each request, since its token may be rotated.
+        """
+        server, proxy = self.access.server.rstrip("/"), self.access.cluster.get("proxy-url")
+        proxies = {"http": proxy, "https": proxy} if proxy else None
+        try:
+            return self.session.request(method, f"{server}/{path}", proxies=proxies, **options)
+        except OSError as error:
+            text = describe_failure(explain_failure(error), server)
+            raise StoreUnreachableError(text) from None
+
+
+def log_in(
+    environment: Mapping[str, str],
+    context: str | None,
+    service_account: Path,
+    repeatable: Collection[str] = ("GET",),
+) -> Login:
+    """Find the API server and our credentials; raises `StoreUnreachableError`.
+
+    Requests with `repeatable` methods are sent again where the connection breaks.
+    """
+    access = find_access(environment, context, service_account)
+    user = user_from_plugin(access, environment) if access.user.get("exec") else access.user
+    tls = None if access.server.startswith("http:") else _trust(access, user)
+    name = access.cluster.get("tls-server-name")
+    session = BoundedSession(_LIMITS, retried_methods=repeatable, tls=tls, server_name=name)
+    session.headers.update({"User-Agent": "nocturna-rotator", "Accept": "application/json"})
+    session.auth = partial(_authorize, user, access.origin)
+    return Login(access, tls, session)
+
+
+def describe_failure(failure: Failure, server: str) -> str:
+    """Say why a request failed, and what to do."""
+    kind, reason = failure.kind, _REASONS.get(failure.kind, failure.detail)
+    server = f"the API server {server}"
+    if kind is FailureKind.CERTIFICATE:
+        return (
+            f"the certificate of {server} is not trusted ({reason}): correct `server` or"
+            " certificate-authority of the kubeconfig"
+        )
+    if kind in (FailureKind.NO_TLS, FailureKind.TLS):
+        return (
+            f"no TLS with {server}: check `server` of the kubeconfig, and the client certificate,"
+            " if there is one"
+        )
+    if kind is FailureKind.TOO_LARGE:
+        return NOT_KUBERNETES
+    if failure.never_sent:
+        what = f"cannot be reached ({reason})"
+    elif kind is FailureKind.TIMEOUT:
+        what = "does not answer in time"
+    else:
+        what = "broke the connection off"
+    return (
+        f"{server} {what}: check `server` of the kubeconfig, the proxy if there is one, and the"
+        " network, and try again"
+    )
+
+
+def _authorize(
+    user: Mapping[str, Any], origin: str, request: requests.PreparedRequest
+) -> requests.PreparedRequest:
+    token, file = user.get("token"), user.get("tokenFile")
+    if file:
+        try:
+            token = Path(file).read_text("utf-8", "replace").strip()
+        except OSError as error:
+            raise StoreUnreachableError(
+                f"the token file {file} cannot be read ({error.strerror}): restore it, or its"
+                " permissions"
+            ) from None
+    if token is not None:
+        if not _BEARER.fullmatch(token):
+            where = f"in {file}" if file else f"of {origin}"
+            raise StoreUnreachableError(f"the token {where} is empty, or no token: renew it")
+        request.headers["Authorization"] = f"Bearer {token}"
+    elif user.get("username") and user.get("password"):
+        pair = f"{user['username']}:{user['password']}".encode()
+        request.headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return request
+
+
+def _trust(access: ClusterAccess, user: Mapping[str, Any]) -> ssl.SSLContext:
+    try:
+        # Python's TLS reads keys from files only.
+        with tempfile.TemporaryDirectory() as folder:
+            authority = _file_of(access.cluster, "certificate-authority", folder)
+            certificate = _file_of(user, "client-certificate", folder)
+            context = ssl.create_default_context(cafile=authority)
+            if certificate:
+                context.load_cert_chain(certificate, _file_of(user, "client-key", folder))
+    except (OSError, ValueError, TypeError):
+        raise StoreUnreachableError(
+            f"a certificate or a key of {access.origin} is missing or broken: look at"
+            " certificate-authority, client-certificate and client-key"
+        ) from None
+    if authority:
+        # Python 3.13 asks more of an authority than Go does, and than the ones of EKS offer:
+        # https://github.com/kubernetes-client/python/issues/2394
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    elif access.cluster.get("insecure-skip-tls-verify"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return context
+
+
+def _file_of(entry: Mapping[str, Any], key: str, folder: str) -> str | None:
+    """Return the path of a certificate or a key; one that is embedded is written to the folder."""
+    data: str | None = entry.get(f"{key}-data")
+    if not data:
+        return entry.get(key) or None
+    path = Path(folder, key)
+    path.touch(0o600)
+    path.write_bytes(base64.b64decode(data))
+    return str(path)
