@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from rotator.clock import in_words
 from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
 from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
 from rotator.config.values import Value, read_name, split_stores
 from rotator.errors import ConfigError, nearest, quote_value
-from rotator.http.urls import is_loopback
+from rotator.urls import is_readable_on_the_way, parse_http_url
 
 DEFAULT_FILE = "rotator.toml"
 ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
@@ -140,13 +139,12 @@ def _read_api(values: _Values, file: Path | None) -> ApiSettings:
                 f"{values[key].place}: found both this and {values[other].place}, expected one"
             )
     found = {name: value.read() for name, value in values.items()}
-    if "url" in found and not found.get("allow_insecure_http"):
-        url = urlsplit(found["url"])
-        if url.scheme == "http" and not is_loopback(url.hostname):
-            raise values["url"].wrong(
-                "https: http would show the password to the network (allow_insecure_http = true in"
-                " [api] permits it)"
-            )
+    url = parse_http_url(found.get("url", ""))
+    if url and is_readable_on_the_way(url) and not found.get("allow_insecure_http"):
+        raise values["url"].wrong(
+            "https: http would show the password to the network (allow_insecure_http = true in"
+            " [api] permits it)"
+        )
     email, password = (found.get(key) or found.get(other) for key, other in _SECRETS)
     in_store = isinstance(password, StoredSecret)
     return ApiSettings(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from rotator.clock import ONE_DAY, parse_duration
 from rotator.config.settings import Secret, StoredSecret
 from rotator.errors import ConfigError, quote_value
+from rotator.urls import parse_http_url
 
 LONGEST_VALIDITY = 365 * ONE_DAY  # the API's own limit for a token that expires
 LONGEST_TIMEOUT = timedelta(hours=1)
@@ -119,12 +119,7 @@ def read_api_url(value: Value) -> str:
             "one without; the admin's e-mail and password have settings of their own",
             found="a URL with a user or password in it",
         )
-    try:
-        url = urlsplit(text)
-        is_address = url.hostname and url.port != 0
-    except ValueError:  # of the port, or of brackets
-        raise value.wrong() from None
-    if url.scheme not in ("http", "https") or not is_address or url.query or url.fragment:
+    if not parse_http_url(text):
         raise value.wrong()
     return text.rstrip("/")
 

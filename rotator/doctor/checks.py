@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.doctor.findings import Check, Finding, Result, Topic
 from rotator.errors import quote_value
-from rotator.http.urls import is_loopback
 from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.inventory import (
     SLACK,
@@ -22,6 +20,7 @@ from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import DAILY, FEW
 from rotator.stores.port import SecretStore
+from rotator.urls import is_readable_on_the_way, parse_http_url
 
 _AGAIN = "rotator rotate takes it up again"
 _MOST_NAMED = 5  # orphans
@@ -118,12 +117,12 @@ SETTINGS_CHECKS: tuple[Check[SettingsFacts], ...] = (_settings,)
 
 
 def _api(facts: ApiFacts) -> Iterator[Finding]:
-    if facts.url is None:
+    url = parse_http_url(facts.url or "")
+    if url is None:
         return
-    url = urlsplit(facts.url)
     if facts.silence:
         yield Finding(Topic.API, Result.PROBLEM, f"{facts.silence} ({facts.url})")
-    elif url.scheme == "http" and not is_loopback(url.hostname):
+    elif is_readable_on_the_way(url):
         message = f"{facts.url} shows the admin's password to the network: use https"
         yield Finding(Topic.API, Result.WARNING, message)
     else:
