@@ -9,7 +9,7 @@ from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS
 from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
 from rotator.config.values import Value, read_name, split_stores
 from rotator.errors import ConfigError, nearest, quote_value
-from rotator.urls import is_readable_on_the_way, parse_http_url
+from rotator.http.urls import is_readable_on_the_way, parse_http_url
 
 DEFAULT_FILE = "rotator.toml"
 ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures

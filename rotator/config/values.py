@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rotator.clock import ONE_DAY, parse_duration
 from rotator.config.settings import Secret, StoredSecret
 from rotator.errors import ConfigError, quote_value
-from rotator.urls import parse_http_url
+from rotator.http.urls import parse_http_url
 
 LONGEST_VALIDITY = 365 * ONE_DAY  # the API's own limit for a token that expires
 LONGEST_TIMEOUT = timedelta(hours=1)

@@ -8,6 +8,7 @@ from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.doctor.findings import Check, Finding, Result, Topic
 from rotator.errors import quote_value
+from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.inventory import (
     SLACK,
@@ -20,7 +21,6 @@ from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import DAILY, FEW
 from rotator.stores.port import SecretStore
-from rotator.urls import is_readable_on_the_way, parse_http_url
 
 _AGAIN = "rotator rotate takes it up again"
 _MOST_NAMED = 5  # orphans
