@@ -1,6 +1,8 @@
-# Two commands need nothing but Python >= 3.11, git and make:
-#   make demo   the whole job in ten seconds, against an API that this program embeds
-#   make test   everything that CI runs
+# These need nothing but Python >= 3.11, git and make:
+#   make demo       the whole job in ten seconds, against an API that this program embeds
+#   make check      while you work: lint, types, import contracts, unit and config tests
+#   make test       what CI runs
+#   make test-long  everything: all store kinds, all rounds, 1,000 random examples and more
 
 PYTHON ?= python3
 VENV := .venv
@@ -12,12 +14,23 @@ STATES := tests/stateful
 SERVERS := tests/vault tests/aws tests/kubernetes
 BOTS := tests/client tests/executing tests/accessing tests/commands
 LAST := tests/test_secrets_stay_inside.py
-COVERED := $(BIN)/coverage run -m pytest --quiet
+LONG :=
+PYTEST := -m pytest --quiet $(LONG)
+COVERED := $(BIN)/coverage run $(PYTEST)
 
-.PHONY: demo test core servers bots places deaths states faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
+.PHONY: demo check check-tests test test-long core servers bots places deaths states faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
+
+check: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory --jobs=3 --output-sync lint check-types check-imports check-tests
+
+check-tests: $(VENV)/installed-dev
+	$(BIN)/python $(PYTEST) tests/unit tests/config
+
+test-long:
+	@$(MAKE) --no-print-directory test LONG=--long
 
 # Seven sessions side by side, as much of their time is waiting for processes and servers.
 test: lint
@@ -39,16 +52,16 @@ bots: $(VENV)/installed-dev
 # These start processes by the thousand to break the rotator's promises: without coverage, which
 # would double their time, and which killed ones cannot save.
 places: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --quiet $(PLACES) $(LAST)
+	$(BIN)/python $(PYTEST) $(PLACES) $(LAST)
 
 deaths: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --quiet $(DEATHS) $(LAST)
+	$(BIN)/python $(PYTEST) $(DEATHS) $(LAST)
 
 states: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --quiet $(STATES)
+	$(BIN)/python $(PYTEST) $(STATES)
 
 faults: $(VENV)/installed-dev
-	$(BIN)/python -m pytest --quiet $(FAULTS) $(LAST)
+	$(BIN)/python $(PYTEST) $(FAULTS) $(LAST)
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check --quiet

@@ -1,7 +1,9 @@
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.clock import FakeClock
 from tests.support.process import Runner
@@ -11,12 +13,34 @@ from tests.support.transcript import Transcript
 _TRANSCRIPT = pytest.StashKey[Transcript]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run everything: see `make test-long`")
+
+
+@pytest.hookimpl(tryfirst=True)  # before hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "last: runs after all other tests")
     config.stash[_TRANSCRIPT] = Transcript()
+    # No example may fail because the machine is slow, and each run has others than the last one.
+    settings.register_profile(
+        "ours", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("ours")
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    seed = config.getoption("--hypothesis-seed")
+    terminalreporter.write_line(f"the random examples again: --hypothesis-seed={seed}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
@@ -30,6 +54,12 @@ def pytest_runtest_makereport(
         for title, text in report.sections:
             transcript.add(f"{item.nodeid}: {title}", text)
     return report  # type: ignore[return-value]
+
+
+@pytest.fixture(scope="session")
+def long(request: pytest.FixtureRequest) -> bool:
+    """Whether everything runs, for tests that make more or fewer rounds."""
+    return bool(request.config.getoption("--long"))
 
 
 @pytest.fixture

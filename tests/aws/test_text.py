@@ -34,7 +34,7 @@ def test_only_the_value_changes(before: str, after: str) -> None:
     assert secret_in(after, "T") == "new"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     others=st.dictionaries(st.text(), VALUES, max_size=4),
     key=st.text(),

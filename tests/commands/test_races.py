@@ -17,7 +17,6 @@ from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 CROWD = 20
-ROUNDS = int(os.environ.get("ROTATOR_CROWD_ROUNDS", "25"))
 
 
 class Crowd:
@@ -58,13 +57,18 @@ def crowd_log(rotator: Runner) -> str:
     return (rotator.folder / "crowd.log").read_text()
 
 
+@pytest.fixture
+def rounds(long: bool) -> int:  # noqa: FBT001 - a fixture
+    return 25 if long else 3
+
+
 def test_of_twenty_forced_rotations_one_new_token_survives_each_round(
-    rotator: Runner, api: Sandbox, transcript: Transcript
+    rotator: Runner, api: Sandbox, transcript: Transcript, rounds: int
 ) -> None:
     rotator.write_env(api.issue(days=3))
     before = {row.id for row in api.tokens}
     with crowd(rotator, transcript, "rotate", "--force", ROTATOR_RETIRE="now") as rivals:
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             assert rivals.go() == [0] * CROWD, crowd_log(rotator)
             (survivor,) = api.live_tokens()
             assert survivor.id not in before
@@ -77,10 +81,10 @@ def test_of_twenty_forced_rotations_one_new_token_survives_each_round(
 
 
 def test_of_twenty_that_find_a_token_due_one_renews_it(
-    rotator: Runner, api: Sandbox, transcript: Transcript
+    rotator: Runner, api: Sandbox, transcript: Transcript, rounds: int
 ) -> None:
     with crowd(rotator, transcript, "rotate") as rivals:
-        for _ in range(5):
+        for _ in range(rounds):
             due = api.issue(days=3)
             rotator.write_env(due)
             known = len(api.tokens)

@@ -1,6 +1,8 @@
 """What can happen to a run, as data: at which moment it dies, and how."""
 
+from collections.abc import Sequence
 from enum import StrEnum
+from itertools import groupby
 from typing import NamedTuple
 
 REQUEST = "request "
@@ -68,6 +70,20 @@ def cases_of(recorded: tuple[Moment, ...]) -> list[Case]:
         for death in (Death.UNDONE, Death.LATE, Death.UNANSWERED)
     ]
     return sorted(before + in_calls, key=lambda case: case.number)
+
+
+def thinned(cases: Sequence[Case], only: str | None = None) -> list[Case]:
+    """Return the deaths in calls, and the first and last one in each step, of one step if named.
+
+    Between these a step writes files, each of them in one rename: tests/dotenv kills that.
+    """
+    kept = []
+    for step, group in groupby(cases, lambda case: case.moment.step):
+        if only in (None, step):
+            of_step = list(group)
+            ends = (of_step[0], of_step[-1])
+            kept += [each for each in of_step if each.moment.is_request or each in ends]
+    return kept
 
 
 def mint_of(recorded: tuple[Moment, ...], death: Death) -> Case:

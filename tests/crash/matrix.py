@@ -1,6 +1,6 @@
 """Every case of a matrix, played on a scene of its own, and what came of it."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -22,6 +22,9 @@ _WORKERS = 4
 _SLACK = timedelta(minutes=1, seconds=2)  # beyond its timeout a run is given a minute
 
 
+Choice = Callable[[list[Case]], list[Case]]
+
+
 class Outcome(NamedTuple):
     case: Case
     came_of_it: str
@@ -40,25 +43,25 @@ class Matrix:
         self._crew = crew
         self._numbers = count()
 
-    def of_rotations(self) -> list[Outcome]:
-        """Kill a rotation at each of its moments."""
+    def of_rotations(self, chosen: Choice = list) -> list[Outcome]:
+        """Kill a rotation at each of its moments, or in the chosen cases of them."""
         with self.stage() as scene:
             recorded = _recorded(scene)
-        return self._played(recorded)
+        return self._played(chosen(cases_of(recorded)))
 
-    def of_recoveries(self) -> list[Outcome]:
-        """Kill a rotation whose mint is not answered, and the recovery at each of its moments."""
+    def of_recoveries(self, chosen: Choice = list) -> list[Outcome]:
+        """Kill a rotation whose mint is not answered, and then the recovery as `of_rotations`."""
         with self.stage() as scene:
             rotation = _recorded(scene)
         with self.stage() as scene:
             scene.kill(mint_of(rotation, Death.UNANSWERED))
             wreck = scene.wreck()
             recorded = _recorded(scene)
-        return self._played(recorded, wreck)
+        return self._played(chosen(cases_of(recorded)), wreck)
 
-    def _played(self, recorded: tuple[Moment, ...], wreck: Wreck | None = None) -> list[Outcome]:
+    def _played(self, cases: Sequence[Case], wreck: Wreck | None = None) -> list[Outcome]:
         with ThreadPoolExecutor(_WORKERS) as pool:
-            return list(pool.map(lambda case: self._outcome(case, wreck), cases_of(recorded)))
+            return list(pool.map(lambda case: self._outcome(case, wreck), cases))
 
     def _outcome(self, case: Case, wreck: Wreck | None) -> Outcome:
         try:

@@ -1,13 +1,14 @@
 """SIGKILL at every moment at which a rotation changes the world, and at every moment of a call."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.crash.cases import thinned
 from tests.crash.envfiles import ENV_FILES
-from tests.crash.matrix import Matrix, Outcome
-from tests.crash.steps import ELSEWHERE
+from tests.crash.matrix import Choice, Matrix, Outcome
 from tests.support.crew import Crew
 from tests.support.transcript import Transcript
 
@@ -36,19 +37,38 @@ def steps(outcomes: Sequence[Outcome]) -> set[str]:
     return {outcome.case.moment.step for outcome in outcomes}
 
 
-@pytest.mark.parametrize(("stores", "more"), [(1, set()), (3, {"spread"})], ids=["one", "three"])
+@pytest.fixture
+def choice(long: bool) -> Choice:  # noqa: FBT001 - a fixture
+    return list if long else thinned
+
+
+@pytest.fixture
+def choice_of(long: bool) -> Callable[[str], Choice]:  # noqa: FBT001 - a fixture
+    """Return what chooses the deaths in this step, if not all are wanted."""
+    return lambda step: list if long else partial(thinned, only=step)
+
+
 def test_the_next_run_brings_into_order_what_a_killed_one_left(
-    tmp_path: Path, transcript: Transcript, crew: Crew, stores: int, more: set[str]
+    tmp_path: Path, transcript: Transcript, crew: Crew, choice: Choice
 ) -> None:
-    outcomes = Matrix(tmp_path, ENV_FILES[:stores], transcript, crew).of_rotations()
+    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew).of_rotations(choice)
     assert failures(outcomes) == ""
-    assert steps(outcomes) == STEPS_OF_A_ROTATION | more
-    assert ELSEWHERE not in steps(outcomes)
+    assert steps(outcomes) == STEPS_OF_A_ROTATION
+
+
+def test_a_rotation_that_is_killed_between_its_stores_is_finished(
+    tmp_path: Path, transcript: Transcript, crew: Crew, choice_of: Callable[[str], Choice]
+) -> None:
+    outcomes = Matrix(tmp_path, ENV_FILES, transcript, crew).of_rotations(choice_of("spread"))
+    assert failures(outcomes) == ""
+    assert {"spread"} <= steps(outcomes) <= STEPS_OF_A_ROTATION | {"spread"}
 
 
 def test_a_killed_recovery_is_recovered_from_too(
-    tmp_path: Path, transcript: Transcript, crew: Crew
+    tmp_path: Path, transcript: Transcript, crew: Crew, choice_of: Callable[[str], Choice]
 ) -> None:
-    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew).of_recoveries()
+    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew).of_recoveries(
+        choice_of("clear up")
+    )
     assert failures(outcomes) == ""
-    assert steps(outcomes) == STEPS_OF_A_ROTATION | {"clear up"}
+    assert {"clear up"} <= steps(outcomes) <= STEPS_OF_A_ROTATION | {"clear up"}

@@ -8,6 +8,8 @@ from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
+import pytest
+
 from backends.dotenv.store import open_store
 from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
@@ -24,6 +26,10 @@ from tests.support.world import World
 
 LONGEST_WAIT = timedelta(minutes=10)
 ONE, THREE = ("a.env",), ("a.env", "b.env", "c.env")
+STORES = [
+    pytest.param(ONE, id="one store"),
+    pytest.param(THREE, id="three stores", marks=pytest.mark.long),
+]
 USUAL = Limits(retries=1, backoff=0.0)
 STUBBORN = Limits(retries=0)
 

@@ -9,7 +9,7 @@ import pytest
 from rotator.rotation.in_flight import InFlightMints
 from tests.faults import promises
 from tests.faults.door import Door
-from tests.faults.scene import ONE, STUBBORN, THREE, Scene
+from tests.faults.scene import STORES, STUBBORN, THREE, Scene
 from tests.faults.test_calls import places
 from tests.faults.wire import Place
 from tests.support.clock import FakeClock
@@ -27,7 +27,7 @@ def shut_before(api: Sandbox, place: Place, door: Door) -> None:
 
 
 @pytest.mark.parametrize("daemon", [False, True], ids=["cron", "daemon"])
-@pytest.mark.parametrize("files", [ONE, THREE], ids=["one store", "three stores"])
+@pytest.mark.parametrize("files", STORES)
 def test_an_api_that_goes_away_during_a_rotation_does_no_harm(
     folder: Path, files: Sequence[str], *, daemon: bool
 ) -> None:

@@ -60,7 +60,11 @@ def test_a_good_rotation_makes_the_calls_that_are_made_to_fail(folder: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("files", "daemon"), [(ONE, True), (THREE, False)], ids=["one store, daemon", "three, cron"]
+    ("files", "daemon"),
+    [
+        pytest.param(ONE, True, id="one store, daemon"),
+        pytest.param(THREE, False, marks=pytest.mark.long, id="three, cron"),
+    ],
 )
 @pytest.mark.parametrize("span", SPANS, ids=lambda span: span.name)
 @pytest.mark.parametrize("fault", FAULTS)

@@ -10,7 +10,7 @@ import pytest
 from rotator.http.client import Limits
 from rotator.rotation.in_flight import InFlightMints
 from tests.faults import promises
-from tests.faults.scene import ONE, THREE, Scene
+from tests.faults.scene import ONE, STORES, Scene
 from tests.faults.test_calls import Span, places
 from tests.faults.wire import Gate, Place, answered_late, done_late, lost, strike
 from tests.support.clock import FakeClock
@@ -59,7 +59,7 @@ def all_findings(
         return [each for found in threads.map(of, places(folder, files)) for each in found]
 
 
-@pytest.mark.parametrize("files", [ONE, THREE], ids=["one store", "three stores"])
+@pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("span", SPANS, ids=lambda span: span.name)
 def test_a_call_that_is_answered_too_late_does_no_harm(
     folder: Path, span: Span, files: Sequence[str]
@@ -75,6 +75,6 @@ def test_a_call_that_is_done_before_or_after_the_next_run_does_no_harm(
     assert all_findings(folder, ONE, done_late, span, before=before) == []
 
 
-@pytest.mark.parametrize("files", [ONE, THREE], ids=["one store", "three stores"])
+@pytest.mark.parametrize("files", STORES)
 def test_a_call_that_is_lost_on_its_way_does_no_harm(folder: Path, files: Sequence[str]) -> None:
     assert all_findings(folder, files, lost, SPANS[0], before=False) == []

@@ -8,7 +8,7 @@ import pytest
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.rotation.in_flight import InFlightMints
 from tests.faults import promises
-from tests.faults.scene import ONE, THREE, Scene
+from tests.faults.scene import STORES, Scene
 from tests.faults.steps import CHANGING, Phase, Tape, Trap
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -76,7 +76,7 @@ def raising(error: StoreError) -> Case:
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
-@pytest.mark.parametrize("files", [ONE, THREE], ids=["one store", "three stores"])
+@pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_an_operation_that_fails_does_no_harm(
@@ -85,7 +85,7 @@ def test_an_operation_that_fails_does_no_harm(
     assert findings(folder, files, phase, raising(error), lasting=lasting) == []
 
 
-@pytest.mark.parametrize("files", [ONE, THREE], ids=["one store", "three stores"])
+@pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize(("days", "whole"), [(80, False), (365, True)], ids=["edited", "replaced"])
 def test_somebody_who_changes_the_file_at_that_moment_does_no_harm(

@@ -1,5 +1,6 @@
 """The run that is to clear up after a failed one fails as well, at every one of its calls."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from rotator.rotation.in_flight import InFlightMints
 from tests.faults import promises
-from tests.faults.scene import STUBBORN, THREE, Scene
+from tests.faults.scene import STORES, STUBBORN, Scene
 from tests.faults.wire import FAULTS, Place, strike
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -17,17 +18,18 @@ MOST_CALLS = 9
 SECOND = ["reset before the work", "reset after the work", "500 after the work", "401", "404"]
 
 
+@pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("for_good", [False, True], ids=["once, cron", "for good, daemon"])
 @pytest.mark.parametrize("first", FIRST, ids=lambda place: place.name)
 @pytest.mark.parametrize("second", SECOND)
 def test_a_second_failure_on_top_of_the_first_does_no_harm(
-    folder: Path, first: Place, second: str, *, for_good: bool
+    folder: Path, first: Place, second: str, files: Sequence[str], *, for_good: bool
 ) -> None:
     found = []
     for number in range(1, MOST_CALLS + 1):
         clock = FakeClock()
         with Sandbox(clock=clock) as api:
-            scene = Scene(folder / str(number), api, clock, THREE)
+            scene = Scene(folder / str(number), api, clock, files)
             scene.in_flight = InFlightMints() if for_good else None
             strike(api, first, FAULTS["reset after the work"](), for_good=True)
             broken = [*promises.at_once(scene, scene.run(limits=STUBBORN))]

@@ -11,14 +11,6 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.stateful.machine import FleetMachine
 
 IN_MEMORY = Path("/dev/shm")  # noqa: S108 - only a folder with a random name is made in it
-EXAMPLES = os.environ.get("ROTATOR_STATEFUL_EXAMPLES")
-USUAL = settings(
-    max_examples=int(EXAMPLES or 1000),
-    derandomize=EXAMPLES is None,  # who asks for a number wants others than yesterday's
-    stateful_step_count=8,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
 
 
 @pytest.fixture(autouse=True)
@@ -36,8 +28,14 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_whatever_happens_no_bot_is_cut_off_and_no_token_is_left_over(folder: Path) -> None:
+def test_whatever_happens_no_bot_is_cut_off_and_no_token_is_left_over(
+    folder: Path, *, long: bool
+) -> None:
     run_state_machine_as_test(
         lambda: FleetMachine(folder),  # type: ignore[arg-type] # any factory will do
-        settings=USUAL,
+        settings=settings(
+            max_examples=1500 if long else 150,
+            stateful_step_count=8,
+            suppress_health_check=list(HealthCheck),
+        ),
     )
