@@ -122,7 +122,8 @@ class Journal:
         first, *words = text.split() or [""]
         if first != _FORMAT:
             return cls()
-        pairs = [tuple(word.split("=", 1)) for word in words if "=" in word]
+        parts = [word.partition("=") for word in words]
+        pairs = [(key, value) for key, equals, value in parts if equals]
         fields = dict(pairs)
         intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
         pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]

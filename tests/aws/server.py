@@ -58,7 +58,7 @@ def ignore_repeated_puts() -> None:
             return str(secret.to_short_dict(include_version_stages=True, version_id=version))
         return str(put(backend, **given))
 
-    SecretsManagerBackend.put_secret_value = put_secret_value  # type: ignore[assignment, method-assign]
+    SecretsManagerBackend.put_secret_value = put_secret_value
 
 
 def main() -> None:

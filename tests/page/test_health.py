@@ -59,8 +59,15 @@ def test_a_main_thread_that_hangs_is_a_case_for_a_restart(
 def test_a_look_that_takes_longer_than_it_can_is_a_case_for_a_restart(daemon: Daemon) -> None:
     minute = timedelta(minutes=1)
     slow = TokenSettings("slow", "", (), rotation_timeout=9 * minute)
-    times = {"rotation_timeout": minute, "hook_timeout": minute}
-    quick = TokenSettings("quick", "", (), hooks=(("a",), ("b",)), restart=("c",), **times)
+    quick = TokenSettings(
+        "quick",
+        "",
+        (),
+        rotation_timeout=minute,
+        hooks=(("a",), ("b",)),
+        hook_timeout=minute,
+        restart=("c",),
+    )
     daemon.health.phase = DaemonPhase.RUNNING
     daemon.health.tokens = (slow, quick)
     with daemon.health.look("slow"), daemon.health.look("quick"):
