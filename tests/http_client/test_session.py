@@ -288,3 +288,15 @@ def test_interim_answers_are_read_past(status: bytes, times: int) -> None:
 def test_another_protocol_is_not_spoken() -> None:
     with raw_server(answering(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")) as server:
         assert BoundedSession().get(server.url).status_code == 101
+
+
+def test_a_proxy_that_is_given_serves_this_machine_too() -> None:
+    session = BoundedSession(QUICK)
+    with raw_server(answering(ok())) as proxy:
+        session.proxies = {"http": proxy.url}
+        session.get("http://127.0.0.1:1/a")
+        BoundedSession(QUICK).get("http://127.0.0.1:1/b", proxies={"http": proxy.url})
+        assert first_lines(proxy) == [
+            b"GET http://127.0.0.1:1/a HTTP/1.1",
+            b"GET http://127.0.0.1:1/b HTTP/1.1",
+        ]
