@@ -191,6 +191,16 @@ def test_a_success_that_is_none_of_vaults_is_not_believed(
             store.write(new_secret(), new_journal(), expected=found.version)
 
 
+def test_a_write_that_is_answered_with_another_version_is_no_success() -> None:
+    read = json.dumps({"request_id": "1", "data": {"metadata": {"version": 1}, "data": {}}})
+    written = json.dumps({"request_id": "2", "data": {"version": 7}})
+    other = {"PATCH": (204, b""), "POST": (200, written.encode())}
+    with answer_all(200, read.encode(), other) as (address, _):
+        store = open_vault("vault://secret/luna", {"VAULT_ADDR": address, "VAULT_TOKEN": "t"})
+        with pytest.raises(StoreError, match=r"answer is unexpected \(200\)"):
+            store.write(new_secret(), new_journal(), expected=store.read().version)
+
+
 def test_a_server_on_this_machine_is_not_reached_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
