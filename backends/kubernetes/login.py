@@ -131,7 +131,9 @@ def _trust(access: ClusterAccess, user: Mapping[str, Any]) -> ssl.SSLContext:
             certificate = _file_of(user, "client-certificate", folder)
             context = ssl.create_default_context(cafile=authority)
             if certificate:
-                context.load_cert_chain(certificate, _file_of(user, "client-key", folder))
+                key = _file_of(user, "client-key", folder)
+                # Without a password, OpenSSL would ask a terminal for that of an encrypted key.
+                context.load_cert_chain(certificate, key, password="")
     except (OSError, ValueError, TypeError):
         raise StoreUnreachableError(
             f"a certificate or a key of {access.origin} is missing or broken: look at"

@@ -1,7 +1,11 @@
 """An API server with TLS, as it is found from inside a pod and from outside."""
 
+import os
+import pty
 import shutil
 import ssl
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +20,14 @@ from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import NOWHERE, opened
 from tests.kubernetes.serving import serving
 from tests.kubernetes.site import Site
+from tests.support.waiting import PATIENCE
+
+LOG_IN = """
+import sys
+from pathlib import Path
+from backends.kubernetes.login import log_in
+log_in({"KUBECONFIG": sys.argv[1]}, None, Path("/nowhere"))
+"""
 
 
 @pytest.fixture
@@ -102,3 +114,27 @@ def test_an_authority_need_not_be_stricter_than_for_kubectl(keys: Path, tmp_path
     assert not tls.verify_flags & ssl.VERIFY_X509_STRICT
     assert tls.verify_mode == ssl.CERT_REQUIRED
     assert tls.check_hostname
+
+
+def test_an_encrypted_key_is_told_and_no_terminal_is_asked_for_its_password(
+    keys: Path, tmp_path: Path
+) -> None:
+    encrypt = f"openssl ec -in {keys}/own.key -aes256 -passout pass:made-up -out {tmp_path}/key"
+    subprocess.run(encrypt.split(), check=True, capture_output=True)
+    user = {"client-certificate": str(keys / "own.crt"), "client-key": str(tmp_path / "key")}
+    path = write_kubeconfig(tmp_path / "config", "https://one.example", user)
+    ours, theirs = pty.openpty()
+    try:
+        ran = subprocess.run(
+            [sys.executable, "-c", LOG_IN, str(path)],
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            start_new_session=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    assert "StoreUnreachableError: a certificate or a key of the kubeconfig" in ran.stderr
