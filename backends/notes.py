@@ -1,9 +1,9 @@
 """The journal as single notes, for stores that keep notes but cannot compare-and-set them.
 
 Such a store changes the secret in one step and its notes in others, and merges the notes of two
-writers key by key. So that a reader sees secret and journal change together all the same, a record
+writers key by key. To let a reader see secret and journal change together all the same, a record
 carries the fingerprint of the secret that it is about: it is written before the secret and counts
-from the moment when the secret is there. Intents have a note each, so that nobody's is lost:
+from the moment when the secret is there. Each intent has a note of its own, so that none is lost:
 
     rotator:FIELD:record:FINGERPRINT       v=1 token=… previous=… minted=… owed=…
     rotator:FIELD:record:FINGERPRINT:1     v=1 hook=…          (what did not fit into the first)
@@ -14,24 +14,28 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from hashlib import sha256
-from itertools import takewhile
+from itertools import count, takewhile
 
 from rotator.stores.journal import Intent, Journal
 
-Changes = dict[str, str | None]  # None: this note is to go
+NoteChanges = dict[str, str | None]  # None: this note is to be removed
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _EMPTY = "v=1"
 
 
 class Notes:
-    """The notes beside a secret as they were found; None stands for a secret that is absent."""
+    """The notes beside a secret as they were read; None stands for a secret that is absent.
+
+    A note has at most `longest` characters. The `plan_…` methods change nothing themselves: they
+    return the changes of notes that the store is to make.
+    """
 
     def __init__(
-        self, field: str, secret: str | None, found: Mapping[str, str], longest: int
+        self, field: str, secret: str | None, present: Mapping[str, str], longest: int
     ) -> None:
         self._prefix = f"rotator:{field if _PLAIN.fullmatch(field) else _digest(field)}"
-        self._print = _fingerprint(secret)
-        self._found = found
+        self._fingerprint = _fingerprint(secret)
+        self._present = present
         self._longest = longest
         self._records = {
             parts[1]: text
@@ -39,140 +43,134 @@ class Notes:
             if len(parts) == 2  # noqa: PLR2004 - those with a number continue it
         }
         listed = ((key, Intent.from_text(text)) for key, text in self._ours("intent"))
-        # Under its own name only: what anybody can edit might hold a run twice.
+        # Under its own name only: notes that anybody can edit might hold a run twice.
         self._intents = sorted(each for key, each in listed if each and key == ["intent", each.run])
 
     @property
     def journal(self) -> Journal:
-        """The record about this secret, or about the one before where a hand changed it."""
+        """The record about this secret; the latest one where somebody else changed the secret."""
         return replace(Journal.from_text(self._record), intents=tuple(self._intents))
 
     @property
     def version(self) -> str:
         """Changes with the secret and its record; the intents are only listed in it."""
-        return self._version(self._print, self._record, self._intents)
+        return _version(self._fingerprint, self._record, self._intents)
 
-    def agrees_with(self, expected: str) -> bool:
+    def is_at(self, expected: str) -> bool:
         """Tell whether secret and record are those of this version, and its intents still there.
 
-        An intent that is gone was taken for dead and settled, perhaps while its writer was asleep:
-        its token may be revoked by now.
+        An intent that is gone was taken for dead and reconciled, perhaps while its writer was
+        asleep: its token may be revoked by now.
         """
-        same = self.version.rpartition("/")[0] == expected.rpartition("/")[0]
-        return same and _runs_in(expected) <= {intent.run for intent in self._intents}
+        is_same = self.version.rpartition("/")[0] == expected.rpartition("/")[0]
+        return is_same and _runs_in(expected) <= {intent.run for intent in self._intents}
 
-    def is_crowded(self, journal: Journal, expected: str) -> bool:
-        """Tell whether a first intent in `journal` meets another that its writer has not seen."""
+    def has_rival(self, journal: Journal, expected: str) -> bool:
+        """Tell whether a first intent in `journal` meets another that its writer does not know."""
         known = _runs_in(expected)
         wanted = {intent.run for intent in journal.intents}
         return not wanted <= known and any(
             intent.run not in known | wanted for intent in self._intents
         )
 
-    def noting(self, journal: Journal, expected: str) -> Changes:
-        """Return what makes `journal` out of the one that was seen at `expected`."""
-        return self._recorded(self._print, journal) | self._intended(journal, expected)
+    def plan_note(self, journal: Journal, expected: str) -> NoteChanges:
+        """Make the journal of version `expected` this one."""
+        return self._plan_record(self._fingerprint, journal) | self._plan_intents(journal, expected)
 
-    def withdrawing(self, journal: Journal, expected: str) -> Changes:
-        """Return what takes the intents out again that `journal` added to `expected`."""
+    def plan_withdrawal(self, journal: Journal, expected: str) -> NoteChanges:
+        """Remove the intents that `journal` added to version `expected`."""
         added = {intent.run for intent in journal.intents} - _runs_in(expected)
-        return {self._intent(run): None for run in added}
+        return {self._intent_key(run): None for run in added}
 
-    def preparing(self, secret: str, journal: Journal) -> Changes:
-        """Return what is to be noted before the secret is written; until then it changes nothing.
+    def plan_write(self, secret: str, journal: Journal) -> NoteChanges:
+        """Note the journal of a secret that is about to be written, before which it does not count.
 
         The present secret gets a record, too, or the new one's would be taken for its own.
         """
-        present: Changes = {}
-        if self._print not in self._records:
-            present = self._recorded(self._print, self.journal)
-        return present | self._recorded(_fingerprint(secret), journal)
+        present: NoteChanges = {}
+        if self._fingerprint not in self._records:
+            present = self._plan_record(self._fingerprint, self.journal)
+        return present | self._plan_record(_fingerprint(secret), journal)
 
-    def abandoning(self, secret: str) -> Changes:
-        """Return what undoes `preparing` where the secret could not be written."""
-        mark = _fingerprint(secret)
-        if mark == self._print:
+    def plan_abandonment(self, secret: str) -> NoteChanges:
+        """Undo `plan_write` where the secret could not be written."""
+        fingerprint = _fingerprint(secret)
+        if fingerprint == self._fingerprint:
             return {}
-        return {key: None for key in self._found if key.startswith(self._record_key(mark))}
+        ours = self._record_key(fingerprint)
+        return {key: None for key in self._present if key.startswith(ours)}
 
-    def settling(self, secret: str, journal: Journal, expected: str) -> Changes:
-        """Return what is to be noted after the secret was written: other records are past."""
+    def plan_cleanup(self, secret: str, journal: Journal, expected: str) -> NoteChanges:
+        """Remove the records of other secrets, and write the intents, after the secret itself."""
         kept = self._record_key(_fingerprint(secret))
-        records = (key for key in self._found if key.startswith(f"{self._prefix}:record:"))
-        past: Changes = {key: None for key in records if not key.startswith(kept)}
-        return past | self._intended(journal, expected)
+        records = (key for key in self._present if key.startswith(f"{self._prefix}:record:"))
+        past: NoteChanges = {key: None for key in records if not key.startswith(kept)}
+        return past | self._plan_intents(journal, expected)
 
     def version_with(self, secret: str | None, journal: Journal) -> str:
         """Return the version that this secret has beside this journal."""
         text = replace(journal, intents=()).to_text() or _EMPTY
-        return self._version(_fingerprint(secret), text, journal.intents)
+        return _version(_fingerprint(secret), text, journal.intents)
 
     @property
     def _record(self) -> str:
-        if self._print in self._records:
-            return self._whole(self._print)
-        # A token of which an intent is still open was never written: that is no record of the past.
+        if self._fingerprint in self._records:
+            return self._read_record(self._fingerprint)
+        # The token of an open intent was never written: its record is not one of the past.
         pending = {intent.token_id for intent in self._intents} - {None}
-        past = [
-            mark
-            for mark, text in self._records.items()
-            if Journal.from_text(text).token_id not in pending
-        ]
-        return self._whole(
-            max(past, key=lambda each: (_minted(self._records[each]), each), default="")
+        journals = {mark: Journal.from_text(text) for mark, text in self._records.items()}
+        past = [mark for mark, journal in journals.items() if journal.token_id not in pending]
+        return self._read_record(
+            max(past, key=lambda mark: (_minted_at(journals[mark]), mark), default="")
         )
 
-    def _whole(self, mark: str) -> str:
-        """Return a record out of all its notes."""
-        numbered = (self._found.get(key) for key in self._keys(mark))
+    def _read_record(self, fingerprint: str) -> str:
+        """Join the notes of a record."""
+        numbered = (self._present.get(key) for key in self._record_keys(fingerprint))
         texts = takewhile(lambda text: text is not None, numbered)
         words = [word for text in texts if text for word in text.split() if word != _EMPTY]
         return " ".join([_EMPTY, *words])
 
-    def _recorded(self, mark: str, journal: Journal) -> Changes:
+    def _plan_record(self, fingerprint: str, journal: Journal) -> NoteChanges:
         words = replace(journal, intents=()).to_text().split()[1:]
-        texts = list(_packed(words, self._longest))
-        keys = self._keys(mark)
-        changes: Changes = {next(keys): text for text in texts}
-        while (key := next(keys)) in self._found:
+        keys = self._record_keys(fingerprint)
+        changes: NoteChanges = {next(keys): text for text in _pack(words, self._longest)}
+        while (key := next(keys)) in self._present:
             changes[key] = None
         return changes
 
-    def _intended(self, journal: Journal, expected: str) -> Changes:
-        wanted = {intent.run: intent.to_text() for intent in journal.intents}
-        gone = _runs_in(expected) - set(wanted)
-        changes: Changes = {self._intent(run): text for run, text in wanted.items()}
-        return changes | {
-            self._intent(run): None for run in gone if self._intent(run) in self._found
-        }
+    def _plan_intents(self, journal: Journal, expected: str) -> NoteChanges:
+        wanted = {self._intent_key(each.run): each.to_text() for each in journal.intents}
+        known = {self._intent_key(run) for run in _runs_in(expected)}
+        settled = (known - set(wanted)) & set(self._present)
+        return wanted | dict.fromkeys(settled)
 
     def _ours(self, kind: str) -> Iterator[tuple[list[str], str]]:
-        for key, text in self._found.items():
+        for key, text in self._present.items():
             if key.startswith(f"{self._prefix}:{kind}:"):
                 yield key.removeprefix(f"{self._prefix}:").split(":"), text
 
-    def _keys(self, mark: str) -> Iterator[str]:
-        key, number = self._record_key(mark), 0
-        while True:
-            yield f"{key}:{number}" if number else key
-            number += 1
+    def _record_keys(self, fingerprint: str) -> Iterator[str]:
+        key = self._record_key(fingerprint)
+        yield key
+        yield from (f"{key}:{number}" for number in count(1))
 
-    def _record_key(self, mark: str) -> str:
-        return f"{self._prefix}:record:{mark}"
+    def _record_key(self, fingerprint: str) -> str:
+        return f"{self._prefix}:record:{fingerprint}"
 
-    def _intent(self, run: str) -> str:
+    def _intent_key(self, run: str) -> str:
         return f"{self._prefix}:intent:{run}"
 
-    @staticmethod
-    def _version(mark: str, record: str, intents: Iterable[Intent]) -> str:
-        return f"{mark}/{_digest(record)}/{'+'.join(sorted(each.run for each in intents))}"
+
+def _version(fingerprint: str, record: str, intents: Iterable[Intent]) -> str:
+    return f"{fingerprint}/{_digest(record)}/{'+'.join(sorted(each.run for each in intents))}"
 
 
 def _runs_in(version: str) -> set[str]:
     return set(version.rpartition("/")[2].split("+")) - {""}
 
 
-def _packed(words: list[str], longest: int) -> Iterator[str]:
+def _pack(words: list[str], longest: int) -> Iterator[str]:
     text = _EMPTY
     for word in words:
         if len(text) + 1 + len(word) > longest:
@@ -182,9 +180,8 @@ def _packed(words: list[str], longest: int) -> Iterator[str]:
     yield text
 
 
-def _minted(record: str) -> str:
-    moment = Journal.from_text(record).minted_at
-    return moment.isoformat() if moment else ""
+def _minted_at(journal: Journal) -> str:
+    return journal.minted_at.isoformat() if journal.minted_at else ""
 
 
 def _fingerprint(secret: str | None) -> str:

@@ -88,17 +88,17 @@ class SecretsManagerStore:
         """
         for attempt in range(_ATTEMPTS):
             state, notes = self._read_for_change()
-            if not notes.agrees_with(expected):
+            if not notes.is_at(expected):
                 if attempt:
                     self._abandon(secret)
                 raise self._conflict
             self._create_if_missing(state)
-            tags = self._remote.tag(notes.preparing(secret, journal), state.tags)
+            tags = self._remote.tag(notes.plan_write(secret, journal), state.tags)
             text = with_secret(state.text, self._field, secret)
             version = state.current if text == state.text else self._remote.replace(state, text)
             if version:
                 with self._tidying():
-                    settled = self._notes(tags, secret).settling(secret, journal, expected)
+                    settled = self._notes(tags, secret).plan_cleanup(secret, journal, expected)
                     self._remote.tag(settled, tags)
                     self._remote.clear(version)
                 return notes.version_with(secret, journal)
@@ -110,13 +110,13 @@ class SecretsManagerStore:
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the tags alone; of two first intents at the same moment at most one stays."""
         state, notes = self._read_for_change()
-        if not notes.agrees_with(expected) or notes.is_crowded(journal, expected):
+        if not notes.is_at(expected) or notes.has_rival(journal, expected):
             raise self._conflict
         self._create_if_missing(state)
-        self._remote.tag(notes.noting(journal, expected), state.tags)
-        if added := notes.withdrawing(journal, expected):
+        self._remote.tag(notes.plan_note(journal, expected), state.tags)
+        if added := notes.plan_withdrawal(journal, expected):
             state, now = self._read_for_change()
-            if now.is_crowded(journal, expected):
+            if now.has_rival(journal, expected):
                 self._remote.tag(added, state.tags)
                 raise self._conflict
         return notes.version_with(self._secret_in(state), journal)
@@ -144,7 +144,7 @@ class SecretsManagerStore:
     def _abandon(self, secret: str) -> None:
         with self._tidying():
             state, notes = self._read_for_change()
-            self._remote.tag(notes.abandoning(secret), state.tags)
+            self._remote.tag(notes.plan_abandonment(secret), state.tags)
 
     @contextmanager
     def _tidying(self) -> Iterator[None]:

@@ -80,11 +80,11 @@ class VaultStore:
             for _ in range(_ATTEMPTS):
                 found = self._kv.read(to_write=True)
                 notes = self._notes_of(found)
-                if not notes.agrees_with(expected):
+                if not notes.is_at(expected):
                     break
-                noted = self._change_notes(found, notes.preparing(secret, journal))
+                noted = self._change_notes(found, notes.plan_write(secret, journal))
                 if self._put(noted, secret):
-                    settled = self._notes_of(noted).settling(secret, journal, expected)
+                    settled = self._notes_of(noted).plan_cleanup(secret, journal, expected)
                     with self._tidying("written, but an old note was left"):
                         self._change_notes(noted, settled)
                     return notes.version_with(secret, journal)
@@ -97,13 +97,13 @@ class VaultStore:
         with name_store(self._url, self._names):
             found = self._kv.read(to_write=True)
             notes = self._notes_of(found)
-            if not notes.agrees_with(expected) or notes.is_crowded(journal, expected):
+            if not notes.is_at(expected) or notes.has_rival(journal, expected):
                 raise self._conflict()
-            self._change_notes(found, notes.noting(journal, expected))
+            self._change_notes(found, notes.plan_note(journal, expected))
             version = notes.version_with(self._secret_in(found), journal)
-            if added := notes.withdrawing(journal, expected):
+            if added := notes.plan_withdrawal(journal, expected):
                 again = self._notes_of(self._kv.read(to_write=True))
-                if not again.agrees_with(version) or again.is_crowded(journal, expected):
+                if not again.is_at(version) or again.has_rival(journal, expected):
                     self._kv.note(added)
                     raise self._conflict()
         return version
@@ -148,7 +148,7 @@ class VaultStore:
     def _abandon(self, secret: str) -> None:
         with self._tidying("not written, and a note was left"):
             found = self._kv.read(to_write=True)
-            self._change_notes(found, self._notes_of(found).abandoning(secret))
+            self._change_notes(found, self._notes_of(found).plan_abandonment(secret))
 
     @contextmanager
     def _tidying(self, outcome: str) -> Iterator[None]:

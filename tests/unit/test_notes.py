@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from backends.notes import Changes, Notes
+from backends.notes import NoteChanges, Notes
 from rotator.stores.journal import Intent, Journal
 from rotator.testing.rig import new_intent, new_journal
 
@@ -18,7 +18,7 @@ def notes(secret: str | None, found: Mapping[str, str], field: str = "TOKEN") ->
     return Notes(field, secret, found, LONGEST)
 
 
-def changed(found: Mapping[str, str], changes: Changes) -> dict[str, str]:
+def changed(found: Mapping[str, str], changes: NoteChanges) -> dict[str, str]:
     """Merge as a store does."""
     return {key: text for key, text in {**found, **changes}.items() if text is not None}
 
@@ -28,8 +28,8 @@ def written(
 ) -> dict[str, str]:
     """Return the notes after a whole write."""
     seen = notes(old, found)
-    prepared = changed(found, seen.preparing(new, journal))
-    past = notes(old, prepared).settling(new, journal, seen.version)
+    prepared = changed(found, seen.plan_write(new, journal))
+    past = notes(old, prepared).plan_cleanup(new, journal, seen.version)
     return changed(prepared, past)
 
 
@@ -41,14 +41,14 @@ def written(
 )
 def test_a_journal_comes_back_from_its_notes(secret: str | None, journal: Journal) -> None:
     nothing = notes(secret, {})
-    found = changed({}, nothing.noting(journal, nothing.version))
+    found = changed({}, nothing.plan_note(journal, nothing.version))
     assert notes(secret, found).journal == journal
     assert notes(secret, found).version == nothing.version_with(secret, journal)
 
 
 def test_no_note_is_longer_than_the_store_takes() -> None:
     journal = new_journal(pending=8, hooks=8, intents=8)
-    found = changed({}, notes("t", {}).noting(journal, "/"))
+    found = changed({}, notes("t", {}).plan_note(journal, "/"))
     assert max(map(len, found.values())) <= LONGEST
     assert len([key for key in found if ":record:" in key]) > 1
 
@@ -57,15 +57,15 @@ def test_a_note_may_be_as_long_as_the_store_takes_and_no_longer() -> None:
     journal = new_journal(pending=0, hooks=4)
     whole = len(journal.to_text())
     for longest, parts in ((whole, 1), (whole - 1, 2)):
-        found = changed({}, Notes("TOKEN", "t", {}, longest).noting(journal, "/"))
+        found = changed({}, Notes("TOKEN", "t", {}, longest).plan_note(journal, "/"))
         assert (len(found), max(map(len, found.values())) <= longest) == (parts, True)
         assert Notes("TOKEN", "t", found, longest).journal == journal
 
 
 def test_a_shorter_record_takes_the_rest_of_a_longer_one_away() -> None:
-    found = changed({}, notes("t", {}).noting(new_journal(pending=8), "/"))
+    found = changed({}, notes("t", {}).plan_note(new_journal(pending=8), "/"))
     found = changed(
-        found, notes("t", found).noting(journal := new_journal(pending=0, hooks=0), "/")
+        found, notes("t", found).plan_note(journal := new_journal(pending=0, hooks=0), "/")
     )
     assert len(found) == 1
     assert notes("t", found).journal == journal
@@ -75,26 +75,26 @@ def test_what_is_prepared_counts_from_the_moment_the_secret_is_there() -> None:
     old, new = new_journal(), new_journal()
     found = written({}, None, "old", old)
     version = notes("old", found).version
-    prepared = changed(found, notes("old", found).preparing("new", new))
+    prepared = changed(found, notes("old", found).plan_write("new", new))
     assert (notes("old", prepared).journal, notes("old", prepared).version) == (old, version)
     assert notes("new", prepared).journal == new
 
 
 def test_what_is_prepared_for_a_secret_without_a_record_does_not_count_for_that() -> None:
-    prepared = changed({}, notes("theirs", {}).preparing("new", new_journal()))
+    prepared = changed({}, notes("theirs", {}).plan_write("new", new_journal()))
     assert notes("theirs", prepared).journal == EMPTY
     assert notes("theirs", prepared).version == notes("theirs", {}).version
 
 
 def test_what_is_abandoned_leaves_nothing() -> None:
     found = written({}, None, "old", new_journal())
-    prepared = changed(found, notes("old", found).preparing("new", new_journal(pending=8)))
-    assert changed(prepared, notes("old", prepared).abandoning("new")) == found
+    prepared = changed(found, notes("old", found).plan_write("new", new_journal(pending=8)))
+    assert changed(prepared, notes("old", prepared).plan_abandonment("new")) == found
 
 
 def test_a_secret_that_is_there_is_not_abandoned() -> None:
     found = written({}, None, "new", new_journal())
-    assert notes("new", found).abandoning("new") == {}
+    assert notes("new", found).plan_abandonment("new") == {}
 
 
 def test_a_write_that_is_settled_leaves_one_record() -> None:
@@ -106,7 +106,7 @@ def test_a_write_that_is_settled_leaves_one_record() -> None:
 
 def test_a_hand_that_changes_the_secret_keeps_what_is_to_be_done() -> None:
     journal = new_journal(intents=1)
-    found = changed({}, notes("ours", {}).noting(journal, "/"))
+    found = changed({}, notes("ours", {}).plan_note(journal, "/"))
     assert notes("theirs", found).journal == journal
     assert notes(None, found).journal == journal
     assert notes("theirs", found).version != notes("ours", found).version
@@ -117,7 +117,7 @@ def test_of_several_records_a_hand_that_changes_the_secret_keeps_the_latest() ->
     for number in range(8):
         older, later = (new_journal(), replace(new_journal(), minted_at=moment + timedelta(1)))
         found = written({}, None, f"old {number}", replace(older, minted_at=moment))
-        found = changed(found, notes(f"old {number}", found).preparing(f"new {number}", later))
+        found = changed(found, notes(f"old {number}", found).plan_write(f"new {number}", later))
         assert notes("theirs", found).journal == later
 
 
@@ -127,42 +127,42 @@ def test_of_two_first_intents_each_writer_sees_the_other() -> None:
     wanted = [Journal(intents=(intent,)) for intent in (one, other)]
     found: dict[str, str] = {}
     for journal in wanted:
-        found = changed(found, seen.noting(journal, seen.version))
+        found = changed(found, seen.plan_note(journal, seen.version))
     assert notes("t", found).journal.intents == tuple(sorted((one, other)))
     for journal in wanted:
-        assert notes("t", found).is_crowded(journal, seen.version)
-    left = changed(found, seen.withdrawing(wanted[0], seen.version))
+        assert notes("t", found).has_rival(journal, seen.version)
+    left = changed(found, seen.plan_withdrawal(wanted[0], seen.version))
     assert notes("t", left).journal == wanted[1]
-    assert not notes("t", left).is_crowded(wanted[1], seen.version)
+    assert not notes("t", left).has_rival(wanted[1], seen.version)
 
 
 def test_an_intent_beside_those_that_were_seen_is_not_crowded() -> None:
     old = new_intent()
-    found = changed({}, notes("t", {}).noting(Journal(intents=(old,)), "/"))
+    found = changed({}, notes("t", {}).plan_note(Journal(intents=(old,)), "/"))
     seen = notes("t", found)
     both = seen.journal.with_intent(new_intent())
-    found = changed(found, seen.noting(both, seen.version))
-    assert not notes("t", found).is_crowded(both, seen.version)
+    found = changed(found, seen.plan_note(both, seen.version))
+    assert not notes("t", found).has_rival(both, seen.version)
 
 
 def test_who_begins_nothing_is_not_crowded_by_the_intent_of_others() -> None:
     seen = notes("t", {})
-    found = changed({}, seen.noting(Journal(intents=(new_intent(),)), seen.version))
-    assert not notes("t", found).is_crowded(new_journal(), seen.version)
+    found = changed({}, seen.plan_note(Journal(intents=(new_intent(),)), seen.version))
+    assert not notes("t", found).has_rival(new_journal(), seen.version)
 
 
 def test_an_intent_of_others_survives_what_did_not_know_of_it() -> None:
     seen = notes("t", {})
-    found = changed({}, seen.noting(Journal(intents=(theirs := new_intent(),)), seen.version))
-    found = changed(found, notes("t", found).noting(new_journal(), seen.version))
+    found = changed({}, seen.plan_note(Journal(intents=(theirs := new_intent(),)), seen.version))
+    found = changed(found, notes("t", found).plan_note(new_journal(), seen.version))
     assert notes("t", found).journal.intents == (theirs,)
 
 
 def test_an_intent_is_removed_by_who_has_seen_it() -> None:
     journal = Journal(intents=(new_intent(),))
-    found = changed({}, notes("t", {}).noting(journal, "/"))
+    found = changed({}, notes("t", {}).plan_note(journal, "/"))
     seen = notes("t", found)
-    assert notes("t", changed(found, seen.noting(EMPTY, seen.version))).journal == EMPTY
+    assert notes("t", changed(found, seen.plan_note(EMPTY, seen.version))).journal == EMPTY
 
 
 def test_the_order_of_intents_makes_no_other_version() -> None:
@@ -173,11 +173,11 @@ def test_the_order_of_intents_makes_no_other_version() -> None:
 
 def test_intents_change_the_version_and_agree_with_it() -> None:
     seen = notes("t", {})
-    found = changed({}, seen.noting(Journal(intents=(new_intent(),)), seen.version))
+    found = changed({}, seen.plan_note(Journal(intents=(new_intent(),)), seen.version))
     assert notes("t", found).version != seen.version
-    assert notes("t", found).agrees_with(seen.version)
-    found = changed({}, seen.noting(new_journal(), seen.version))
-    assert not notes("t", found).agrees_with(seen.version)
+    assert notes("t", found).is_at(seen.version)
+    found = changed({}, seen.plan_note(new_journal(), seen.version))
+    assert not notes("t", found).is_at(seen.version)
 
 
 def test_an_intent_counts_under_its_own_name_only() -> None:
@@ -203,7 +203,7 @@ def test_the_notes_of_others_are_left_alone() -> None:
 
 @pytest.mark.parametrize("field", ["ä", "a:b", "x" * 65, "with space", "/"])
 def test_a_field_with_an_odd_name_has_plain_notes(field: str) -> None:
-    found = changed({}, notes("t", {}, field).noting(journal := new_journal(), "/"))
+    found = changed({}, notes("t", {}, field).plan_note(journal := new_journal(), "/"))
     assert notes("t", found, field).journal == journal
     for key in found:
         assert key.isascii()
@@ -223,11 +223,11 @@ def replace_days(intent: Intent) -> Intent:
 def test_an_intent_that_somebody_settled_is_a_conflict_to_its_writer() -> None:
     journal = new_journal(intents=1)
     nothing = notes("t", {})
-    found = changed({}, nothing.noting(journal, nothing.version))
+    found = changed({}, nothing.plan_note(journal, nothing.version))
     version = notes("t", found).version
-    assert notes("t", found).agrees_with(version)
+    assert notes("t", found).is_at(version)
     settled = {key: text for key, text in found.items() if ":intent:" not in key}
-    assert not notes("t", settled).agrees_with(version)
+    assert not notes("t", settled).is_at(version)
 
 
 def test_a_record_that_was_prepared_and_never_counted_is_not_taken_for_the_past() -> None:
@@ -235,6 +235,6 @@ def test_a_record_that_was_prepared_and_never_counted_is_not_taken_for_the_past(
     intent = new_intent(coming.token_id)
     found = written({}, None, "old", old)
     seen = notes("old", found)
-    begun = changed(found, seen.noting(replace(old, intents=(intent,)), seen.version))
-    prepared = changed(begun, notes("old", begun).preparing("new", coming))
+    begun = changed(found, seen.plan_note(replace(old, intents=(intent,)), seen.version))
+    prepared = changed(begun, notes("old", begun).plan_write("new", coming))
     assert notes("by hand", prepared).journal == replace(old, intents=(intent,))
