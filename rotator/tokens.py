@@ -17,13 +17,13 @@ _COMPACT_JWS = re.compile(
     r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
 )  # RFC 7515, section 7.1
 _LONGEST = 8192
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires
 
 
 def is_token_id(value: object) -> TypeGuard[str]:
     """Tell whether this can be the id of a token or a user, safe in a path and in a message."""
-    return isinstance(value, str) and _ID.fullmatch(value) is not None
+    return isinstance(value, str) and re.fullmatch(ID_PATTERN, value) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from rotator.clock import ONE_DAY, parse_duration
 from rotator.config.settings import Secret, StoredSecret
 from rotator.errors import ConfigError, quote_value
 from rotator.http.urls import parse_http_url
+from rotator.tokens import LONGEST_VALIDITY
 
-LONGEST_VALIDITY = 365 * ONE_DAY  # the API's own limit for a token that expires
 LONGEST_TIMEOUT = timedelta(hours=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import NamedTuple, Self
 
-from rotator.tokens import is_token_id
+from rotator.tokens import ID_PATTERN, is_token_id
 
 _FORMAT = "v=1"
 # What lies outside comes from a broken clock or a forger, and no date can be counted from it.
@@ -26,7 +26,7 @@ _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
 _INTENT = re.compile(
     r"(?P<run>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
-    r"/(?P<scope>[0-9a-f]{8})(/(?P<token_id>[A-Za-z0-9_-]{1,64}))?"
+    rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?"
 )
 _MOST = 8  # of each kind that repeats; beyond that the oldest intents are forgotten
 
