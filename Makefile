@@ -12,13 +12,17 @@ PLACES := tests/backends tests/door tests/examples tests/helm tests/cron tests/i
 FAULTS := tests/faults
 STATES := tests/stateful
 SERVERS := tests/vault tests/aws tests/kubernetes
-BOTS := tests/client tests/executing tests/accessing tests/commands
+BOTS := tests/client tests/accessing tests/commands
+# Their coverage is mostly that of the processes that they start.
+PROCESSES := tests/executing tests/commands/test_rotate.py tests/commands/test_mint.py
 LAST := tests/test_secrets_stay_inside.py
 LONG :=
 PYTEST := -m pytest --quiet $(LONG)
 COVERED := $(BIN)/coverage run $(PYTEST)
+COVERED_PROCESSES := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage \
+	$(BIN)/python $(PYTEST)
 
-.PHONY: demo check check-tests test test-long core servers bots places deaths states faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
+.PHONY: demo check check-tests test test-long core servers bots processes places deaths states faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -32,22 +36,25 @@ check-tests: $(VENV)/installed-dev
 test-long:
 	@$(MAKE) --no-print-directory test LONG=--long
 
-# Seven sessions side by side, as much of their time is waiting for processes and servers.
+# Eight sessions side by side, as much of their time is waiting for processes and servers.
 test: lint
 	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=9 --output-sync deaths states faults core bots servers places \
+	@$(MAKE) --no-print-directory --jobs=10 --output-sync core bots processes servers places deaths states faults \
 		check-types check-imports
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
 core: $(VENV)/installed-dev
-	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(STATES) $(FAULTS) $(PLACES) $(SERVERS) $(BOTS))
+	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(STATES) $(FAULTS) $(PLACES) $(SERVERS) $(BOTS) $(PROCESSES))
 
 servers: $(VENV)/installed-dev
 	$(COVERED) $(SERVERS) $(LAST)
 
 bots: $(VENV)/installed-dev
-	$(COVERED) $(BOTS) $(addprefix --ignore=,$(DEATHS)) $(LAST)
+	$(COVERED) $(BOTS) $(addprefix --ignore=,$(DEATHS) $(PROCESSES)) $(LAST)
+
+processes: $(VENV)/installed-dev
+	$(COVERED_PROCESSES) $(PROCESSES) $(LAST)
 
 # These start processes by the thousand to break the rotator's promises: without coverage, which
 # would double their time, and which killed ones cannot save.

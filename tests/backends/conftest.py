@@ -18,6 +18,8 @@ from tests.vault.bao import Bao
 MODULES = ("backends.aws.store", "backends.kubernetes.store", "backends.vault.store")
 SDKS = ("boto3", "botocore.session", "hvac", "yaml")
 KINDS = ("vault", "aws", "kubernetes")
+# For tests that start many processes: what they show of one kind is hardly otherwise for the rest.
+ONE_KIND = ("vault", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:]))
 
 
 @pytest.fixture(scope="session")

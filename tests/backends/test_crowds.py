@@ -1,5 +1,8 @@
 """Twenty rotators at once on one secret in a store that no lock of this machine protects."""
 
+import pytest
+
+from tests.backends.conftest import ONE_KIND
 from tests.backends.kinds import Site
 from tests.commands.test_races import CROWD, crowd, crowd_log
 from tests.support.process import Runner
@@ -7,6 +10,7 @@ from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 
+@pytest.mark.parametrize("site", ONE_KIND, indirect=True)
 def test_of_twenty_forced_rotations_one_new_token_survives_each_round(
     site: Site, rotator: Runner, api: Sandbox, transcript: Transcript, *, long: bool
 ) -> None:

@@ -2,6 +2,9 @@
 
 from itertools import count
 
+import pytest
+
+from tests.backends.conftest import ONE_KIND
 from tests.backends.kinds import Site
 from tests.backends.scene import Scene
 from tests.support.crew import Crew
@@ -10,6 +13,7 @@ from tests.support.process import Runner
 MOST = 40
 
 
+@pytest.mark.parametrize("site", ONE_KIND, indirect=True)
 def test_the_next_run_brings_into_order_what_a_killed_one_left(
     site: Site, rotator: Runner, crew: Crew
 ) -> None:

@@ -66,12 +66,12 @@ def test_a_token_is_rotated_when_it_becomes_due_and_not_before(watch: Watch) -> 
     assert watch.world.secret() != old
 
 
-def test_it_rotates_every_83_days(watch: Watch) -> None:
-    watch.fleet = [watch.world.rotation(probe=False)]
+def test_tokens_of_10_days_are_rotated_every_3_days(watch: Watch) -> None:
+    watch.fleet = [watch.world.rotation(probe=False, validity=10 * DAY)]
     watch.world.put(watch.world.api.issue(days=3))
     watch.start()
     for _ in range(2):
-        watch.scheduler.step(83 * DAY)
+        watch.scheduler.step(3 * DAY)
         before = watch.world.secret()
         watch.scheduler.step(timedelta(seconds=1))
         assert watch.world.secret() != before

@@ -98,7 +98,7 @@ def is_forced(call: Call) -> bool:
     return any(call.moment in outage for outage, _ in OUTAGES) or call.moment in without_token
 
 
-@pytest.mark.parametrize("bot", [with_requests, with_httpx])
+@pytest.mark.parametrize("bot", [with_requests, pytest.param(with_httpx, marks=pytest.mark.long)])
 def test_no_call_fails_that_the_api_did_not_force_and_no_exchange_is_wasted(
     life: Life, bot: Callable[[TokenManager, Life], None]
 ) -> None:

@@ -27,6 +27,9 @@ EXCHANGE = "/auth/service-token/refresh"
 VARIABLE = re.compile(r"^NOCTURNA_SERVICE_TOKEN=(.*)$", re.MULTILINE)
 
 
+_BACKENDS = Backends()  # looking for one takes a while
+
+
 class Changes(TypedDict, total=False):
     """Settings that differ from the usual ones."""
 
@@ -53,7 +56,7 @@ class World:
         return path
 
     def store(self, file: str = ".env") -> SecretStore:
-        return Backends().open(f"dotenv:{file}", self.folder)
+        return _BACKENDS.open(f"dotenv:{file}", self.folder)
 
     def secret(self, file: str = ".env") -> str:
         found = VARIABLE.search((self.folder / file).read_text())
