@@ -33,6 +33,8 @@ class Notes:
     def __init__(
         self, field: str, secret: str | None, present: Mapping[str, str], longest: int
     ) -> None:
+        self.secret = secret
+        self._field = field
         self._prefix = f"rotator:{field if _PLAIN.fullmatch(field) else _digest(field)}"
         self._fingerprint = _fingerprint(secret)
         self._present = present
@@ -106,6 +108,13 @@ class Notes:
         records = (key for key in self._present if key.startswith(f"{self._prefix}:record:"))
         past: NoteChanges = {key: None for key in records if not key.startswith(kept)}
         return past | self._plan_intents(journal, expected)
+
+    def change(self, planned: NoteChanges) -> tuple["Notes", NoteChanges]:
+        """Return the notes as planned, and those of the changes that make a difference."""
+        changes = {key: text for key, text in planned.items() if self._present.get(key) != text}
+        notes = {**self._present, **changes}
+        present = {key: text for key, text in notes.items() if text is not None}
+        return Notes(self._field, self.secret, present, self._longest), changes
 
     def version_with(self, secret: str | None, journal: Journal) -> str:
         """Return the version that this secret has beside this journal."""

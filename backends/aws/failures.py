@@ -1,12 +1,13 @@
-"""What a user reads when AWS refuses a call, or the SDK cannot make it.
+"""What a user reads when AWS refuses a call, or the SDK cannot make it, after the store's URL.
 
 The codes: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and the
 `Errors` of each call.
 """
 
 import re
-from collections.abc import Collection
-from typing import Any, NamedTuple
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any
 
 from backends.aws.address import AwsAddress
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
@@ -20,76 +21,71 @@ class NotAllowedError(StoreDeniedError):
     """The policy denies this operation; it may allow others."""
 
 
-class AwsFailure(NamedTuple):
-    """A failure for the user; in the message, the store's URL precedes the sentence."""
+_Failure = Callable[[], StoreError]
 
-    kind: type[StoreError]
-    sentence: str
-
-
-DELETED = AwsFailure(
+deleted = partial(
     StoreUnreachableError,
     "this secret is scheduled for deletion: aws secretsmanager restore-secret brings it back",
 )
-NO_AWS = AwsFailure(
+no_aws = partial(
     StoreUnreachableError,
     "what answers is no AWS Secrets Manager: correct AWS_ENDPOINT_URL, or check the proxy",
 )
-_CLOCK_SKEW = AwsFailure(
+_clock_skew = partial(
     StoreDeniedError,
     "AWS refuses the time of this request: set this machine's clock (more than 5 minutes off)",
 )
-_REPLICA = AwsFailure(StoreError, "this is a replica: use the region of its primary secret")
+_is_replica = partial(StoreError, "this is a replica: use the region of its primary secret")
 # These codes mean more than one thing; words of the message tell which.
-_BY_WORDS: tuple[tuple[str, str, AwsFailure], ...] = (
-    ("InvalidSignatureException", "signature expired", _CLOCK_SKEW),
-    ("InvalidSignatureException", "signature not yet current", _CLOCK_SKEW),
-    ("InvalidRequestException", "delet", DELETED),
-    ("InvalidParameterException", "replica", _REPLICA),
+_BY_WORDS: tuple[tuple[str, str, _Failure], ...] = (
+    ("InvalidSignatureException", "signature expired", _clock_skew),
+    ("InvalidSignatureException", "signature not yet current", _clock_skew),
+    ("InvalidRequestException", "delet", deleted),
+    ("InvalidParameterException", "replica", _is_replica),
 )
 # By codes of AWS, and by names of the SDK's errors.
-_FAILURES = {
-    "ExpiredTokenException ExpiredToken TokenRefreshRequired": AwsFailure(
+_FAILURES: dict[str, _Failure] = {
+    "ExpiredTokenException ExpiredToken TokenRefreshRequired": partial(
         CredentialsError, "the AWS credentials have expired: renew them (aws sso login, …)"
     ),
     "UnrecognizedClientException InvalidClientTokenId InvalidSignatureException"
     " SignatureDoesNotMatch IncompleteSignature"
-    " MissingAuthenticationToken MissingAuthenticationTokenException": AwsFailure(
+    " MissingAuthenticationToken MissingAuthenticationTokenException": partial(
         CredentialsError,
         "AWS does not accept these credentials: correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
         " and AWS_SESSION_TOKEN, or the profile",
     ),
-    "NoCredentialsError PartialCredentialsError": AwsFailure(
+    "NoCredentialsError PartialCredentialsError": partial(
         StoreDeniedError,
         "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
         " AWS_SECRET_ACCESS_KEY, or give this machine a role",
     ),
-    "ProfileNotFound": AwsFailure(
+    "ProfileNotFound": partial(
         StoreDeniedError, "there is no such AWS profile: correct AWS_PROFILE"
     ),
-    "RequestTimeTooSkewed RequestExpired": _CLOCK_SKEW,
-    "DecryptionFailure EncryptionFailure": AwsFailure(
+    "RequestTimeTooSkewed RequestExpired": _clock_skew,
+    "DecryptionFailure EncryptionFailure": partial(
         StoreError,
         "KMS cannot use the key of this secret: check that it is enabled and not scheduled for"
         " deletion",
     ),
-    "ThrottlingException Throttling TooManyRequestsException RequestLimitExceeded": AwsFailure(
+    "ThrottlingException Throttling TooManyRequestsException RequestLimitExceeded": partial(
         StoreUnreachableError, "AWS asks to slow down: try again later"
     ),
-    "LimitExceededException": AwsFailure(
+    "LimitExceededException": partial(
         StoreError,
         "a quota of AWS Secrets Manager is used up (versions of this secret, or secrets): see"
         " Service Quotas, or try again tomorrow",
     ),
-    "InternalServiceError InternalFailure ServiceUnavailable": AwsFailure(
+    "InternalServiceError InternalFailure ServiceUnavailable": partial(
         StoreUnreachableError, "AWS Secrets Manager answers with a fault: try again later"
     ),
-    "SSLError": AwsFailure(
+    "SSLError": partial(
         StoreUnreachableError,
         "its certificate is not trusted: set AWS_CA_BUNDLE if a proxy of yours issues it",
     ),
     # What botocore raises over an answer that is no JSON object.
-    "ResponseParserError UnicodeDecodeError AttributeError TypeError RecursionError": NO_AWS,
+    "ResponseParserError UnicodeDecodeError AttributeError TypeError RecursionError": no_aws,
 }
 _BY_NAME = {name: failure for names, failure in _FAILURES.items() for name in names.split()}
 # Errors about credentials that are fetched (SSO, a role, a process) have these words in their name;
@@ -99,7 +95,7 @@ _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")  # anything else in an answer is not r
 _SERVER_FAULT = 500
 
 
-def describe_failure(error: Exception, operation: str, address: AwsAddress) -> AwsFailure:
+def describe_failure(error: Exception, operation: str, address: AwsAddress) -> StoreError:
     """Describe what a call raised; nothing of the error's own text is repeated."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client
 
@@ -125,33 +121,30 @@ def code_of(error: Exception, operation: str) -> str | None:
 
 def _describe_refusal(
     code: str, response: dict[str, Any], operation: str, address: AwsAddress
-) -> AwsFailure:
+) -> StoreError:
     text = str(response.get("Error", {}).get("Message", "")).lower()
     if code == "AccessDeniedException":
         return describe_denial([operation], address, kms="kms" in text)
     by_words = (each for of_code, words, each in _BY_WORDS if code == of_code and words in text)
     if failure := next(by_words, None) or _BY_NAME.get(code):
-        return failure
+        return failure()
     if code == "ResourceNotFoundException":
-        return AwsFailure(StoreUnreachableError, _describe_missing(address))
+        return StoreUnreachableError(_describe_missing(address))
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAULT:
-        return _BY_NAME["ServiceUnavailable"]
+        return _BY_NAME["ServiceUnavailable"]()
     if code.isdecimal():
-        return NO_AWS
-    return AwsFailure(
-        StoreError, f"AWS refuses {operation} ({code}): look at this secret in the AWS console"
-    )
+        return no_aws()
+    return StoreError(f"AWS refuses {operation} ({code}): look at this secret in the AWS console")
 
 
 def describe_denial(
     operations: Collection[str], address: AwsAddress, *, kms: bool = False
-) -> AwsFailure:
+) -> StoreError:
     """Describe which permissions are missing: those for operations, or for the key in KMS."""
     if kms:
-        return AwsFailure(
-            StoreDeniedError,
+        return StoreDeniedError(
             "the key of this secret may not be used: grant kms:Decrypt and kms:GenerateDataKey on"
-            " it, in the key's policy or in ours",
+            " it, in the key's policy or in ours"
         )
     resource, hint = address.resource, ""
     if "CreateSecret" in operations:
@@ -160,39 +153,34 @@ def describe_denial(
         hint = " (AWS may say so of a secret that is missing, too)"
     names = ", ".join(f"secretsmanager:{operation}" for operation in sorted(operations))
     them = "it" if len(operations) == 1 else "them"
-    return AwsFailure(NotAllowedError, f"AWS denies {names}: allow {them} on {resource}{hint}")
+    return NotAllowedError(f"AWS denies {names}: allow {them} on {resource}{hint}")
 
 
-def _describe_sdk_error(error: Exception, address: AwsAddress) -> AwsFailure:
+def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
     from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - loaded with the client
 
     name = type(error).__name__
     if str(error).startswith("Invalid endpoint"):
-        return AwsFailure(
-            StoreError,
+        return StoreError(
             "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"
-            " AWS_ENDPOINT_URL_SECRETS_MANAGER, and for endpoint_url in ~/.aws/config)",
+            " AWS_ENDPOINT_URL_SECRETS_MANAGER, and for endpoint_url in ~/.aws/config)"
         )
     if name in _BY_NAME:
-        return _BY_NAME[name]
+        return _BY_NAME[name]()
     if isinstance(error, (ConnectionError, HTTPClientError)):
-        return AwsFailure(
-            StoreUnreachableError,
+        return StoreUnreachableError(
             f"AWS Secrets Manager in {address.region} does not answer: check the region's name, the"
-            " network, a VPC endpoint or proxy, and AWS_ENDPOINT_URL",
+            " network, a VPC endpoint or proxy, and AWS_ENDPOINT_URL"
         )
     if any(word in name for word in _FETCHING):
         return _describe_unfetched(name)
-    return AwsFailure(
-        StoreError, f"the AWS SDK cannot make this request ({name}): check the AWS settings"
-    )
+    return StoreError(f"the AWS SDK cannot make this request ({name}): check the AWS settings")
 
 
-def _describe_unfetched(why: str) -> AwsFailure:
-    return AwsFailure(
-        CredentialsError,
+def _describe_unfetched(why: str) -> StoreError:
+    return CredentialsError(
         f"the AWS credentials cannot be fetched ({why}): log in again (aws sso login), or check"
-        " the role or profile",
+        " the role or profile"
     )
 
 

@@ -9,14 +9,13 @@ from typing import Any
 from backends.aws.address import REGION, AwsAddress
 from backends.aws.client import AwsClient, forget_clients
 from backends.aws.failures import (
-    DELETED,
-    NO_AWS,
-    AwsFailure,
     CredentialsError,
     NotAllowedError,
     code_of,
+    deleted,
     describe_denial,
     describe_failure,
+    no_aws,
 )
 from rotator.errors import StoreError
 
@@ -57,9 +56,9 @@ class AwsSecret:
         if about is None:
             return AwsSecretState(exists=False)
         if "ARN" not in about:
-            raise self._error(NO_AWS)
+            raise no_aws()
         if about.get("DeletedDate"):
-            raise self._error(DELETED)
+            raise deleted()
         versions = (about.get("VersionIdsToStages") or {}).items()
         current = next((version for version, labels in versions if _CURRENT in labels), None)
         return AwsSecretState(
@@ -76,22 +75,17 @@ class AwsSecret:
         token = str(uuid.uuid4())
         self._call("CreateSecret", ("ResourceExistsException",), ClientRequestToken=token, **key)
 
-    def tag(self, changes: Mapping[str, str | None], present: Mapping[str, str]) -> dict[str, str]:
-        """Change those tags that differ from the present ones; return all tags afterwards.
+    def tag(self, changes: Mapping[str, str | None]) -> None:
+        """Set tags, and remove those that are None.
 
         New ones are set before old ones are removed: a crash leaves a note too many, none too few.
         """
-        new = {
-            key: text
-            for key, text in changes.items()
-            if text is not None and present.get(key) != text
-        }
-        removed = [key for key, text in changes.items() if text is None and key in present]
+        new = [{"Key": key, "Value": text} for key, text in changes.items() if text is not None]
+        removed = [key for key, text in changes.items() if text is None]
         if new:
-            self._call("TagResource", Tags=[{"Key": k, "Value": text} for k, text in new.items()])
+            self._call("TagResource", Tags=new)
         if removed:
             self._call("UntagResource", TagKeys=removed)
-        return {key: text for key, text in (dict(present) | new).items() if key not in removed}
 
     def replace(self, state: AwsSecretState, text: str) -> str | None:
         """Make `text` the current version in place of that of `state`; None if that has passed.
@@ -100,11 +94,7 @@ class AwsSecret:
         id: a repetition finds its own work, before the last step or after it.
         """
         if len(text.encode()) > _LONGEST:
-            raise self._error(
-                AwsFailure(
-                    StoreError, f"AWS takes secrets of up to {_LONGEST} bytes: remove some of it"
-                )
-            )
+            raise StoreError(f"AWS takes secrets of up to {_LONGEST} bytes: remove some of it")
         # The token in the text makes the id impossible to guess.
         digest = sha256(f"{state.current}\n{text}".encode()).hexdigest()
         version = str(uuid.UUID(digest[:32]))
@@ -142,15 +132,13 @@ class AwsSecret:
             except NotAllowedError:
                 denied.append(operation)
         if denied:
-            raise self._error(describe_denial(denied, self._address))
+            raise describe_denial(denied, self._address)
 
     def _promote(self, current: str | None, version: str, text: str) -> bool:
         # A new version may not show everywhere at once.
         staged = self._call("GetSecretValue", (_NOT_FOUND,), VersionId=version)
         if staged is not None and staged.get("SecretString") != text:
-            raise self._error(
-                AwsFailure(StoreError, "AWS returns another secret than was written: report it")
-            )
+            raise StoreError("AWS returns another secret than was written: report it")
         # A move that is refused may have been our own, whose answer was lost.
         return self._move(_CURRENT, current, version) or self.read().current == version
 
@@ -165,13 +153,9 @@ class AwsSecret:
     def _read_text(self, version: str) -> str:
         value = self._call("GetSecretValue", VersionId=version) or {}
         if "SecretBinary" in value:
-            raise self._error(
-                AwsFailure(
-                    StoreError, "this secret is binary, and a token is text: use another secret"
-                )
-            )
+            raise StoreError("this secret is binary, and a token is text: use another secret")
         if "SecretString" not in value:
-            raise self._error(NO_AWS)
+            raise no_aws()
         return str(value["SecretString"])
 
     def _call(
@@ -195,13 +179,10 @@ class AwsSecret:
             failure = describe_failure(error, operation, self._address)
         else:
             return answer
-        if issubclass(failure.kind, CredentialsError):
+        if isinstance(failure, CredentialsError):
             forget_clients()
         # Not from inside of `except`: the SDK's error can hold what was sent and answered.
-        raise self._error(failure)
-
-    def _error(self, failure: AwsFailure) -> StoreError:
-        return failure.kind(f"{self._address.canonical}: {failure.sentence}")
+        raise failure
 
 
 def _put(version: str, text: str) -> dict[str, Any]:

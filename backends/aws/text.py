@@ -9,13 +9,11 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from rotator.errors import StoreError
+
 # Numbers stay text: nobody computes with them, and Python refuses the longest as int.
 _JSON = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
 _SPACE = re.compile(r"[ \t\n\r]*")
-
-
-class ShapeError(Exception):
-    """The secret does not have the shape that its URL says; the text is a sentence for the user."""
 
 
 class _Member(NamedTuple):
@@ -28,7 +26,7 @@ class _Member(NamedTuple):
 def secret_in(text: str | None, field: str | None) -> str | None:
     """Return the token in a secret's text, None where there is none yet, or an empty one.
 
-    Raises `ShapeError`.
+    Raises `StoreError` where the secret does not have the shape that its URL says.
     """
     if not text:
         return None
@@ -36,7 +34,7 @@ def secret_in(text: str | None, field: str | None) -> str | None:
         if (members := _members(text)) is None:
             return text
         if members:
-            raise ShapeError(
+            raise StoreError(
                 "this secret is a JSON object, which the bare token would overwrite: name one of"
                 " its keys, as in …#NOCTURNA_SERVICE_TOKEN"
             )
@@ -45,7 +43,7 @@ def secret_in(text: str | None, field: str | None) -> str | None:
     if not ours:
         return None
     if text[ours[-1].start] != '"':
-        raise ShapeError(
+        raise StoreError(
             "the value of this key is no text: correct it, or name another key after the `#`"
         )
     # Text that is no UTF-8 is no token; it must not break the message that says so.
@@ -53,7 +51,7 @@ def secret_in(text: str | None, field: str | None) -> str | None:
 
 
 def with_secret(text: str | None, field: str | None, secret: str) -> str:
-    """Return the text with another token in it; raises `ShapeError`."""
+    """Return the text with another token in it; raises `StoreError`."""
     if field is None:
         secret_in(text, None)
         return secret
@@ -73,7 +71,7 @@ def with_secret(text: str | None, field: str | None, secret: str) -> str:
 def _members_of_object(text: str) -> list[_Member]:
     members = _members(text)
     if members is None:
-        raise ShapeError(
+        raise StoreError(
             "this secret is no JSON object, and has no keys: remove the `#` and what follows from"
             " the URL if all of it is the token"
         )

@@ -5,8 +5,8 @@ Status codes: https://kubernetes.io/docs/reference/kubernetes-api/common-definit
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -66,15 +66,6 @@ class Subject(NamedTuple):
     objects: str
     remedy: str
     missing: str
-
-
-@contextmanager
-def name_object(url: str) -> Iterator[None]:
-    """Put the URL of a Secret, or a workload, in front of each `StoreError` raised inside."""
-    try:
-        yield
-    except StoreError as error:
-        raise type(error)(f"{url}: {error}") from None
 
 
 def explain(answer: KubernetesAnswer, subject: Subject, anonymous: str | None) -> StoreError:

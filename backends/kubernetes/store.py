@@ -6,13 +6,13 @@ The journal is an annotation of the Secret. The `resourceVersion` in each patch 
 compare-and-set; the rights `get` and `patch` on this one Secret are enough.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import Connection, open_connection
-from backends.kubernetes.failures import explain, name_object
+from backends.kubernetes.failures import explain
 from backends.kubernetes.secret import SecretPart, build_patch, build_secret, describe_request
+from backends.remote import RemoteStore, name_errors
 from rotator.errors import ConflictError, StoreError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, StoreUrl
@@ -30,27 +30,19 @@ def open_store(url: StoreUrl) -> "KubernetesStore":
     return KubernetesStore(address, open_connection(address.context))
 
 
-class KubernetesStore:
+class KubernetesStore(RemoteStore):
     """A secret in a Kubernetes Secret; see `rotator.stores.port.SecretStore` for the promises."""
 
     def __init__(self, address: KubernetesAddress, connection: Connection) -> None:
+        super().__init__(address.canonical)
         self._address = address
-        self._url = address.canonical
         self._connection = connection
         self._folder = f"api/v1/namespaces/{address.namespace}/secrets"
         self._path = f"{self._folder}/{address.name}"
 
-    def __repr__(self) -> str:
-        return f"KubernetesStore({self._url!r})"
-
-    @property
-    def url(self) -> str:
-        """The canonical address."""
-        return self._url
-
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal; needs the right `get`."""
-        with name_object(self._url):
+        with name_errors(self._url):
             part = self._read()
         journal = Journal.from_text(part.journal)
         if part.value is None:
@@ -59,7 +51,7 @@ class KubernetesStore:
 
     def preflight(self) -> None:
         """Let the server go through a change with all its checks, as a dry run."""
-        with name_object(self._url):
+        with name_errors(self._url):
             self._try_change(self._read(), *_SAMPLE, dry_run=True)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
@@ -69,13 +61,6 @@ class KubernetesStore:
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the annotation alone."""
         return self._change(None, journal.to_text(), expected)
-
-    def hold(self) -> AbstractContextManager[None]:
-        """Do nothing: the Secret is shared between hosts."""
-        return nullcontext()
-
-    def held_elsewhere(self) -> None:
-        """Return None: nobody can know."""
 
     def _read(self) -> SecretPart:
         answer = self._connection.ask("GET", self._path)
@@ -87,7 +72,7 @@ class KubernetesStore:
 
     def _change(self, secret: str | None, journal: str, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
-        with name_object(self._url):
+        with name_errors(self._url):
             for _ in range(_ATTEMPTS):
                 part = self._read()
                 if part.version != expected:

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from backends.kubernetes.address import KubernetesAddress, is_namespace
 from backends.kubernetes.connection import Connection, open_connection
-from backends.kubernetes.failures import NOT_KUBERNETES, Subject, explain, name_object
+from backends.kubernetes.failures import NOT_KUBERNETES, Subject, explain
+from backends.remote import name_errors
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.stores.port import StoreUrl
 
@@ -114,13 +115,13 @@ class KubernetesWorkloads:
 
     def _annotate(self, workload: str, token: str, state: str, *, dry_run: bool = False) -> None:
         *namespace, kind, name = workload.split("/")
-        with name_object(workload):
+        with name_errors(workload):
             found = Workload("".join(namespace) or self._usual_namespace(), kind, name)
         annotation = _name_annotation(token)
         # Without a change of the template no pod is replaced:
         # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#updating-a-deployment
         template = {"metadata": {"annotations": {annotation: state}}}
-        with name_object(found.url):
+        with name_errors(found.url):
             patch = {"spec": {"template": template}}
             answer = self._connection.ask("PATCH", found.path, patch, dry_run=dry_run)
             if answer.status != HTTPStatus.OK:

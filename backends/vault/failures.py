@@ -1,12 +1,11 @@
 """What the server answers, and what an answer means that no caller expects.
 
-Messages name each variable as VAULT_…; `name_store` turns that into BAO_… where that one is set.
+Messages name each variable as VAULT_…; `VariableNames` turns that into BAO_… where that one is set.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -27,15 +26,6 @@ class VariableNames:
         return _VARIABLE.sub(
             lambda found: f"BAO_{found[1]}" if found[1] in self.openbao else found[0], str(message)
         )
-
-
-@contextmanager
-def name_store(url: str, names: VariableNames) -> Iterator[None]:
-    """Put the store's URL in front of each `StoreError` raised inside."""
-    try:
-        yield
-    except StoreError as error:
-        raise type(error)(f"{url}: {names.spell(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,24 +7,18 @@ custom_metadata, see `backends.notes`. Address and login come from the variables
 `bao` commands.
 """
 
-import logging
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from collections.abc import Mapping
 from importlib.util import find_spec
 
-from backends.notes import Notes
+from backends.notes import NoteChanges
+from backends.remote import NotedStore, name_errors
 from backends.vault.address import VaultAddress
-from backends.vault.failures import VariableNames, VaultAnswer, name_store
+from backends.vault.failures import VariableNames, VaultAnswer
 from backends.vault.kv import LONGEST_NOTE, Call, Kv, KvSecret, Request
 from backends.vault.settings import VaultSettings
-from rotator.errors import ConflictError, StoreError, StoreUnreachableError
-from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, StoreUrl
-
-_ATTEMPTS = 5
-_log = logging.getLogger(__name__)
+from rotator.errors import StoreError, StoreUnreachableError
+from rotator.stores.port import StoreUrl
 
 
 def open_store(url: StoreUrl) -> "VaultStore":
@@ -41,124 +35,42 @@ def open_store(url: StoreUrl) -> "VaultStore":
     return VaultStore(address, call, settings.names)
 
 
-class VaultStore:
+class VaultStore(NotedStore[KvSecret]):
     """A secret in Vault; see `rotator.stores.port.SecretStore` for the promises."""
 
     def __init__(self, address: VaultAddress, call: Call, names: VariableNames) -> None:
-        self._url = address.canonical
-        self._field = address.field
+        super().__init__(address.canonical, address.field, LONGEST_NOTE)
         self._names = names
         self._kv = Kv(call, address.mount, address.path)
 
-    def __repr__(self) -> str:
-        return f"VaultStore({self._url!r})"
-
-    @property
-    def url(self) -> str:
-        """The canonical address; which server it is on is a setting."""
-        return self._url
-
-    def read(self) -> Entry | Absent:
-        """Return the secret, its version and its journal."""
-        with name_store(self._url, self._names):
-            found = self._kv.read(to_write=False)
-            secret, notes = self._secret_in(found), self._notes_of(found)
-        if secret is None:
-            return Absent(notes.version, notes.journal)
-        return Entry(secret, notes.version, notes.journal)
-
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, by asking which rights the token has."""
-        with name_store(self._url, self._names):
-            self._secret_in(self._kv.read(to_write=True))
+        with name_errors(self._url, self._spell):
+            self._read(to_write=True)
             self._kv.prove_writable()
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
-        """Note what the new secret is, write it as a new version, and remove old notes."""
-        with name_store(self._url, self._names):
-            noted = None
-            for _ in range(_ATTEMPTS):
-                found = self._kv.read(to_write=True)
-                notes = self._notes_of(found)
-                if not notes.is_at(expected):
-                    break
-                noted = self._change_notes(found, notes.plan_write(secret, journal))
-                if self._put(noted, secret):
-                    settled = self._notes_of(noted).plan_cleanup(secret, journal, expected)
-                    with self._tidying("written, but an old note was left"):
-                        self._change_notes(noted, settled)
-                    return notes.version_with(secret, journal)
-            if noted:
-                self._abandon(secret)
-            raise self._conflict()
-
-    def note(self, journal: Journal, *, expected: str) -> str:
-        """Replace the journal alone; of two that note a first intent at most one gets through."""
-        with name_store(self._url, self._names):
-            found = self._kv.read(to_write=True)
-            notes = self._notes_of(found)
-            if not notes.is_at(expected) or notes.has_rival(journal, expected):
-                raise self._conflict()
-            self._change_notes(found, notes.plan_note(journal, expected))
-            version = notes.version_with(self._secret_in(found), journal)
-            if added := notes.plan_withdrawal(journal, expected):
-                again = self._notes_of(self._kv.read(to_write=True))
-                if not again.is_at(version) or again.has_rival(journal, expected):
-                    self._kv.note(added)
-                    raise self._conflict()
-        return version
-
-    def hold(self) -> AbstractContextManager[None]:
-        """Do nothing: the store is shared between hosts, and compares and sets."""
-        return nullcontext()
-
-    def held_elsewhere(self) -> None:
-        """Return None, as nobody is kept out."""
-
-    def _secret_in(self, found: KvSecret) -> str | None:
+    def _read(self, *, to_write: bool) -> tuple[KvSecret, str | None, Mapping[str, str]]:
+        found = self._kv.read(to_write=to_write)
         value = found.fields.get(self._field)
         # Null holds nothing that could be lost; any other value may be somebody's.
         if value is None or isinstance(value, str):
-            return value
+            return found, value, found.notes
         raise StoreError(
             "the value of this field is no text: correct it, or name another field after the `#`"
         )
 
-    def _notes_of(self, found: KvSecret) -> Notes:
-        return Notes(self._field, self._secret_in(found), found.notes, LONGEST_NOTE)
-
-    def _change_notes(self, found: KvSecret, wanted: Mapping[str, str | None]) -> KvSecret:
-        """Send the notes that differ, and return the secret with them."""
-        changes = {key: text for key, text in wanted.items() if found.notes.get(key) != text}
-        if changes:
-            self._kv.note(changes)
-        notes = {**found.notes, **changes}
-        return replace(found, notes={key: text for key, text in notes.items() if text is not None})
-
-    def _put(self, found: KvSecret, secret: str) -> bool:
-        if found.fields.get(self._field) == secret:
+    def _replace(self, state: KvSecret, secret: str) -> bool:
+        if state.fields.get(self._field) == secret:
             return True
         try:
-            return self._kv.put({**found.fields, self._field: secret}, found.version)
+            return self._kv.put({**state.fields, self._field: secret}, state.version)
         except StoreError as error:
             if not isinstance(error, StoreUnreachableError):  # else it may have been written
                 self._abandon(secret)
             raise
 
-    def _abandon(self, secret: str) -> None:
-        with self._tidying("not written, and a note was left"):
-            found = self._kv.read(to_write=True)
-            self._change_notes(found, self._notes_of(found).plan_abandonment(secret))
+    def _send_notes(self, changes: NoteChanges) -> None:
+        self._kv.note(changes)
 
-    @contextmanager
-    def _tidying(self, outcome: str) -> Iterator[None]:
-        """Log a failure to remove notes: the next write removes them."""
-        try:
-            yield
-        except StoreError as error:
-            _log.warning("%s: %s: %s", self._url, outcome, self._names.spell(error))
-
-    def _conflict(self) -> ConflictError:
-        return ConflictError(
-            "somebody else changed it since it was read; nothing was written: look at it again"
-        )
+    def _spell(self, error: StoreError) -> str:
+        return self._names.spell(error)

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.aws.text import ShapeError, secret_in, with_secret
+from backends.aws.text import secret_in, with_secret
+from rotator.errors import StoreError
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -54,23 +55,23 @@ def test_whatever_else_is_in_an_object_stays(
 
 @pytest.mark.parametrize("text", ["bare", '"text"', "[]", "1", "{", '{"T": }', "[" * 100_000])
 def test_a_text_without_keys_has_no_field(text: str) -> None:
-    with pytest.raises(ShapeError, match="is no JSON object"):
+    with pytest.raises(StoreError, match="is no JSON object"):
         secret_in(text, "T")
-    with pytest.raises(ShapeError, match="is no JSON object"):
+    with pytest.raises(StoreError, match="is no JSON object"):
         with_secret(text, "T", "new")
     assert secret_in(text, None) == text
 
 
 @pytest.mark.parametrize("value", ["1", "null", "true", '["old"]', '{"T": "old"}'])
 def test_a_value_that_is_no_text_is_not_taken_for_a_token(value: str) -> None:
-    with pytest.raises(ShapeError, match="is no text"):
+    with pytest.raises(StoreError, match="is no text"):
         secret_in(f'{{"T": {value}}}', "T")
 
 
 def test_an_object_is_not_taken_for_a_bare_token() -> None:
-    with pytest.raises(ShapeError, match="name one of its keys"):
+    with pytest.raises(StoreError, match="name one of its keys"):
         secret_in('{"T": "old"}', None)
-    with pytest.raises(ShapeError, match="name one of its keys"):
+    with pytest.raises(StoreError, match="name one of its keys"):
         with_secret('{"T": "old"}', None, "new")
 
 

@@ -1,0 +1,157 @@
+"""What the stores behind a server have in common, and those among them with notes in particular."""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Generic, TypeVar
+
+from backends.notes import NoteChanges, Notes
+from rotator.errors import ConflictError, StoreError
+from rotator.stores.journal import Journal
+from rotator.stores.port import Absent, Entry
+
+State = TypeVar("State")
+_ATTEMPTS = 5
+_CHANGED = "somebody else changed it since it was read; nothing was written: look at it again"
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def name_errors(url: str, spell: Callable[[StoreError], str] = str) -> Iterator[None]:
+    """Put the URL in front of each `StoreError` raised inside, and that in the words of `spell`."""
+    try:
+        yield
+    except StoreError as error:
+        raise type(error)(f"{url}: {spell(error)}") from None
+
+
+class RemoteStore:
+    """A store at a server, which compares and sets; see `rotator.stores.port.SecretStore`."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._url!r})"
+
+    @property
+    def url(self) -> str:
+        """The canonical address; which server it is on may be a setting."""
+        return self._url
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Do nothing: the compare-and-set keeps others out, and a killed run leaves no lock."""
+        return nullcontext()
+
+    def held_elsewhere(self) -> None:
+        """Return None: the server does not know who else is at work."""
+
+
+class NotedStore(RemoteStore, ABC, Generic[State]):
+    """A store that can compare and set the secret, but not the notes beside it: see `Notes`.
+
+    `State` is what a backend has read of a secret, and needs again to change it. Notes about
+    `field` have at most `longest_note` characters.
+    """
+
+    # Whether a note that was just sent is always among those that are read.
+    is_consistent = True
+
+    def __init__(self, url: str, field: str, longest_note: int) -> None:
+        super().__init__(url)
+        self._field = field
+        self._longest_note = longest_note
+
+    def read(self) -> Entry | Absent:
+        """Return the secret, its version and its journal."""
+        with name_errors(self._url, self._spell):
+            _, notes = self._look(to_write=False)
+        if notes.secret is None:
+            return Absent(notes.version, notes.journal)
+        return Entry(notes.secret, notes.version, notes.journal)
+
+    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+        """Note what is to come, replace the secret by a compare-and-set, remove old notes.
+
+        When two fields of one secret change at the same moment, both changes are kept.
+        """
+        with name_errors(self._url, self._spell):
+            for attempt in range(_ATTEMPTS):
+                state, notes = self._look()
+                if not notes.is_at(expected):
+                    if attempt:
+                        self._abandon(secret)
+                    raise ConflictError(_CHANGED)
+                self._create_if_missing(state)
+                noted = self._change_notes(notes, notes.plan_write(secret, journal))
+                if self._replace(state, secret):
+                    with self._tidying("written, but an old note was left"):
+                        settled = noted.plan_cleanup(secret, journal, expected)
+                        self._change_notes(noted, settled)
+                    return notes.version_with(secret, journal)
+            self._abandon(secret)
+            raise ConflictError("the secret keeps changing; nothing was written: try again later")
+
+    def note(self, journal: Journal, *, expected: str) -> str:
+        """Replace the journal alone; of two first intents at the same moment at most one stays."""
+        with name_errors(self._url, self._spell):
+            state, notes = self._look()
+            if not notes.is_at(expected) or notes.has_rival(journal, expected):
+                raise ConflictError(_CHANGED)
+            self._create_if_missing(state)
+            self._change_notes(notes, notes.plan_note(journal, expected))
+            version = notes.version_with(notes.secret, journal)
+            if added := notes.plan_withdrawal(journal, expected):
+                _, now = self._look()
+                is_passed = self.is_consistent and not now.is_at(version)
+                if is_passed or now.has_rival(journal, expected):
+                    self._change_notes(now, added)
+                    raise ConflictError(_CHANGED)
+        return version
+
+    @abstractmethod
+    def _read(self, *, to_write: bool) -> tuple[State, str | None, Mapping[str, str]]:
+        """Return the state, the secret in it, and all notes beside it.
+
+        With `to_write`, raise `StoreError` where the secret is not ours to change.
+        """
+
+    @abstractmethod
+    def _replace(self, state: State, secret: str) -> bool:
+        """Replace the secret; return False, having changed nothing, where the state has passed."""
+
+    @abstractmethod
+    def _send_notes(self, changes: NoteChanges) -> None:
+        """Change these notes, of which each differs from what is there, and leave all others."""
+
+    def _create_if_missing(self, state: State) -> None:
+        """Make a place for notes, where that takes a step of its own."""
+
+    def _spell(self, error: StoreError) -> str:
+        """Return the text of an error in this store's words."""
+        return str(error)
+
+    def _look(self, *, to_write: bool = True) -> tuple[State, Notes]:
+        state, secret, present = self._read(to_write=to_write)
+        return state, Notes(self._field, secret, present, self._longest_note)
+
+    def _change_notes(self, notes: Notes, planned: NoteChanges) -> Notes:
+        """Send the notes that differ, and return all."""
+        changed, changes = notes.change(planned)
+        if changes:
+            self._send_notes(changes)
+        return changed
+
+    def _abandon(self, secret: str) -> None:
+        with self._tidying("not written, and a note was left"):
+            _, notes = self._look()
+            self._change_notes(notes, notes.plan_abandonment(secret))
+
+    @contextmanager
+    def _tidying(self, outcome: str) -> Iterator[None]:
+        """Log a failure to remove notes: the next write removes them."""
+        try:
+            yield
+        except StoreError as error:
+            _log.warning("%s: %s: %s", self._url, outcome, self._spell(error))
