@@ -13,6 +13,7 @@ from the moment when the secret is there. Each intent has a note of its own, so 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, takewhile
 
@@ -21,6 +22,7 @@ from rotator.stores.journal import Intent, Journal
 NoteChanges = dict[str, str | None]  # None: this note is to be removed
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _EMPTY = "v=1"
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Notes:
@@ -130,7 +132,7 @@ class Notes:
         journals = {mark: Journal.from_text(text) for mark, text in self._records.items()}
         past = [mark for mark, journal in journals.items() if journal.token_id not in pending]
         return self._read_record(
-            max(past, key=lambda mark: (_minted_at(journals[mark]), mark), default="")
+            max(past, key=lambda mark: (journals[mark].minted_at or _LONG_AGO, mark), default="")
         )
 
     def _read_record(self, fingerprint: str) -> str:
@@ -187,10 +189,6 @@ def _pack(words: list[str], longest: int) -> Iterator[str]:
             text = _EMPTY
         text += f" {word}"
     yield text
-
-
-def _minted_at(journal: Journal) -> str:
-    return journal.minted_at.isoformat() if journal.minted_at else ""
 
 
 def _fingerprint(secret: str | None) -> str:

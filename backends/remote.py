@@ -30,15 +30,10 @@ class RemoteStore:
     """A store at a server, which compares and sets; see `rotator.stores.port.SecretStore`."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._url!r})"
-
-    @property
-    def url(self) -> str:
-        """The canonical address; which server it is on may be a setting."""
-        return self._url
+        return f"{type(self).__name__}({self.url!r})"
 
     def hold(self) -> AbstractContextManager[None]:
         """Do nothing: the compare-and-set keeps others out, and a killed run leaves no lock."""
@@ -65,7 +60,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal."""
-        with name_errors(self._url, self._spell):
+        with name_errors(self.url, self._spell):
             _, notes = self._look(to_write=False)
         if notes.secret is None:
             return Absent(notes.version, notes.journal)
@@ -76,7 +71,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
         When two fields of one secret change at the same moment, both changes are kept.
         """
-        with name_errors(self._url, self._spell):
+        with name_errors(self.url, self._spell):
             for attempt in range(_ATTEMPTS):
                 state, notes = self._look()
                 if not notes.is_at(expected):
@@ -95,7 +90,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the journal alone; of two first intents at the same moment at most one stays."""
-        with name_errors(self._url, self._spell):
+        with name_errors(self.url, self._spell):
             state, notes = self._look()
             if not notes.is_at(expected) or notes.has_rival(journal, expected):
                 raise ConflictError(_CHANGED)
@@ -154,4 +149,4 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
         try:
             yield
         except StoreError as error:
-            _log.warning("%s: %s: %s", self._url, outcome, self._spell(error))
+            _log.warning("%s: %s: %s", self.url, outcome, self._spell(error))

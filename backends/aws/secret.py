@@ -6,17 +6,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+from backends.aws import failures
 from backends.aws.address import REGION, AwsAddress
 from backends.aws.client import AwsClient, forget_clients
-from backends.aws.failures import (
-    CredentialsError,
-    NotAllowedError,
-    code_of,
-    deleted,
-    describe_denial,
-    describe_failure,
-    no_aws,
-)
 from rotator.errors import StoreError
 
 _CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
@@ -56,9 +48,9 @@ class AwsSecret:
         if about is None:
             return AwsSecretState(exists=False)
         if "ARN" not in about:
-            raise no_aws()
+            raise failures.no_aws()
         if about.get("DeletedDate"):
-            raise deleted()
+            raise failures.deleted()
         versions = (about.get("VersionIdsToStages") or {}).items()
         current = next((version for version, labels in versions if _CURRENT in labels), None)
         return AwsSecretState(
@@ -101,7 +93,13 @@ class AwsSecret:
         staged = self._call("PutSecretValue", **_put(version, text)) or {}
         if _CURRENT in staged.get("VersionStages", ()):
             return version
-        return version if self._promote(state.current, version, text) else None
+        # A new version may not show everywhere at once.
+        seen = self._call("GetSecretValue", (_NOT_FOUND,), VersionId=version)
+        if seen is not None and seen.get("SecretString") != text:
+            raise StoreError("AWS returns another secret than was written: report it")
+        # A move that is refused may have been our own, whose answer was lost.
+        is_done = self._move(_CURRENT, state.current, version) or self.read().current == version
+        return version if is_done else None
 
     def clear(self, version: str) -> None:
         """Take AWSPENDING off a version that is current: nothing is pending."""
@@ -129,18 +127,10 @@ class AwsSecret:
         for operation, attempt in trials.items():
             try:
                 attempt()
-            except NotAllowedError:
+            except failures.NotAllowedError:
                 denied.append(operation)
         if denied:
-            raise describe_denial(denied, self._address)
-
-    def _promote(self, current: str | None, version: str, text: str) -> bool:
-        # A new version may not show everywhere at once.
-        staged = self._call("GetSecretValue", (_NOT_FOUND,), VersionId=version)
-        if staged is not None and staged.get("SecretString") != text:
-            raise StoreError("AWS returns another secret than was written: report it")
-        # A move that is refused may have been our own, whose answer was lost.
-        return self._move(_CURRENT, current, version) or self.read().current == version
+            raise failures.describe_denial(denied, self._address)
 
     def _move(self, label: str, origin: str | None, to: str | None) -> bool:
         """Move a label; return False where it was not there, or no such version is."""
@@ -155,7 +145,7 @@ class AwsSecret:
         if "SecretBinary" in value:
             raise StoreError("this secret is binary, and a token is text: use another secret")
         if "SecretString" not in value:
-            raise no_aws()
+            raise failures.no_aws()
         return str(value["SecretString"])
 
     def _call(
@@ -174,12 +164,12 @@ class AwsSecret:
         try:
             answer: dict[str, Any] = getattr(self._client(), xform_name(operation))(**given)
         except (BotoCoreError, ClientError, ResponseParserError, *_STRAY) as error:
-            if code_of(error, operation) in tolerated:
+            if failures.code_of(error, operation) in tolerated:
                 return None
-            failure = describe_failure(error, operation, self._address)
+            failure = failures.describe_failure(error, operation, self._address)
         else:
             return answer
-        if isinstance(failure, CredentialsError):
+        if isinstance(failure, failures.CredentialsError):
             forget_clients()
         # Not from inside of `except`: the SDK's error can hold what was sent and answered.
         raise failure

@@ -54,7 +54,7 @@ class SecretsManagerStore(NotedStore[AwsSecretState]):
         A secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
         tried without doing them.
         """
-        with name_errors(self._url):
+        with name_errors(self.url):
             state, _, tags = self._read(to_write=True)
             if len(tags) + _NEW_TAGS > _MOST_TAGS:
                 raise StoreError(

@@ -6,7 +6,6 @@ and all else that a JSON library would rewrite stay as they are.
 
 import json
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from rotator.errors import StoreError
@@ -80,23 +79,22 @@ def _members_of_object(text: str) -> list[_Member]:
 
 def _members(text: str) -> list[_Member] | None:
     """Return the members of a JSON object, None where the text is something else."""
+    members = []
     try:
-        return list(_walk(text)) if isinstance(_JSON.decode(text), dict) else None
+        if not isinstance(_JSON.decode(text), dict):
+            return None
+        at = _after_space(text, _after_space(text, 0) + 1)
+        while text[at] != "}":
+            key, at = _JSON.raw_decode(text, at)
+            start = _after_space(text, _after_space(text, at) + 1)
+            value, end = _JSON.raw_decode(text, start)
+            members.append(_Member(key, value, start, end))
+            at = _after_space(text, end)
+            if text[at] == ",":
+                at = _after_space(text, at + 1)
     except (ValueError, RecursionError):
         return None
-
-
-def _walk(text: str) -> Iterator[_Member]:
-    """Go through the members of what is known to be a JSON object."""
-    at = _after_space(text, _after_space(text, 0) + 1)
-    while text[at] != "}":
-        key, at = _JSON.raw_decode(text, at)
-        start = _after_space(text, _after_space(text, at) + 1)
-        value, end = _JSON.raw_decode(text, start)
-        yield _Member(key, value, start, end)
-        at = _after_space(text, end)
-        if text[at] == ",":
-            at = _after_space(text, at + 1)
+    return members
 
 
 def _after_space(text: str, at: int) -> int:

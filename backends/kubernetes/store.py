@@ -42,7 +42,7 @@ class KubernetesStore(RemoteStore):
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal; needs the right `get`."""
-        with name_errors(self._url):
+        with name_errors(self.url):
             part = self._read()
         journal = Journal.from_text(part.journal)
         if part.value is None:
@@ -51,7 +51,7 @@ class KubernetesStore(RemoteStore):
 
     def preflight(self) -> None:
         """Let the server go through a change with all its checks, as a dry run."""
-        with name_errors(self._url):
+        with name_errors(self.url):
             self._try_change(self._read(), *_SAMPLE, dry_run=True)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
@@ -72,7 +72,7 @@ class KubernetesStore(RemoteStore):
 
     def _change(self, secret: str | None, journal: str, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
-        with name_errors(self._url):
+        with name_errors(self.url):
             for _ in range(_ATTEMPTS):
                 part = self._read()
                 if part.version != expected:

@@ -15,16 +15,13 @@ from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 _VARIABLE = re.compile(r'(?<![\w/."-])VAULT_([A-Z_]+)(?![\w/])')  # but no part of a path
 
 
-@dataclass(frozen=True, slots=True)
-class VariableNames:
-    """Knows which variables are set under OpenBao's name: `openbao` has ADDR for BAO_ADDR."""
-
-    openbao: frozenset[str]
+class VariableNames(frozenset[str]):
+    """The variables that are set under OpenBao's name: ADDR for BAO_ADDR."""
 
     def spell(self, message: object) -> str:
         """Return a message with BAO_… for each VAULT_… that is set by that name."""
         return _VARIABLE.sub(
-            lambda found: f"BAO_{found[1]}" if found[1] in self.openbao else found[0], str(message)
+            lambda found: f"BAO_{found[1]}" if found[1] in self else found[0], str(message)
         )
 
 

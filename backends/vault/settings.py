@@ -38,7 +38,7 @@ class VaultSettings:
     def parse(cls, environ: Mapping[str, str]) -> "VaultSettings":
         """Read the variables; raises `ConfigError`, which never shows a credential."""
         vault, openbao = (_read_variables(environ, prefix) for prefix in ("VAULT_", "BAO_"))
-        names = VariableNames(frozenset(openbao))
+        names = VariableNames(openbao)
         try:
             return _parse(vault | openbao, environ.get("HOME"), names)
         except ConfigError as error:

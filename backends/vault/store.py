@@ -45,7 +45,7 @@ class VaultStore(NotedStore[KvSecret]):
 
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, by asking which rights the token has."""
-        with name_errors(self._url, self._spell):
+        with name_errors(self.url, self._spell):
             self._read(to_write=True)
             self._kv.prove_writable()
 
