@@ -130,7 +130,17 @@ def require_url(settings: ApiSettings) -> str:
 def require_login(settings: ApiSettings) -> None:
     """Raise `ConfigError` unless the API's URL and the admin's credentials are there to be read."""
     require_url(settings)
+    require_email(settings)
+    require_password(settings)
+
+
+def require_email(settings: ApiSettings) -> None:
+    """Raise `ConfigError` unless the admin's e-mail can be read."""
     _email(settings)()
+
+
+def require_password(settings: ApiSettings) -> None:
+    """Raise `ConfigError` unless the admin's password is there to be read."""
     if settings.admin_password_store:  # not read: a run that needs no login waits for no store
         open_password_store(settings.admin_password_store)
     else:

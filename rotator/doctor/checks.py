@@ -7,16 +7,9 @@ from typing import NamedTuple
 from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.doctor.findings import Check, Finding, Result, Topic
-from rotator.errors import quote_value
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.nocturna.service_tokens import ListedToken
-from rotator.rotation.inventory import (
-    SLACK,
-    Inventory,
-    RowStatus,
-    ends_at,
-    list_rows,
-)
+from rotator.rotation.inventory import SLACK, Inventory, RowStatus, ends_at, list_rows
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import DAILY, FEW
@@ -68,10 +61,10 @@ class TokenFacts(NamedTuple):
     """One token at `now`, the server's time; `verdict` is about its current token.
 
     `is_probed` tells whether the API was asked if it accepts that, `no_answer` why it did not say.
-    `unwritable` says by URL why a store cannot be written. `broken_hooks` are the numbers, from 1,
-    of the hooks that could not be started. `restarts` says by workload what prevents its restart.
-    `failed_hooks` names the hooks, restarts and notices of the settings that have not worked since
-    the last rotation.
+    `write_faults` says by URL why a store cannot be written. `broken_hooks` names the hooks that
+    could not be started. `restarts` says by workload what prevents its restart. `failed_hooks`
+    names the hooks, restarts and notices of the settings that have not worked since the last
+    rotation.
     """
 
     settings: TokenSettings
@@ -80,8 +73,8 @@ class TokenFacts(NamedTuple):
     verdict: Verdict
     is_probed: bool
     no_answer: str | None
-    unwritable: Mapping[str, str]
-    broken_hooks: Sequence[int]
+    write_faults: Mapping[str, str | None]
+    broken_hooks: Sequence[str]
     restarts: Mapping[str, str | None]
     failed_hooks: Sequence[str]
 
@@ -177,14 +170,10 @@ def _margin(facts: TokenFacts) -> Iterator[Finding]:
 
 
 def _hooks(facts: TokenFacts) -> Iterator[Finding]:
-    hooks = facts.settings.hooks
-    for number in facts.broken_hooks:
-        message = (
-            f"hook {number} ({quote_value(hooks[number - 1][0])}) was not found, or is not"
-            " executable: install it or correct the hook"
-        )
+    for name in facts.broken_hooks:
+        message = f"{name} was not found, or is not executable: install it or correct the hook"
         yield Finding(Topic.HOOKS, Result.PROBLEM, message)
-    if hooks and not facts.broken_hooks:
+    if facts.settings.hooks and not facts.broken_hooks:
         yield Finding(Topic.HOOKS, Result.OK, "the programs of its hooks are there")
 
 
@@ -198,7 +187,7 @@ def _stores(facts: TokenFacts) -> Iterator[Finding]:
     for answer in facts.snapshot.answers:
         url = answer.store.url
         unreachable = str(answer.error) if isinstance(answer, Unreachable) else None
-        fault = unreachable or facts.unwritable.get(url)
+        fault = unreachable or facts.write_faults.get(url)
         result = Result.PROBLEM if fault else Result.OK
         message = fault or f"{url} can be read and written"
         yield Finding(Topic.STORE, result, message, store=url)

@@ -10,7 +10,7 @@ from typing import Any
 
 from rotator import wiring
 from rotator.clock import ONE_DAY, Clock
-from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.doctor.checks import (
     API_CHECKS,
     LIST_CHECKS,
@@ -131,7 +131,6 @@ class Gatherer:
             verdict, no_answer = decider.decide_with_server(snapshot, RotateOptions())
         if snapshot.current and verdict.reason == "behind":  # each store has a finding of its own
             verdict = decider.decide_written(snapshot, snapshot.current)
-        faults = {each.store.url: _write_fault(each.store) for each in snapshot.reachable}
         return TokenFacts(
             settings=token,
             now=api.server_time(self._clock()),
@@ -139,7 +138,7 @@ class Gatherer:
             verdict=verdict,
             is_probed=is_probed,
             no_answer=no_answer,
-            unwritable={url: fault for url, fault in faults.items() if fault},
+            write_faults={each.store.url: _write_fault(each.store) for each in snapshot.reachable},
             broken_hooks=_find_broken_hooks(token, self._environ),
             restarts=_try_restarts(token),
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
@@ -173,7 +172,8 @@ def gather_settings(settings: Settings, names: Sequence[str]) -> SettingsFacts:
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
     tokens, unusable = _open_tokens(settings, names)
-    login = _find_login_mistakes(settings.api)
+    needed = (wiring.require_url, wiring.require_email, wiring.require_password)
+    login = [mistake for require in needed for mistake in _mistakes(require, settings.api)]
     mistakes = (
         *unusable,
         *login,
@@ -205,19 +205,6 @@ def _open_tokens(settings: Settings, names: Sequence[str]) -> tuple[_OpenTokens,
         return tokens, mistakes or [str(error)]
 
 
-def _find_login_mistakes(api: ApiSettings) -> list[str]:
-    """Ask for each part with the others given, so that all mistakes are found."""
-    given = Secret("", value="given")
-    others = api._replace(url=api.url or "given")
-    return [
-        *_mistakes(wiring.require_url, api),
-        *_mistakes(
-            wiring.require_login, others._replace(admin_password=given, admin_password_store=None)
-        ),
-        *_mistakes(wiring.require_login, others._replace(admin_email=given)),
-    ]
-
-
 def _mistakes(require: Callable[[Any], object], settings: object) -> list[str]:
     try:
         require(settings)
@@ -246,10 +233,15 @@ def _write_fault(store: SecretStore) -> str | None:
     return None
 
 
-def _find_broken_hooks(token: TokenSettings, environ: Mapping[str, str]) -> list[int]:
+def _find_broken_hooks(token: TokenSettings, environ: Mapping[str, str]) -> list[str]:
     path = os.pathsep.join(os.get_exec_path(environ))
-    programs = enumerate((hook[0] for hook in token.hooks), 1)
-    return [number for number, program in programs if shutil.which(program, path=path) is None]
+    hooks = zip(token.hooks, _name_hooks(token), strict=True)
+    return [name for hook, name in hooks if shutil.which(hook[0], path=path) is None]
+
+
+def _name_hooks(token: TokenSettings) -> list[str]:
+    """Return names without the arguments, which may hold secrets."""
+    return [f"hook {number} ({quote_value(hook[0])})" for number, hook in enumerate(token.hooks, 1)]
 
 
 def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
@@ -263,9 +255,9 @@ def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
 
 
 def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[str]:
-    """Return names for the ids of what the settings have; arguments and URLs may hold secrets."""
+    """Return names for the ids of what the settings have."""
     names = [
-        *(f"hook {number} ({quote_value(hook[0])})" for number, hook in enumerate(token.hooks, 1)),
+        *_name_hooks(token),
         *(f"the restart of {workload}" for workload in token.restart),
         *(f"the notice to URL {number}" for number, _ in enumerate(token.notify, 1)),
     ]
