@@ -3,16 +3,21 @@
     aws-secretsmanager://NAME?region=eu-west-1#KEY    aws-secretsmanager://ARN    …?create=true
 
 A new value is staged as AWSPENDING, read back, and made AWSCURRENT by a compare-and-set, which
-leaves the old one as AWSPREVIOUS. The journal stands in tags, see `backends.notes`.
+leaves the old one as AWSPREVIOUS. The journal stands in tags, see `backends.notes`. The order of
+the steps is that of `backends.remote`; each call here may be repeated.
 """
 
+import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from importlib.util import find_spec
+from typing import Any
 
-from backends.aws.address import AwsAddress
-from backends.aws.client import AwsClient, shared_client, usual_region
-from backends.aws.secret import AwsSecret, AwsSecretState
+from backends.aws import failures
+from backends.aws.address import REGION, AwsAddress
+from backends.aws.client import AwsClient, forget_clients, shared_client, usual_region
 from backends.aws.text import secret_in, with_secret
 from backends.notes import NoteChanges
 from backends.remote import NotedStore, name_errors
@@ -25,6 +30,13 @@ _NO_FIELD = "token"  # names the field in the tags of a secret without one
 _LONGEST_TAG = 256
 _MOST_TAGS = 50
 _NEW_TAGS = 3  # a record of the old secret, one of the new, an intent
+_CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
+_NOT_FOUND = "ResourceNotFoundException"
+# AWS answers these to a request that is allowed, but cannot be fulfilled.
+_IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
+# botocore lets these through, over odd settings and over answers that are no JSON object.
+_STRAY = (ValueError, AttributeError, TypeError, RecursionError)
+_LONGEST = 65536  # bytes, https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 
 
 def open_store(url: StoreUrl) -> "SecretsManagerStore":
@@ -38,20 +50,37 @@ def open_store(url: StoreUrl) -> "SecretsManagerStore":
     return SecretsManagerStore(address, partial(shared_client, address.region))
 
 
-class SecretsManagerStore(NotedStore[AwsSecretState]):
-    """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises."""
+@dataclass(frozen=True, slots=True)
+class AwsSecret:
+    """A secret at one moment.
+
+    `current` is the id of the version that readers get, `text` its content: both are None where the
+    secret has no version yet, or does not exist.
+    """
+
+    exists: bool
+    current: str | None = None
+    text: str | None = field(default=None, repr=False)
+
+
+class SecretsManagerStore(NotedStore[AwsSecret]):
+    """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises.
+
+    `client` is asked for at each call.
+    """
 
     is_consistent = False  # a new tag may not show everywhere at once
 
     def __init__(self, address: AwsAddress, client: Callable[[], AwsClient]) -> None:
         super().__init__(address.canonical, address.field or _NO_FIELD, _LONGEST_TAG)
-        self._key = address.field
-        self._remote = AwsSecret(address, client)
+        self._address = address
+        self._client = client
 
     def preflight(self) -> None:
-        """Prove the right to each call of `write` and `note`, by calls that can change nothing.
+        """Make each call of `write` and `note`, in a form that can change nothing at any time.
 
-        A secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
+        All denials are reported at once: policies take their time, and people, to be changed. A
+        secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
         tried without doing them.
         """
         with name_errors(self.url):
@@ -61,27 +90,158 @@ class SecretsManagerStore(NotedStore[AwsSecretState]):
                     f"this secret has {len(tags)} of {_MOST_TAGS} tags, which leaves no room for a"
                     f" journal of {_NEW_TAGS}: remove some of them"
                 )
-            self._remote.prove_writable(state)
+            denied = []
+            for operation, attempt in self._trials(state).items():
+                try:
+                    attempt()
+                except failures.NotAllowedError:
+                    denied.append(operation)
+            if denied:
+                raise failures.describe_denial(denied, self._address)
 
-    def _read(self, *, to_write: bool) -> tuple[AwsSecretState, str | None, Mapping[str, str]]:
-        state = self._remote.read()
-        if to_write and state.obstacle:
-            raise StoreError(state.obstacle)
-        return state, secret_in(state.text, self._key), state.tags
+    def _trials(self, state: AwsSecret) -> dict[str, Callable[[], object]]:
+        nowhere, absent = str(uuid.uuid4()), () if state.exists else (_NOT_FOUND,)
+        trials: dict[str, Callable[[], object]] = {
+            "UpdateSecretVersionStage": lambda: self._move(_CURRENT, nowhere, nowhere),
+            "TagResource": lambda: self._call("TagResource", (*_IMPOSSIBLE, *absent), Tags=[]),
+            "UntagResource": lambda: self._call("UntagResource", absent, TagKeys=["rotator:none"]),
+        }
+        if state.current and state.text is not None:
+            # AWS ignores a version that it has already, but asks KMS all the same.
+            same = _staging(state.current, state.text)
+            trials["PutSecretValue"] = lambda: self._call("PutSecretValue", **same)
+        elif state.exists:  # a missing one may be created meanwhile, and would get this value
+            nothing = {"ClientRequestToken": nowhere}
+            trials["PutSecretValue"] = lambda: self._call("PutSecretValue", _IMPOSSIBLE, **nothing)
+        return trials
 
-    def _replace(self, state: AwsSecretState, secret: str) -> bool:
-        text = with_secret(state.text, self._key, secret)
-        version = state.current if text == state.text else self._remote.replace(state, text)
+    def _read(self, *, to_write: bool) -> tuple[AwsSecret, str | None, Mapping[str, str]]:
+        about = self._call("DescribeSecret", (_NOT_FOUND,) if self._address.create else ())
+        if about is None:
+            return AwsSecret(exists=False), None, {}
+        if "ARN" not in about:
+            raise failures.no_aws()
+        if about.get("DeletedDate"):
+            raise failures.deleted()
+        versions = (about.get("VersionIdsToStages") or {}).items()
+        current = next((version for version, labels in versions if _CURRENT in labels), None)
+        text = self._read_text(current) if current else None
+        if to_write:
+            _refuse_others(about, self._address.region)
+        state = AwsSecret(exists=True, current=current, text=text)
+        tags = {tag["Key"]: tag.get("Value", "") for tag in about.get("Tags") or ()}
+        return state, secret_in(text, self._address.field), tags
+
+    def _read_text(self, version: str) -> str:
+        value = self._call("GetSecretValue", VersionId=version) or {}
+        if "SecretBinary" in value:
+            raise StoreError("this secret is binary, and a token is text: use another secret")
+        if "SecretString" not in value:
+            raise failures.no_aws()
+        return str(value["SecretString"])
+
+    def _create_if_missing(self, state: AwsSecret) -> None:
+        # Who creates it meanwhile wins or loses the compare-and-set, as if it had been there.
+        if not state.exists:
+            key = {"KmsKeyId": self._address.kms_key_id} if self._address.kms_key_id else {}
+            key["ClientRequestToken"] = str(uuid.uuid4())
+            self._call("CreateSecret", ("ResourceExistsException",), **key)
+
+    def _send_notes(self, changes: NoteChanges) -> None:
+        # In this order a crash leaves a note too many, and none too few.
+        new = [{"Key": key, "Value": text} for key, text in changes.items() if text is not None]
+        removed = [key for key, text in changes.items() if text is None]
+        if new:
+            self._call("TagResource", Tags=new)
+        if removed:
+            self._call("UntagResource", TagKeys=removed)
+
+    def _replace(self, state: AwsSecret, secret: str) -> bool:
+        text = with_secret(state.text, self._address.field, secret)
+        version = state.current if text == state.text else self._stage(state, text)
         if version is None:
             return False
         with self._tidying("written, but AWSPENDING was left on it"):
-            self._remote.clear(version)
+            self._move(_PENDING, version, None)
         return True
 
-    def _send_notes(self, changes: NoteChanges) -> None:
-        self._remote.tag(changes)
+    def _stage(self, state: AwsSecret, text: str) -> str | None:
+        """Make `text` the current version in place of that of `state`; None if that has passed.
 
-    def _create_if_missing(self, state: AwsSecretState) -> None:
-        # Who creates it meanwhile wins or loses the compare-and-set, as if it had been there.
-        if not state.exists:
-            self._remote.create()
+        It is staged and read back first. The same write of the same secret gets the same version
+        id: a repetition finds its own work, before the last step or after it.
+        """
+        if len(text.encode()) > _LONGEST:
+            raise StoreError(f"AWS takes secrets of up to {_LONGEST} bytes: remove some of it")
+        # The token in the text makes the id impossible to guess.
+        digest = sha256(f"{state.current}\n{text}".encode()).hexdigest()
+        version = str(uuid.UUID(digest[:32]))
+        staged = self._call("PutSecretValue", **_staging(version, text)) or {}
+        if _CURRENT in staged.get("VersionStages", ()):
+            return version
+        # A new version may not show everywhere at once.
+        seen = self._call("GetSecretValue", (_NOT_FOUND,), VersionId=version)
+        if seen is not None and seen.get("SecretString") != text:
+            raise StoreError("AWS returns another secret than was written: report it")
+        # A move that is refused may have been our own, whose answer was lost.
+        if self._move(_CURRENT, state.current, version):
+            return version
+        return version if self._read(to_write=False)[0].current == version else None
+
+    def _move(self, label: str, origin: str | None, to: str | None) -> bool:
+        """Move a label; return False where it was not there, or no such version is."""
+        ends = {"RemoveFromVersionId": origin, "MoveToVersionId": to}
+        given = {key: version for key, version in ends.items() if version}
+        tolerated = (*_IMPOSSIBLE, _NOT_FOUND)
+        moved = self._call("UpdateSecretVersionStage", tolerated, VersionStage=label, **given)
+        return moved is not None
+
+    def _call(
+        self,
+        operation: str,
+        tolerated: tuple[str, ...] = (),
+        **given: Any,  # noqa: ANN401 - boto3 has no types
+    ) -> dict[str, Any] | None:
+        """Call AWS about this secret; return None where it answers one of the tolerated codes."""
+        from botocore import xform_name  # noqa: PLC0415 - an SDK: loaded only where it is used
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - part of it
+        from botocore.parsers import ResponseParserError  # noqa: PLC0415 - part of it
+
+        named = "Name" if operation == "CreateSecret" else "SecretId"
+        given[named] = self._address.secret_id
+        try:
+            answer: dict[str, Any] = getattr(self._client(), xform_name(operation))(**given)
+        except (BotoCoreError, ClientError, ResponseParserError, *_STRAY) as error:
+            if failures.code_of(error, operation) in tolerated:
+                return None
+            failure = failures.describe_failure(error, operation, self._address)
+        else:
+            return answer
+        if isinstance(failure, failures.CredentialsError):
+            forget_clients()
+        # Not from inside of `except`: the SDK's error can hold what was sent and answered.
+        raise failure
+
+
+def _staging(version: str, text: str) -> dict[str, Any]:
+    return {"ClientRequestToken": version, "SecretString": text, "VersionStages": [_PENDING]}
+
+
+def _refuse_others(about: Mapping[str, Any], region: str) -> None:
+    """Raise `StoreError` where a secret must be written by somebody else, or elsewhere."""
+    primary = str(about.get("PrimaryRegion") or region)
+    if primary != region:
+        where = primary if REGION.fullmatch(primary) else "its primary region"
+        raise StoreError(
+            f"this is a replica, and only its primary secret can be written: use the one in {where}"
+        )
+    if about.get("OwningService"):
+        raise StoreError(
+            "this secret is managed by another AWS service, which alone may write it: use a secret"
+            " of your own"
+        )
+    if about.get("RotationEnabled"):
+        raise StoreError(
+            "automatic rotation is on for this secret, and two rotators would fight: turn it off"
+            " (aws secretsmanager cancel-rotate-secret), or use another secret"
+        )

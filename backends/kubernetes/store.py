@@ -6,14 +6,17 @@ The journal is an annotation of the Secret. The `resourceVersion` in each patch 
 compare-and-set; the rights `get` and `patch` on this one Secret are enough.
 """
 
+import base64
+import hashlib
+from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 from backends.kubernetes.address import KubernetesAddress
-from backends.kubernetes.connection import Connection, open_connection
-from backends.kubernetes.failures import explain
-from backends.kubernetes.secret import SecretPart, build_patch, build_secret, describe_request
+from backends.kubernetes.connection import MANAGER, Connection, open_connection
+from backends.kubernetes.failures import NOT_KUBERNETES, KubernetesAnswer, Subject, explain
 from backends.remote import RemoteStore, name_errors
-from rotator.errors import ConflictError, StoreError
+from rotator.errors import ConflictError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, StoreUrl
 
@@ -28,6 +31,55 @@ def open_store(url: StoreUrl) -> "KubernetesStore":
     """
     address = KubernetesAddress.parse(url)
     return KubernetesStore(address, open_connection(address.context))
+
+
+@dataclass(frozen=True, slots=True)
+class SecretPart:
+    """Our part as it stands there, the value as base64.
+
+    A missing Secret has no `resource_version`.
+    """
+
+    encoded: str | None = field(default=None, repr=False)
+    journal: str = ""
+    resource_version: str | None = None
+    is_immutable: bool = False
+
+    @classmethod
+    def parse(cls, secret: Any, address: KubernetesAddress) -> "SecretPart":  # noqa: ANN401 - JSON
+        """Find our part in an answer; raises `StoreUnreachableError` where it is no Secret."""
+        try:
+            metadata, data = secret["metadata"], secret.get("data") or {}
+            encoded = data.get(address.key)
+            base64.b64decode(encoded or "", validate=True)
+            annotations = metadata.get("annotations") or {}
+            part = cls(
+                encoded,
+                str(annotations.get(address.annotation, "")),
+                metadata.get("resourceVersion"),  # a dry run that creates has none
+                secret.get("immutable") is True,
+            )
+        except (KeyError, TypeError, AttributeError, ValueError):
+            part = None
+        if part is None or secret.get("kind") != "Secret":
+            raise StoreUnreachableError(NOT_KUBERNETES)
+        return part
+
+    @property
+    def value(self) -> str | None:
+        """The text of the value, None where it is empty.
+
+        Text that is no UTF-8 is no token; it must not break a message.
+        """
+        if not self.encoded:
+            return None
+        return base64.b64decode(self.encoded).decode("utf-8", "replace")
+
+    @property
+    def version(self) -> str:
+        """A digest over our part alone, so that other changes of the Secret are no conflict."""
+        value = "-" if self.encoded is None else f"={self.encoded}"
+        return hashlib.sha256(f"{value}\n{self.journal}".encode("utf-8", "replace")).hexdigest()
 
 
 class KubernetesStore(RemoteStore):
@@ -68,7 +120,7 @@ class KubernetesStore(RemoteStore):
             return SecretPart.parse(answer.body, self._address)
         if answer.reason == "NotFound" and self._address.create:
             return SecretPart()
-        raise explain(answer, describe_request(self._address, "get"), self._connection.anonymous)
+        raise self._explain(answer, "get")
 
     def _change(self, secret: str | None, journal: str, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
@@ -96,15 +148,59 @@ class KubernetesStore(RemoteStore):
                 "this Secret is immutable and cannot take a new token: delete it, and create it"
                 " again without `immutable: true`"
             )
+        verb, method, path = "patch", "PATCH", self._path
         if part.resource_version is None:
-            verb, body = "create", build_secret(self._address, secret, journal)
-            answer = self._connection.ask("POST", self._folder, body, dry_run=dry_run)
-        else:
-            verb, body = "patch", build_patch(self._address, secret, journal, part.resource_version)
-            answer = self._connection.ask("PATCH", self._path, body, dry_run=dry_run)
+            verb, method, path = "create", "POST", self._folder
+        body = self._build(part, secret, journal)
+        answer = self._connection.ask(method, path, body, dry_run=dry_run)
         if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
             return SecretPart.parse(answer.body, self._address)
         is_deleted = verb == "patch" and answer.reason == "NotFound"
         if is_deleted or answer.status == HTTPStatus.CONFLICT:
             return None
-        raise explain(answer, describe_request(self._address, verb), self._connection.anonymous)
+        raise self._explain(answer, verb)
+
+    def _build(self, part: SecretPart, secret: str | None, journal: str) -> dict[str, Any]:
+        """Return the merge patch that names our part alone, or a new Secret where there is none.
+
+        A secret of None is left alone, an empty journal is removed. The server refuses the patch
+        (409) when the Secret has another `resourceVersion`:
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-update
+        """
+        name, address = self._address.annotation, self._address
+        body: dict[str, Any] = {}
+        if secret is not None:
+            body["data"] = {address.key: base64.b64encode(secret.encode()).decode()}
+        if part.resource_version is not None:
+            version = part.resource_version
+            body["metadata"] = {"annotations": {name: journal or None}, "resourceVersion": version}
+            return body
+        labels = {"app.kubernetes.io/managed-by": MANAGER}
+        annotations = {name: journal} if journal else {}
+        metadata = {"name": address.name, "labels": labels, "annotations": annotations}
+        head = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata}
+        return {**head, **body}
+
+    def _explain(self, answer: KubernetesAnswer, verb: str) -> StoreError:
+        """Return the error for a Secret that could not be got, patched or created."""
+        address = self._address
+        role = (
+            f"a Role with resources: [secrets], verbs: [{'get' if verb == 'get' else 'get, patch'}]"
+            f" and resourceNames: [{address.name}]"
+        )
+        remedy = f"rotate needs get and patch: grant it {role}"
+        objects = f'secrets "{address.name}"'
+        missing = (
+            f"there is no Secret {address.name} in the namespace {address.namespace}, or no such"
+            f" namespace: create it, or let the rotator create the Secret with '{address.creating}'"
+        )
+        if verb == "get":
+            remedy = f"grant it {role}"
+        elif verb == "create":
+            objects, missing = "secrets", f"there is no namespace {address.namespace}: create it"
+            remedy = (
+                f"rotate needs get, patch and create: grant it {role}, and another rule with"
+                " resources: [secrets], verbs: [create]"
+            )
+        subject = Subject("Secret", address.namespace, verb, objects, remedy, missing)
+        return explain(answer, subject, self._connection.anonymous)

@@ -3,22 +3,37 @@
     vault://MOUNT/PATH#FIELD    vault://team/kv/bots/luna?mount=team/kv#FIELD
 
 The field is written by check-and-set, and all others are kept. The journal stands in the secret's
-custom_metadata, see `backends.notes`. Address and login come from the variables of the `vault` and
-`bao` commands.
+custom_metadata, see `backends.notes`; the order of the steps is that of `backends.remote`. Address
+and login come from the variables of the `vault` and `bao` commands.
+
+https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2 and
+https://openbao.org/api-docs/secret/kv/kv-v2/
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from backends.notes import NoteChanges
 from backends.remote import NotedStore, name_errors
 from backends.vault.address import VaultAddress
-from backends.vault.failures import VariableNames, VaultAnswer
-from backends.vault.kv import LONGEST_NOTE, Call, Kv, KvSecret, Request
+from backends.vault.failures import VariableNames, VaultAnswer, as_object, denied, explain
 from backends.vault.settings import VaultSettings
-from rotator.errors import StoreError, StoreUnreachableError
+from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.port import StoreUrl
+
+if TYPE_CHECKING:
+    import hvac
+
+Request = Callable[["hvac.Client"], VaultAnswer]
+_LONGEST_NOTE = 512  # bytes of a value in custom_metadata, of which there are at most 64
+_DATA = ("read", "update")
+_METADATA = ("create", "patch", "read")
+_READ = ("read",)
 
 
 def open_store(url: StoreUrl) -> "VaultStore":
@@ -35,22 +50,56 @@ def open_store(url: StoreUrl) -> "VaultStore":
     return VaultStore(address, call, settings.names)
 
 
+@dataclass(frozen=True, slots=True)
+class KvSecret:
+    """A secret at one moment: `version` is its last one, 0 if there was never any.
+
+    A deleted secret keeps its version, and has no fields.
+    """
+
+    version: int
+    fields: Mapping[str, Any] = field(repr=False)
+    notes: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, version: int, metadata: Mapping[str, Any], fields: object) -> "KvSecret":
+        """Keep what can be used of an answer."""
+        notes = as_object(metadata.get("custom_metadata"))
+        texts = {key: text for key, text in notes.items() if isinstance(text, str)}
+        return cls(version, as_object(fields), texts)
+
+
 class VaultStore(NotedStore[KvSecret]):
     """A secret in Vault; see `rotator.stores.port.SecretStore` for the promises."""
 
-    def __init__(self, address: VaultAddress, call: Call, names: VariableNames) -> None:
-        super().__init__(address.canonical, address.field, LONGEST_NOTE)
+    def __init__(
+        self, address: VaultAddress, call: Callable[[Request], VaultAnswer], names: VariableNames
+    ) -> None:
+        super().__init__(address.canonical, address.field, _LONGEST_NOTE)
+        self._call = call
         self._names = names
-        self._kv = Kv(call, address.mount, address.path)
+        self._mount = mount = address.mount
+        self._secret = {"mount_point": mount, "path": address.path}
+        self._mount_info = f"sys/internal/ui/mounts/{quote(mount)}/{quote(address.path)}"
+        # As a policy has them:
+        self._data = f"{mount}/data/{address.path}"
+        self._metadata = f"{mount}/metadata/{address.path}"
 
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, by asking which rights the token has."""
         with name_errors(self.url, self._spell):
             self._read(to_write=True)
-            self._kv.prove_writable()
+            paths = {self._data: _DATA, self._metadata: _METADATA}
+            answer = self._call(lambda vault: vault.sys.get_capabilities(list(paths)))
+            self._demand(answer, "sys/capabilities-self", ("update",), "use")
+            for path, needed in paths.items():
+                granted = answer.data.get(path) or ()
+                missing = [each for each in needed if each not in granted]
+                if missing and "root" not in granted:
+                    raise denied(path, needed, missing[0])
 
     def _read(self, *, to_write: bool) -> tuple[KvSecret, str | None, Mapping[str, str]]:
-        found = self._kv.read(to_write=to_write)
+        found = self._read_data(to_write=to_write)
         value = found.fields.get(self._field)
         # Null holds nothing that could be lost; any other value may be somebody's.
         if value is None or isinstance(value, str):
@@ -63,14 +112,109 @@ class VaultStore(NotedStore[KvSecret]):
         if state.fields.get(self._field) == secret:
             return True
         try:
-            return self._kv.put({**state.fields, self._field: secret}, state.version)
+            return self._put({**state.fields, self._field: secret}, state.version)
         except StoreError as error:
             if not isinstance(error, StoreUnreachableError):  # else it may have been written
                 self._abandon(secret)
             raise
 
+    def _put(self, fields: Mapping[str, Any], version: int) -> bool:
+        """Write the version after this one; return False if another has been written already."""
+        answer = self._call_kv(
+            lambda kv: kv.create_or_update_secret(**self._secret, secret=fields, cas=version)
+        )
+        if answer.status == HTTPStatus.BAD_REQUEST and "check-and-set" in answer.errors:
+            return False
+        self._demand(answer, self._data, _DATA, "update")
+        if answer.data.get("version") != version + 1:
+            raise explain(answer)
+        return True
+
     def _send_notes(self, changes: NoteChanges) -> None:
-        self._kv.note(changes)
+        answer = self._patch_metadata(changes)
+        if answer.is_missing:
+            # Without notes, so that it cannot replace those of a rotator that is faster. For that
+            # one's metadata it is an update, which the policy denies and nobody needs.
+            created = self._call_kv(lambda kv: kv.update_metadata(**self._secret))
+            answer = self._patch_metadata(changes)
+            if answer.is_missing:
+                self._demand(created, self._metadata, _METADATA, "create")
+        self._demand(answer, self._metadata, _METADATA, "patch")
+
+    def _read_data(self, *, to_write: bool) -> KvSecret:
+        """Return the secret as it is now; a missing secret is an answer, a missing mount an error.
+
+        If it is read `to_write`, the error for a missing right names all that writing takes, too.
+        """
+        answer = self._call_kv(
+            lambda kv: kv.read_secret_version(**self._secret, raise_on_deleted_version=False)
+        )
+        metadata = as_object(answer.data.get("metadata"))
+        if answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND) and isinstance(
+            metadata.get("version"), int
+        ):
+            return KvSecret.parse(metadata["version"], metadata, answer.data.get("data"))
+        if answer.is_nothing:
+            return self._read_metadata(_METADATA if to_write else _READ)
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise self._denied(self._data, _DATA if to_write else _READ, "read")
+        if answer.status == HTTPStatus.OK:  # not of KV version 2
+            self._prove_version()
+        raise explain(answer)
+
+    def _read_metadata(self, needed: tuple[str, ...]) -> KvSecret:
+        """Tell a secret that has only notes, or nothing, from a mount of another kind."""
+        answer = self._call_kv(lambda kv: kv.read_secret_metadata(**self._secret))
+        if isinstance(answer.data.get("current_version"), int):
+            return KvSecret.parse(answer.data["current_version"], answer.data, None)
+        if not answer.is_nothing:
+            self._demand(answer, self._metadata, needed, "read")
+        self._prove_version()
+        return KvSecret(0, {}, {})
+
+    def _prove_version(self) -> None:
+        mount = self._check_mount()
+        if mount.status != HTTPStatus.OK or not mount.body:
+            raise explain(mount)
+
+    def _check_mount(self) -> VaultAnswer:
+        """Read what the mount is, if the policy allows that, and refuse all but KV version 2."""
+        mount = self._call(lambda vault: vault.read(self._mount_info))
+        if mount.status != HTTPStatus.OK or not mount.body:
+            return mount
+        if mount.data.get("type") not in ("kv", "generic"):
+            raise StoreUnreachableError(f"the mount {self._mount} is no KV mount: correct the URL")
+        if as_object(mount.data.get("options")).get("version") != "2":
+            raise StoreError(
+                "this mount is KV version 1; it cannot compare and set: upgrade it with"
+                f" vault kv enable-versioning {self._mount}"
+            )
+        return mount
+
+    def _demand(self, answer: VaultAnswer, path: str, needed: tuple[str, ...], action: str) -> None:
+        if answer.status == HTTPStatus.FORBIDDEN:
+            raise self._denied(path, needed, action)
+        if not answer.is_success:
+            raise explain(answer)
+
+    def _denied(self, path: str, needed: tuple[str, ...], action: str) -> StoreDeniedError:
+        error = denied(path, needed, action)
+        if self._check_mount().status == HTTPStatus.OK:
+            return error
+        return StoreDeniedError(f"{error}; or there is no mount {self._mount}")
+
+    def _patch_metadata(self, changes: NoteChanges) -> VaultAnswer:
+        return self._call(  # as hvac can only replace custom_metadata as a whole
+            lambda vault: vault.adapter.request(
+                "PATCH",
+                f"/v1/{quote(self._metadata)}",
+                headers={"Content-Type": "application/merge-patch+json"},
+                json={"custom_metadata": changes},
+            )
+        )
+
+    def _call_kv(self, request: Callable[[Any], VaultAnswer]) -> VaultAnswer:
+        return self._call(lambda vault: request(vault.secrets.kv.v2))
 
     def _spell(self, error: StoreError) -> str:
         return self._names.spell(error)

@@ -7,7 +7,7 @@ import pytest
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.failures import KubernetesAnswer
 from backends.kubernetes.login import log_in
-from backends.kubernetes.secret import SecretPart
+from backends.kubernetes.store import SecretPart
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import parse_url
