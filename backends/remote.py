@@ -47,16 +47,19 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
     """A store that can compare and set the secret, but not the notes beside it: see `Notes`.
 
     `State` is what a backend has read of a secret, and needs again to change it. Notes about
-    `field` have at most `longest_note` characters.
+    `field` have at most `longest_note` characters. `spell` returns the text of an error.
     """
 
     # Whether a note that was just sent is always among those that are read.
     is_consistent = True
 
-    def __init__(self, url: str, field: str, longest_note: int) -> None:
+    def __init__(
+        self, url: str, field: str, longest_note: int, spell: Callable[[StoreError], str] = str
+    ) -> None:
         super().__init__(url)
         self._field = field
         self._longest_note = longest_note
+        self._spell = spell
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal."""
@@ -122,10 +125,6 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
     def _create_if_missing(self, state: State) -> None:
         """Make a place for notes, where that takes a step of its own."""
-
-    def _spell(self, error: StoreError) -> str:
-        """Return the text of an error in this store's words."""
-        return str(error)
 
     def _look(self, *, to_write: bool = True) -> tuple[State, Notes]:
         state, secret, present = self._read(to_write=to_write)

@@ -98,22 +98,19 @@ class KubernetesWorkloads:
         self._namespace = beside.namespace if beside else None
         self._connection = connection
 
-    def restart(self, workload: str, token: str, state: str) -> None:
-        """Have the pods of `[NAMESPACE/]KIND/NAME` replaced, once for each state of this token.
-
-        Raises a `StoreError` that begins with the workload.
-        """
-        self._annotate(workload, token, state)
-
     def preflight(self, workload: str, token: str) -> None:
         """Let the server go through a restart with all its checks, as a dry run.
 
         Raises what `restart` would.
         https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
         """
-        self._annotate(workload, token, _SAMPLE, dry_run=True)
+        self.restart(workload, token, _SAMPLE, dry_run=True)
 
-    def _annotate(self, workload: str, token: str, state: str, *, dry_run: bool = False) -> None:
+    def restart(self, workload: str, token: str, state: str, *, dry_run: bool = False) -> None:
+        """Have the pods of `[NAMESPACE/]KIND/NAME` replaced, once for each state of this token.
+
+        Raises a `StoreError` that begins with the workload.
+        """
         *namespace, kind, name = workload.split("/")
         with name_errors(workload):
             found = Workload("".join(namespace) or self._usual_namespace(), kind, name)

@@ -75,9 +75,8 @@ class VaultStore(NotedStore[KvSecret]):
     def __init__(
         self, address: VaultAddress, call: Callable[[Request], VaultAnswer], names: VariableNames
     ) -> None:
-        super().__init__(address.canonical, address.field, _LONGEST_NOTE)
+        super().__init__(address.canonical, address.field, _LONGEST_NOTE, names.spell)
         self._call = call
-        self._names = names
         self._mount = mount = address.mount
         self._secret = {"mount_point": mount, "path": address.path}
         self._mount_info = f"sys/internal/ui/mounts/{quote(mount)}/{quote(address.path)}"
@@ -215,6 +214,3 @@ class VaultStore(NotedStore[KvSecret]):
 
     def _call_kv(self, request: Callable[[Any], VaultAnswer]) -> VaultAnswer:
         return self._call(lambda vault: request(vault.secrets.kv.v2))
-
-    def _spell(self, error: StoreError) -> str:
-        return self._names.spell(error)

@@ -54,7 +54,7 @@ def examine(
 
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
-    of_settings = gather_settings(settings, names)
+    of_settings = _gather_settings(settings, names)
     gatherer = Gatherer(settings, clock, environ)
     of_api = gatherer.reach_api(may_log_in=of_settings.may_log_in)
     begun = of_api.server_time(clock())
@@ -166,11 +166,7 @@ class Gatherer:
         )
 
 
-def gather_settings(settings: Settings, names: Sequence[str]) -> SettingsFacts:
-    """Open the stores of each token, and collect all mistakes.
-
-    Raises `ConfigError` for an unknown name, or when no token is configured.
-    """
+def _gather_settings(settings: Settings, names: Sequence[str]) -> SettingsFacts:
     tokens, unusable = _open_tokens(settings, names)
     needed = (wiring.require_url, wiring.require_email, wiring.require_password)
     login = [mistake for require in needed for mistake in _mistakes(require, settings.api)]

@@ -124,8 +124,14 @@ class Hooks:
     def _run_command(self, number: int, command: Sequence[str], event: HookEvent) -> str | None:
         """Run a command; return a line about its failure, None when it worked."""
         hook = f"hook {number} ({hide_tokens(command[0])[:_LONGEST_NAME]})"
+        variables = {
+            "ROTATOR_NAME": event.name,
+            "ROTATOR_TOKEN_ID": event.token_id or "",
+            "ROTATOR_EXPIRES_AT": rfc3339(event.expires_at) if event.expires_at else "",
+            "ROTATOR_STORES": " ".join(event.stores),
+        }
         try:
-            result = run_process(command, self._environ | _variables_of(event), self._timeout)
+            result = run_process(command, self._environ | variables, self._timeout)
         except FileNotFoundError:
             where = "was not found, or the interpreter that it names"
             return f"{hook} {where}; install it or correct the hook, {_AGAIN}"
@@ -160,15 +166,6 @@ def _describe_end(status: int | None, timeout: timedelta) -> str:
     with suppress(ValueError):  # the real-time signals have no names
         name = signal.Signals(-status).name
     return f"was killed by the signal {name}"
-
-
-def _variables_of(event: HookEvent) -> dict[str, str]:
-    return {
-        "ROTATOR_NAME": event.name,
-        "ROTATOR_TOKEN_ID": event.token_id or "",
-        "ROTATOR_EXPIRES_AT": rfc3339(event.expires_at) if event.expires_at else "",
-        "ROTATOR_STORES": " ".join(event.stores),
-    }
 
 
 def _notice_of(event: HookEvent) -> notify.Notice:

@@ -14,15 +14,13 @@ from rotator.errors import ConfigError
 from rotator.hooks.processes import run_process
 
 TIMEOUT = timedelta(seconds=20)
+_ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown)$", re.MULTILINE)
 _MISSING = "notices need the package apprise: pip install 'nocturna-rotator[notify]'"
 _FAULTS = {
     "sent": None,
     "refused": "the notice could not be delivered; check the URL, and that its server is up",
     "unknown": "apprise does not understand this URL; compare it with apprise's documentation",
 }
-
-
-_ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown)$", re.MULTILINE)
 
 
 class NoticeKind(StrEnum):

@@ -24,8 +24,11 @@ from rotator.metrics.definitions import (
 from rotator.rotation.states import TokenState
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-_COUNTERS = frozenset(counter.name for counter in COUNTERS)
-_LASTING_GAUGES = frozenset(gauge.name for gauge in GAUGES) - {SECONDS_LEFT}
+# By name the labels of those metrics that stay true after the run, as the remaining life does not.
+_LASTING = {
+    **{gauge.name: {"token"} for gauge in GAUGES if gauge.name != SECONDS_LEFT},
+    **{counter.name: {"token", "reason"} for counter in COUNTERS},
+}
 
 
 def render(
@@ -81,7 +84,12 @@ class Exposition(Collector):
             text = "1 if the settings could not be read again, and the old ones are used; else 0."
             yield GaugeMetricFamily(f"{PREFIX}config_reload_failed", text, self._reload_failed)
         families: list[GaugeMetricFamily | CounterMetricFamily] = [
-            GaugeMetricFamily(gauge.name, gauge.help, labels=("token",), unit=_unit(gauge.name))
+            GaugeMetricFamily(
+                gauge.name,
+                gauge.help,
+                labels=("token",),
+                unit="seconds" if gauge.name.endswith("_seconds") else "",
+            )
             for gauge in GAUGES
         ]
         families += [
@@ -95,13 +103,9 @@ class Exposition(Collector):
                 yield family
 
 
-def _unit(name: str) -> str:
-    return "seconds" if name.endswith("_seconds") else ""
-
-
 def select_lasting(samples: Samples) -> Samples:
-    """Return the samples that stay true after the run, as the remaining life does not."""
-    return {series: value for series, value in samples.items() if series.metric != SECONDS_LEFT}
+    """Return the samples that stay true after the run."""
+    return {series: value for series, value in samples.items() if series.metric in _LASTING}
 
 
 def merge(now: Samples, before: Samples, tokens: Collection[str]) -> Samples:
@@ -111,11 +115,8 @@ def merge(now: Samples, before: Samples, tokens: Collection[str]) -> Samples:
     have served a few.
     """
     kept = {series: value for series, value in before.items() if series.token in tokens}
-    totals = {
-        series: value + kept.get(series, 0)
-        for series, value in now.items()
-        if series.metric in _COUNTERS
-    }
+    counted = ((series, value) for series, value in now.items() if series.reason is not None)
+    totals = {series: value + kept.get(series, 0) for series, value in counted}
     return {**kept, **now, **totals}
 
 
@@ -131,15 +132,7 @@ def parse_samples(text: str) -> Samples:
     samples: Samples = {}
     for family in families:
         for sample in family.samples:
-            series = _parse_series(family.name, sample.labels)
-            if series and math.isfinite(sample.value):
-                samples[series] = sample.value
+            labels = _LASTING.get(family.name)
+            if labels == sample.labels.keys() and math.isfinite(sample.value):
+                samples[Series(family.name, **sample.labels)] = sample.value
     return samples
-
-
-def _parse_series(metric: str, labels: dict[str, str]) -> Series | None:
-    if metric in _COUNTERS and labels.keys() == {"token", "reason"}:
-        return Series(metric, labels["token"], labels["reason"])
-    if metric in _LASTING_GAUGES and labels.keys() == {"token"}:
-        return Series(metric, labels["token"])
-    return None

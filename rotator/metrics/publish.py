@@ -13,7 +13,7 @@ from prometheus_client import pushadd_to_gateway
 from rotator.clock import Clock
 from rotator.errors import internal_error
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
-from rotator.metrics.definitions import COUNTERS, Samples, measure
+from rotator.metrics.definitions import Samples, measure
 from rotator.metrics.exposition import Exposition, select_lasting
 from rotator.metrics.outlets import Gateway, Outlets
 from rotator.metrics.textfile import update_textfile
@@ -36,7 +36,6 @@ _FAILURES = {
     FailureKind.REFUSED: "nothing answers there; check the URL",
     FailureKind.TIMEOUT: "it did not answer in time; try again later",
 }
-_COUNTED = frozenset(counter.name for counter in COUNTERS)
 _log = logging.getLogger(__name__)
 
 
@@ -86,18 +85,8 @@ def push(
     there is no number, as nothing else removes an old one. Without a user in the URL, and only over
     https, the login is that of `~/.netrc` or `$NETRC`.
     """
-    try:
-        with BoundedSession(limits) as session:
-            _push_groups(gateway, samples, session, time.monotonic() + patience)
-    except NotPushedError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the rotation worked, whatever this is
-        raise NotPushedError(internal_error(error)) from None
+    session, deadline = BoundedSession(limits), time.monotonic() + patience
 
-
-def _push_groups(
-    gateway: Gateway, samples: Samples, session: BoundedSession, deadline: float
-) -> None:
     def handler(**request: Any) -> Callable[[], None]:  # noqa: ANN401 - prometheus_client's
         if time.monotonic() > deadline:
             raise NotPushedError("its answers take too long; try again later")
@@ -107,12 +96,18 @@ def _push_groups(
         session.auth = gateway.login
     groups: defaultdict[str, Samples] = defaultdict(dict)
     for series, value in samples.items():
-        if series.metric not in _COUNTED:
+        if series.reason is None:  # no counter
             groups[series.token][series] = value
     add = partial(pushadd_to_gateway, gateway.url, JOB, handler=handler)
-    add(registry=Exposition({}))
-    for token, own in groups.items():
-        add(registry=Exposition(own, build=False), grouping_key={"token": token})
+    try:
+        with session:
+            add(registry=Exposition({}))
+            for token, own in groups.items():
+                add(registry=Exposition(own, build=False), grouping_key={"token": token})
+    except NotPushedError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the rotation worked, whatever this is
+        raise NotPushedError(internal_error(error)) from None
 
 
 def _send(session: BoundedSession, request: Mapping[str, Any]) -> None:
