@@ -13,23 +13,9 @@ from rotator.rotation.inventory import SLACK, Inventory, RowStatus, ends_at, lis
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import DAILY, FEW
-from rotator.stores.port import SecretStore
 
 _AGAIN = "rotator rotate takes it up again"
 _MOST_NAMED = 5  # orphans
-
-
-class SettingsFacts(NamedTuple):
-    """The tokens whose stores can be opened, and a line for each mistake in the settings.
-
-    `doubts` are lines about settings that work and should not be so. `may_log_in` tells whether all
-    is there that a login needs.
-    """
-
-    tokens: Sequence[tuple[TokenSettings, list[SecretStore]]]
-    mistakes: Sequence[str]
-    doubts: Sequence[str]
-    may_log_in: bool
 
 
 class ApiFacts(NamedTuple):
@@ -80,7 +66,7 @@ class TokenFacts(NamedTuple):
 
 
 class ListFacts(NamedTuple):
-    """The API's list of service tokens at `now`, or why it could not be had (`trouble`).
+    """The API's list of service tokens at `now`.
 
     It was asked for after the `tokens` were looked at, from `begun` on; times are the server's.
     `inventory` is None unless all tokens were looked at: orphans are unknown then. `account` is the
@@ -89,24 +75,11 @@ class ListFacts(NamedTuple):
 
     now: datetime
     rows: Sequence[ListedToken]
-    trouble: str | None
     begun: datetime
     tokens: Sequence[TokenFacts]
     inventory: Inventory | None
     account: str
     under_way: timedelta
-
-
-def _settings(facts: SettingsFacts) -> Iterator[Finding]:
-    for mistake in facts.mistakes:
-        yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
-    for doubt in facts.doubts:
-        yield Finding(Topic.SETTINGS, Result.WARNING, doubt)
-    if not facts.mistakes:
-        yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
-
-
-SETTINGS_CHECKS: tuple[Check[SettingsFacts], ...] = (_settings,)
 
 
 def _api(facts: ApiFacts) -> Iterator[Finding]:
@@ -278,11 +251,8 @@ TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
 
 
 def _list(facts: ListFacts) -> Iterator[Finding]:
-    if facts.trouble:
-        yield Finding(Topic.LIST, Result.PROBLEM, facts.trouble)
-    else:
-        message = f"the API lists its service tokens ({len(facts.rows)})"
-        yield Finding(Topic.LIST, Result.OK, message)
+    message = f"the API lists its service tokens ({len(facts.rows)})"
+    yield Finding(Topic.LIST, Result.OK, message)
 
 
 def _list_time(facts: ListFacts) -> Iterator[Finding]:
@@ -302,8 +272,6 @@ def _list_time(facts: ListFacts) -> Iterator[Finding]:
 
 def _listed_tokens(facts: ListFacts) -> Iterator[Finding]:
     """Compare each current token with its row, which one that was just probed need not have."""
-    if facts.trouble:
-        return
     rows = {row.token_id: row for row in facts.rows}
     for each in facts.tokens:
         current, name = each.snapshot.current, each.settings.name
@@ -324,7 +292,7 @@ def _listed_tokens(facts: ListFacts) -> Iterator[Finding]:
 
 
 def _orphans(facts: ListFacts) -> Iterator[Finding]:
-    if facts.inventory is None or facts.trouble:
+    if facts.inventory is None:
         return
     if facts.inventory.unreachable:
         message = (

@@ -10,15 +10,13 @@ from typing import Any
 
 from rotator import wiring
 from rotator.clock import ONE_DAY, Clock
-from rotator.config.settings import ApiSettings, Settings, TokenSettings
+from rotator.config.settings import Settings, TokenSettings
 from rotator.doctor.checks import (
     API_CHECKS,
     LIST_CHECKS,
-    SETTINGS_CHECKS,
     TOKEN_CHECKS,
     ApiFacts,
     ListFacts,
-    SettingsFacts,
     TokenFacts,
 )
 from rotator.doctor.findings import Finding, Result, Topic, run_checks
@@ -54,9 +52,12 @@ def examine(
 
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
-    of_settings = _gather_settings(settings, names)
+    usable, unusable = _open_tokens(settings, names)
+    needed = (wiring.require_url, wiring.require_email, wiring.require_password)
+    no_login = _mistakes(settings.api, *needed)
+    found = list(_examine_settings(settings, [*unusable, *no_login]))
     gatherer = Gatherer(settings, clock, environ)
-    of_api = gatherer.reach_api(may_log_in=of_settings.may_log_in)
+    of_api = gatherer.reach_api(may_log_in=not no_login)
     begun = of_api.server_time(clock())
 
     def look(each: tuple[TokenSettings, list[SecretStore]]) -> TokenFacts | Finding:
@@ -66,8 +67,8 @@ def examine(
             message = internal_error(error)
             return Finding(Topic.INTERNAL, Result.PROBLEM, message, each[0].name)
 
-    looks = map_in_threads(look, of_settings.tokens)
-    found = [*run_checks(SETTINGS_CHECKS, of_settings), *run_checks(API_CHECKS, of_api)]
+    looks = map_in_threads(look, usable)
+    found += run_checks(API_CHECKS, of_api)
     for each in looks:
         if isinstance(each, Finding):
             found.append(each)
@@ -75,7 +76,10 @@ def examine(
             found += run_checks(TOKEN_CHECKS, each, each.settings.name)
     if of_api.account:
         tokens = [each for each in looks if isinstance(each, TokenFacts)]
-        of_list = gatherer.list_tokens(tokens, of_api.account, begun)
+        try:
+            of_list = gatherer.list_tokens(tokens, of_api.account, begun)
+        except RotatorError as error:
+            return [*found, Finding(Topic.LIST, Result.PROBLEM, str(error))]
         if names or len(tokens) < len(settings.tokens):
             of_list = of_list._replace(inventory=None)
         found += run_checks(LIST_CHECKS, of_list)
@@ -145,17 +149,11 @@ class Gatherer:
         )
 
     def list_tokens(self, tokens: Sequence[TokenFacts], account: str, begun: datetime) -> ListFacts:
-        """Get the API's list of service tokens."""
+        """Get the API's list of service tokens; raises `RotatorError`."""
         api = self._open_api()
-        rows, trouble = [], None
-        try:
-            rows = api.list_tokens()
-        except RotatorError as error:
-            trouble = str(error)
         return ListFacts(
+            rows=api.list_tokens(),
             now=api.now(),
-            rows=rows,
-            trouble=trouble,
             begun=begun,
             tokens=tokens,
             inventory=Inventory(
@@ -166,22 +164,22 @@ class Gatherer:
         )
 
 
-def _gather_settings(settings: Settings, names: Sequence[str]) -> SettingsFacts:
-    tokens, unusable = _open_tokens(settings, names)
-    needed = (wiring.require_url, wiring.require_email, wiring.require_password)
-    login = [mistake for require in needed for mistake in _mistakes(require, settings.api)]
-    mistakes = (
-        *unusable,
-        *login,
-        *_mistakes(wiring.require_notices, settings),
-        *_mistakes(wiring.require_restarts, settings),
-    )
-    return SettingsFacts(
-        tokens,
-        tuple(dict.fromkeys(mistakes)),
-        tuple(_find_doubts(settings.api)),
-        may_log_in=not login,
-    )
+def _examine_settings(settings: Settings, known: Sequence[str]) -> Iterator[Finding]:
+    """Yield the mistakes, of which some are `known`, and what works and should not be so."""
+    others = (wiring.require_notices, wiring.require_restarts)
+    mistakes = dict.fromkeys([*known, *_mistakes(settings, *others)])
+    for mistake in mistakes:
+        yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
+    password = settings.api.admin_password
+    with suppress(OSError):  # which is among the mistakes
+        if password and password.file and password.file.stat().st_mode & stat.S_IROTH:
+            message = (
+                f"{password.origin}: every user of this machine may read {password.file}: take that"
+                " right away (chmod o-r), or mount it with the mode 0400"
+            )
+            yield Finding(Topic.SETTINGS, Result.WARNING, message)
+    if not mistakes:
+        yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
 
 
 def _open_tokens(settings: Settings, names: Sequence[str]) -> tuple[_OpenTokens, list[str]]:
@@ -201,22 +199,14 @@ def _open_tokens(settings: Settings, names: Sequence[str]) -> tuple[_OpenTokens,
         return tokens, mistakes or [str(error)]
 
 
-def _mistakes(require: Callable[[Any], object], settings: object) -> list[str]:
-    try:
-        require(settings)
-    except ConfigError as error:
-        return [str(error)]
-    return []
-
-
-def _find_doubts(api: ApiSettings) -> Iterator[str]:
-    password = api.admin_password
-    with suppress(OSError):  # which is among the mistakes
-        if password and password.file and password.file.stat().st_mode & stat.S_IROTH:
-            yield (
-                f"{password.origin}: every user of this machine may read {password.file}: take that"
-                " right away (chmod o-r), or mount it with the mode 0400"
-            )
+def _mistakes(settings: object, *requirements: Callable[[Any], object]) -> list[str]:
+    mistakes = []
+    for require in requirements:
+        try:
+            require(settings)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return mistakes
 
 
 def _write_fault(store: SecretStore) -> str | None:
@@ -243,7 +233,7 @@ def _name_hooks(token: TokenSettings) -> list[str]:
 def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
     """Return by workload what prevents its restart; nothing where the settings have a mistake."""
     restarts = Restarts(token)
-    if not token.restart or _mistakes(lambda each: each.require(), restarts):
+    if not token.restart or _mistakes(restarts, Restarts.require):
         return {}
     workloads = tuple(dict.fromkeys(token.restart))
     faults = map_in_threads(lambda each: restarts.preflight(each, token.hook_timeout), workloads)
