@@ -30,26 +30,15 @@ def open_workloads(url: StoreUrl) -> "KubernetesWorkloads":
     return KubernetesWorkloads(beside, open_connection(context, REPEATABLE))
 
 
-class Workload(NamedTuple):
+class _Workload(NamedTuple):
     """A Deployment, StatefulSet or DaemonSet; `kind` is a key of `_KINDS`."""
 
     namespace: str
     kind: str
     name: str
 
-    @property
-    def url(self) -> str:
-        """The text with which a message begins, as a setting has it."""
-        return f"{self.namespace}/{self.kind}/{self.name}"
-
-    @property
-    def path(self) -> str:
-        """Where the API server has it."""
-        return f"apis/apps/v1/namespaces/{self.namespace}/{self.kind}s/{self.name}"
-
-    @property
-    def subject(self) -> Subject:
-        """What messages say of the patch."""
+    def describe_patch(self) -> Subject:
+        """Return what messages say of it."""
         role = (
             f"a Role with apiGroups: [apps], resources: [{self.kind}s], verbs: [patch] and"
             f" resourceNames: [{self.name}]"
@@ -113,16 +102,17 @@ class KubernetesWorkloads:
         """
         *namespace, kind, name = workload.split("/")
         with name_errors(workload):
-            found = Workload("".join(namespace) or self._usual_namespace(), kind, name)
+            found = _Workload("".join(namespace) or self._usual_namespace(), kind, name)
         annotation = _name_annotation(token)
         # Without a change of the template no pod is replaced:
         # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#updating-a-deployment
         template = {"metadata": {"annotations": {annotation: state}}}
-        with name_errors(found.url):
+        with name_errors("/".join(found)):
             patch = {"spec": {"template": template}}
-            answer = self._connection.ask("PATCH", found.path, patch, dry_run=dry_run)
+            path = f"apis/apps/v1/namespaces/{found.namespace}/{found.kind}s/{found.name}"
+            answer = self._connection.ask("PATCH", path, patch, dry_run=dry_run)
             if answer.status != HTTPStatus.OK:
-                raise explain(answer, found.subject, self._connection.anonymous)
+                raise explain(answer, found.describe_patch(), self._connection.anonymous)
             found.prove_restart(answer.body, annotation, state)
 
     def _usual_namespace(self) -> str:

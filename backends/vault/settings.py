@@ -101,7 +101,14 @@ def _parse_login(variables: Mapping[str, str], home: str | None) -> Login:
     get = variables.get
     match _choose_method(variables):
         case "approle":
-            return _parse_approle(variables)
+            if "ROLE_ID" not in variables:
+                raise ConfigError("a login by AppRole needs VAULT_ROLE_ID: set it")
+            secret_id, file = get("SECRET_ID"), get("SECRET_ID_FILE")
+            if secret_id and file:
+                wrong = "VAULT_SECRET_ID and VAULT_SECRET_ID_FILE are both set: remove one"
+                raise ConfigError(wrong)
+            mount = _parse_mount(variables, "approle")
+            return AppRole(mount, variables["ROLE_ID"], secret_id, Path(file) if file else None)
         case "kubernetes" | "jwt" as method:
             if "ROLE" not in variables:
                 raise ConfigError(f"VAULT_AUTH_METHOD={method} needs VAULT_ROLE: set it")
@@ -132,16 +139,6 @@ def _choose_method(variables: Mapping[str, str]) -> str:
         )
     approle = {"ROLE_ID", "SECRET_ID", "SECRET_ID_FILE"} & variables.keys()
     return "approle" if approle else "token"
-
-
-def _parse_approle(variables: Mapping[str, str]) -> AppRole:
-    if "ROLE_ID" not in variables:
-        raise ConfigError("a login by AppRole needs VAULT_ROLE_ID: set it")
-    secret_id, file = variables.get("SECRET_ID"), variables.get("SECRET_ID_FILE")
-    if secret_id and file:
-        raise ConfigError("VAULT_SECRET_ID and VAULT_SECRET_ID_FILE are both set: remove one")
-    mount = _parse_mount(variables, "approle")
-    return AppRole(mount, variables["ROLE_ID"], secret_id, Path(file) if file else None)
 
 
 def _parse_mount(variables: Mapping[str, str], method: str) -> str:

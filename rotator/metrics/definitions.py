@@ -42,6 +42,7 @@ class GaugeMetric(NamedTuple):
     help: str
     value: Callable[[TokenState, datetime], float | None]
     needs_store: bool = False
+    labels: tuple[str, ...] = ("token",)
 
 
 class CounterMetric(NamedTuple):
@@ -50,6 +51,7 @@ class CounterMetric(NamedTuple):
     name: str
     help: str
     counts: Callable[[TokenState], Mapping[str, int]]
+    labels: tuple[str, ...] = ("token", "reason")
 
 
 def measure(states: Mapping[str, TokenState | None], now: datetime) -> Samples:

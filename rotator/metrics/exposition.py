@@ -25,10 +25,7 @@ from rotator.rotation.states import TokenState
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 # By name the labels of those metrics that stay true after the run, as the remaining life does not.
-_LASTING = {
-    **{gauge.name: {"token"} for gauge in GAUGES if gauge.name != SECONDS_LEFT},
-    **{counter.name: {"token", "reason"} for counter in COUNTERS},
-}
+_LASTING = {m.name: set(m.labels) for m in (*GAUGES, *COUNTERS) if m.name != SECONDS_LEFT}
 
 
 def render(
@@ -84,23 +81,21 @@ class Exposition(Collector):
             text = "1 if the settings could not be read again, and the old ones are used; else 0."
             yield GaugeMetricFamily(f"{PREFIX}config_reload_failed", text, self._reload_failed)
         families: list[GaugeMetricFamily | CounterMetricFamily] = [
-            GaugeMetricFamily(
-                gauge.name,
-                gauge.help,
-                labels=("token",),
-                unit="seconds" if gauge.name.endswith("_seconds") else "",
-            )
+            GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels, unit=_unit(gauge.name))
             for gauge in GAUGES
         ]
         families += [
-            CounterMetricFamily(counter.name, counter.help, labels=("token", "reason"))
-            for counter in COUNTERS
+            CounterMetricFamily(each.name, each.help, labels=each.labels) for each in COUNTERS
         ]
         for family in families:
             for (_, *labels), value in self._by_metric.get(family.name, {}).items():
                 family.add_metric([label for label in labels if label is not None], value)
             if family.samples:
                 yield family
+
+
+def _unit(name: str) -> str:
+    return "seconds" if name.endswith("_seconds") else ""
 
 
 def select_lasting(samples: Samples) -> Samples:
