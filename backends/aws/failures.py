@@ -36,8 +36,14 @@ _clock_skew = partial(
     "AWS refuses the time of this request: set this machine's clock (more than 5 minutes off)",
 )
 _is_replica = partial(StoreError, "this is a replica: use the region of its primary secret")
+_no_key = partial(
+    StoreDeniedError,
+    "the key of this secret may not be used: grant kms:Decrypt and kms:GenerateDataKey on it, in"
+    " the key's policy or in ours",
+)
 # These codes mean more than one thing; words of the message tell which.
 _BY_WORDS: tuple[tuple[str, str, _Failure], ...] = (
+    ("AccessDeniedException", "kms", _no_key),
     ("InvalidSignatureException", "signature expired", _clock_skew),
     ("InvalidSignatureException", "signature not yet current", _clock_skew),
     ("InvalidRequestException", "delet", deleted),
@@ -123,11 +129,11 @@ def _describe_refusal(
     code: str, response: dict[str, Any], operation: str, address: AwsAddress
 ) -> StoreError:
     text = str(response.get("Error", {}).get("Message", "")).lower()
-    if code == "AccessDeniedException":
-        return describe_denial([operation], address, kms="kms" in text)
     by_words = (each for of_code, words, each in _BY_WORDS if code == of_code and words in text)
     if failure := next(by_words, None) or _BY_NAME.get(code):
         return failure()
+    if code == "AccessDeniedException":
+        return describe_denial([operation], address)
     if code == "ResourceNotFoundException":
         return StoreUnreachableError(_describe_missing(address))
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAULT:
@@ -137,15 +143,8 @@ def _describe_refusal(
     return StoreError(f"AWS refuses {operation} ({code}): look at this secret in the AWS console")
 
 
-def describe_denial(
-    operations: Collection[str], address: AwsAddress, *, kms: bool = False
-) -> StoreError:
-    """Describe which permissions are missing: those for operations, or for the key in KMS."""
-    if kms:
-        return StoreDeniedError(
-            "the key of this secret may not be used: grant kms:Decrypt and kms:GenerateDataKey on"
-            " it, in the key's policy or in ours"
-        )
+def describe_denial(operations: Collection[str], address: AwsAddress) -> StoreError:
+    """Describe which permissions are missing for these operations."""
     resource, hint = address.resource, ""
     if "CreateSecret" in operations:
         resource = resource.removesuffix("-??????") + "*"

@@ -45,7 +45,15 @@ class GivenToken:
 
     def acquire(self, connect: Connect) -> Lease:
         """Return the token, with its life if it may ask for that."""
-        return _look_up(self.token, connect)
+        client = connect(self.token)
+        answer = client.auth.token.lookup_self()
+        if answer.status == HTTPStatus.OK:
+            data = answer.data
+            left, life = _seconds(data.get("ttl")), _seconds(data.get("creation_ttl"))
+            return Lease(client, left, max(left, life), data.get("renewable") is True)
+        if answer.status == HTTPStatus.FORBIDDEN:  # no right to ask; or no token, as will be seen
+            return Lease(client, 0, 0, renewable=False)
+        raise explain(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ class TokenFile:
         token = _read_file(self.path)
         if not is_token(token):
             raise StoreDeniedError("the file of the Vault token holds none: log in again")
-        return _look_up(token, connect)
+        return GivenToken(token).acquire(connect)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +134,6 @@ Login = GivenToken | TokenFile | AppRole | Jwt
 def is_token(text: str) -> bool:
     """Tell whether a text can be sent as a token: one word of printable ASCII."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
-
-
-def _look_up(token: str, connect: Connect) -> Lease:
-    client = connect(token)
-    answer = client.auth.token.lookup_self()
-    if answer.status == HTTPStatus.OK:
-        data = answer.data
-        left, life = _seconds(data.get("ttl")), _seconds(data.get("creation_ttl"))
-        return Lease(client, left, max(left, life), data.get("renewable") is True)
-    if answer.status == HTTPStatus.FORBIDDEN:  # no right to ask, or no token: the next call tells
-        return Lease(client, 0, 0, renewable=False)
-    raise explain(answer)
 
 
 def _accept(client: "hvac.Client", answer: VaultAnswer, mount: str, hint: str) -> Lease:
