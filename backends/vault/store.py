@@ -59,14 +59,7 @@ class KvSecret:
 
     version: int
     fields: Mapping[str, Any] = field(repr=False)
-    notes: Mapping[str, str]
-
-    @classmethod
-    def parse(cls, version: int, metadata: Mapping[str, Any], fields: object) -> "KvSecret":
-        """Keep what can be used of an answer."""
-        notes = as_object(metadata.get("custom_metadata"))
-        texts = {key: text for key, text in notes.items() if isinstance(text, str)}
-        return cls(version, as_object(fields), texts)
+    metadata: Mapping[str, Any]
 
 
 class VaultStore(NotedStore[KvSecret]):
@@ -99,10 +92,12 @@ class VaultStore(NotedStore[KvSecret]):
 
     def _read(self, *, to_write: bool) -> tuple[KvSecret, str | None, Mapping[str, str]]:
         found = self._read_data(to_write=to_write)
+        notes = as_object(found.metadata.get("custom_metadata"))
+        texts = {key: text for key, text in notes.items() if isinstance(text, str)}
         value = found.fields.get(self._field)
         # Null holds nothing that could be lost; any other value may be somebody's.
         if value is None or isinstance(value, str):
-            return found, value, found.notes
+            return found, value, texts
         raise StoreError(
             "the value of this field is no text: correct it, or name another field after the `#`"
         )
@@ -152,7 +147,7 @@ class VaultStore(NotedStore[KvSecret]):
         if answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND) and isinstance(
             metadata.get("version"), int
         ):
-            return KvSecret.parse(metadata["version"], metadata, answer.data.get("data"))
+            return KvSecret(metadata["version"], as_object(answer.data.get("data")), metadata)
         if answer.is_nothing:
             return self._read_metadata(_METADATA if to_write else _READ)
         if answer.status == HTTPStatus.FORBIDDEN:
@@ -165,7 +160,7 @@ class VaultStore(NotedStore[KvSecret]):
         """Tell a secret that has only notes, or nothing, from a mount of another kind."""
         answer = self._call_kv(lambda kv: kv.read_secret_metadata(**self._secret))
         if isinstance(answer.data.get("current_version"), int):
-            return KvSecret.parse(answer.data["current_version"], answer.data, None)
+            return KvSecret(answer.data["current_version"], {}, answer.data)
         if not answer.is_nothing:
             self._demand(answer, self._metadata, needed, "read")
         self._prove_version()
