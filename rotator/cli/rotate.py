@@ -11,7 +11,7 @@ from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.exec.signals import stop_requests
-from rotator.metrics.outlets import Gateway, Outlets, Stopwatch, parse_gateway, parse_textfile
+from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
 from rotator.rotation.fleet import Shard, parse_shard, run_fleet, tokens_of_shard
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report, RotateOptions
@@ -109,8 +109,15 @@ def run_rotations(
 
     Returns a report for each, and by name when the tokens were begun and done.
     """
-    watch = Stopwatch(utc_now)
-    act = watch.measure(lambda rotation: rotation.rotate(wanted))
+    spans: dict[str, tuple[datetime, datetime]] = {}
+
+    def act(rotation: Rotation) -> Report:
+        begun = utc_now()
+        try:
+            return rotation.rotate(wanted)
+        finally:
+            spans[rotation.name] = (begun, utc_now())
+
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
         pairs = [
@@ -119,4 +126,4 @@ def run_rotations(
         ]
         if not wanted.dry_run:
             notify_failures(pairs)
-    return [report for _, report in pairs], watch.spans
+    return [report for _, report in pairs], spans

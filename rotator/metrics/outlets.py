@@ -1,20 +1,15 @@
-"""Where a run's metrics go: what the options name, and how long each token took.
+"""Where a run's metrics go: what the options name.
 
 The command line reads this at its start, so it loads neither prometheus_client nor HTTP.
 """
 
-from collections.abc import Callable
-from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlunsplit
 
-from rotator.clock import Clock
 from rotator.errors import ConfigError
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
-from rotator.rotation.model import Report
-from rotator.rotation.rotation import Rotation
 
 
 class Gateway(NamedTuple):
@@ -71,23 +66,3 @@ class Outlets(NamedTuple):
                 f"{option}: metrics need the package prometheus-client: pip install"
                 " 'nocturna-rotator[metrics]'"
             )
-
-
-class Stopwatch:
-    """Notes when each token of a run was begun and ended; safe to share between threads."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.spans: dict[str, tuple[datetime, datetime]] = {}
-
-    def measure(self, act: Callable[[Rotation], Report]) -> Callable[[Rotation], Report]:
-        """Return `act` with its times noted."""
-
-        def measured(rotation: Rotation) -> Report:
-            begun = self._clock()
-            try:
-                return act(rotation)
-            finally:
-                self.spans[rotation.name] = (begun, self._clock())
-
-        return measured
