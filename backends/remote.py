@@ -104,7 +104,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
                 _, now = self._look()
                 is_passed = self.is_consistent and not now.is_at(version)
                 if is_passed or now.has_rival(journal, expected):
-                    self._change_notes(now, added)
+                    self._send_notes(added)  # perhaps not yet among those that are read
                     raise ConflictError(_CHANGED)
         return version
 
