@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from backends.dotenv.files import SIDECAR
+from backends.dotenv.rewrite import SIDECAR
 
 _PAUSE = 0.02  # seconds
 _MOST_LOOKS = 100

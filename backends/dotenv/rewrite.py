@@ -1,33 +1,28 @@
 """One change of a file: readers see the old content or the new one, with the old one's rights.
 
-A new file takes the old one's place by a rename. Where a rename would lose something – a hard link,
-a mount point, an owner that we may not give – the file is rewritten in place, with a copy of both
-contents beside it until that is done.
+Only regular files are touched, never a symlink, and nothing new is readable by others. A new file
+takes the old one's place by a rename. Where a rename would lose something – a hard link, a mount
+point, an owner that we may not give – the file is rewritten in place, with a copy of both contents
+beside it until that is done.
 """
 
 import errno
 import fcntl
 import logging
 import os
+import re
+import stat
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.dotenv.files import (
-    LARGEST,
-    SIDECAR,
-    FileState,
-    NotAnEnvFileError,
-    read_all,
-    read_file,
-    remove_leftovers,
-    sync_folder,
-    temporary_file,
-    write_all,
-)
-
+SIDECAR = ".rotator-"
+LARGEST = 1 << 20
+_TEMPORARY = SIDECAR + "tmp"
 # EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES)
@@ -36,12 +31,72 @@ _SPARE = 12 << 10  # bytes: the longest secret and journal, the most that a chan
 _log = logging.getLogger(__name__)
 
 
+class NotAnEnvFileError(Exception):
+    """What is at the path is nothing that this store changes; the message says what it is."""
+
+
 class ChangedError(Exception):
     """Somebody without a lock changed the file after it was read."""
 
 
 class CannotReplaceError(Exception):
     """A new file cannot take this one's place and keep all that it was."""
+
+
+class FileState(NamedTuple):
+    """A file as it was read; `status` is None, and the content empty, where there was none."""
+
+    content: bytes
+    status: os.stat_result | None
+
+    def is_same(self, status: os.stat_result) -> bool:
+        """Tell whether nobody replaced or touched the file since."""
+        # ctime shows a change of the mode, which is to be kept, and tools that reset mtime.
+        facts = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+        return self.status is not None and facts(self.status) == facts(status)
+
+
+def read_file(path: Path) -> FileState:
+    """Read a whole file; a missing file is empty, a missing folder raises `OSError`."""
+    try:
+        # A device must not even be opened. O_NONBLOCK is for a FIFO that appears in between.
+        _refuse_others(path.lstat())
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        path.parent.stat()
+        return FileState(b"", None)
+    try:
+        status = os.fstat(fd)
+        _refuse_others(status)
+        return FileState(read_all(fd), status)
+    finally:
+        os.close(fd)
+
+
+def read_all(fd: int) -> bytes:
+    """Return the content of an open file; raises `NotAnEnvFileError` beyond 1 MiB."""
+    content = b""
+    while chunk := os.pread(fd, LARGEST + 1 - len(content), len(content)):
+        content += chunk
+    if len(content) > LARGEST:
+        raise NotAnEnvFileError("it is larger than 1 MiB, which is no .env file")
+    return content
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write the content from the start of an open file, in one call where the system takes it."""
+    done = 0
+    while done < len(content):
+        done += os.pwrite(fd, content[done:], done)
+
+
+def _refuse_others(status: os.stat_result) -> None:
+    if stat.S_ISLNK(status.st_mode):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    if stat.S_ISDIR(status.st_mode):
+        raise NotAnEnvFileError("it is a folder: name the file in it")
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAnEnvFileError("it is no regular file: a FIFO or device cannot keep a secret")
 
 
 def change(path: Path, state: FileState, content: bytes) -> None:
@@ -110,6 +165,42 @@ def open_in_place(path: Path) -> int:
 
 
 # By a rename
+
+
+@contextmanager
+def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
+    """Open a new file beside `path` that only we can read, and remove it unless it was renamed."""
+    name = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY}")
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(name, flags, 0o600)
+    try:
+        os.fchmod(fd, 0o600)  # the umask may have taken even our own rights
+        yield fd, name
+    finally:
+        os.close(fd)
+        name.unlink(missing_ok=True)
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of writers that were killed; call it under the lock only."""
+    ours = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}" + re.escape(_TEMPORARY))
+    # A folder that we may write but not list hides its leftovers from everybody else, too.
+    with suppress(PermissionError):
+        for name in os.listdir(path.parent):  # noqa: PTH208 - a Path for each file is a waste
+            if ours.fullmatch(name):
+                path.with_name(name).unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut; readers see it already, so a failure is only logged."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        _log.warning("%s: written, but a power cut may undo it (%s)", folder, error.strerror)
 
 
 def _replace(path: Path, state: FileState, content: bytes) -> None:

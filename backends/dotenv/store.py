@@ -6,62 +6,99 @@ Only the value and its journal (a comment line above it) ever change. Readers se
 the new one; mode, owner, access lists, symlinks, newlines and all other bytes stay what they were.
 """
 
+import errno
 import hashlib
 import logging
+import os
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.parse import quote
 
-from backends.dotenv.address import DotenvAddress
-from backends.dotenv.failures import translate_failures
-from backends.dotenv.files import FileState, read_file
-from backends.dotenv.lock import FileLock
-from backends.dotenv.rewrite import ChangedError, change, prove_changeable, read_settled, settle
-from backends.dotenv.text import EnvText, Variable
-from rotator.errors import ConflictError, StoreError
+from backends.dotenv.lock import FileLock, LockTimeoutError
+from backends.dotenv.rewrite import (
+    SIDECAR,
+    ChangedError,
+    FileState,
+    NotAnEnvFileError,
+    change,
+    prove_changeable,
+    read_file,
+    read_settled,
+    settle,
+)
+from backends.dotenv.text import EnvText, UnsafeEditError, Variable
+from rotator.errors import (
+    ConfigError,
+    ConflictError,
+    StoreDeniedError,
+    StoreError,
+    StoreUnreachableError,
+    quote_value,
+)
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, StoreUrl
+from rotator.stores.port import DEFAULT_FIELD, Absent, Entry, StoreUrl
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # No quoting, in no style, changes any of these for sh or for python-dotenv; `~` in front would.
 _SAFE = re.compile(r"(?!~)[A-Za-z0-9_.~+/=-]{1,8192}")
 _SAMPLE = Variable("x", "v=1 token=x")
 _ATTEMPTS = 5
+_FULL = (StoreError, "disk full: free some space, or raise the quota, for {folder}")
+_KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
+    errno.EROFS: (StoreDeniedError, "read-only file system: mount {folder} writable"),
+    errno.ENOENT: (StoreUnreachableError, "there is no folder {folder}: create or mount it"),
+    errno.ENOTDIR: (StoreUnreachableError, "a part of {folder} is no folder: correct the path"),
+    errno.ELOOP: (StoreUnreachableError, "{file} is a loop of symlinks: remove the loop"),
+}
 _log = logging.getLogger(__name__)
 
 
 def open_store(url: StoreUrl) -> "DotenvStore":
     """Return the store behind a `dotenv:` URL, without opening the file; raises `ConfigError`."""
-    return DotenvStore(DotenvAddress.parse(url))
+    if url.query:
+        raise ConfigError(
+            f"a dotenv: store takes no options, found {', '.join(sorted(url.query))!r}:"
+            " remove the part between `?` and `#`"
+        )
+    variable = DEFAULT_FIELD if url.field is None else url.field
+    if not _VARIABLE.fullmatch(variable):
+        raise ConfigError(
+            "after the `#` of a dotenv: store stands the name of a variable (letters, digits"
+            f" and _, not starting with a digit), found {quote_value(variable)}"
+        )
+    return DotenvStore(_read_path(url), variable)
 
 
 class DotenvStore:
     """A secret in a `.env` file; see `rotator.stores.port.SecretStore` for the promises.
 
-    `lock_timeout` is in seconds.
+    `path` is absolute, and its symlinks are followed anew by each call; `url` says where they led
+    at first. `lock_timeout` is in seconds.
     """
 
-    def __init__(self, address: DotenvAddress, *, lock_timeout: float = 120.0) -> None:
-        self._address = address
-        self._url = address.canonical
+    def __init__(self, path: Path, variable: str, *, lock_timeout: float = 120.0) -> None:
+        self._path = path
+        self._variable = variable
+        target = os.fsencode(os.path.realpath(path))
+        self.url = f"dotenv://{quote(target, safe='/+,=:@~')}#{variable}"
         self._lock_timeout = lock_timeout
         self._locked: Path | None = None
         self._has_warned = False
 
     def __repr__(self) -> str:
-        return f"DotenvStore({self._url!r})"
-
-    @property
-    def url(self) -> str:
-        """The canonical address: absolute, symlinks followed."""
-        return self._url
+        return f"DotenvStore({self.url!r})"
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal."""
         with self._file(writing=False) as path:
             state = read_settled(path)
-            variable = EnvText(state.content, self._address.variable).variable
+            variable = EnvText(state.content, self._variable).variable
         self._warn_if_open(state)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
@@ -77,7 +114,7 @@ class DotenvStore:
         """
         with self._file(writing=True) as path:
             state = read_settled(path)
-            text = EnvText(state.content, self._address.variable)
+            text = EnvText(state.content, self._variable)
             for wanted in (_SAMPLE, Variable(text.variable.value, _SAMPLE.journal)):
                 text.with_variable(wanted)
             prove_changeable(path, state)
@@ -86,7 +123,7 @@ class DotenvStore:
         """Replace value and journal line, of the file as it is now, in one step."""
         if not _SAFE.fullmatch(secret):
             raise StoreError(
-                f"{self._url}: this secret is not written: a .env file takes up to 8192 characters"
+                f"{self.url}: this secret is not written: a .env file takes up to 8192 characters"
                 " out of letters, digits and _.~+/=- (no ~ in front); tokens are made of these"
             )
         return self._change(secret, journal, expected)
@@ -106,7 +143,7 @@ class DotenvStore:
             lock.acquire(self._lock_timeout)
         self._locked = path
         try:
-            with translate_failures(self._url, path, writing=True):
+            with _translate_failures(self.url, path, writing=True):
                 settle(path)
             yield
         finally:
@@ -121,20 +158,19 @@ class DotenvStore:
     @contextmanager
     def _file(self, *, writing: bool) -> Iterator[Path]:
         """Yield the file, where the symlinks lead now; every failure becomes a `StoreError`."""
-        path = self._address.target
-        with translate_failures(self._url, path, writing=writing):
+        path = Path(os.path.realpath(self._path))  # a loop stays as it is
+        with _translate_failures(self.url, path, writing=writing):
             yield path
 
     def _change(self, secret: str | None, journal: Journal, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
-        name = self._address.variable
         with self.hold(), self._file(writing=True) as path:
             for _ in range(_ATTEMPTS):
                 state = read_file(path)
-                text = EnvText(state.content, name)
+                text = EnvText(state.content, self._variable)
                 if path != self._locked or _version(text.variable) != expected:
                     raise ConflictError(
-                        f"{self._url}: somebody else changed {name} since it was read;"
+                        f"{self.url}: somebody else changed {self._variable} since it was read;"
                         " nothing was written: look at it again"
                     )
                 value = text.variable.value if secret is None else secret
@@ -150,9 +186,82 @@ class DotenvStore:
     def _warn_if_open(self, state: FileState) -> None:
         if not self._has_warned and state.status and state.status.st_mode & stat.S_IROTH:
             self._has_warned = True
-            _log.warning("%s is readable by every user of this machine: chmod 600 it", self._url)
+            _log.warning("%s is readable by every user of this machine: chmod 600 it", self.url)
+
+
+def _read_path(url: StoreUrl) -> Path:
+    path = url.location
+    if path.startswith("//"):
+        host, slash, rest = path[2:].partition("/")
+        if host:
+            raise ConfigError(
+                "a dotenv: store is a file of this machine and has no host:"
+                " write dotenv:relative/.env or dotenv:///absolute/.env"
+            )
+        path = slash + rest
+    if not path or path.endswith("/") or "\0" in path:
+        raise ConfigError(
+            f"a dotenv: store needs the path of a file, found {path!r}:"
+            " write dotenv:.env or dotenv:///srv/bot/.env"
+        )
+    if path[0] in "~$'\"":
+        raise ConfigError(
+            f"a dotenv: store needs a plain path, found {path!r}: ~, $ and quotes are not expanded"
+            " here; write the path itself"
+        )
+    return Path(url.folder, path).absolute()
 
 
 def _version(variable: Variable) -> str:
     text = f"{variable.value or ''}\n{variable.journal}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@contextmanager
+def _translate_failures(url: str, path: Path, *, writing: bool) -> Iterator[None]:
+    """Turn every failure inside into a `StoreError` that names the store and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        raise _from_system(error, url, path, writing=writing) from error
+    except (NotAnEnvFileError, UnsafeEditError) as error:
+        raise StoreError(f"{url}: {error}") from None
+    except LockTimeoutError:
+        raise StoreUnreachableError(
+            f"{url}: another rotator has been holding {_shown(path)}{SIDECAR}lock for too long,"
+            " perhaps with a hook: try again when it is done; if none is running, another user left"
+            " it behind: remove it"
+        ) from None
+    except ChangedError:
+        if writing:
+            text = "the file keeps changing, or another program has locked it: try again later"
+            raise ConflictError(f"{url}: {text}") from None
+        text = "the file keeps changing while it is read: try again when it is at rest"
+        raise StoreUnreachableError(f"{url}: {text}") from None
+
+
+def _from_system(error: OSError, url: str, path: Path, *, writing: bool) -> StoreError:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        right = _missing_right(error, path, writing=writing)
+        return StoreDeniedError(f"{url}: user {os.geteuid()} {right}")
+    reason = error.strerror or type(error).__name__
+    unknown = (StoreUnreachableError, f"{reason}: check the file system of {{folder}}")
+    kind, sentence = _KNOWN.get(error.errno, unknown)
+    return kind(f"{url}: {sentence.format(file=_shown(path), folder=_shown(path.parent))}")
+
+
+def _missing_right(error: OSError, path: Path, *, writing: bool) -> str:
+    if writing and SIDECAR in str(error.filename):
+        return (
+            f"may not create files in {_shown(path.parent)}, which replacing the file needs:"
+            " grant write and search rights (wx) on that folder"
+        )
+    verb, rights = ("change", "read and write rights (rw)") if writing else ("read", "read rights")
+    return (
+        f"may not {verb} {_shown(path)}: grant {rights} on it and search rights (x) on its"
+        f" folders{', and remove an immutable flag' if writing else ''}"
+    )
+
+
+def _shown(path: Path) -> str:
+    return str(path) if str(path).isprintable() else repr(str(path))

@@ -36,8 +36,9 @@ class Variable:
 class EnvText:
     """The content of a file, and where in it one variable stands.
 
-    Raises `UnsafeEditError` when the only line with that name cannot be parsed: were it called
-    absent, a second line would come below the broken one.
+    `variable` is the value that counts (the last one), and the journal directly above it. Raises
+    `UnsafeEditError` when the only line with that name cannot be parsed: were it called absent, a
+    second line would come below the broken one.
     """
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -57,16 +58,11 @@ class EnvText:
             self._first_note -= 1
         if not places:
             self._refuse_broken_line()
-
-    @property
-    def variable(self) -> Variable:
-        """The value that counts (the last one), and the journal directly above it."""
-        if not self._is_present:
-            return Variable(None, "")
-        journal = ""
-        if self._first_note < self._at:
-            journal = self._originals[self._at - 1].strip().removeprefix(_NOTE)
-        return Variable(self._bindings[self._at].value or None, journal.strip())
+            self.variable = Variable(None, "")
+            return
+        note = self._originals[self._at - 1] if self._first_note < self._at else ""
+        journal = note.strip().removeprefix(_NOTE).strip()
+        self.variable = Variable(self._bindings[self._at].value or None, journal)
 
     def with_variable(self, wanted: Variable) -> bytes:
         """Return the content with only this variable's value and journal line changed.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import dotenv
 
-from backends.dotenv.address import DotenvAddress
 from backends.dotenv.store import DotenvStore
 from rotator.stores.journal import Journal
 from tests.support.waiting import PATIENCE
@@ -17,7 +16,7 @@ SRC = str(Path(__file__).parents[2])
 
 
 def store_at(path: Path, *, name: str = NAME, lock_timeout: float = PATIENCE) -> DotenvStore:
-    return DotenvStore(DotenvAddress(path, name), lock_timeout=lock_timeout)
+    return DotenvStore(path, name, lock_timeout=lock_timeout)
 
 
 def put(path: Path, secret: str, journal: Journal = NO_JOURNAL, *, name: str = NAME) -> str:

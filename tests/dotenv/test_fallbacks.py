@@ -198,7 +198,7 @@ def test_a_file_that_is_never_at_rest_is_unreachable(
     def restless(_: int) -> bytes:
         return b"TOKEN=%d\n" % next(numbers)
 
-    monkeypatch.setattr("backends.dotenv.files.read_all", restless)
+    monkeypatch.setattr("backends.dotenv.rewrite.read_all", restless)
     monkeypatch.setattr(time, "sleep", lambda _: None)
     with pytest.raises(StoreUnreachableError, match="keeps changing while it is read"):
         store_at(file).read()
