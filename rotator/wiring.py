@@ -70,17 +70,14 @@ def build_rotations(
 
     Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
     """
-    wanted = _select(settings, names)
-    stores = _open_stores(settings)
-    context = RotationContext(
-        lazy_api(settings.api, clock),
-        clock,
-        in_flight,
-        fleet_stores(settings),
-        time.sleep,
-        os.environ,
-    )
-    return [Rotation(token, stores[token.name], context) for token in wanted]
+    context = build_context(settings, clock, in_flight)
+    return [Rotation(*each, context) for each in open_selected(settings, names)]
+
+
+def build_context(settings: Settings, clock: Clock, in_flight: InFlightMints) -> RotationContext:
+    """Return what the rotations of one process share."""
+    api, fleet = lazy_api(settings.api, clock), fleet_stores(settings)
+    return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ)
 
 
 def open_selected(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +19,8 @@ from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, Outpu
 from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.mint import mint_and_verify, new_intent, new_run_id, revoke_unused
-from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotateOptions
-from rotator.rotation.reconcile import Reconciler
+from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotateOptions, RotationContext
+from rotator.rotation.reconcile import reconcile
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -89,21 +88,21 @@ def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
     wiring.require_login(settings.api)
-    api = wiring.lazy_api(settings.api, utc_now)()
+    context = wiring.build_context(settings, utc_now, InFlightMints())
     validity = None if wanted.eternal else wanted.validity or VALIDITY
     request = MintRequest(validity, wanted.scope or FIRST_SCOPE, renew_before=timedelta())
     with stop_requests():  # from here on the token is printed or revoked, whatever happens
-        return _print_token(api, _mint(settings, api, request))
+        return _print_token(context.api(), _mint(context, request))
 
 
-def _mint(settings: Settings, api: ServiceTokens, request: MintRequest) -> ServiceToken:
+def _mint(context: RotationContext, request: MintRequest) -> ServiceToken:
+    api = context.api()
     api.log_in()
-    intent = new_intent(new_run_id(), request, api.now())
+    intent = new_intent(new_run_id(), request, api.time.now())
     try:
-        return mint_and_verify(api, request, utc_now())
+        return mint_and_verify(api, request, context.clock())
     except MintOutcomeUnknownError as error:
-        reconciler = Reconciler(InFlightMints(), wiring.fleet_stores(settings), time.sleep)
-        found = reconciler.reconcile(api, [intent], ROTATION_TIMEOUT)
+        found = reconcile(context, [intent], ROTATION_TIMEOUT)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
         raise ApiError(f"{error}: {found.summary or later}") from None
 

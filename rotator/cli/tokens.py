@@ -41,7 +41,7 @@ def show_tokens(settings: Settings, *, as_json: bool) -> int:
     # In this order: a token that is minted meanwhile is not listed, instead of without its store.
     listed, account = api.list_tokens(), api.account()
     inventory = fleet.take_inventory()
-    rows = list_rows(listed, inventory, account, api.now(), longest_rotation(settings))
+    rows = list_rows(listed, inventory, account, api.time.now(), longest_rotation(settings))
     if as_json:
         output.write(output.as_json(rows))
     else:

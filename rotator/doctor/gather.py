@@ -115,7 +115,7 @@ class Gatherer:
         api = self._open_api()
         try:
             api.log_in()
-            return facts._replace(account=api.account(), skew=api.clock_skew)
+            return facts._replace(account=api.account(), skew=api.time.skew)
         except RotatorError as error:
             return facts._replace(refusal=str(error))
 
@@ -127,14 +127,14 @@ class Gatherer:
         The API is asked whether it accepts the token where it answers and the settings allow it.
         """
         snapshot = observe(stores, self._clock())
-        decider = Decider(token, self._open_api, self._clock)
+        decider = Decider(token, self._open_api)
         verdict, no_answer = decider.decide_from_stores(snapshot, RotateOptions()), None
         is_live = snapshot.current is not None and verdict.status is not Status.EXPIRED
         is_probed = is_live and token.probe and api.answers
         if is_probed:
             verdict, no_answer = decider.decide_with_server(snapshot, RotateOptions())
         if snapshot.current and verdict.reason == "behind":  # each store has a finding of its own
-            verdict = decider.decide_written(snapshot, snapshot.current)
+            verdict = decider.decide_written(snapshot.current, snapshot.taken_at)
         return TokenFacts(
             settings=token,
             now=api.server_time(self._clock()),
@@ -153,7 +153,7 @@ class Gatherer:
         api = self._open_api()
         return ListFacts(
             rows=api.list_tokens(),
-            now=api.now(),
+            now=api.time.now(),
             begun=begun,
             tokens=tokens,
             inventory=Inventory(

@@ -37,24 +37,25 @@ class ServerTime:
     def note(self, date: str | None) -> None:
         """Adopt a `Date` header, which is exact to the second; ignore a missing or wrong one."""
         try:
-            moment = parsedate_to_datetime(date or "")
-            skew = self._clock() - moment
+            moment, here = parsedate_to_datetime(date or ""), self._clock()
+            skew = here - moment
         except (TypeError, ValueError, OverflowError):
             return
         if moment.year in _YEARS:
-            self.skew, self._drift = skew, self._apart()
+            self.skew, self._drift = skew, here.timestamp() - self._monotonic()
 
     def now(self) -> datetime:
-        """Return the server's present as aware UTC; before the first date, this machine's."""
+        """Return the server's present as aware UTC, exact to the second.
+
+        Before the first date it is this machine's.
+        """
         return self._clock() - (self.skew or timedelta())
 
     @property
     def is_doubtful(self) -> bool:
         """Whether this machine's clock was set, or the machine slept, since the last date."""
-        return self.skew is not None and abs(self._apart() - self._drift) > _STEADY
-
-    def _apart(self) -> float:
-        return self._clock().timestamp() - self._monotonic()
+        apart = self._clock().timestamp() - self._monotonic()
+        return self.skew is not None and abs(apart - self._drift) > _STEADY
 
 
 class ApiClient:

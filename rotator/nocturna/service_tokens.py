@@ -97,31 +97,21 @@ class ServiceTokens:
     """The admin's calls about service tokens, and the exchange that any service token may make.
 
     Each raises the `ApiError` of its failure, as `ApiClient.send` does, and `LoginRefusedError`.
+    `time` is the server's, to be compared with what it says of tokens.
     """
 
     def __init__(
         self, http: ApiClient, admin: AdminSession, monotonic: Callable[[], float]
     ) -> None:
+        self.time = http.time
         self._http = http
         self._admin = admin
         self._silence = RecentFailure(monotonic)
 
-    @property
-    def clock_skew(self) -> timedelta | None:
-        """How far this machine's clock is ahead of the server's; None before the first answer."""
-        return self._http.time.skew
-
-    def now(self) -> datetime:
-        """Return the server's present as aware UTC, to be compared with what it says of tokens.
-
-        It is exact to the second; before the first answer it is this machine's.
-        """
-        return self._http.time.now()
-
     def log_in(self) -> None:
-        """Make sure that the admin is logged in, and that `now` is the server's."""
+        """Make sure that the admin is logged in, and that `time` is the server's."""
         self._admin.ensure()
-        if self._http.time.is_doubtful:
+        if self.time.is_doubtful:
             self._admin.send(VERIFY)
 
     def mint(self, validity: timedelta | None, scope: str) -> MintedToken:

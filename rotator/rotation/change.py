@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,7 +12,7 @@ from rotator.config.settings import TokenSettings
 from rotator.errors import ApiError, RotatorError, kind
 from rotator.hooks.commands import Hooks
 from rotator.rotation.decide import Decider
-from rotator.rotation.finish import Finisher, Retirement, pending_after
+from rotator.rotation.finish import Finisher, pending_after
 from rotator.rotation.inventory import SLACK
 from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError
 from rotator.rotation.model import (
@@ -25,7 +25,7 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Verdict
-from rotator.rotation.reconcile import POLL_SECONDS, Reconciler
+from rotator.rotation.reconcile import POLL_SECONDS, reconcile
 from rotator.rotation.store_writes import note, spread
 from rotator.stores.journal import Intent, Journal
 from rotator.stores.port import SecretStore
@@ -50,9 +50,7 @@ class Change:
         self._hooks = hooks
         self._context = context
         self._decider = decider
-        self._reconciler = Reconciler(context.in_flight, context.fleet, context.sleep)
-        retirement = Retirement(context.fleet, context.api)
-        self._finisher = Finisher(settings.name, hooks, retirement)
+        self._finisher = Finisher(settings.name, hooks, context)
 
     def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
         """Tell whether an earlier run left something to do, whatever the token needs."""
@@ -64,7 +62,10 @@ class Change:
         Raises a `StoreError` when a store cannot be held.
         """
         notes: tuple[str, ...] = ()
-        with _hold(before.reachable):
+        with ExitStack() as held:
+            # In one order everywhere, so that two rotators never wait for each other.
+            for observation in sorted(before.reachable, key=lambda each: each.store.url):
+                held.enter_context(observation.store.hold())
             for attempt in range(_ATTEMPTS):
                 if attempt:  # rotators that met must not meet again
                     self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
@@ -89,20 +90,21 @@ class Change:
         try:
             match verdict.need:
                 case Need.MINT:
-                    preflight(snapshot.reachable)
-                    journal = self._new_journal(snapshot, options)
+                    for observation in snapshot.reachable:
+                        observation.store.preflight()
                     first, *others = snapshot.reachable
-                    with self._attempt(first, snapshot, options) as attempt:
+                    request = options.mint_request(self._settings, snapshot)
+                    timeout = self._settings.rotation_timeout
+                    with MintAttempt(self._context, timeout, first, request) as attempt:
+                        journal = self._new_journal(snapshot, options)
                         attempt.intend()
                         minted = attempt.mint()
                         token = attempt.verify(minted)
                         journal = attempt.promote(token, journal)
-                    spread_to = spread(others, token, journal)
                     promoted = StoreReport(first.store.url, StoreState.WRITTEN)
-                    settled = self._settle(snapshot, verdict, token)
-                    result = RotationResult(
-                        snapshot, settled, Action.ROTATED, token, (promoted, *spread_to)
-                    )
+                    written = (promoted, *spread(others, token, journal))
+                    settled = self._settle(verdict, token)
+                    result = RotationResult(snapshot, settled, Action.ROTATED, token, written)
                 case Need.COPY:
                     result = self._copy(snapshot, verdict)
                 case _ if verdict.need is not earlier.need:
@@ -118,7 +120,8 @@ class Change:
         result = result._replace(notes=notes, troubles=(*troubles, *result.troubles))
         if result.action is Action.FAILED:
             return result
-        return self._finish(result, options)  # hooks, then retirement
+        # Hooks, then retirement.
+        return self._finisher.finish(result, self._observe(), options)
 
     def _observe(self) -> Snapshot:
         return observe(self._stores, self._context.clock())
@@ -147,7 +150,7 @@ class Change:
         if not dead:
             return snapshot, (), ()
         timeout = self._settings.rotation_timeout
-        reconciled = self._reconciler.reconcile(self._context.api(), dead, timeout)
+        reconciled = reconcile(self._context, dead, timeout)
         snapshot, troubles = note(
             snapshot, lambda each: each.journal.without_intents(reconciled.settled)
         )
@@ -167,41 +170,35 @@ class Change:
         with suppress(ApiError):
             api.log_in()  # tells the server's time
         alive = self._context.in_flight.current().runs
-        oldest = api.now() - self._settings.rotation_timeout
+        oldest = api.time.now() - self._settings.rotation_timeout
         return [
             intent
             for observation in snapshot.reachable
             for intent in observation.journal.intents
             if intent.run not in alive
             and (
-                not oldest <= intent.begun_at <= api.now() + SLACK
+                not oldest <= intent.begun_at <= api.time.now() + SLACK
                 or observation.store.held_elsewhere() is False
             )
         ]
 
     def _new_journal(self, snapshot: Snapshot, options: RotateOptions) -> Journal:
         """Return what stands beside the token to mint, except its id."""
-        api = self._context.api()
-        api.log_in()
-        now = api.now()
-        current = snapshot.current
+        now = self._context.api().time.now()
         grace = timedelta() if options.revoke_old else self._settings.retire
+        # Without a token there may be the id of one that was removed by hand.
+        removed = (each.journal.token_id for each in snapshot.reachable if not each.token)
+        previous = next((token_id for token_id in removed if token_id), None)
         return Journal(
-            previous_token_id=current.token_id if current else snapshot.removed_token_id,
+            previous_token_id=snapshot.current.token_id if snapshot.current else previous,
             minted_at=now,
             pending=pending_after(snapshot, snapshot.reachable, grace, now),
             hooks=self._hooks.ids,
         )
 
-    def _attempt(
-        self, first: Observation, snapshot: Snapshot, options: RotateOptions
-    ) -> MintAttempt:
-        request = options.mint_request(self._settings, snapshot)
-        timeout = self._settings.rotation_timeout
-        return MintAttempt(self._context, self._reconciler, timeout, first, request)
-
-    def _settle(self, snapshot: Snapshot, verdict: Verdict, token: ServiceToken) -> Verdict:
-        return replace(self._decider.decide_written(snapshot, token), reason=verdict.reason)
+    def _settle(self, verdict: Verdict, token: ServiceToken) -> Verdict:
+        written = self._decider.decide_written(token, self._context.clock())
+        return replace(written, reason=verdict.reason)
 
     def _take_theirs(
         self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError
@@ -225,7 +222,7 @@ class Change:
             return _overtaken(snapshot, verdict)
         # Whether or not it was probed before: a refused token must not replace one that works.
         self._context.api().exchange(current.secret)
-        now = self._context.api().now()
+        now = self._context.api().time.now()
         pending = pending_after(snapshot, snapshot.behind, self._settings.retire, now)
         journal = replace(snapshot.journal, token_id=current.token_id, pending=pending)
         holders = [each for each in snapshot.reachable if each not in snapshot.behind]
@@ -238,42 +235,10 @@ class Change:
 
         snapshot, troubles = note(snapshot, with_pending)
         written = spread(snapshot.behind, current, journal)
-        settled = self._settle(snapshot, verdict, current)
+        settled = self._settle(verdict, current)
         return RotationResult(
             snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
         )
-
-    def _finish(self, result: RotationResult, options: RotateOptions) -> RotationResult:
-        snapshot = self._observe()
-        # A store that became unreachable meanwhile may delay hooks and revocations.
-        troubles = tuple(
-            str(each.error)
-            for each in snapshot.unreachable
-            if each.store.url not in result.snapshot.unreachable_urls
-        )
-        is_renewed = result.action is not None
-        finished = self._finisher.finish(snapshot, options, is_renewed=is_renewed)
-        return result._replace(
-            old_tokens=finished.old_tokens,
-            notes=(*result.notes, *finished.notes),
-            troubles=(*result.troubles, *troubles, *finished.troubles),
-            after=finished.snapshot,
-        )
-
-
-def preflight(observations: Iterable[Observation]) -> None:
-    """Prove that each store can be written; raises the `StoreError` of the first that cannot."""
-    for observation in observations:
-        observation.store.preflight()
-
-
-@contextmanager
-def _hold(observations: Iterable[Observation]) -> Iterator[None]:
-    with ExitStack() as held:
-        # In one order everywhere, so that two rotators never wait for each other.
-        for observation in sorted(observations, key=lambda each: each.store.url):
-            held.enter_context(observation.store.hold())
-        yield
 
 
 def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:

@@ -7,12 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
-from rotator.errors import (
-    RotatorError,
-    TokenRefusedError,
-)
+from rotator.errors import RotatorError, TokenRefusedError
 from rotator.rotation.model import RotateOptions
 from rotator.rotation.observe import Observation, Snapshot
 from rotator.rotation.policy import Inputs, Need, Status, Verdict, decide
@@ -26,12 +22,9 @@ if TYPE_CHECKING:
 class Decider:
     """Decides about one token; `api` is called only where the server is asked."""
 
-    def __init__(
-        self, settings: TokenSettings, api: Callable[[], ServiceTokens], clock: Clock
-    ) -> None:
+    def __init__(self, settings: TokenSettings, api: Callable[[], ServiceTokens]) -> None:
         self._settings = settings
         self._api = api
-        self._clock = clock
 
     def decide_from_stores(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide by the stores alone."""
@@ -72,16 +65,13 @@ class Decider:
             message=f"{verdict.message}; the API does not say whether it accepts it: {error}",
         )
 
-    def decide_written(self, snapshot: Snapshot, token: ServiceToken) -> Verdict:
+    def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
         """Return the verdict on a token that was just written."""
-        inputs = self._inputs(snapshot, RotateOptions())
-        return decide(
-            replace(inputs, token=token, fault=None, behind=0, scope=None, minted_at=None)
-        )
+        return decide(Inputs(now, self._settings.renew_before, token))
 
     def _inputs(self, snapshot: Snapshot, options: RotateOptions) -> Inputs:
         return Inputs(
-            now=self._clock(),
+            now=snapshot.taken_at,
             renew_before=self._settings.renew_before,
             token=snapshot.current,
             fault=snapshot.fault,

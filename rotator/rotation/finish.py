@@ -7,23 +7,24 @@ Revoking stops the exchange only: as a bearer, a token works until it expires.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, NamedTuple
 
 from rotator import audit
 from rotator.errors import RotatorError, TokenRefusedError
 from rotator.hooks.commands import HookEvent, HookFailure, Hooks
-from rotator.rotation.inventory import FleetStores
-from rotator.rotation.model import OldToken, OldTokenState, RotateOptions
-from rotator.rotation.observe import Observation, Snapshot
+from rotator.rotation.model import (
+    OldToken,
+    OldTokenState,
+    RotateOptions,
+    RotationContext,
+    RotationResult,
+)
+from rotator.rotation.observe import Observation, Snapshot, Unreachable
 from rotator.rotation.store_writes import note
 from rotator.stores.journal import Journal, PendingRevocation
 from rotator.tokens import ServiceToken
-
-if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ServiceTokens
 
 MOST_PENDING = 8
 GONE = "it was gone already"
@@ -38,61 +39,79 @@ _NONE_REPLACED = (
 )
 
 
-class FinishResult(NamedTuple):
-    """What the stores show now, the old tokens, what else was done, and what failed."""
-
-    snapshot: Snapshot
-    old_tokens: tuple[OldToken, ...] = ()
-    notes: tuple[str, ...] = ()
-    troubles: tuple[str, ...] = ()
-
-
 class Finisher:
-    """Takes the last steps for the token called `name`."""
+    """Takes the last steps for the token called `name`.
 
-    def __init__(self, name: str, hooks: Hooks, retirement: Retirement) -> None:
+    It never revokes an old token that a store of the fleet still shows.
+    """
+
+    def __init__(self, name: str, hooks: Hooks, context: RotationContext) -> None:
         self._name = name
         self._hooks = hooks
-        self._retirement = retirement
+        self._api = context.api
+        self._fleet = context.fleet
+        self._proven: str | None = None
 
     def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
         """Tell whether there is anything to finish."""
-        is_due = any(self._retirement.is_due(pending) for pending in snapshot.pending)
+        is_due = any(self._is_revocation_due(pending) for pending in snapshot.pending)
         return is_due or bool(snapshot.hooks) or options.revoke_old
 
     def finish(
-        self, snapshot: Snapshot, options: RotateOptions, *, is_renewed: bool
-    ) -> FinishResult:
+        self, result: RotationResult, snapshot: Snapshot, options: RotateOptions
+    ) -> RotationResult:
         """Run the hooks that are due, then revoke what is pending; what fails stays noted.
 
-        `is_renewed` tells whether this run has written a token.
+        `result` is what the run came to so far, and `snapshot` what the stores show now.
         """
-        troubles: list[str] = []
+        is_renewed, notes = result.action is not None, list(result.notes)
+        # A store that became unreachable meanwhile may delay hooks and revocations.
+        known = {each.store.url for each in result.snapshot.unreachable}
+        lost = [str(each.error) for each in snapshot.unreachable if each.store.url not in known]
+        troubles = [*result.troubles, *lost]
         if options.revoke_old:
-            snapshot, troubles = self._make_due(snapshot)
-        due = self._due_hooks(snapshot)
-        failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
-        _log_hooks(due, failures)
-        failed = tuple(failure.hook_id for failure in failures)
-        snapshot, unwritten = note(snapshot, lambda each: _keep_hooks(each.journal, failed))
-        troubles += [*(failure.message for failure in failures), *unwritten]
+            snapshot, unwritten = self._make_due(snapshot)
+            troubles += unwritten
+        failures: list[HookFailure] = []
+        if snapshot.hooks:
+            due = self._due_hooks(snapshot)
+            failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
+            _log_hooks(due, failures)
+            snapshot, unwritten = note(snapshot, lambda each: _keep_hooks(each.journal, failures))
+            troubles += [*(failure.message for failure in failures), *unwritten]
+            if (worked := len(due) - len(failures)) and not is_renewed:
+                notes.append(f"{worked} of its hooks worked now")
         if failures:
-            old_tokens = _hold_back(snapshot, failures)
+            why = f"it may still be needed while {len(failures)} of the hooks fail"
+            old_tokens = [
+                OldToken(each.token_id, OldTokenState.WAITING, each.due_at, why)
+                for each in snapshot.pending
+            ]
         else:
-            old_tokens = self._retirement.revoke_due(snapshot)
+            old_tokens = [self._revoke_if_due(snapshot, pending) for pending in snapshot.pending]
         revoked = {old.token_id for old in old_tokens if old.state is OldTokenState.REVOKED}
-        snapshot, unwritten = note(snapshot, lambda each: _without_pending(each.journal, revoked))
-        troubles += unwritten
+        if revoked:
+            snapshot, unwritten = note(
+                snapshot, lambda each: _without_pending(each.journal, revoked)
+            )
+            troubles += unwritten
         if not failures or options.revoke_old:
             troubles += _describe_unrevoked(old_tokens)
         if options.revoke_old and not old_tokens:
             troubles.append(_NONE_REPLACED if is_renewed else _NONE_OLDER)
-        worked = len(due) - len(failures)
-        notes = (f"{worked} of its hooks worked now",) if worked and not is_renewed else ()
-        return FinishResult(snapshot, tuple(old_tokens), notes, tuple(troubles))
+        return result._replace(
+            old_tokens=tuple(old_tokens),
+            notes=tuple(notes),
+            troubles=tuple(troubles),
+            after=snapshot,
+        )
 
     def _make_due(self, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
-        pending = self._retirement.pending_now(snapshot)
+        """Note all that is pending, and the token that was last replaced, as due now."""
+        previous = snapshot.journal.previous_token_id
+        ids = [each.token_id for each in snapshot.pending] + ([previous] if previous else [])
+        now = self._api().time.now()
+        pending = tuple(PendingRevocation(token_id, now) for token_id in dict.fromkeys(ids))
         snapshot, troubles = note(snapshot, lambda each: replace(each.journal, pending=pending))
         if not troubles and not set(pending) <= set(snapshot.pending):
             troubles.append("another rotator has replaced the token meanwhile: run again")
@@ -110,44 +129,25 @@ class Finisher:
             return HookEvent(self._name, None, None, stores)
         return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)
 
-
-class Retirement:
-    """Revokes the old tokens of one token, never one that a store of the fleet still shows."""
-
-    def __init__(self, fleet: FleetStores, api: Callable[[], ServiceTokens]) -> None:
-        self._fleet = fleet
-        self._api = api
-        self._proven: str | None = None
-
-    def is_due(self, pending: PendingRevocation) -> bool:
+    def _is_revocation_due(self, pending: PendingRevocation) -> bool:
         """Tell whether it is due, by the server's clock where that is known."""
-        return self._api().now() + _WHOLE_SECONDS >= pending.due_at
-
-    def pending_now(self, snapshot: Snapshot) -> tuple[PendingRevocation, ...]:
-        """Return all that is pending, and the token that was last replaced, as due now."""
-        previous = snapshot.journal.previous_token_id
-        ids = [each.token_id for each in snapshot.pending] + ([previous] if previous else [])
-        now = self._api().now()
-        return tuple(PendingRevocation(token_id, now) for token_id in dict.fromkeys(ids))
-
-    def revoke_due(self, snapshot: Snapshot) -> list[OldToken]:
-        """Revoke the tokens that are due; every failure becomes part of the answer."""
-        return [self._revoke_if_due(snapshot, pending) for pending in snapshot.pending]
+        return self._api().time.now() + _WHOLE_SECONDS >= pending.due_at
 
     def _revoke_if_due(self, snapshot: Snapshot, pending: PendingRevocation) -> OldToken:
+        """Revoke an old token if it is due; every failure becomes part of the answer."""
         old = OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
         try:
-            if not self.is_due(pending):
+            if not self._is_revocation_due(pending):
                 return old
             self._prove_accepted(snapshot.current)
-            if snapshot.shows(pending.token_id):
+            if snapshot.current and snapshot.current.token_id == pending.token_id:
                 again = "it stands in the stores again; rotate --force makes another one"
                 return old._replace(message=again)
             if holders := self._possible_holders(snapshot, pending.token_id):
                 stores = ", ".join(sorted(holders))
                 return old._replace(message=f"{stores} may still need it: renew it there, too")
             self._api().log_in()  # tells the server's time: this machine's clock may be ahead
-            if not self.is_due(pending):
+            if not self._is_revocation_due(pending):
                 return old
             is_revoked = self._api().ensure_revoked(pending.token_id, "replaced")
         except RotatorError as error:
@@ -169,10 +169,15 @@ class Retirement:
 
     def _possible_holders(self, snapshot: Snapshot, token_id: str) -> frozenset[str]:
         """Return the stores that may still show the token."""
-        own = snapshot.unreachable_urls | {each.store.url for each in snapshot.behind}
-        if not self._fleet.recent_inventory().possible_holders(token_id) - snapshot.urls:
+        every = frozenset(each.store.url for each in snapshot.answers)
+        own = frozenset(
+            each.store.url
+            for each in snapshot.answers
+            if isinstance(each, Unreachable) or not each.holds(snapshot.current)
+        )
+        if not self._fleet.recent_inventory().possible_holders(token_id) - every:
             return own
-        return own | (self._fleet.take_inventory().possible_holders(token_id) - snapshot.urls)
+        return own | (self._fleet.take_inventory().possible_holders(token_id) - every)
 
 
 def pending_after(
@@ -201,20 +206,13 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
-def _keep_hooks(journal: Journal, failed: tuple[str, ...]) -> Journal:
+def _keep_hooks(journal: Journal, failures: Sequence[HookFailure]) -> Journal:
+    failed = tuple(failure.hook_id for failure in failures)
     return replace(journal, hooks=failed if journal.hooks else ())
 
 
 def _without_pending(journal: Journal, revoked: Collection[str]) -> Journal:
     return replace(journal, pending=tuple(p for p in journal.pending if p.token_id not in revoked))
-
-
-def _hold_back(snapshot: Snapshot, failures: Sequence[HookFailure]) -> list[OldToken]:
-    why = f"it may still be needed while {len(failures)} of the hooks fail"
-    return [
-        OldToken(each.token_id, OldTokenState.WAITING, each.due_at, why)
-        for each in snapshot.pending
-    ]
 
 
 def _describe_unrevoked(old_tokens: Sequence[OldToken]) -> list[str]:

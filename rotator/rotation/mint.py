@@ -27,7 +27,7 @@ from rotator.errors import (
 )
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import Observation, Unreachable, observe_store
-from rotator.rotation.reconcile import Reconciler
+from rotator.rotation.reconcile import reconcile
 from rotator.rotation.store_writes import UncertainWriteError, promote
 from rotator.stores.journal import Intent, Journal, scope_digest
 from rotator.tokens import ServiceToken
@@ -59,15 +59,13 @@ class MintAttempt:
     def __init__(
         self,
         context: RotationContext,
-        reconciler: Reconciler,
         timeout: timedelta,
         first: Observation,
         request: MintRequest,
     ) -> None:
+        self._context = context
         self._api = context.api()
         self._in_flight = context.in_flight
-        self._clock = context.clock
-        self._reconciler = reconciler
         self._timeout = timeout
         self._first = first
         self._request = request
@@ -97,7 +95,7 @@ class MintAttempt:
     def intend(self) -> None:
         """Write the intent into the journal of the first store."""
         self._minting.enter_context(self._in_flight.minting())
-        intent = new_intent(self._run, self._request, self._api.now())
+        intent = new_intent(self._run, self._request, self._api.time.now())
         self._intent = WriteAheadIntent(self._first, intent).write()
 
     def mint(self) -> MintedToken:
@@ -112,7 +110,7 @@ class MintAttempt:
 
     def verify(self, minted: MintedToken) -> ServiceToken:
         """Return the token once it is proven."""
-        token = verify(self._api, minted, self._request, self._clock())
+        token = verify(self._api, minted, self._request, self._context.clock())
         # Others take this rotation for dead, and its token for an orphan, once its time is up.
         if self._is_late():
             raise VerificationError(
@@ -144,7 +142,7 @@ class MintAttempt:
         return self._intent
 
     def _is_late(self) -> bool:
-        return self._api.now() - self._written_intent.intent.begun_at > self._timeout * 3 / 4
+        return self._api.time.now() - self._written_intent.intent.begun_at > self._timeout * 3 / 4
 
     def _prove_not_revoked(self, token: ServiceToken) -> None:
         slow = (
@@ -180,7 +178,7 @@ class MintAttempt:
         """Look for the token whose answer was lost, and revoke it."""
         self._in_flight.end(self._run)
         intent = self._written_intent
-        result = self._reconciler.reconcile(self._api, [intent.intent], self._timeout)
+        result = reconcile(self._context, [intent.intent], self._timeout)
         if self._run in result.settled:
             intent.close()
         return ApiError(
@@ -218,8 +216,9 @@ class WriteAheadIntent(NamedTuple):
         with trace(
             Event.INTENDED, what, store=store.url, intent=intent.run, token_id=intent.token_id
         ):
-            version = store.note(journal, expected=self.observation.entry.version)
-        return self._replace(observation=self.observation.with_journal(journal, version))
+            version = store.note(journal, expected=self.observation.version)
+        observation = replace(self.observation, journal=journal, version=version)
+        return self._replace(observation=observation)
 
     def with_token(self, token_id: str) -> WriteAheadIntent:
         """Return the intent of a mint that made this token; not yet written."""
@@ -242,7 +241,7 @@ class WriteAheadIntent(NamedTuple):
             suppress(StoreError),
             trace(Event.NOTED, what, store=store.url, intent=self.intent.run),
         ):
-            store.note(journal, expected=self.observation.entry.version)
+            store.note(journal, expected=self.observation.version)
 
     def ensure_noted(self) -> bool:
         """Make sure that the next run finds the intent, whatever others wrote meanwhile."""
@@ -291,7 +290,7 @@ def verify(
     Raises `VerificationError`; `now` is this machine's time, by which bots will see it expire.
     """
     try:
-        token = _check_claims(minted, request, now, api.clock_skew)
+        token = _check_claims(minted, request, now, api.time.skew)
         api.exchange(token.secret)
     except RotatorError as error:
         raise VerificationError(f"the new token {minted.token_id} is not usable: {error}") from None

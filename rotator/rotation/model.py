@@ -43,7 +43,8 @@ class RotateOptions:
         validity = None if self.eternal else self.validity or settings.validity
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if self.validity else settings.renew_before
-        return MintRequest(validity, scope, margin, snapshot.known_ids)
+        known = frozenset(token_id for each in snapshot.reachable for token_id in each.known_ids)
+        return MintRequest(validity, scope, margin, known)
 
 
 class MintRequest(NamedTuple):
@@ -194,11 +195,12 @@ class Report(NamedTuple):
 
 
 class RotationResult(NamedTuple):
-    """What a change came to; `action` is None where the token stays as it is.
+    """What a command saw of a token, and did; `action` is None where the token stays as it is.
 
     `snapshot` is what it was decided by, `after` what the stores show at the end. `notes` tell what
-    was finished of earlier runs, `troubles` what went wrong; `failure` is the kind of the error
-    that ended the change. `not_begun` says that another rotator's intent came first.
+    was finished of earlier runs; `error` says why no step was taken, `troubles` what went wrong in
+    the steps, and `failure` is the kind of the error that ended them. `not_begun` says that another
+    rotator's intent came first.
     """
 
     snapshot: Snapshot
@@ -208,22 +210,8 @@ class RotationResult(NamedTuple):
     written: tuple[StoreReport, ...] = ()
     old_tokens: tuple[OldToken, ...] = ()
     notes: tuple[str, ...] = ()
+    error: str | None = None
     troubles: tuple[str, ...] = ()
     failure: str | None = None
     not_begun: bool = False
     after: Snapshot | None = None
-
-    def apply_to(self, report: Report) -> Report:
-        """Return the report with the old tokens, notes and troubles added."""
-        all_of_it = [*((report.error,) if report.error else ()), *self.troubles]
-        failure = self.failure or report.failure or ("unfinished" if self.troubles else None)
-        failed = [old for old in self.old_tokens if old.state is OldTokenState.FAILED]
-        after = self.after or self.snapshot
-        return report._replace(
-            old_tokens=self.old_tokens,
-            notes=self.notes,
-            error="; ".join(dict.fromkeys(all_of_it)) or None,
-            failure=failure,
-            orphans=len(after.intents) + len(failed),
-            hooks_left=len(after.hooks),
-        )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from rotator.clock import ONE_DAY, in_words, minute
 from rotator.errors import MalformedTokenError
@@ -38,7 +39,7 @@ class Need(StrEnum):
     PATIENCE = "patience"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inputs:
     """Everything a verdict depends on.
 
@@ -56,6 +57,11 @@ class Inputs:
     minted_at: datetime | None = None
     behind: int = 0
     forced: bool = False
+
+    @cached_property
+    def left(self) -> timedelta | None:
+        """The exact life left; None without a token, and of an eternal one."""
+        return self.token.remaining(self.now) if self.token else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,28 +107,24 @@ def _refused(inputs: Inputs) -> Verdict | None:
 
 
 def _expired(inputs: Inputs) -> Verdict | None:
-    left = _left(inputs)
     # RFC 7519, section 4.1.4: not accepted "on or after" the expiry.
-    if left is None or left > timedelta():
+    if inputs.left is None or inputs.left > timedelta():
         return None
-    message = f"expired {in_words(left)} ago ({_expiry(inputs)})"
+    message = f"expired {in_words(inputs.left)} ago ({_expiry(inputs)})"
     return Verdict(Status.EXPIRED, "expired", message, Need.MINT)
 
 
 def _last_day(inputs: Inputs) -> Verdict | None:
-    left = _left(inputs)
-    if left is None or left >= min(ONE_DAY, inputs.renew_before):
+    if inputs.left is None or inputs.left >= min(ONE_DAY, inputs.renew_before):
         return None
-    message = f"expires within the day, in {in_words(left)} ({_expiry(inputs)})"
+    message = f"expires within the day, in {in_words(inputs.left)} ({_expiry(inputs)})"
     return Verdict(Status.DUE, "last_day", message, Need.MINT)
 
 
 def _expiring(inputs: Inputs) -> Verdict | None:
-    left = _left(inputs)
-    if left is None or left >= inputs.renew_before:
+    if inputs.left is None or inputs.left >= inputs.renew_before:
         return None
-    message = f"expires in {in_words(left)} ({_expiry(inputs)}); renewed below {_limit(inputs)}"
-    return Verdict(Status.DUE, "expiring", message, Need.MINT)
+    return Verdict(Status.DUE, "expiring", _life(inputs), Need.MINT)
 
 
 def _other_scope(inputs: Inputs) -> Verdict | None:
@@ -147,27 +149,22 @@ def _behind(inputs: Inputs) -> Verdict | None:
 
 
 def _eternal(inputs: Inputs) -> Verdict | None:
-    if _left(inputs) is not None:
+    if inputs.left is not None:
         return None
     return Verdict(Status.ETERNAL, "eternal", "never expires", Need.NOTHING)
 
 
 def _fine(inputs: Inputs) -> Verdict | None:
-    left = _left(inputs) or timedelta()
-    message = f"expires in {in_words(left)} ({_expiry(inputs)}); renewed below {_limit(inputs)}"
-    return Verdict(Status.OK, "ok", message, Need.NOTHING)
-
-
-def _left(inputs: Inputs) -> timedelta | None:
-    return inputs.token.remaining(inputs.now) if inputs.token else None
+    return Verdict(Status.OK, "ok", _life(inputs), Need.NOTHING)
 
 
 def _expiry(inputs: Inputs) -> str:
     return minute(inputs.token.expires_at) if inputs.token and inputs.token.expires_at else ""
 
 
-def _limit(inputs: Inputs) -> str:
-    return in_words(inputs.renew_before)
+def _life(inputs: Inputs) -> str:
+    left, limit = in_words(inputs.left or timedelta()), in_words(inputs.renew_before)
+    return f"expires in {left} ({_expiry(inputs)}); renewed below {limit}"
 
 
 CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import ONE_DAY, minute
 from rotator.errors import RotatorError
-from rotator.rotation.in_flight import InFlight, InFlightMints
-from rotator.rotation.inventory import ETERNITY, SLACK, FleetStores, Inventory
+from rotator.rotation.in_flight import InFlight
+from rotator.rotation.inventory import ETERNITY, SLACK, Inventory
+from rotator.rotation.model import RotationContext
 from rotator.stores.journal import Intent, scope_digest
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ListedToken, ServiceTokens
+    from rotator.nocturna.service_tokens import ListedToken
 
 POLL_SECONDS = 1.0  # between two looks while another rotator is at work
 # A rotator exchanges its new token as soon as it has it. Until then the token looks unused.
@@ -45,73 +46,65 @@ class ReconcileResult(NamedTuple):
         return self.trouble
 
 
-class Reconciler:
-    """Settles intents, one thread at a time; `sleep` takes seconds."""
+def reconcile(
+    context: RotationContext, intents: Sequence[Intent], timeout: timedelta
+) -> ReconcileResult:
+    """Settle what can be settled of these intents, all of dead rotators; one thread at a time.
 
-    def __init__(
-        self, in_flight: InFlightMints, fleet: FleetStores, sleep: Callable[[float], object]
-    ) -> None:
-        self._in_flight = in_flight
-        self._fleet = fleet
-        self._sleep = sleep
+    `timeout` bounds a rotation: a live rotator that could have minted a suspect is waited for. A
+    failure becomes the result's `trouble`, and its intents stay open.
+    """
+    settled: frozenset[str] = frozenset()
+    revoked: tuple[str, ...] = ()
+    while True:
+        open_intents = [intent for intent in intents if intent.run not in settled]
+        try:
+            result = _reconcile_once(context, open_intents, timeout)
+        except RotatorError as error:
+            trouble = f"a mint that was cut off is not cleared up: {error}"
+            return ReconcileResult(settled, revoked, trouble)
+        settled |= result.settled
+        revoked += result.revoked
+        if not result.is_waiting:
+            return ReconcileResult(settled, revoked, result.trouble)
+        context.sleep(POLL_SECONDS)
 
-    def reconcile(
-        self, api: ServiceTokens, intents: Sequence[Intent], timeout: timedelta
-    ) -> ReconcileResult:
-        """Settle what can be settled of these intents, all of dead rotators.
 
-        `timeout` bounds a rotation: a live rotator that could have minted a suspect is waited for.
-        A failure becomes the result's `trouble`, and its intents stay open.
-        """
-        settled: frozenset[str] = frozenset()
-        revoked: tuple[str, ...] = ()
-        while True:
-            open_intents = [intent for intent in intents if intent.run not in settled]
-            try:
-                result = self._reconcile_once(api, open_intents, timeout)
-            except RotatorError as error:
-                trouble = f"a mint that was cut off is not cleared up: {error}"
-                return ReconcileResult(settled, revoked, trouble)
-            settled |= result.settled
-            revoked += result.revoked
-            if not result.is_waiting:
-                return ReconcileResult(settled, revoked, result.trouble)
-            self._sleep(POLL_SECONDS)
-
-    def _reconcile_once(
-        self, api: ServiceTokens, intents: Sequence[Intent], timeout: timedelta
-    ) -> ReconcileResult:
-        with self._in_flight.reconciling():
-            # In this order: a listed token then is in flight, or stands in a store by now.
-            in_flight = self._in_flight.current()
-            listed = api.list_tokens()
-            detection = OrphanDetection(
-                listed=listed,
-                inventory=Inventory(),
-                in_flight=in_flight,
-                examined=frozenset(intent.run for intent in intents),
-                has_ended=self._in_flight.has_ended,
-                account=api.account(),
-                now=api.now(),
-                timeout=timeout,
-            )
-            if detection.needs_inventory(intents):
-                detection = detection._replace(inventory=self._fleet.take_inventory())
-            findings = [detection.examine(intent) for intent in intents]
-            if any(finding.orphans for finding in findings):
-                # Another rotator may have ended between the look and the question whether it lives.
-                again = detection._replace(inventory=self._fleet.take_inventory())
-                if [again.examine(intent) for intent in intents] != findings:
-                    return ReconcileResult(is_waiting=True)
-            orphans = tuple(dict.fromkeys(orphan for f in findings for orphan in f.orphans))
-            for token_id in orphans:
-                api.ensure_revoked(token_id, "left-over")
-        return ReconcileResult(
-            settled=frozenset(f.run for f in findings if f.is_settled),
-            revoked=orphans,
-            trouble="; ".join(dict.fromkeys(f.trouble for f in findings if f.trouble)) or None,
-            is_waiting=any(finding.is_waiting for finding in findings),
+def _reconcile_once(
+    context: RotationContext, intents: Sequence[Intent], timeout: timedelta
+) -> ReconcileResult:
+    api = context.api()
+    with context.in_flight.reconciling():
+        # In this order: a listed token then is in flight, or stands in a store by now.
+        in_flight = context.in_flight.current()
+        listed = api.list_tokens()
+        detection = OrphanDetection(
+            listed=listed,
+            inventory=Inventory(),
+            in_flight=in_flight,
+            examined=frozenset(intent.run for intent in intents),
+            has_ended=context.in_flight.has_ended,
+            account=api.account(),
+            now=api.time.now(),
+            timeout=timeout,
         )
+        if detection.needs_inventory(intents):
+            detection = detection._replace(inventory=context.fleet.take_inventory())
+        findings = [detection.examine(intent) for intent in intents]
+        if any(finding.orphans for finding in findings):
+            # Another rotator may have ended between the look and the question whether it lives.
+            again = detection._replace(inventory=context.fleet.take_inventory())
+            if [again.examine(intent) for intent in intents] != findings:
+                return ReconcileResult(is_waiting=True)
+        orphans = tuple(dict.fromkeys(orphan for f in findings for orphan in f.orphans))
+        for token_id in orphans:
+            api.ensure_revoked(token_id, "left-over")
+    return ReconcileResult(
+        settled=frozenset(f.run for f in findings if f.is_settled),
+        revoked=orphans,
+        trouble="; ".join(dict.fromkeys(f.trouble for f in findings if f.trouble)) or None,
+        is_waiting=any(finding.is_waiting for finding in findings),
+    )
 
 
 class IntentFinding(NamedTuple):

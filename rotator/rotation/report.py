@@ -1,8 +1,7 @@
 """From what a rotation saw and did to a report, and from a report to a line."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import TypedDict, Unpack
 
 from rotator.clock import in_words, minute
 from rotator.errors import kind
@@ -11,62 +10,56 @@ from rotator.rotation.model import (
     Action,
     OldTokenState,
     Report,
+    RotationResult,
     StoreReport,
     StoreState,
 )
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
-from rotator.rotation.policy import Status, Verdict
-from rotator.stores.port import Entry
-from rotator.tokens import ServiceToken
+from rotator.rotation.policy import Status
 
 
-class Outcome(TypedDict, total=False):
-    """What a command did: the new token, the stores written, what failed."""
-
-    action: Action
-    token: ServiceToken | None
-    written: tuple[StoreReport, ...]
-    error: str | None
-    failure: str | None
-
-
-def build_report(
-    name: str, snapshot: Snapshot, verdict: Verdict, now: datetime, **outcome: Unpack[Outcome]
-) -> Report:
+def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     """Return the report on a token; the failures of single stores join its `error`."""
-    token, written = outcome.get("token"), outcome.get("written", ())
+    snapshot, verdict, token = result.snapshot, result.verdict, result.token
     stores = {each.store.url: _store_report(each, snapshot) for each in snapshot.answers}
-    stores |= {report.store: report for report in written}
-    troubles = [outcome.get("error")]
+    stores |= {report.store: report for report in result.written}
+    troubles = [result.error]
     troubles += [r.message for r in stores.values() if r.status is StoreState.UNREACHABLE]
-    troubles += [report.message for report in written if report.status is StoreState.BEHIND]
+    troubles += [report.message for report in result.written if report.status is StoreState.BEHIND]
+    troubles += result.troubles
     shown = token or snapshot.current
     left = shown.remaining(now) if shown else None
     previous = snapshot.journal.previous_token_id
     if token and snapshot.current:
         previous = snapshot.current.token_id
+    unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
+    after = result.after or snapshot
     return Report(
         name=name,
         status=verdict.status,
         reason=verdict.reason,
         message=verdict.message,
-        action=outcome.get("action"),
+        action=result.action,
         token_id=shown.token_id if shown else None,
         previous_token_id=previous,
         expires_at=shown.expires_at if shown else None,
         seconds_left=left.total_seconds() if left is not None else None,
         stores=tuple(stores.values()),
-        error="; ".join(trouble for trouble in troubles if trouble) or None,
-        failure=outcome.get("failure") or _first_failure(snapshot, written),
-        orphans=len(snapshot.intents),
-        hooks_left=len(snapshot.hooks),
+        error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
+        old_tokens=result.old_tokens,
+        notes=result.notes,
+        failure=result.failure or _find_failure(result),
+        orphans=len(after.intents) + len(unrevoked),
+        hooks_left=len(after.hooks),
     )
 
 
-def _first_failure(snapshot: Snapshot, written: Iterable[StoreReport]) -> str | None:
-    if snapshot.unreachable:
-        return kind(snapshot.unreachable[0].error)
-    return "store-behind" if any(each.status is StoreState.BEHIND for each in written) else None
+def _find_failure(result: RotationResult) -> str | None:
+    if result.snapshot.unreachable:
+        return kind(result.snapshot.unreachable[0].error)
+    if any(each.status is StoreState.BEHIND for each in result.written):
+        return "store-behind"
+    return "unfinished" if result.troubles else None
 
 
 def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> StoreReport:
@@ -75,7 +68,7 @@ def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> Stor
         return StoreReport(url, StoreState.UNREACHABLE, str(answer.error))
     if answer.holds(snapshot.current):
         return StoreReport(url, StoreState.CURRENT)
-    if not isinstance(answer.entry, Entry):
+    if answer.secret is None:
         return StoreReport(url, StoreState.ABSENT)
     message = str(answer.fault) if answer.fault else "holds another token than the current one"
     return StoreReport(url, StoreState.BEHIND, message)

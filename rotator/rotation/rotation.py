@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from rotator import audit
 from rotator.audit import Event
@@ -27,10 +26,11 @@ from rotator.rotation.model import (
     Report,
     RotateOptions,
     RotationContext,
+    RotationResult,
 )
 from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.rotation.report import Outcome, build_report
+from rotator.rotation.report import build_report
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
@@ -44,20 +44,12 @@ class Rotation:
     def __init__(
         self, settings: TokenSettings, stores: Sequence[SecretStore], context: RotationContext
     ) -> None:
+        self.name = settings.name
+        self.renew_before = settings.renew_before
         self._settings = settings
         self._stores = stores
         self._context = context
-        self._decider = Decider(settings, context.api, context.clock)
-
-    @property
-    def name(self) -> str:
-        """The token's name in the settings."""
-        return self._settings.name
-
-    @property
-    def renew_before(self) -> timedelta:
-        """The remaining life below which the token is due."""
-        return self._settings.renew_before
+        self._decider = Decider(settings, context.api)
 
     @cached_property
     def hooks(self) -> Hooks:
@@ -77,85 +69,72 @@ class Rotation:
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
-        snapshot = self._observe()
+        snapshot = observe(self._stores, self._context.clock())
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
             verdict, error = self._decider.decide_with_server(snapshot, RotateOptions())
-        return self._report(snapshot, verdict, error=error)
+        return self._report(RotationResult(snapshot, verdict, error=error))
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
         with audit.run(self.name):
-            report = self._rotate(options)
+            report = self._report(self._rotate(options))
             _log_end(report)
         return report
 
-    def _rotate(self, options: RotateOptions) -> Report:
-        snapshot = self._observe()
+    def _rotate(self, options: RotateOptions) -> RotationResult:
+        snapshot = observe(self._stores, self._context.clock())
         verdict = self._decider.decide(snapshot, options)
         _log_decision(snapshot, verdict)
+        result = RotationResult(snapshot, verdict)
         try:
             if options.dry_run:
-                return self._rehearse(snapshot, verdict, options)
-            needs_change = verdict.need in (Need.MINT, Need.COPY)
-            if needs_change or self._change.is_due(snapshot, options):
-                return self._run_change(snapshot, verdict, options)
+                result = self._rehearse(snapshot, verdict, options)
+            elif verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(snapshot, options):
+                result = self._change.run(snapshot, verdict, options)
+            else:
+                _tidy(snapshot.reachable)
         except RotatorError as error:
-            return self._report(
-                snapshot, verdict, action=Action.FAILED, error=str(error), failure=kind(error)
-            )
-        _tidy(snapshot.reachable)
-        return self._leave(snapshot, verdict)
+            return result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
+        return _leave(result) if result.action is None else result
 
-    def _run_change(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Report:
-        result = self._change.run(snapshot, verdict, options)
-        if result.action is None:
-            report = self._leave(result.snapshot, result.verdict)
-        else:
-            report = self._report(
-                result.snapshot,
-                result.verdict,
-                action=result.action,
-                token=result.token,
-                written=result.written,
-            )
-        return result.apply_to(report)
-
-    def _rehearse(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> Report:
+    def _rehearse(
+        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
+    ) -> RotationResult:
         """Say what a real run would do, and prove what can be proven without changing anything."""
-        from rotator.rotation.change import preflight  # noqa: PLC0415
-
         plans = []
         if options.revoke_old:
             plans.append("the token that it replaced would be revoked")
         if self._change.is_due(snapshot, replace(options, revoke_old=False)):
             plans.append("what an earlier run could not finish would be taken up again")
-        verdict = replace(verdict, message="; ".join((verdict.message, *plans)))
-        if verdict.need is Need.MINT:
-            preflight(snapshot.reachable)
-            self._context.api().account()  # proves that a mint would be allowed
-            return self._report(snapshot, verdict, action=Action.WOULD_ROTATE)
-        if verdict.need is Need.COPY:
-            preflight(snapshot.behind)
-            return self._report(snapshot, verdict, action=Action.WOULD_CONVERGE)
-        return self._leave(snapshot, verdict)
+        planned = replace(verdict, message="; ".join((verdict.message, *plans)))
+        match verdict.need:
+            case Need.MINT:
+                for observation in snapshot.reachable:
+                    observation.store.preflight()
+                self._context.api().account()  # proves that a mint would be allowed
+                return RotationResult(snapshot, planned, Action.WOULD_ROTATE)
+            case Need.COPY:
+                for observation in snapshot.behind:
+                    observation.store.preflight()
+                return RotationResult(snapshot, planned, Action.WOULD_CONVERGE)
+        return RotationResult(snapshot, planned)
 
-    def _leave(self, snapshot: Snapshot, verdict: Verdict) -> Report:
-        """Report a token that stays as it is."""
-        if verdict.status is Status.UNKNOWN:
-            return self._report(snapshot, verdict, action=Action.FAILED)
-        if verdict.need is not Need.PATIENCE:
-            return self._report(snapshot, verdict, action=Action.KEPT)
-        # To wait with a token that is due is a plan; with one that is useless, a failure.
-        error = None if verdict.status is Status.DUE else verdict.message
-        failure = "too-young" if error else None
-        return self._report(snapshot, verdict, action=Action.SKIPPED, error=error, failure=failure)
+    def _report(self, result: RotationResult) -> Report:
+        return build_report(self.name, result, self._context.clock())
 
-    def _observe(self) -> Snapshot:
-        return observe(self._stores, self._context.clock())
 
-    def _report(self, snapshot: Snapshot, verdict: Verdict, **outcome: Unpack[Outcome]) -> Report:
-        return build_report(self.name, snapshot, verdict, self._context.clock(), **outcome)
+def _leave(result: RotationResult) -> RotationResult:
+    """Say what it means that a token stays as it is."""
+    verdict = result.verdict
+    if verdict.status is Status.UNKNOWN:
+        return result._replace(action=Action.FAILED)
+    if verdict.need is not Need.PATIENCE:
+        return result._replace(action=Action.KEPT)
+    # To wait with a token that is due is a plan; with one that is useless, a failure.
+    if verdict.status is Status.DUE:
+        return result._replace(action=Action.SKIPPED)
+    return result._replace(action=Action.SKIPPED, error=verdict.message, failure="too-young")
 
 
 def _log_decision(snapshot: Snapshot, verdict: Verdict) -> None:

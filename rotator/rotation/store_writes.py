@@ -62,13 +62,15 @@ def note(
     Where another rotator notes at the same time, `change` is applied to what it wrote. One that has
     replaced the token also took over what the journal said, so nothing is noted then.
     """
-    noted, troubles = [], []
-    for observation in snapshot.reachable:
+    answers: list[Observation | Unreachable] = []
+    troubles: list[str] = []
+    for answer in snapshot.answers:
         try:
-            noted.append(_note(observation, change))
+            answers.append(_note(answer, change) if isinstance(answer, Observation) else answer)
         except StoreError as error:
+            answers.append(answer)
             troubles.append(str(error))
-    return snapshot.with_observations(noted), troubles
+    return Snapshot(answers, snapshot.current, snapshot.taken_at), troubles
 
 
 def _note(observation: Observation, change: Callable[[Observation], Journal]) -> Observation:
@@ -77,8 +79,8 @@ def _note(observation: Observation, change: Callable[[Observation], Journal]) ->
         attempts += 1
         try:
             with trace(Event.NOTED, f"the journal in {url}", store=url):
-                version = now.store.note(journal, expected=now.entry.version)
-            return now.with_journal(journal, version)
+                version = now.store.note(journal, expected=now.version)
+            return replace(now, journal=journal, version=version)
         except ConflictError:
             latest = observe_store(now.store)
             if isinstance(latest, Unreachable):
@@ -102,7 +104,7 @@ def _spread_to(observation: Observation, token: ServiceToken, journal: Journal) 
 def _write(observation: Observation, token: ServiceToken, journal: Journal) -> None:
     url = observation.store.url
     with trace(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
-        observation.store.write(token.secret, journal, expected=observation.entry.version)
+        observation.store.write(token.secret, journal, expected=observation.version)
 
 
 def _shows(store: SecretStore, token: ServiceToken, failure: StoreError) -> bool:

@@ -19,7 +19,7 @@ STEPS = {
     "rotator.rotation.mint.verify": "verify",
     "rotator.nocturna.service_tokens.ServiceTokens.log_in": "log in",
     "rotator.rotation.mint.WriteAheadIntent.write": "intend",
-    "rotator.rotation.finish.Retirement.revoke_due": "retire",
+    "rotator.rotation.finish.Finisher._revoke_if_due": "retire",
     "rotator.rotation.store_writes.promote": "promote",
     "rotator.rotation.store_writes.spread": "spread",
 }

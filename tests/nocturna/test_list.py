@@ -195,15 +195,15 @@ def test_after_a_login_the_time_is_the_servers(timed_api: Sandbox) -> None:
     local = FakeClock(NOON + timedelta(hours=5))
     client = client_of(timed_api, clock=local)
     client.tokens.log_in()
-    assert client.tokens.now() == NOON
+    assert client.tokens.time.now() == NOON
     local.advance(timedelta(minutes=1))
-    assert client.tokens.now() == NOON + timedelta(minutes=1)
-    assert client.tokens.now().tzinfo == UTC
+    assert client.tokens.time.now() == NOON + timedelta(minutes=1)
+    assert client.tokens.time.now().tzinfo == UTC
 
 
 def test_without_an_answer_that_tells_it_the_time_is_this_machines(clock: FakeClock) -> None:
     with recorder(answer(200, '{"access_token": "a"}')) as server:
         client = Client(server.url, MADE_UP, clock=clock)
-        assert client.tokens.now() == NOON
+        assert client.tokens.time.now() == NOON
         client.tokens.log_in()
-    assert client.tokens.now() == NOON
+    assert client.tokens.time.now() == NOON

@@ -132,10 +132,10 @@ def test_the_difference_between_the_clocks_is_known_after_the_first_answer(
     timed_api: Sandbox,
 ) -> None:
     client = client_of(timed_api)
-    assert client.tokens.clock_skew is None
+    assert client.tokens.time.skew is None
     client.call()
-    assert client.tokens.clock_skew is not None
-    assert abs(client.tokens.clock_skew - (utc_now() - NOON)) < timedelta(minutes=1)
+    assert client.tokens.time.skew is not None
+    assert abs(client.tokens.time.skew - (utc_now() - NOON)) < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 25:61:00 GMT", "0 0 0 0 0"])
@@ -144,4 +144,4 @@ def test_an_answer_without_a_usable_date_tells_nothing_about_the_clocks(date: st
     with recorder(answer(200, '{"access_token": "a"}', *headers)) as server:
         client = Client(server.url, MADE_UP)
         client.tokens.exchange("a.b.c")
-    assert client.tokens.clock_skew is None
+    assert client.tokens.time.skew is None

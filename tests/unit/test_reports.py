@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, Report, RotationResult, StoreReport, StoreState
 from rotator.rotation.observe import observe
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.report import build_report
@@ -60,7 +60,7 @@ MUTE = Shelf("e://mute", None)
 
 def test_a_report_is_one_json_object_with_stable_keys() -> None:
     seen = observe([GOOD, OLD, ABSENT, BROKEN, MUTE], NOON)
-    report = build_report("luna-bot", seen, VERDICT, NOON, action=Action.KEPT)
+    report = build_report("luna-bot", RotationResult(seen, VERDICT, Action.KEPT), NOON)
     assert json.loads(json.dumps(report.to_json())) == {
         "name": "luna-bot",
         "status": "ok",
@@ -95,7 +95,7 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
 
 
 def test_what_is_not_known_is_null() -> None:
-    report = build_report("luna-bot", observe([ABSENT], NOON), VERDICT, NOON)
+    report = build_report("luna-bot", RotationResult(observe([ABSENT], NOON), VERDICT), NOON)
     unknown = ["action", "token_id", "previous_token_id", "expires_at", "seconds_left", "days_left"]
     assert {key: report.to_json()[key] for key in unknown} == dict.fromkeys(unknown)
     assert report.error is None
@@ -103,7 +103,9 @@ def test_what_is_not_known_is_null() -> None:
 
 def test_an_eternal_token_has_no_end_in_its_report() -> None:
     eternal = Shelf("a://eternal", entry(lasting(None)))
-    json_object = build_report("luna-bot", observe([eternal], NOON), VERDICT, NOON).to_json()
+    json_object = build_report(
+        "luna-bot", RotationResult(observe([eternal], NOON), VERDICT), NOON
+    ).to_json()
     assert json_object["token_id"] == "t1"
     assert (json_object["expires_at"], json_object["seconds_left"]) == (None, None)
 
@@ -119,7 +121,7 @@ def test_an_eternal_token_has_no_end_in_its_report() -> None:
 )
 def test_the_life_left_is_exact_down_to_nothing(left: timedelta, seconds: int, days: float) -> None:
     seen = observe([Shelf("a://edge", entry(lasting(left)))], NOON)
-    json_object = build_report("luna-bot", seen, VERDICT, NOON).to_json()
+    json_object = build_report("luna-bot", RotationResult(seen, VERDICT), NOON).to_json()
     assert (json_object["seconds_left"], json_object["days_left"]) == (seconds, days)
 
 
@@ -127,9 +129,8 @@ def test_after_a_rotation_the_report_is_about_the_new_token_and_names_the_old() 
     new = token(90 * timedelta(days=1), "t2")
     failed = StoreReport("b://old", StoreState.BEHIND, "b://old: denied")
     written = (StoreReport("a://good", StoreState.WRITTEN), failed)
-    report = build_report(
-        "luna-bot", observe([GOOD, OLD], NOON), VERDICT, NOON, token=new, written=written
-    )
+    result = RotationResult(observe([GOOD, OLD], NOON), VERDICT, token=new, written=written)
+    report = build_report("luna-bot", result, NOON)
     assert (report.token_id, report.previous_token_id) == ("t2", "t1")
     assert report.seconds_left == 90 * 86400
     assert [each.status for each in report.stores] == ["written", "behind"]
@@ -137,20 +138,23 @@ def test_after_a_rotation_the_report_is_about_the_new_token_and_names_the_old() 
 
 
 def test_the_first_token_of_an_empty_store_has_no_previous_one() -> None:
-    report = build_report(
-        "luna-bot", observe([ABSENT], NOON), VERDICT, NOON, token=token(WEEK, "t2")
-    )
+    result = RotationResult(observe([ABSENT], NOON), VERDICT, token=token(WEEK, "t2"))
+    report = build_report("luna-bot", result, NOON)
     assert (report.token_id, report.previous_token_id) == ("t2", None)
 
 
 def test_all_that_went_wrong_is_in_the_error() -> None:
     seen = observe([GOOD, MUTE, replace(MUTE, url="f://mute")], NOON)
-    error = build_report("luna-bot", seen, VERDICT, NOON, error="log in: refused").error
+    error = build_report(
+        "luna-bot", RotationResult(seen, VERDICT, error="log in: refused"), NOON
+    ).error
     assert error == "log in: refused; e://mute: no answer; f://mute: no answer"
 
 
 def test_a_report_holds_no_token() -> None:
-    report = build_report("luna-bot", observe([GOOD, OLD], NOON), VERDICT, NOON, token=token(WEEK))
+    report = build_report(
+        "luna-bot", RotationResult(observe([GOOD, OLD], NOON), VERDICT, token=token(WEEK)), NOON
+    )
     secrets = [lasting(WEEK), lasting(timedelta(days=1), "t0")]
     assert not any(secret in f"{report!r} {report.to_json()}" for secret in secrets)
     assert isinstance(report, Report)
