@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import NamedTuple
 
 from rotator.errors import RotatorError, kind
 
@@ -32,31 +31,23 @@ class Event(StrEnum):
     FINISHED = "finished"
 
 
-class RunFields(NamedTuple):
-    """The fields of one run over one token, which every line that is logged meanwhile has."""
-
-    token: str
-    run: str
-
-
-# The run of this thread, so that no line has to be handed it. Only `run` sets it.
-_current: ContextVar[RunFields | None] = ContextVar("run", default=None)
+# The fields of the run of this thread, so that no line has to be handed them. Only `run` sets them.
+_run_fields: ContextVar[dict[str, str] | None] = ContextVar("run", default=None)
 
 
 @contextmanager
 def run(token: str) -> Iterator[None]:
     """Add a new run id and the token's name to every line that this thread logs meanwhile."""
-    before = _current.set(RunFields(token, os.urandom(6).hex()))
+    before = _run_fields.set({"token": token, "run": os.urandom(6).hex()})
     try:
         yield
     finally:
-        _current.reset(before)
+        _run_fields.reset(before)
 
 
 def run_fields() -> dict[str, str]:
     """Return the fields of the current run, none outside of a run."""
-    fields = _current.get()
-    return fields._asdict() if fields else {}
+    return _run_fields.get() or {}
 
 
 def token_field(token: str) -> dict[str, dict[str, str]]:

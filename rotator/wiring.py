@@ -11,12 +11,8 @@ from typing import TYPE_CHECKING
 
 from rotator.clock import Clock
 from rotator.config.keys import EXPECTED_STORE_URL
-from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
-from rotator.errors import (
-    ConfigError,
-    nearest,
-    quote_value,
-)
+from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
+from rotator.errors import ConfigError, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
@@ -120,7 +116,8 @@ def lazy_api(settings: ApiSettings, clock: Clock) -> OpenApi:
 def require_url(settings: ApiSettings) -> str:
     """Return the API's URL; raises `ConfigError` when it is not configured."""
     if settings.url is None:
-        raise _missing_key(settings, "url")
+        what = "the API's URL, which ends in /api"
+        raise _missing_key(settings, "url", "NOCTURNA_API_URL", what)
     return settings.url
 
 
@@ -133,7 +130,7 @@ def require_login(settings: ApiSettings) -> None:
 
 def require_email(settings: ApiSettings) -> None:
     """Raise `ConfigError` unless the admin's e-mail can be read."""
-    _email(settings)()
+    _email(settings)
 
 
 def require_password(settings: ApiSettings) -> None:
@@ -141,7 +138,7 @@ def require_password(settings: ApiSettings) -> None:
     if settings.admin_password_store:  # not read: a run that needs no login waits for no store
         open_password_store(settings.admin_password_store)
     else:
-        _password(settings)()
+        _password(settings)
 
 
 def require_notices(settings: Settings) -> None:
@@ -168,39 +165,27 @@ def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     from rotator.nocturna.session import AdminSession, Credentials  # noqa: PLC0415
 
     http = ApiClient(require_url(settings), clock)
-    credentials = Credentials(_email(settings), _password(settings))
+    credentials = Credentials(partial(_email, settings), partial(_password, settings))
     return ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
 
 
-def _email(settings: ApiSettings) -> Callable[[], str]:
-    return _secret_reader(settings, settings.admin_email, "admin_email")
+def _email(settings: ApiSettings) -> str:
+    if settings.admin_email is None:
+        variable = "NOCTURNA_ADMIN_EMAIL"
+        raise _missing_key(settings, "admin_email", variable, "the e-mail of an admin")
+    return settings.admin_email.get()
 
 
-def _password(settings: ApiSettings) -> Callable[[], str]:
+def _password(settings: ApiSettings) -> str:
     if settings.admin_password_store:
-        return partial(read_password, settings.admin_password_store)
-    return _secret_reader(settings, settings.admin_password, "admin_password_file")
+        return read_password(settings.admin_password_store)
+    if settings.admin_password is None:
+        variables = "NOCTURNA_ADMIN_PASSWORD_FILE or NOCTURNA_ADMIN_PASSWORD"
+        raise _missing_key(settings, "admin_password_file", variables, "the admin's password")
+    return settings.admin_password.get()
 
 
-def _secret_reader(settings: ApiSettings, secret: Secret | None, key: str) -> Callable[[], str]:
-    def missing() -> str:
-        raise _missing_key(settings, key)
-
-    return secret.get if secret else missing
-
-
-_WANTED = {
-    "url": ("NOCTURNA_API_URL", "the API's URL, which ends in /api"),
-    "admin_email": ("NOCTURNA_ADMIN_EMAIL", "the e-mail of an admin"),
-    "admin_password_file": (
-        "NOCTURNA_ADMIN_PASSWORD_FILE or NOCTURNA_ADMIN_PASSWORD",
-        "the admin's password",
-    ),
-}
-
-
-def _missing_key(settings: ApiSettings, key: str) -> ConfigError:
-    variable, what = _WANTED[key]
+def _missing_key(settings: ApiSettings, key: str, variable: str, what: str) -> ConfigError:
     if settings.file is None:
         return ConfigError(f"environment: {variable}: found nothing, expected {what}")
     place = f"{settings.file}: [api] {key}"

@@ -17,7 +17,7 @@ from rotator.errors import (
     StoreError,
 )
 from rotator.stores.port import Absent, path_of_file_store
-from rotator.stores.readonly import BareFile
+from rotator.stores.readonly import BareFile, UnavailableStore
 from rotator.tokens import ServiceToken
 
 
@@ -107,10 +107,8 @@ def _read_variable(name: str) -> str:
 
 
 def _open_store(url: str, folder: Path) -> TokenSource:
-    from rotator.stores.registry import (  # noqa: PLC0415 - reads the installed packages' entry points
-        Backends,
-        UnavailableStore,
-    )
+    # Imported here, as it reads the installed packages' entry points.
+    from rotator.stores.registry import Backends  # noqa: PLC0415
 
     backends = Backends()
     try:

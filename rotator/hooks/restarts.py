@@ -17,7 +17,8 @@ from typing import Protocol, cast
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, RotatorError, StoreError, internal_error
 from rotator.stores.port import StoreUrl, parse_url
-from rotator.stores.registry import UnavailableStore, find_entry_point, load_backend
+from rotator.stores.readonly import UnavailableStore
+from rotator.stores.registry import find_entry_point, load_backend
 
 _log = logging.getLogger(__name__)
 GROUP = "rotator.workloads"

@@ -1,4 +1,7 @@
-"""A file with nothing but a token, such as a mounted Secret: bots read it, the rotator does not."""
+"""Stores that are never written: a file with a bare token, and one that cannot be opened.
+
+A bare file, such as a mounted Secret, is for bots; the rotator does not read it.
+"""
 
 import os
 from contextlib import AbstractContextManager
@@ -14,11 +17,57 @@ from rotator.stores.port import Entry, parse_url
 _LARGEST = 64 * 1024  # bytes; a token has a few hundred
 
 
-class BareFile:
+class _UnwritableStore:
+    """Refuses all that changes a store, or prepares a change."""
+
+    def refuse(self) -> NoReturn:
+        """Raise the `StoreError` that says why."""
+        raise NotImplementedError
+
+    def preflight(self) -> NoReturn:
+        """Refuse."""
+        self.refuse()
+
+    def write(self, secret: str, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
+        """Refuse."""
+        self.refuse()
+
+    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
+        """Refuse."""
+        self.refuse()
+
+    def hold(self) -> AbstractContextManager[None]:
+        """Refuse."""
+        self.refuse()
+
+    def held_elsewhere(self) -> NoReturn:
+        """Refuse."""
+        self.refuse()
+
+
+class UnavailableStore(_UnwritableStore):
+    """Stands in for a store that cannot be opened: each call raises `StoreUnreachableError`."""
+
+    def __init__(self, url: str, message: str) -> None:
+        self.url = url
+        self._message = message
+
+    def refuse(self) -> NoReturn:
+        """Raise."""
+        raise StoreUnreachableError(self._message)
+
+    def read(self) -> NoReturn:
+        """Raise."""
+        self.refuse()
+
+
+class BareFile(_UnwritableStore):
     """The store behind a `file:` URL; see `rotator.stores.port.SecretStore`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
+        # Symlinks are followed at each read.
+        self.url = f"file://{quote(os.fsencode(self._path), safe='/+,=:@~')}"
 
     @staticmethod
     def serves(text: str) -> bool:
@@ -37,11 +86,6 @@ class BareFile:
                 " file:/run/secrets/token"
             )
         return cls(folder / path)
-
-    @property
-    def url(self) -> str:
-        """The absolute path, whose symlinks are followed at each read."""
-        return f"file://{quote(os.fsencode(self._path), safe='/+,=:@~')}"
 
     def read(self) -> Entry:
         """Return the text without one line break at its end, and an empty journal."""
@@ -64,21 +108,6 @@ class BareFile:
         secret = content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
         return Entry(secret, sha256(secret.encode()).hexdigest(), Journal())
 
-    def preflight(self) -> NoReturn:
-        """Refuse."""
+    def refuse(self) -> NoReturn:
+        """Raise."""
         raise StoreDeniedError(f"{self.url}: a file with a bare token is only read")
-
-    def write(self, secret: str, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
-        """Refuse."""
-        self.preflight()
-
-    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
-        """Refuse."""
-        self.preflight()
-
-    def hold(self) -> AbstractContextManager[None]:
-        """Refuse."""
-        self.preflight()
-
-    def held_elsewhere(self) -> None:
-        """Return None: nothing tells whether another process uses the file."""

@@ -5,15 +5,13 @@ them than their kind and the missing module. A broken backend stops only the tok
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from importlib.metadata import EntryPoint, entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
-from rotator.errors import ConfigError, RotatorError, StoreUnreachableError
-from rotator.stores.journal import Journal
+from rotator.errors import ConfigError, RotatorError
 from rotator.stores.port import SecretStore, StoreUrl, parse_url
+from rotator.stores.readonly import UnavailableStore
 
 OpenStore = Callable[[StoreUrl], SecretStore]
 GROUP = "rotator.backends"
@@ -48,43 +46,6 @@ class Backends:
         if url.scheme not in self._loaded:
             self._loaded[url.scheme] = load_backend(_find_backend(url.scheme))
         return self._loaded[url.scheme](url)
-
-
-class UnavailableStore:
-    """Stands in for a store that cannot be opened, and raises `StoreUnreachableError` instead."""
-
-    def __init__(self, url: str, message: str) -> None:
-        self._url = url
-        self._message = message
-
-    @property
-    def url(self) -> str:
-        """The address as it was configured."""
-        return self._url
-
-    def read(self) -> NoReturn:
-        """Raise."""
-        raise StoreUnreachableError(self._message)
-
-    def preflight(self) -> NoReturn:
-        """Raise."""
-        self.read()
-
-    def write(self, secret: str, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
-        """Raise."""
-        self.read()
-
-    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
-        """Raise."""
-        self.read()
-
-    def hold(self) -> AbstractContextManager[None]:
-        """Raise."""
-        self.read()
-
-    def held_elsewhere(self) -> NoReturn:
-        """Raise."""
-        self.read()
 
 
 def find_entry_point(group: str, name: str, does: str) -> EntryPoint | None:
@@ -151,9 +112,11 @@ def _describe_failure(point: EntryPoint, error: BaseException, action: str) -> s
             f"{served} need the module {missing}, which is not installed:"
             f" pip install '{owner}[{extra}]'"
         )
-    if others := _other_owners() if owner == _OURS else "":
+    others = {*packages_distributions().get(_BACKENDS, ())} - {_OURS}
+    if others and owner == _OURS:
+        names = ", ".join(sorted(others))
         return (
-            f"another package ({others}) has put its own {_BACKENDS} over that of {_OURS}:"
+            f"another package ({names}) has put its own {_BACKENDS} over that of {_OURS}:"
             f" uninstall it, and install {_OURS} again"
         )
     kind = f"{type(error).__name__}: {missing}" if missing else type(error).__name__
@@ -189,7 +152,3 @@ def _describe_hidden_backends() -> str | None:
         f"{places[0]} hides the {_BACKENDS} of {_OURS}: rename or remove it, or start the"
         " command rotator instead of python -m rotator"
     )
-
-
-def _other_owners() -> str:
-    return ", ".join(sorted({*packages_distributions().get(_BACKENDS, ())} - {_OURS}))

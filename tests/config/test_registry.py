@@ -7,7 +7,8 @@ import pytest
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore, StoreUrl, parse_url
-from rotator.stores.registry import Backends, UnavailableStore
+from rotator.stores.readonly import UnavailableStore
+from rotator.stores.registry import Backends
 
 HERE = Path("/srv/bot")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rotator.rotation.model import Action, RotateOptions
-from rotator.stores.registry import UnavailableStore
+from rotator.stores.readonly import UnavailableStore
 from tests.support.clock import FakeClock
 from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Sandbox
