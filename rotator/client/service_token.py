@@ -28,7 +28,7 @@ from rotator.errors import (
     TokenRefusedError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.calls import EXCHANGE
+from rotator.nocturna.client import EXCHANGE
 from rotator.nocturna.session import AccessToken, parse_access_token
 from rotator.tokens import ServiceToken
 

@@ -31,8 +31,7 @@ from rotator.errors import (
 )
 from rotator.hooks.commands import Hooks
 from rotator.hooks.restarts import Restarts
-from rotator.nocturna.calls import Call
-from rotator.nocturna.client import ApiClient
+from rotator.nocturna.client import ApiClient, Call
 from rotator.rotation.decide import Decider
 from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threads
 from rotator.rotation.model import MintRequest, RotateOptions
@@ -157,7 +156,7 @@ class Gatherer:
             begun=begun,
             tokens=tokens,
             inventory=Inventory(
-                tuple((t.settings.name, answer) for t in tokens for answer in t.snapshot.answers)
+                (t.settings.name, answer) for t in tokens for answer in t.snapshot.answers
             ),
             account=account,
             under_way=longest_rotation(self._settings),

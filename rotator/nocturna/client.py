@@ -1,28 +1,164 @@
-"""A client for the calls of one API, and the server's time that its answers tell."""
+"""A client for the calls of one API: what their failures mean, and the server's time.
+
+Paths are relative to the base URL, which ends in `/api`. A message says what was tried, what
+happened and what to do. It repeats nothing of a body: a 422 echoes the password, and a 500 can hold
+a complete service token.
+"""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from rotator.clock import Clock
-from rotator.errors import ApiError
-from rotator.http.client import BoundedSession, Limits, explain_failure, read_json
-from rotator.nocturna.calls import (
-    Call,
-    NotDoneError,
-    error_of_failure,
-    error_of_status,
-    outcome_unknown,
+from rotator.errors import (
+    ApiError,
+    ApiFaultError,
+    ApiUnreachableError,
+    LoginRefusedError,
+    MintOutcomeUnknownError,
+    NotAdminError,
+    NotFoundError,
+    TokenRefusedError,
+)
+from rotator.http.client import (
+    BoundedSession,
+    Failure,
+    FailureKind,
+    Limits,
+    explain_failure,
+    read_json,
 )
 
 _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
 _USUAL = Limits()
 _BUSY = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call; `doing` names it in messages, `largest` caps its answer (bytes).
+
+    A `repeatable` call does no harm when it is sent twice, so it is retried.
+    """
+
+    doing: str
+    method: str
+    path: str
+    repeatable: bool = True
+    largest: int = 64 << 10
+
+
+LOGIN = Call("log in", "POST", "/auth/login")
+REFRESH = Call("refresh the admin session", "POST", "/auth/refresh")
+EXCHANGE = Call("exchange the service token", "POST", "/auth/service-token/refresh")
+MINT = Call("mint a service token", "POST", "/auth/admin/service-tokens", repeatable=False)
+LIST = Call(
+    "list the service tokens",
+    "GET",
+    "/auth/admin/service-tokens",
+    # It has no pages. A row takes 300 bytes, and rows of expired tokens stay: these are 28,000.
+    largest=8 << 20,
+)
+VERIFY = Call("prove the admin's rights", "GET", "/auth/admin/verify")
+REVOKE = Call("revoke the service token", "DELETE", "/auth/admin/service-tokens")
+
+
+class UnauthorizedError(ApiError):
+    """The API does not accept a bearer (401): it has expired, or is revoked, or of another API."""
+
+
+class NotDoneError(ApiUnreachableError):
+    """The API cannot have done the call: it was not reached, or told us to wait."""
+
+
+def error_of_status(call: Call, status: int) -> ApiError:
+    """Return the error for an answer other than 200."""
+    kind, text = _BY_CALL.get((call, status)) or _BY_STATUS.get(status) or _explain(status)
+    return kind(f"{call.doing}: {text.format(status=status)}")
+
+
+_Meaning = tuple[type[ApiError], str]
+_NO_ADMIN = (NotAdminError, "the account is not an admin (403); use an admin's e-mail")
+_BY_CALL: dict[tuple[Call, int], _Meaning] = {
+    (LOGIN, 401): (
+        LoginRefusedError,
+        (
+            "the API refuses this e-mail and password (401); check both – the e-mail's upper and"
+            " lower case count"
+        ),
+    ),
+    (EXCHANGE, 401): (TokenRefusedError, "the API does not accept it (401)"),
+    (REVOKE, 404): (NotFoundError, "there is no such token (404)"),
+    **{(call, 403): _NO_ADMIN for call in (LIST, MINT, REVOKE, VERIFY)},
+}
+_BY_STATUS: dict[int, _Meaning] = {
+    401: (UnauthorizedError, "the API does not accept the admin session (401)"),
+    403: (
+        ApiError,
+        (
+            "the API, or a proxy in front of it, forbids it (403); ask whoever runs the API: is the"
+            " account locked, or this machine not allowed?"
+        ),
+    ),
+    404: (ApiError, "no such address (404); is `/api` missing at the end of the API's URL?"),
+    422: (ApiError, "the API rejects the request (422); is a value empty or wrong?"),
+    429: (NotDoneError, "the API has too much to do (429); try again later"),
+}
+
+
+def _explain(status: int) -> _Meaning:
+    match status // 100:  # RFC 9110, section 15
+        case 2:
+            return ApiFaultError, "the API answered {status} instead of 200"
+        case 3:
+            return ApiError, (
+                "the API redirects ({status}), which is never followed with credentials; use its"
+                " final URL (https, no slash at the end)"
+            )
+        case 1 | 4:
+            return ApiError, "the API answered {status}, which it never should"
+        case _:  # proxies have statuses of their own above 599
+            return ApiFaultError, "the API is not able to answer now ({status}); try again later"
+
+
+def error_of_failure(call: Call, failure: Failure, place: str) -> ApiError:
+    """Return the error for an exchange that failed; `place` is the API's host and port."""
+    kind: type[ApiError] = ApiUnreachableError
+    if failure.kind in (FailureKind.TOO_LARGE, FailureKind.NOT_JSON):
+        kind = ApiFaultError
+    elif failure.never_sent:
+        kind = NotDoneError
+    text = _FAILURES[failure.kind].format(place=place, largest=call.largest)
+    return kind(f"{call.doing}: {text}")
+
+
+_TLS = "the TLS connection to the API failed; check its port, and what REQUESTS_CA_BUNDLE names"
+_FAILURES = {
+    FailureKind.CERTIFICATE: (
+        "the API's TLS certificate is not trusted; for a private CA set REQUESTS_CA_BUNDLE"
+    ),
+    FailureKind.NO_TLS: _TLS,
+    FailureKind.TLS: _TLS,
+    FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names is not there",
+    FailureKind.PROXY: "the proxy did not connect; check HTTPS_PROXY and NO_PROXY",
+    FailureKind.UNKNOWN_HOST: "the API's host name is not known: {place}; check its URL",
+    FailureKind.REFUSED: "nothing listens at the API's address, {place}; check its URL",
+    FailureKind.TIMEOUT: "the API did not answer in time; try again later",
+    FailureKind.TOO_LARGE: "the API's answer is longer than {largest} B",
+    FailureKind.NOT_JSON: "the API's answer is not JSON",
+    FailureKind.BROKEN: "the connection to the API broke; try again later",
+}
+
+
+def outcome_unknown(error: ApiError) -> MintOutcomeUnknownError:
+    """Return the error for a mint that the API may have done although no token arrived."""
+    return MintOutcomeUnknownError(f"{error}; a token may have been made all the same")
 
 
 class ServerTime:

@@ -14,8 +14,7 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.nocturna.calls import EXCHANGE, LIST, MINT, REVOKE, VERIFY, outcome_unknown
-from rotator.nocturna.client import ApiClient
+from rotator.nocturna.client import EXCHANGE, LIST, MINT, REVOKE, VERIFY, ApiClient, outcome_unknown
 from rotator.nocturna.session import (
     AccessToken,
     AdminSession,

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
 from rotator.errors import ApiError, ApiFaultError, LoginRefusedError
-from rotator.nocturna.calls import LOGIN, REFRESH, Call, UnauthorizedError
-from rotator.nocturna.client import ApiClient
+from rotator.nocturna.client import LOGIN, REFRESH, ApiClient, Call, UnauthorizedError
 
 DEFAULT_LIFETIME = 900.0
 LONGEST_LIFETIME = 366 * 86400.0
@@ -114,26 +113,11 @@ class AdminSession:
         self._ends = 0.0
         self._failure = RecentFailure(monotonic)
 
-    def ensure(self) -> None:
-        """Log in or refresh the session if it needs it.
+    def ensure(self) -> AccessToken:
+        """Return the session's token; log in or refresh it first if it needs that.
 
         Raises what `ApiClient.send` raises, and `LoginRefusedError`.
         """
-        self._usable_token()
-
-    def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
-        """Send a call with the admin's bearer; after a 401 send it once more with a new one.
-
-        Raises what `ApiClient.send` raises, and `LoginRefusedError`.
-        """
-        token = self._usable_token()
-        try:
-            return self._http.send(call, item=item, bearer=token.secret, json=json)
-        except UnauthorizedError:
-            token = self._replace(token)
-            return self._http.send(call, item=item, bearer=token.secret, json=json)
-
-    def _usable_token(self) -> AccessToken:
         with self._lock:
             if self._token:
                 early = min(REFRESH_EARLY, self._token.lifetime / 3)
@@ -141,11 +125,20 @@ class AdminSession:
                     return self._token
             return self._renew()
 
-    def _replace(self, refused: AccessToken) -> AccessToken:
-        with self._lock:
-            if self._token and self._token is not refused:
-                return self._token  # another thread was faster
-            return self._renew()
+    def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
+        """Send a call with the admin's bearer; after a 401 send it once more with a new one.
+
+        Raises what `ApiClient.send` raises, and `LoginRefusedError`.
+        """
+        token = self.ensure()
+        try:
+            return self._http.send(call, item=item, bearer=token.secret, json=json)
+        except UnauthorizedError:
+            with self._lock:
+                current = self._token
+                # It differs where another thread was faster.
+                token = current if current and current is not token else self._renew()
+            return self._http.send(call, item=item, bearer=token.secret, json=json)
 
     def _renew(self) -> AccessToken:
         self._failure.raise_again()

@@ -1,19 +1,15 @@
 """Inventory: what all stores hold, from one look at each."""
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rotator.clock import ONE_DAY, rfc3339
 from rotator.config.settings import Settings
 from rotator.errors import hide_tokens
 from rotator.rotation.observe import Observation, Unreachable, observe_store
-from rotator.stores.journal import Intent
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
@@ -61,43 +57,27 @@ class Place(NamedTuple):
     due_at: datetime | None = None
 
 
-@dataclass(frozen=True)
 class Inventory:
-    """What the stores of a fleet showed, each with the name of the token it is configured for."""
+    """What the stores of a fleet showed, each with the name of the token it is configured for.
 
-    answers: tuple[tuple[str, Observation | Unreachable], ...] = ()
+    Nothing is known of those that are `unreachable`. `known_ids` are the ids of the tokens that the
+    others show, or showed by their journals, and `intents` the open ones, each with its store.
+    `places` are by token id the places that know it; a store that knows it twice is there once.
+    """
 
-    @cached_property
-    def unreachable(self) -> tuple[tuple[str, Unreachable], ...]:
-        """The stores that did not answer, of which nothing is known."""
-        return tuple((name, a) for name, a in self.answers if isinstance(a, Unreachable))
-
-    @cached_property
-    def unreachable_urls(self) -> tuple[str, ...]:
-        """The URLs of the stores that did not answer."""
-        return tuple(answer.store.url for _, answer in self.unreachable)
-
-    @cached_property
-    def known_ids(self) -> frozenset[str]:
-        """The ids of the tokens that the stores show, or showed by their journals."""
-        return frozenset(token_id for _, each in self._observations for token_id in each.known_ids)
-
-    @property
-    def intents(self) -> Iterator[tuple[SecretStore, Intent]]:
-        """Every open intent, with the store whose journal has it."""
-        for _, observation in self._observations:
-            for intent in observation.journal.intents:
-                yield observation.store, intent
-
-    @cached_property
-    def places(self) -> Mapping[str, Sequence[Place]]:
-        """The places that know a token, by its id; a store that knows it twice is there once."""
-        places: defaultdict[str, list[Place]] = defaultdict(list)
-        for name, observation in self._observations:
+    def __init__(self, answers: Iterable[tuple[str, Observation | Unreachable]] = ()) -> None:
+        answers = tuple(answers)
+        seen = [(name, each) for name, each in answers if isinstance(each, Observation)]
+        self.unreachable = [(name, a) for name, a in answers if isinstance(a, Unreachable)]
+        self.unreachable_urls = [answer.store.url for _, answer in self.unreachable]
+        self.known_ids = frozenset(token_id for _, each in seen for token_id in each.known_ids)
+        self.intents = [(each.store, intent) for _, each in seen for intent in each.journal.intents]
+        self.places: dict[str, list[Place]] = {}
+        for name, observation in seen:
             for token_id, place in _known_tokens(name, observation):
-                if place.store not in {other.store for other in places[token_id]}:
-                    places[token_id].append(place)
-        return dict(places)
+                places = self.places.setdefault(token_id, [])
+                if place.store not in {other.store for other in places}:
+                    places.append(place)
 
     def places_of(self, token_id: str) -> Sequence[Place]:
         """Return the places that know a token."""
@@ -113,15 +93,11 @@ class Inventory:
             (*(place.store for place in self.holders(token_id)), *self.unreachable_urls)
         )
 
-    @property
-    def _observations(self) -> Iterator[tuple[str, Observation]]:
-        return ((name, each) for name, each in self.answers if isinstance(each, Observation))
-
 
 def take_inventory(stores: Sequence[tuple[str, SecretStore]]) -> Inventory:
     """Read every store once, side by side; each has the name of its token."""
     answers = map_in_threads(observe_store, [store for _, store in stores])
-    return Inventory(tuple((name, a) for (name, _), a in zip(stores, answers, strict=True)))
+    return Inventory((name, a) for (name, _), a in zip(stores, answers, strict=True))
 
 
 class FleetStores:

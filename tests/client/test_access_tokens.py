@@ -8,7 +8,7 @@ import pytest
 from rotator.client.access_tokens import CachedAccessToken, boot_seconds
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.nocturna.calls import NotDoneError
+from rotator.nocturna.client import NotDoneError
 from rotator.nocturna.session import AccessToken
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot
 from tests.support.clock import FakeClock

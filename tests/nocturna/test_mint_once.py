@@ -10,7 +10,7 @@ from rotator.errors import (
     NotAdminError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.calls import NotDoneError
+from rotator.nocturna.client import NotDoneError
 from tests.nocturna.support import MINT, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, wait_until

@@ -1,7 +1,7 @@
 import pytest
 
 from rotator.errors import ApiError, ApiFaultError, LoginRefusedError, NotAdminError, NotFoundError
-from rotator.nocturna.calls import (
+from rotator.nocturna.client import (
     EXCHANGE,
     LOGIN,
     REVOKE,

@@ -4,7 +4,7 @@ from threading import Barrier
 import pytest
 
 from rotator.errors import ApiFaultError
-from rotator.nocturna.calls import UnauthorizedError
+from rotator.nocturna.client import UnauthorizedError
 from tests.nocturna.support import (
     GONE,
     LOGIN,

@@ -7,7 +7,7 @@ import pytest
 
 from rotator.errors import ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.nocturna.calls import NotDoneError
+from rotator.nocturna.client import NotDoneError
 from tests.nocturna.support import MADE_UP, Client, Recorder, answer, recorder
 
 ONCE = Limits(retries=0)

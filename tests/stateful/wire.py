@@ -16,8 +16,7 @@ from requests.adapters import HTTPAdapter
 
 from rotator.clock import Clock
 from rotator.http.client import BoundedSession
-from rotator.nocturna.calls import Call
-from rotator.nocturna.client import ApiClient
+from rotator.nocturna.client import ApiClient, Call
 from rotator.nocturna.service_tokens import ServiceTokens
 from rotator.nocturna.session import AdminSession, Credentials
 from rotator.sandbox.api import ApiRequest, ApiResponse, serve
