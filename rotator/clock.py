@@ -5,9 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
+Draw = Callable[[float, float], float]
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([dhms])")
 MINUTE = 60
+ONE_DAY = timedelta(days=1)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 
@@ -29,10 +31,10 @@ def in_words(span: timedelta) -> str:
     seconds = int(abs(span).total_seconds())
     if seconds >= MINUTE:
         seconds = round(seconds / MINUTE) * MINUTE
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", MINUTE)):
-        if seconds >= length:
-            return _counted(seconds // length, unit)
-    return _counted(seconds, "second")
+    lengths = (("day", 86400), ("hour", 3600), ("minute", MINUTE), ("second", 1))
+    unit, length = next((each for each in lengths if seconds >= each[1]), lengths[-1])
+    count = seconds // length
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def rfc3339(moment: datetime) -> str:
@@ -43,13 +45,3 @@ def rfc3339(moment: datetime) -> str:
 def minute(moment: datetime) -> str:
     """Return a moment for people to read: `2026-11-23 09:12 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-
-
-ONE_DAY = timedelta(days=1)
-
-
-Draw = Callable[[float, float], float]

@@ -6,6 +6,7 @@ Claims: `sub`, `type: "service"`, `scope`, `token_id` and, unless eternal, `exp`
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -104,14 +105,11 @@ def _expiry(claims: dict[str, Any]) -> datetime | None:
     if "exp" not in claims:
         return None
     seconds = claims["exp"]
-    bad = MalformedTokenError("bad_expiry", "the token's `exp` is not a time")
     # RFC 7519, section 2: a JSON number. Python would also take `true`, for a second of 1970.
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        raise bad
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise bad from None
+    if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromtimestamp(seconds, UTC)
+    raise MalformedTokenError("bad_expiry", "the token's `exp` is not a time")
 
 
 def is_live(token: ServiceToken, now: datetime) -> bool:

@@ -156,7 +156,8 @@ def _refuse_held(inventory: Inventory, token_id: str) -> None:
             f"{name}: {_stores(holders)} still holds {token_id}: replace it with rotator rotate"
             f" {name} --force --revoke-old, or add --force to cut the bot off"
         )
-    if minting := [place for place in inventory.places_of(token_id) if place.part is Part.MINTING]:
+    places = inventory.places.get(token_id, ())
+    if minting := [place for place in places if place.part is Part.MINTING]:
         name = minting[0].name
         raise StillHeldError(
             f"{name}: {_stores(minting)} has the intent of a rotation that minted {token_id} and is"

@@ -95,7 +95,8 @@ class Change:
                     first, *others = snapshot.reachable
                     request = options.mint_request(self._settings, snapshot)
                     timeout = self._settings.rotation_timeout
-                    with MintAttempt(self._context, timeout, first, request) as attempt:
+                    attempt = MintAttempt(self._context, timeout, first, request)
+                    with attempt.undoing():
                         journal = self._new_journal(snapshot, options)
                         attempt.intend()
                         minted = attempt.mint()
@@ -169,7 +170,7 @@ class Change:
         api = self._context.api()
         with suppress(ApiError):
             api.log_in()  # tells the server's time
-        alive = self._context.in_flight.current().runs
+        alive = self._context.in_flight.current()
         oldest = api.time.now() - self._settings.rotation_timeout
         return [
             intent

@@ -3,14 +3,6 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
-
-
-class InFlight(NamedTuple):
-    """The runs that are not over, and their tokens (None for one that is still to be minted)."""
-
-    runs: frozenset[str]
-    token_ids: frozenset[str | None]
 
 
 class InFlightMints:
@@ -78,10 +70,9 @@ class InFlightMints:
         self._runs.pop(run, None)
         self._ended.add(run)
 
-    def current(self) -> InFlight:
-        """Return the runs that are not over, and their tokens."""
-        runs = self._runs.copy()
-        return InFlight(frozenset(runs), frozenset(runs.values()))
+    def current(self) -> dict[str, str | None]:
+        """Return the runs that are not over, each with its token, None while it is to be minted."""
+        return self._runs.copy()
 
     def has_ended(self, run: str) -> bool:
         """Tell whether a run was one of this process, and is over."""

@@ -79,13 +79,9 @@ class Inventory:
                 if place.store not in {other.store for other in places}:
                     places.append(place)
 
-    def places_of(self, token_id: str) -> Sequence[Place]:
-        """Return the places that know a token."""
-        return self.places.get(token_id, ())
-
     def holders(self, token_id: str) -> list[Place]:
         """Return the places that show a token to their readers."""
-        return [place for place in self.places_of(token_id) if place.part is Part.HELD]
+        return [place for place in self.places.get(token_id, ()) if place.part is Part.HELD]
 
     def possible_holders(self, token_id: str) -> frozenset[str]:
         """Return the URLs of the stores that show a token, and of those that did not answer."""
@@ -215,8 +211,22 @@ def list_rows(
 
     A token that is younger than `under_way` may be on its way to a store.
     """
-    found = [_row(each, inventory, account, now, under_way) for each in listed]
-    return sorted(found, key=lambda row: (row.left is None, row.left, row.token_id))
+    rows = []
+    for each in listed:
+        end = ends_at(each)
+        row = TokenRow(
+            token_id=each.token_id,
+            status=_status(each, inventory, now, under_way),
+            scope=_printable(each.scope or ""),
+            own=each.user_id == account,
+            created_at=each.created_at,
+            expires_at=end,
+            left=end - now if end else None,
+            last_used_at=each.last_used_at,
+            places=inventory.places.get(each.token_id, ()),
+        )
+        rows.append(row)
+    return sorted(rows, key=lambda row: (row.left is None, row.left, row.token_id))
 
 
 def longest_rotation(settings: Settings) -> timedelta:
@@ -230,27 +240,10 @@ def ends_at(listed: "ListedToken") -> datetime | None:
     return None if eternal else listed.expires_at
 
 
-def _row(
-    listed: "ListedToken", inventory: Inventory, account: str, now: datetime, under_way: timedelta
-) -> TokenRow:
-    end = ends_at(listed)
-    return TokenRow(
-        token_id=listed.token_id,
-        status=_status(listed, inventory, now, under_way),
-        scope=_printable(listed.scope or ""),
-        own=listed.user_id == account,
-        created_at=listed.created_at,
-        expires_at=end,
-        left=end - now if end else None,
-        last_used_at=listed.last_used_at,
-        places=inventory.places_of(listed.token_id),
-    )
-
-
 def _status(
     listed: "ListedToken", inventory: Inventory, now: datetime, under_way: timedelta
 ) -> RowStatus:
-    parts = {place.part for place in inventory.places_of(listed.token_id)}
+    parts = {place.part for place in inventory.places.get(listed.token_id, ())}
     if Part.HELD in parts:
         return RowStatus.HELD
     if listed.expires_at <= now:

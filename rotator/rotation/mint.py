@@ -7,13 +7,13 @@ The steps of an attempt are intend, mint, verify and promote. The intent is writ
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.audit import Event, trace
+from rotator.audit import Event
 from rotator.clock import in_words, minute
 from rotator.errors import (
     ApiError,
@@ -28,7 +28,7 @@ from rotator.errors import (
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.rotation.reconcile import reconcile
-from rotator.rotation.store_writes import UncertainWriteError, promote
+from rotator.rotation.store_writes import UncertainWriteError, promote, write_journal
 from rotator.stores.journal import Intent, Journal, scope_digest
 from rotator.tokens import ServiceToken
 
@@ -48,10 +48,6 @@ class NotBegunError(OvertakenError):
 
 class MintAttempt:
     """One attempt to mint a token and to write it to the first store of its rotation.
-
-    As a context it undoes a step that fails: the token is revoked, or its intent stays for the
-    next run. It then raises `NotBegunError`, `OvertakenError`, `UncertainWriteError` when the store
-    may hold the token, or the step's `RotatorError` with what became of the token in its message.
 
     `timeout` is the longest that a rotation may take.
     """
@@ -73,23 +69,24 @@ class MintAttempt:
         self._intent: WriteAheadIntent | None = None
         self._minted_id: str | None = None
         self._is_promoted = False
-        self._tracking = ExitStack()
         self._minting = ExitStack()
 
-    def __enter__(self) -> Self:
-        self._api.log_in()  # the intent carries the server's time, and a login can take long
-        self._tracking.enter_context(self._in_flight.tracking(self._run))
-        return self
+    @contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Enclose the steps; undo one that fails.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._tracking:
-            self._minting.close()
-            if isinstance(error, RotatorError) and not self._is_promoted:
+        The token is revoked, or its intent stays for the next run. Raises `NotBegunError`,
+        `OvertakenError`, `UncertainWriteError` when the store may hold the token, or the step's
+        `RotatorError` with what became of the token in its message.
+        """
+        self._api.log_in()  # the intent carries the server's time, and a login can take long
+        with self._in_flight.tracking(self._run):
+            try:
+                with self._minting:
+                    yield
+            except RotatorError as error:
+                if self._is_promoted:
+                    raise
                 raise self._undo(error) from None
 
     def intend(self) -> None:
@@ -128,7 +125,8 @@ class MintAttempt:
         bot may have read it.
         """
         intent = self._written_intent
-        journal = intent.settle(token, journal)
+        others = intent.observation.journal.without_intents({self._run}).intents
+        journal = replace(journal, token_id=token.token_id, intents=others)
         promote(intent.observation, token, journal)
         self._is_promoted = True
         if self._is_late():
@@ -210,24 +208,16 @@ class WriteAheadIntent(NamedTuple):
 
     def write(self) -> WriteAheadIntent:
         """Write it; raises `ConflictError` when another rotator was faster, or a `StoreError`."""
-        store, intent = self.observation.store, self.intent
+        intent = self.intent
+        message = f"a mint, in the journal of {self.observation.store.url}"
+        fields = {"intent": intent.run, "token_id": intent.token_id}
         journal = self.observation.journal.with_intent(intent)
-        what = f"a mint, in the journal of {store.url}"
-        with trace(
-            Event.INTENDED, what, store=store.url, intent=intent.run, token_id=intent.token_id
-        ):
-            version = store.note(journal, expected=self.observation.version)
-        observation = replace(self.observation, journal=journal, version=version)
-        return self._replace(observation=observation)
+        written = write_journal(self.observation, journal, Event.INTENDED, message, **fields)
+        return self._replace(observation=written)
 
     def with_token(self, token_id: str) -> WriteAheadIntent:
         """Return the intent of a mint that made this token; not yet written."""
         return self._replace(intent=self.intent._replace(token_id=token_id))
-
-    def settle(self, token: ServiceToken, journal: Journal) -> Journal:
-        """Return `journal` as it stands beside the token, without the intent."""
-        others = self.observation.journal.without_intents({self.intent.run}).intents
-        return replace(journal, token_id=token.token_id, intents=others)
 
     def close(self) -> None:
         """Remove the intent, its token being settled.
@@ -235,13 +225,9 @@ class WriteAheadIntent(NamedTuple):
         Where that fails it stays; the next run then finds nothing to settle.
         """
         journal = self.observation.journal.without_intents({self.intent.run})
-        store = self.observation.store
-        what = f"the end of a mint, in the journal of {store.url}"
-        with (
-            suppress(StoreError),
-            trace(Event.NOTED, what, store=store.url, intent=self.intent.run),
-        ):
-            store.note(journal, expected=self.observation.version)
+        message = f"the end of a mint, in the journal of {self.observation.store.url}"
+        with suppress(StoreError):
+            write_journal(self.observation, journal, Event.NOTED, message, intent=self.intent.run)
 
     def ensure_noted(self) -> bool:
         """Make sure that the next run finds the intent, whatever others wrote meanwhile."""

@@ -171,18 +171,9 @@ class Report(NamedTuple):
             "expires_at": rfc3339(self.expires_at) if self.expires_at else None,
             "seconds_left": None if left is None else int(left),
             "days_left": None if left is None else round(left / 86400, 3),
-            "stores": [
-                {"store": each.store, "status": each.status, "message": each.message}
-                for each in self.stores
-            ],
+            "stores": [each._asdict() for each in self.stores],
             "old_tokens": [
-                {
-                    "token_id": old.token_id,
-                    "state": old.state,
-                    "due_at": rfc3339(old.due_at),
-                    "message": old.message,
-                }
-                for old in self.old_tokens
+                {**old._asdict(), "due_at": rfc3339(old.due_at)} for old in self.old_tokens
             ],
             "notes": list(self.notes),
             "orphans": self.orphans,

@@ -7,13 +7,12 @@ one of them, and that no store holds, is an orphan and is revoked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import ONE_DAY, minute
 from rotator.errors import RotatorError
-from rotator.rotation.in_flight import InFlight
 from rotator.rotation.inventory import ETERNITY, SLACK, Inventory
 from rotator.rotation.model import RotationContext
 from rotator.stores.journal import Intent, scope_digest
@@ -75,13 +74,11 @@ def _reconcile_once(
 ) -> ReconcileResult:
     api = context.api()
     with context.in_flight.reconciling():
-        # In this order: a listed token then is in flight, or stands in a store by now.
-        in_flight = context.in_flight.current()
-        listed = api.list_tokens()
         detection = OrphanDetection(
-            listed=listed,
+            # In this order: a listed token then is in flight, or stands in a store by now.
+            in_flight=context.in_flight.current(),
+            listed=api.list_tokens(),
             inventory=Inventory(),
-            in_flight=in_flight,
             examined=frozenset(intent.run for intent in intents),
             has_ended=context.in_flight.has_ended,
             account=api.account(),
@@ -130,7 +127,7 @@ class OrphanDetection(NamedTuple):
 
     listed: Sequence[ListedToken]
     inventory: Inventory
-    in_flight: InFlight
+    in_flight: Mapping[str, str | None]
     examined: frozenset[str]
     has_ended: Callable[[str], bool]
     account: str
@@ -155,19 +152,23 @@ class OrphanDetection(NamedTuple):
 
     def _examine_unanswered(self, intent: Intent) -> IntentFinding:
         """Look for the token of a mint whose answer nobody noted."""
-        rows = {row.token_id: row for row in self.listed if self._is_suspect(row, intent)}
-        suspects = tuple(rows)
+        rows = [row for row in self.listed if self._is_suspect(row, intent)]
+        suspects = tuple(dict.fromkeys(row.token_id for row in rows))
         if not suspects:  # a request can be under way for as long as a rotation may take
             return IntentFinding(intent.run, is_settled=self.now > self._end(intent))
         if self.inventory.unreachable:
             return IntentFinding(intent.run, trouble=self._describe_unknown(suspects))
         rivals = [pair for pair in self.inventory.intents if self._is_rival(pair[1], intent)]
-        is_young = any(row.created_at > self.now - YOUNG for row in rows.values())
+        is_young = any(row.created_at > self.now - YOUNG for row in rows)
         if is_young or any(self._is_alive(store, other) for store, other in rivals):
             return IntentFinding(intent.run, is_waiting=True)
         runs = frozenset(other.run for _, other in rivals)
         if len(suspects) > len({intent.run, *runs}):
-            return IntentFinding(intent.run, trouble=_describe_ambiguous(suspects))
+            trouble = (
+                f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it"
+                " cannot be told which: none was revoked; revoke at the API those that nobody uses"
+            )
+            return IntentFinding(intent.run, trouble=trouble)
         # With fewer tokens than intents, another one may still be under way.
         is_complete = len(suspects) == len({intent.run, *runs}) or self.now > self._end(intent)
         return IntentFinding(intent.run, is_settled=is_complete, orphans=suspects, rivals=runs)
@@ -193,7 +194,7 @@ class OrphanDetection(NamedTuple):
             and row.expires_at > self.now
             and row.token_id not in self.inventory.known_ids
             and all(row.token_id != other.token_id for _, other in self.inventory.intents)
-            and row.token_id not in self.in_flight.token_ids
+            and row.token_id not in self.in_flight.values()
         )
 
     def _can_come_of(self, row: ListedToken, intent: Intent) -> bool:
@@ -201,18 +202,20 @@ class OrphanDetection(NamedTuple):
 
         Whoever may write the store can forge a journal, and must not thereby revoke any token.
         """
+        life = ETERNITY if intent.days is None else intent.days * ONE_DAY
         return (
             row.user_id == self.account
             and intent.begun_at - SLACK <= row.created_at <= self._end(intent)
             and scope_digest(row.scope) == intent.scope
-            and _has_life(row, intent.days)
+            # The server computes the two dates one after the other.
+            and abs(row.expires_at - row.created_at - life) < SLACK
         )
 
     def _is_rival(self, other: Intent, intent: Intent) -> bool:
         """Tell whether the other's mint could have made a suspect of this one."""
         return (
             other.token_id is None
-            and other.run not in self.in_flight.runs
+            and other.run not in self.in_flight
             and (other.days, other.scope) == (intent.days, intent.scope)
             and abs(other.begun_at - intent.begun_at) <= self.timeout + 2 * SLACK
         )
@@ -231,16 +234,3 @@ class OrphanDetection(NamedTuple):
             f"{', '.join(suspects)} may be left over from a mint that was cut off, which cannot be"
             f" told while {unreachable} does not answer: run again when it does"
         )
-
-
-def _has_life(row: ListedToken, days: int | None) -> bool:
-    wanted = ETERNITY if days is None else days * ONE_DAY
-    # The server computes the two dates one after the other.
-    return abs(row.expires_at - row.created_at - wanted) < SLACK
-
-
-def _describe_ambiguous(suspects: Collection[str]) -> str:
-    return (
-        f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it cannot be"
-        " told which: none was revoked; revoke at the API those that nobody uses"
-    )

@@ -46,31 +46,19 @@ def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedu
     if report.status in _LIVING:
         return report._replace(level=Severity.WARNING)
     left = timedelta(seconds=report.seconds_left or 0)
-    if report.status is not Status.DUE or left <= timedelta():
-        level, text = _severity_without_life(report)
+    if report.status is Status.UNKNOWN:
+        level, text = Severity.ERROR, "it is not known how long the token still lives"
+    elif report.status is not Status.DUE or left <= timedelta():
+        level, text = Severity.CRITICAL, "the bot has no working token"
     else:
         attempts = schedule.attempts(left)
         report = report._replace(attempts_left=attempts)
-        level = _severity_by_life(left, attempts, renew_before)
-        life = f"the token still lives {in_words(left)}"
-        text = f"{life}: {_count_attempts(attempts)} left, {schedule.text}"
+        level = Severity.ERROR if left < renew_before / 2 else Severity.WARNING
+        if left < ONE_DAY or attempts < FEW:
+            level = Severity.CRITICAL
+        count = "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"
+        text = f"the token still lives {in_words(left)}: {count} left, {schedule.text}"
     return report._replace(level=level, error=f"{report.error}; {text}")
-
-
-def _severity_without_life(report: Report) -> tuple[Severity, str]:
-    if report.status is Status.UNKNOWN:
-        return Severity.ERROR, "it is not known how long the token still lives"
-    return Severity.CRITICAL, "the bot has no working token"
-
-
-def _severity_by_life(left: timedelta, attempts: int, renew_before: timedelta) -> Severity:
-    if left < ONE_DAY or attempts < FEW:
-        return Severity.CRITICAL
-    return Severity.ERROR if left < renew_before / 2 else Severity.WARNING
-
-
-def _count_attempts(attempts: int) -> str:
-    return "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"
 
 
 def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:

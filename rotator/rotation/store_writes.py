@@ -73,14 +73,22 @@ def note(
     return Snapshot(answers, snapshot.current, snapshot.taken_at), troubles
 
 
+def write_journal(
+    observation: Observation, journal: Journal, event: Event, message: str, **fields: str | None
+) -> Observation:
+    """Write a journal alone; return what the store then shows. Raises what the store raises."""
+    store = observation.store
+    with trace(event, message, store=store.url, **fields):
+        version = store.note(journal, expected=observation.version)
+    return replace(observation, journal=journal, version=version)
+
+
 def _note(observation: Observation, change: Callable[[Observation], Journal]) -> Observation:
-    now, attempts, url = observation, 0, observation.store.url
+    now, attempts, message = observation, 0, f"the journal in {observation.store.url}"
     while (journal := change(now)) != now.journal:
         attempts += 1
         try:
-            with trace(Event.NOTED, f"the journal in {url}", store=url):
-                version = now.store.note(journal, expected=now.version)
-            return replace(now, journal=journal, version=version)
+            return write_journal(now, journal, Event.NOTED, message)
         except ConflictError:
             latest = observe_store(now.store)
             if isinstance(latest, Unreachable):

@@ -4,64 +4,53 @@ A bare file, such as a mounted Secret, is for bots; the rotator does not read it
 """
 
 import os
-from contextlib import AbstractContextManager
+from abc import ABC, abstractmethod
 from hashlib import sha256
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
-from rotator.errors import ConfigError, StoreDeniedError, StoreUnreachableError
+from rotator.errors import ConfigError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Entry, parse_url
 
 _LARGEST = 64 * 1024  # bytes; a token has a few hundred
 
 
-class _UnwritableStore:
+class _RefusingStore(ABC):
     """Refuses all that changes a store, or prepares a change."""
 
-    def refuse(self) -> NoReturn:
-        """Raise the `StoreError` that says why."""
-        raise NotImplementedError
+    @abstractmethod
+    def refusal(self) -> StoreError:
+        """Return the error that says why."""
 
     def preflight(self) -> NoReturn:
         """Refuse."""
-        self.refuse()
+        raise self.refusal()
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
+    def write(self, *_arguments: object, **_named: object) -> NoReturn:
         """Refuse."""
-        self.refuse()
+        raise self.refusal()
 
-    def note(self, journal: Journal, *, expected: str) -> NoReturn:  # noqa: ARG002 - the port's
-        """Refuse."""
-        self.refuse()
-
-    def hold(self) -> AbstractContextManager[None]:
-        """Refuse."""
-        self.refuse()
-
-    def held_elsewhere(self) -> NoReturn:
-        """Refuse."""
-        self.refuse()
+    hold = held_elsewhere = preflight
+    note = write
 
 
-class UnavailableStore(_UnwritableStore):
+class UnavailableStore(_RefusingStore):
     """Stands in for a store that cannot be opened: each call raises `StoreUnreachableError`."""
 
     def __init__(self, url: str, message: str) -> None:
         self.url = url
         self._message = message
 
-    def refuse(self) -> NoReturn:
-        """Raise."""
-        raise StoreUnreachableError(self._message)
+    def refusal(self) -> StoreError:
+        """Return the error."""
+        return StoreUnreachableError(self._message)
 
-    def read(self) -> NoReturn:
-        """Raise."""
-        self.refuse()
+    read = _RefusingStore.preflight
 
 
-class BareFile(_UnwritableStore):
+class BareFile(_RefusingStore):
     """The store behind a `file:` URL; see `rotator.stores.port.SecretStore`."""
 
     def __init__(self, path: Path) -> None:
@@ -108,6 +97,6 @@ class BareFile(_UnwritableStore):
         secret = content.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
         return Entry(secret, sha256(secret.encode()).hexdigest(), Journal())
 
-    def refuse(self) -> NoReturn:
-        """Raise."""
-        raise StoreDeniedError(f"{self.url}: a file with a bare token is only read")
+    def refusal(self) -> StoreError:
+        """Return the error."""
+        return StoreDeniedError(f"{self.url}: a file with a bare token is only read")
