@@ -161,8 +161,11 @@ def require_restarts(settings: Settings) -> None:
 def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.client import ApiClient  # noqa: PLC0415
-    from rotator.nocturna.service_tokens import ServiceTokens  # noqa: PLC0415
-    from rotator.nocturna.session import AdminSession, Credentials  # noqa: PLC0415
+    from rotator.nocturna.service_tokens import (  # noqa: PLC0415
+        AdminSession,
+        Credentials,
+        ServiceTokens,
+    )
 
     http = ApiClient(require_url(settings), clock)
     credentials = Credentials(partial(_email, settings), partial(_password, settings))

@@ -28,8 +28,7 @@ from rotator.errors import (
     TokenRefusedError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.client import EXCHANGE
-from rotator.nocturna.session import AccessToken, parse_access_token
+from rotator.nocturna.client import EXCHANGE, AccessToken, parse_access_token
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,7 @@ from dataclasses import replace
 from rotator.client.access_tokens import LIMITS, AccessTokens, Jitter, Seconds, boot_seconds
 from rotator.errors import ConfigError
 from rotator.http.client import Limits
-from rotator.nocturna.client import REFRESH
-from rotator.nocturna.session import AccessToken, log_in, refresh
+from rotator.nocturna.client import REFRESH, AccessToken, log_in, refresh
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")
 

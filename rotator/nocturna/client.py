@@ -1,17 +1,18 @@
-"""A client for the calls of one API: what their failures mean, and the server's time.
+"""A client for the calls of one API: its answers, its failures, and the server's time.
 
 Paths are relative to the base URL, which ends in `/api`. A message says what was tried, what
 happened and what to do. It repeats nothing of a body: a 422 echoes the password, and a 500 can hold
 a complete service token.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from rotator.clock import Clock
@@ -38,6 +39,9 @@ _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
 _USUAL = Limits()
 _BUSY = frozenset({429, 500, 502, 503, 504})
+_VISIBLE_ASCII = re.compile(r"[!-~]+")
+DEFAULT_LIFETIME = 900.0
+LONGEST_LIFETIME = 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,3 +266,52 @@ class ApiClient:
         # then tell whether it did the call. So this one gets a new connection, and no retry.
         with BoundedSession(self._limits, retried_methods=()) as session:
             yield session
+
+
+def is_bearer(value: object) -> TypeGuard[str]:
+    """Tell whether a header and a query can carry this as a token."""
+    return isinstance(value, str) and _VISIBLE_ASCII.fullmatch(value) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A short-lived bearer; `lifetime` is in seconds, from the moment of the answer."""
+
+    secret: str = field(repr=False)
+    lifetime: float
+    refresh_token: str | None = field(repr=False)
+
+
+def log_in(http: ApiClient, email: str, password: str) -> AccessToken:
+    """Log a user in; raises `LoginRefusedError` for a wrong e-mail or password."""
+    body = http.send(LOGIN, form={"username": email, "password": password})
+    return parse_access_token(LOGIN, body)
+
+
+def refresh(http: ApiClient, refresh_token: str | None, call: Call = REFRESH) -> AccessToken | None:
+    """Return a new access token; None where only a new login helps."""
+    if not refresh_token:
+        return None
+    try:
+        body = http.send(call, query={"refresh_token": refresh_token})
+    except ApiError as error:
+        if error.retryable:
+            raise
+        return None
+    return parse_access_token(call, body)
+
+
+def parse_access_token(call: Call, body: object) -> AccessToken:
+    """Check the answer of a login, a refresh or an exchange; raises `ApiFaultError`."""
+    fields = body if isinstance(body, dict) else {}
+    secret, refresh_token = fields.get("access_token"), fields.get("refresh_token")
+    if not is_bearer(secret):
+        raise ApiFaultError(f"{call.doing}: the API's answer has no access token")
+    lifetime = _read_lifetime(fields.get("expires_in"))
+    return AccessToken(secret, lifetime, refresh_token if is_bearer(refresh_token) else None)
+
+
+def _read_lifetime(seconds: object) -> float:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return DEFAULT_LIFETIME
+    return float(seconds) if 0 < seconds <= LONGEST_LIFETIME else DEFAULT_LIFETIME

@@ -8,8 +8,7 @@ import pytest
 from rotator.client.access_tokens import CachedAccessToken, boot_seconds
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.nocturna.client import NotDoneError
-from rotator.nocturna.session import AccessToken
+from rotator.nocturna.client import AccessToken, NotDoneError
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox

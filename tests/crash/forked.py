@@ -23,7 +23,7 @@ LOADED_WHERE_USED = (
     "backends.dotenv.store",
     "jwt",
     "rotator.rotation.change",
-    "rotator.nocturna.session",
+    "rotator.nocturna.service_tokens",
     "rotator.nocturna.service_tokens",
 )
 

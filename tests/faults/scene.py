@@ -13,8 +13,7 @@ import pytest
 from backends.dotenv.store import open_store
 from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
-from rotator.nocturna.service_tokens import ServiceTokens
-from rotator.nocturna.session import AdminSession, Credentials
+from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report, RotateOptions
 from rotator.stores.port import SecretStore, StoreUrl

@@ -13,8 +13,7 @@ from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
 from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
-from rotator.nocturna.service_tokens import ServiceTokens
-from rotator.nocturna.session import AdminSession, Credentials
+from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
 from tests.support.sandbox import Fault, Sandbox
 
 QUICK = Limits(backoff=0.0, longest_pause=0.1)

@@ -17,8 +17,7 @@ from requests.adapters import HTTPAdapter
 from rotator.clock import Clock
 from rotator.http.client import BoundedSession
 from rotator.nocturna.client import ApiClient, Call
-from rotator.nocturna.service_tokens import ServiceTokens
-from rotator.nocturna.session import AdminSession, Credentials
+from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
 from rotator.sandbox.api import ApiRequest, ApiResponse, serve
 from rotator.sandbox.state import ApiState
 from tests.stateful.calendar import Calendar

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from rotator.__main__ import main
 
-LOADED_WHERE_USED = ("rotator.nocturna.session", "rotator.nocturna.service_tokens", "jwt")
+LOADED_WHERE_USED = ("rotator.nocturna.service_tokens", "rotator.nocturna.service_tokens", "jwt")
 LOG = Path("crowd.log")
 
 
