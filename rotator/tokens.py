@@ -45,7 +45,12 @@ class ServiceToken:
         """
         _refuse_wrapping(text)
         claims = _claims(text)
-        _refuse_other_types(claims)
+        kind = claims.get("type")
+        if kind in (None, "access"):
+            what = "this is an access token, not a service token"
+            raise MalformedTokenError("access_token", what)
+        if kind != "service":
+            raise MalformedTokenError("wrong_type", "this JWT is not a service token")
         token_id, scope = claims.get("token_id"), claims.get("scope")
         return cls(
             secret=text,
@@ -90,15 +95,6 @@ def _claims(text: str) -> dict[str, Any]:
         return dict(jwt.decode(text, options={"verify_signature": False}))
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise MalformedTokenError("garbage", "the value is not a JWT") from None
-
-
-def _refuse_other_types(claims: dict[str, Any]) -> None:
-    kind = claims.get("type")
-    if kind == "service":
-        return
-    if kind in (None, "access"):
-        raise MalformedTokenError("access_token", "this is an access token, not a service token")
-    raise MalformedTokenError("wrong_type", "this JWT is not a service token")
 
 
 def _expiry(claims: dict[str, Any]) -> datetime | None:

@@ -90,13 +90,10 @@ def open_selected(
 
 def fleet_stores(settings: Settings) -> FleetStores:
     """Return all stores of all tokens, to be looked at; instances serve one thread each."""
-
-    def open_stores() -> list[tuple[str, SecretStore]]:
-        return [
-            (name, store) for name, stores in _open_stores(settings).items() for store in stores
-        ]
-
-    return FleetStores(open_stores, time.monotonic)
+    return FleetStores(
+        lambda: [(name, each) for name, own in _open_stores(settings).items() for each in own],
+        time.monotonic,
+    )
 
 
 def lazy_api(settings: ApiSettings, clock: Clock) -> OpenApi:

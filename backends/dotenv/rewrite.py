@@ -151,7 +151,7 @@ def read_settled(path: Path) -> FileState:
     last = _look(path)
     for _ in range(_MOST_LOOKS):
         look = _look(path)
-        if look.contents == last.contents:
+        if (look.file.content, *look[1:]) == (last.file.content, *last[1:]):
             old = look.overwritten
             return look.file if old is None else FileState(old, look.file.status)
         last = look
@@ -296,10 +296,6 @@ class _Look(NamedTuple):
     file: FileState
     new: bytes | None
     old: bytes | None
-
-    @property
-    def contents(self) -> tuple[bytes, bytes | None, bytes | None]:
-        return self.file.content, self.new, self.old
 
     @property
     def overwritten(self) -> bytes | None:

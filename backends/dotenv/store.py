@@ -13,7 +13,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,7 +21,6 @@ from backends.dotenv.lock import FileLock, LockTimeoutError
 from backends.dotenv.rewrite import (
     SIDECAR,
     ChangedError,
-    FileState,
     NotAnEnvFileError,
     change,
     prove_changeable,
@@ -99,7 +98,9 @@ class DotenvStore:
         with self._file(writing=False) as path:
             state = read_settled(path)
             variable = EnvText(state.content, self._variable).variable
-        self._warn_if_open(state)
+        if state.status and state.status.st_mode & stat.S_IROTH and not self._has_warned:
+            self._has_warned = True
+            _log.warning("%s is readable by every user of this machine: chmod 600 it", self.url)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
             return Absent(version, journal)
@@ -138,17 +139,17 @@ class DotenvStore:
         if self._locked:
             yield
             return
-        with self._file(writing=True) as path:
-            lock = FileLock(path)
-            lock.acquire(self._lock_timeout)
-        self._locked = path
-        try:
-            with _translate_failures(self.url, path, writing=True):
+        with ExitStack() as held:
+            with self._file(writing=True) as path:
+                lock = FileLock(path)
+                lock.acquire(self._lock_timeout)
+                held.callback(lock.release)
                 settle(path)
-            yield
-        finally:
-            self._locked = None
-            lock.release()
+            self._locked = path
+            try:
+                yield
+            finally:
+                self._locked = None
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process of this machine is inside `hold`, by its lock file."""
@@ -157,10 +158,29 @@ class DotenvStore:
 
     @contextmanager
     def _file(self, *, writing: bool) -> Iterator[Path]:
-        """Yield the file, where the symlinks lead now; every failure becomes a `StoreError`."""
+        """Yield the file, where the symlinks lead now.
+
+        Every failure becomes a `StoreError` that names the store and the remedy.
+        """
         path = Path(os.path.realpath(self._path))  # a loop stays as it is
-        with _translate_failures(self.url, path, writing=writing):
+        try:
             yield path
+        except OSError as error:
+            raise _from_system(error, self.url, path, writing=writing) from error
+        except (NotAnEnvFileError, UnsafeEditError) as error:
+            raise StoreError(f"{self.url}: {error}") from None
+        except LockTimeoutError:
+            raise StoreUnreachableError(
+                f"{self.url}: another rotator has been holding {_shown(path)}{SIDECAR}lock for too"
+                " long, perhaps with a hook: try again when it is done; if none is running, another"
+                " user left it behind: remove it"
+            ) from None
+        except ChangedError:
+            if writing:
+                text = "the file keeps changing, or another program has locked it: try again later"
+                raise ConflictError(f"{self.url}: {text}") from None
+            text = "the file keeps changing while it is read: try again when it is at rest"
+            raise StoreUnreachableError(f"{self.url}: {text}") from None
 
     def _change(self, secret: str | None, journal: Journal, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
@@ -182,11 +202,6 @@ class DotenvStore:
                     change(path, state, content)
                     return _version(wanted)
             raise ChangedError
-
-    def _warn_if_open(self, state: FileState) -> None:
-        if not self._has_warned and state.status and state.status.st_mode & stat.S_IROTH:
-            self._has_warned = True
-            _log.warning("%s is readable by every user of this machine: chmod 600 it", self.url)
 
 
 def _read_path(url: StoreUrl) -> Path:
@@ -215,29 +230,6 @@ def _read_path(url: StoreUrl) -> Path:
 def _version(variable: Variable) -> str:
     text = f"{variable.value or ''}\n{variable.journal}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-@contextmanager
-def _translate_failures(url: str, path: Path, *, writing: bool) -> Iterator[None]:
-    """Turn every failure inside into a `StoreError` that names the store and the remedy."""
-    try:
-        yield
-    except OSError as error:
-        raise _from_system(error, url, path, writing=writing) from error
-    except (NotAnEnvFileError, UnsafeEditError) as error:
-        raise StoreError(f"{url}: {error}") from None
-    except LockTimeoutError:
-        raise StoreUnreachableError(
-            f"{url}: another rotator has been holding {_shown(path)}{SIDECAR}lock for too long,"
-            " perhaps with a hook: try again when it is done; if none is running, another user left"
-            " it behind: remove it"
-        ) from None
-    except ChangedError:
-        if writing:
-            text = "the file keeps changing, or another program has locked it: try again later"
-            raise ConflictError(f"{url}: {text}") from None
-        text = "the file keeps changing while it is read: try again when it is at rest"
-        raise StoreUnreachableError(f"{url}: {text}") from None
 
 
 def _from_system(error: OSError, url: str, path: Path, *, writing: bool) -> StoreError:

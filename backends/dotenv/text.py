@@ -57,7 +57,7 @@ class EnvText:
         while self._first_note and _is_note(self._bindings[self._first_note - 1]):
             self._first_note -= 1
         if not places:
-            self._refuse_broken_line()
+            _refuse_broken_line(self._bindings, name)
             self.variable = Variable(None, "")
             return
         note = self._originals[self._at - 1] if self._first_note < self._at else ""
@@ -82,23 +82,13 @@ class EnvText:
             )
         return changed
 
-    def _refuse_broken_line(self) -> None:
-        ours = re.compile(rf"\s*(export\s+)?{re.escape(self._name)}\s*=")
-        for binding in self._bindings:
-            if binding.error and ours.match(binding.original.string):
-                raise UnsafeEditError(
-                    f"line {binding.original.line} cannot be parsed: close its quotes"
-                )
-
     @property
     def _others(self) -> list[tuple[str | None, str | None, bool, str]]:
         """Everything but the variable and its journal; blank lines move between bindings."""
         return [
-            (binding.key, binding.value, binding.error, original.strip())
-            for at, (binding, original) in enumerate(
-                zip(self._bindings, self._originals, strict=True)
-            )
-            if not self._first_note <= at <= self._at and original.strip()
+            (binding.key, binding.value, binding.error, original)
+            for at, binding in enumerate(self._bindings)
+            if not self._first_note <= at <= self._at and (original := self._originals[at].strip())
         ]
 
     def _change(self, wanted: Variable) -> str:
@@ -114,12 +104,8 @@ class EnvText:
             return f"{head}{new_note}{self._name}={value}{newline if is_closed else ''}"
         # What the journal of an absent variable left behind is undone to the byte.
         is_placeholder = self._is_alone and self._first_note < self._at
-        if (
-            not value
-            and not note
-            and is_placeholder
-            and below.removesuffix(newline) == f"{self._name}="
-        ):
+        is_bare = below.removesuffix(newline) == f"{self._name}="
+        if is_placeholder and is_bare and not value and not note:
             return above if self._text.endswith(newline) else above.removesuffix(newline)
         original = self._originals[self._at]
         line = _end(_BLANK_LINES, original, 0)
@@ -142,6 +128,14 @@ class EnvText:
             elif at == self._at - 1:
                 parts[at] = _COMMENT.sub(lambda _: note, parts[at], count=1)
         return "".join(parts)
+
+
+def _refuse_broken_line(bindings: list[Binding], name: str) -> None:
+    ours = re.compile(rf"\s*(export\s+)?{re.escape(name)}\s*=")
+    for binding in bindings:
+        if binding.error and ours.match(binding.original.string):
+            line = binding.original.line
+            raise UnsafeEditError(f"line {line} cannot be parsed: close its quotes")
 
 
 def _value_span(original: str) -> tuple[int, int]:

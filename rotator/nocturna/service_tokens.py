@@ -147,16 +147,6 @@ class ListedToken(NamedTuple):
     last_used_at: datetime | None
 
 
-def parse_list(body: object) -> list[ListedToken]:
-    """Check the answer of the list; raises `ApiFaultError` if a single row is wrong."""
-    if not isinstance(body, list):
-        raise ApiFaultError(f"{LIST.doing}: the API's answer is no list")
-    try:
-        return [_parse_row(row) for row in body]
-    except ValueError as error:
-        raise ApiFaultError(f"{LIST.doing}: the API's answer has a token with {error}") from None
-
-
 def _parse_row(row: object) -> ListedToken:
     if not isinstance(row, dict):
         raise ValueError("no fields")  # noqa: TRY004 - what is wrong is the answer, not a type
@@ -252,7 +242,14 @@ class ServiceTokens:
 
         Raises `ApiFaultError` for the whole list when a single row cannot be read.
         """
-        return parse_list(self._admin.send(LIST))
+        body = self._admin.send(LIST)
+        if not isinstance(body, list):
+            raise ApiFaultError(f"{LIST.doing}: the API's answer is no list")
+        try:
+            return [_parse_row(row) for row in body]
+        except ValueError as error:
+            message = f"{LIST.doing}: the API's answer has a token with {error}"
+            raise ApiFaultError(message) from None
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the only proof that the API accepts it.

@@ -77,7 +77,11 @@ class Finisher:
             due = self._due_hooks(snapshot)
             failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
             _log_hooks(due, failures)
-            snapshot, unwritten = note(snapshot, lambda each: _keep_hooks(each.journal, failures))
+            failed = tuple(failure.hook_id for failure in failures)
+            snapshot, unwritten = note(
+                snapshot,
+                lambda each: replace(each.journal, hooks=failed if each.journal.hooks else ()),
+            )
             troubles += [*(failure.message for failure in failures), *unwritten]
             if (worked := len(due) - len(failures)) and not is_renewed:
                 notes.append(f"{worked} of its hooks worked now")
@@ -204,11 +208,6 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         outcome = "failed" if hook_id in messages else audit.DONE
         message = messages.get(hook_id, f"the hook {hook_id} worked")
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
-
-
-def _keep_hooks(journal: Journal, failures: Sequence[HookFailure]) -> Journal:
-    failed = tuple(failure.hook_id for failure in failures)
-    return replace(journal, hooks=failed if journal.hooks else ())
 
 
 def _without_pending(journal: Journal, revoked: Collection[str]) -> Journal:

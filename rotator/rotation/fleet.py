@@ -82,8 +82,8 @@ def parse_shard(text: str) -> Shard:
 
 def tokens_of_shard(names: Iterable[str], index: int, count: int) -> list[str]:
     """Return the names that belong to this shard, in their order."""
-    return [name for name in names if _owner(name, count) == index]
 
+    def owner(name: str) -> int:
+        return max(range(count), key=lambda shard: sha256(f"{name}\0{shard}".encode()).digest())
 
-def _owner(name: str, count: int) -> int:
-    return max(range(count), key=lambda index: sha256(f"{name}\0{index}".encode()).digest())
+    return [name for name in names if owner(name) == index]

@@ -214,10 +214,11 @@ def list_rows(
     rows = []
     for each in listed:
         end = ends_at(each)
+        scope = hide_tokens(each.scope or "")  # it may be any text
         row = TokenRow(
             token_id=each.token_id,
             status=_status(each, inventory, now, under_way),
-            scope=_printable(each.scope or ""),
+            scope=scope if len(scope) <= _LONGEST_SCOPE else f"{scope[:_LONGEST_SCOPE]}…",
             own=each.user_id == account,
             created_at=each.created_at,
             expires_at=end,
@@ -255,9 +256,3 @@ def _status(
     if inventory.unreachable or listed.created_at > now - under_way:
         return RowStatus.UNKNOWN
     return RowStatus.ORPHAN
-
-
-def _printable(scope: str) -> str:
-    """Return a scope, which may be any text, without control characters and tokens."""
-    text = hide_tokens(scope)
-    return text if len(text) <= _LONGEST_SCOPE else f"{text[:_LONGEST_SCOPE]}…"

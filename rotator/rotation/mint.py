@@ -289,12 +289,9 @@ def mint_and_verify(api: ServiceTokens, request: MintRequest, now: datetime) -> 
     try:
         return verify(api, minted, request, now)
     except VerificationError as error:
-        failure = revoke_unused(api, minted.token_id)
-        outcome = (
-            f"{failure}: revoke {minted.token_id} at the API by hand"
-            if failure
-            else "it was revoked"
-        )
+        outcome = "it was revoked"
+        if failure := revoke_unused(api, minted.token_id):
+            outcome = f"{failure}: revoke {minted.token_id} at the API by hand"
         raise VerificationError(f"{error}; {outcome}") from None
 
 

@@ -75,20 +75,28 @@ def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> Stor
 
 
 def summarize(report: Report) -> str:
-    """Return one token's result as a summarize."""
-    stores = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
+    """Return one token's result as a line."""
+    needy = (StoreState.BEHIND, StoreState.ABSENT)
+    in_need = ", ".join(each.store for each in report.stores if each.status in needy)
+    written = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
+    reachable = (s.store for s in report.stores if s.status is not StoreState.UNREACHABLE)
     match report.action:
         case None:
-            what = f"{report.status} – {report.message}{_place(report)}"
+            what = f"{report.status} – {report.message}"
+            # The places where the token was looked for in vain.
+            if report.status in (Status.MISSING, Status.INVALID) or report.reason == "behind":
+                what += f": {in_need}"
         case Action.ROTATED:
-            what = f"rotated ({report.reason}) – new token {report.token_id}, {_life(report)}"
-            what += f", in {stores}"
+            life = "valid for ever"
+            if report.expires_at:
+                life = f"valid for {remaining_life(report)} (until {minute(report.expires_at)})"
+            what = f"rotated ({report.reason}) – new token {report.token_id}, {life}, in {written}"
         case Action.CONVERGED:
-            what = f"converged – {report.message}; copied to {stores or 'no store'}"
-        case Action.WOULD_ROTATE | Action.WOULD_CONVERGE:
-            what = (
-                f"{report.action} – {report.message}; stores: {', '.join(_stores_to_write(report))}"
-            )
+            what = f"converged – {report.message}; copied to {written or 'no store'}"
+        case Action.WOULD_ROTATE:
+            what = f"would-rotate – {report.message}; stores: {', '.join(reachable)}"
+        case Action.WOULD_CONVERGE:
+            what = f"would-converge – {report.message}; stores: {in_need}"
         case action:
             what = f"{action} – {report.message}"
     return "; ".join((f"{report.name}: {what}", *report.notes, *describe_old_tokens(report)))
@@ -106,30 +114,6 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
         last = max(planned, key=lambda old: old.due_at)
         more = f" (and {len(planned) - 1} before)" if len(planned) > 1 else ""
         yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
-
-
-def _place(report: Report) -> str:
-    """Name the places where a token was looked for in vain."""
-    if report.status not in (Status.MISSING, Status.INVALID) and report.reason != "behind":
-        return ""
-    return f": {', '.join(_stores_in_need(report))}"
-
-
-def _stores_in_need(report: Report) -> list[str]:
-    needy = (StoreState.BEHIND, StoreState.ABSENT)
-    return [each.store for each in report.stores if each.status in needy]
-
-
-def _stores_to_write(report: Report) -> list[str]:
-    if report.action is Action.WOULD_CONVERGE:
-        return _stores_in_need(report)
-    return [each.store for each in report.stores if each.status is not StoreState.UNREACHABLE]
-
-
-def _life(report: Report) -> str:
-    if report.expires_at is None:
-        return "valid for ever"
-    return f"valid for {remaining_life(report)} (until {minute(report.expires_at)})"
 
 
 def remaining_life(report: Report) -> str:

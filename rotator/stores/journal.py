@@ -108,7 +108,7 @@ class Journal:
     def to_text(self) -> str:
         """Return the one-line text form, without what is no id; empty for an empty journal."""
         fields = {"token": self.token_id, "previous": self.previous_token_id}
-        words = [f"{key}={value}" for key, value in fields.items() if is_token_id(value)]
+        words = [f"{key}={value}" for key, value in fields.items() if value and is_token_id(value)]
         if self.minted_at:
             words.append(f"minted={_time_text(self.minted_at)}")
         words += [f"intent={intent.to_text()}" for intent in self.intents]
@@ -125,12 +125,13 @@ class Journal:
         parts = [word.partition("=") for word in words]
         pairs = [(key, value) for key, equals, value in parts if equals]
         fields = dict(pairs)
+        token_id, previous = fields.get("token"), fields.get("previous")
         intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
         pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         return cls(
-            token_id=_checked_id(fields.get("token")),
-            previous_token_id=_checked_id(fields.get("previous")),
+            token_id=token_id if is_token_id(token_id) else None,
+            previous_token_id=previous if is_token_id(previous) else None,
             minted_at=_checked_time(fields.get("minted")),
             intents=tuple(intent for intent in intents if intent)[-_MOST:],
             pending=tuple(each for each in pending if each),
@@ -145,10 +146,6 @@ def scope_digest(scope: str | None) -> str:
 
 def _time_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _checked_id(text: str | None) -> str | None:
-    return text if is_token_id(text) else None
 
 
 def _checked_time(text: str | None) -> datetime | None:

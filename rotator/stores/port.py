@@ -67,15 +67,12 @@ class SecretStore(Protocol):
     @property
     def url(self) -> str:
         """The canonical address: the same for the same secret, free of credentials."""
-        ...
 
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal; needs read rights only."""
-        ...
 
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, and change nothing."""
-        ...
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         """Replace secret and journal in one step that readers see whole or not at all.
@@ -83,7 +80,6 @@ class SecretStore(Protocol):
         Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
         Return the new version.
         """
-        ...
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the journal alone, whether or not there is a secret, in one step.
@@ -91,7 +87,6 @@ class SecretStore(Protocol):
         Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
         Return the new version.
         """
-        ...
 
     def hold(self) -> AbstractContextManager[None]:
         """Lock out the other rotators of this host, and remove what a killed one left.
@@ -99,14 +94,12 @@ class SecretStore(Protocol):
         The lock ends with the process. A store that is shared between hosts relies on `expected`,
         and may do nothing here.
         """
-        ...
 
     def held_elsewhere(self) -> bool | None:
         """Tell whether another process is inside `hold` now; None where the store cannot know.
 
         False proves that whoever left an intent in this store is dead (or this process).
         """
-        ...
 
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
