@@ -217,7 +217,7 @@ def _open_stores(
     backends = Backends()
 
     def open_store(text: str) -> SecretStore:
-        if with_bare_files and BareFile.serves(text):
+        if with_bare_files and _scheme(text) == "file":
             return BareFile.open(text, settings.folder)
         return backends.open(text, settings.folder)
 
@@ -243,7 +243,7 @@ def _password_store_owner(settings: Settings) -> dict[str, str]:
     stored = settings.api.admin_password_store
     schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
     # A look at the tokens needs no admin, and should not load another backend for one.
-    if stored is None or BareFile.serves(stored.url) or _scheme(stored.url) not in schemes:
+    if stored is None or _scheme(stored.url) not in schemes - {"file"}:
         return {}
     return {open_password_store(stored).url: stored.origin}
 

@@ -115,8 +115,13 @@ def change(path: Path, state: FileState, content: bytes) -> None:
 def prove_changeable(path: Path, state: FileState) -> None:
     """Prove rights and space with a file of zeros beside the target, which is removed again."""
     with temporary_file(path) as (fd, _):
-        in_place = state.status is not None and not _is_replaceable(fd, path, state.status)
+        in_place = False
         if state.status:
+            try:
+                _refuse_pinned(path, state.status)
+                _keep_attributes(fd, path, state.status)
+            except CannotReplaceError:
+                in_place = True
             try:
                 os.close(open_in_place(path))
             except OSError as error:
@@ -204,8 +209,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def _replace(path: Path, state: FileState, content: bytes) -> None:
-    if state.status and _is_pinned(path, state.status):
-        raise CannotReplaceError
+    if state.status:
+        _refuse_pinned(path, state.status)
     with temporary_file(path) as (fd, name):
         write_all(fd, content)
         if state.status:
@@ -221,18 +226,11 @@ def _replace(path: Path, state: FileState, content: bytes) -> None:
     sync_folder(path.parent)
 
 
-def _is_replaceable(fd: int, path: Path, status: os.stat_result) -> bool:
-    with suppress(CannotReplaceError):
-        if not _is_pinned(path, status):
-            _keep_attributes(fd, path, status)
-            return True
-    return False
-
-
-def _is_pinned(path: Path, status: os.stat_result) -> bool:
-    """Tell whether the file has other names, or is a mount point: a rename would leave those."""
+def _refuse_pinned(path: Path, status: os.stat_result) -> None:
+    """Refuse a file that has other names, or is a mount point: a rename would leave those."""
     # os.path.ismount knows only folders for sure.
-    return status.st_nlink > 1 or _mount_id(path) != _mount_id(path.parent)
+    if status.st_nlink > 1 or _mount_id(path) != _mount_id(path.parent):
+        raise CannotReplaceError
 
 
 def _mount_id(path: Path) -> str:

@@ -90,12 +90,6 @@ class Inventory:
         )
 
 
-def take_inventory(stores: Sequence[tuple[str, SecretStore]]) -> Inventory:
-    """Read every store once, side by side; each has the name of its token."""
-    answers = map_in_threads(observe_store, [store for _, store in stores])
-    return Inventory((name, a) for (name, _), a in zip(stores, answers, strict=True))
-
-
 class FleetStores:
     """All the stores of one config, opened anew for each inventory; shared by all threads."""
 
@@ -126,8 +120,9 @@ class FleetStores:
             return self._latest
 
     def _take(self) -> Inventory:
-        begun = self._monotonic()
-        self._latest = take_inventory(self._open_stores())
+        begun, stores = self._monotonic(), self._open_stores()
+        answers = map_in_threads(observe_store, [store for _, store in stores])
+        self._latest = Inventory((name, a) for (name, _), a in zip(stores, answers, strict=True))
         self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))
         return self._latest
 

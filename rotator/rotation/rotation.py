@@ -27,10 +27,10 @@ from rotator.rotation.model import (
     RotateOptions,
     RotationContext,
     RotationResult,
+    build_report,
 )
 from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.rotation.report import build_report
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:

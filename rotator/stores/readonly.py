@@ -58,11 +58,6 @@ class BareFile(_RefusingStore):
         # Symlinks are followed at each read.
         self.url = f"file://{quote(os.fsencode(self._path), safe='/+,=:@~')}"
 
-    @staticmethod
-    def serves(text: str) -> bool:
-        """Tell whether this is a `file:` URL."""
-        return text.partition(":")[0].lower() == "file"
-
     @classmethod
     def open(cls, text: str, folder: Path) -> "BareFile":
         """Return the store; relative paths start at `folder`. Raises `ConfigError`."""

@@ -6,10 +6,16 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, Report, RotationResult, StoreReport, StoreState
+from rotator.rotation.model import (
+    Action,
+    Report,
+    RotationResult,
+    StoreReport,
+    StoreState,
+    build_report,
+)
 from rotator.rotation.observe import observe
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.rotation.report import build_report
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry
 from tests.support.clock import NOON
