@@ -307,11 +307,8 @@ def parse_access_token(call: Call, body: object) -> AccessToken:
     secret, refresh_token = fields.get("access_token"), fields.get("refresh_token")
     if not is_bearer(secret):
         raise ApiFaultError(f"{call.doing}: the API's answer has no access token")
-    lifetime = _read_lifetime(fields.get("expires_in"))
-    return AccessToken(secret, lifetime, refresh_token if is_bearer(refresh_token) else None)
-
-
-def _read_lifetime(seconds: object) -> float:
+    seconds = fields.get("expires_in")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return DEFAULT_LIFETIME
-    return float(seconds) if 0 < seconds <= LONGEST_LIFETIME else DEFAULT_LIFETIME
+        seconds = DEFAULT_LIFETIME
+    lifetime = float(seconds) if 0 < seconds <= LONGEST_LIFETIME else DEFAULT_LIFETIME
+    return AccessToken(secret, lifetime, refresh_token if is_bearer(refresh_token) else None)

@@ -74,7 +74,9 @@ class Finisher:
             troubles += unwritten
         failures: list[HookFailure] = []
         if snapshot.hooks:
-            due = self._due_hooks(snapshot)
+            # All of them where a noted one is configured no more.
+            is_known = set(snapshot.hooks) <= set(self._hooks.ids)
+            due = snapshot.hooks if is_known else self._hooks.ids
             failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
             _log_hooks(due, failures)
             failed = tuple(failure.hook_id for failure in failures)
@@ -120,11 +122,6 @@ class Finisher:
         if not troubles and not set(pending) <= set(snapshot.pending):
             troubles.append("another rotator has replaced the token meanwhile: run again")
         return snapshot, troubles
-
-    def _due_hooks(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """Return the noted hooks, or all of them where a noted one is configured no more."""
-        is_known = set(snapshot.hooks) <= set(self._hooks.ids)
-        return snapshot.hooks if is_known else self._hooks.ids
 
     def _hook_event(self, snapshot: Snapshot) -> HookEvent:
         token = snapshot.current

@@ -328,12 +328,10 @@ def _check_expiry(
             raise VerificationError("it is eternal" if left is None else "it is not eternal")
         return
     if abs(left - request.validity) > request.tolerance or left < request.renew_before:
-        expected = f"{in_words(request.validity)} from now{_describe_skew(skew)}"
+        expected = f"{in_words(request.validity)} from now"
+        if skew is not None and abs(skew) >= WRONG_CLOCK:
+            side = "ahead of" if skew > timedelta() else "behind"
+            expected += (
+                f" (this machine's clock is {in_words(skew)} {side} the API's: set it right)"
+            )
         raise VerificationError(f"it ends {minute(token.expires_at)}, not {expected}")
-
-
-def _describe_skew(skew: timedelta | None) -> str:
-    if skew is None or abs(skew) < WRONG_CLOCK:
-        return ""
-    side = "ahead of" if skew > timedelta() else "behind"
-    return f" (this machine's clock is {in_words(skew)} {side} the API's: set it right)"

@@ -9,7 +9,7 @@ or undoes what a dead one left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -29,7 +29,7 @@ from rotator.rotation.model import (
     RotationResult,
     build_report,
 )
-from rotator.rotation.observe import Observation, Snapshot, observe
+from rotator.rotation.observe import Snapshot, observe
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.stores.port import SecretStore
 
@@ -93,7 +93,10 @@ class Rotation:
             elif verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(snapshot, options):
                 result = self._change.run(snapshot, verdict, options)
             else:
-                _tidy(snapshot.reachable)
+                # Removes what a killed rotator left; where that is denied, a run that may does it.
+                for observation in snapshot.reachable:
+                    with suppress(StoreError), observation.store.hold():
+                        pass
         except RotatorError as error:
             return result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
         return _leave(result) if result.action is None else result
@@ -160,10 +163,3 @@ def _log_end(report: Report) -> None:
         previous_token_id=report.previous_token_id,
         expires_at=rfc3339(report.expires_at) if report.expires_at else None,
     )
-
-
-def _tidy(observations: Iterable[Observation]) -> None:
-    """Remove what a killed rotator left; where that is denied, leave it to a run that may."""
-    for observation in observations:
-        with suppress(StoreError), observation.store.hold():
-            pass

@@ -48,10 +48,15 @@ def spread(
 
     Open intents stay in the store that has them; hooks are noted in the first store only.
     """
-    return tuple(
-        _spread_to(each, token, replace(journal, intents=each.journal.intents, hooks=()))
-        for each in observations
-    )
+    reports = []
+    for each in observations:
+        state, message = StoreState.WRITTEN, None
+        try:
+            _write(each, token, replace(journal, intents=each.journal.intents, hooks=()))
+        except StoreError as error:
+            state, message = StoreState.BEHIND, str(error)
+        reports.append(StoreReport(each.store.url, state, message))
+    return tuple(reports)
 
 
 def note(
@@ -99,14 +104,6 @@ def _note(observation: Observation, change: Callable[[Observation], Journal]) ->
                 raise
             now = latest
     return now
-
-
-def _spread_to(observation: Observation, token: ServiceToken, journal: Journal) -> StoreReport:
-    try:
-        _write(observation, token, journal)
-    except StoreError as error:
-        return StoreReport(observation.store.url, StoreState.BEHIND, str(error))
-    return StoreReport(observation.store.url, StoreState.WRITTEN)
 
 
 def _write(observation: Observation, token: ServiceToken, journal: Journal) -> None:

@@ -107,7 +107,9 @@ def _describe_failure(point: EntryPoint, error: BaseException, action: str) -> s
     served = f"{point.name}: stores" if point.group == GROUP else "restarts"
     missing = error.name if isinstance(error, ImportError) else None
     extra = point.value.partition("[")[2].rstrip("] ")  # `point.extras` splits names with dashes
-    if extra and isinstance(error, ModuleNotFoundError) and _is_foreign(missing, point):
+    own = point.value.partition(":")[0].partition(".")[0].strip()
+    is_foreign = missing is not None and missing.partition(".")[0] not in (own, "rotator")
+    if extra and isinstance(error, ModuleNotFoundError) and is_foreign:
         return (
             f"{served} need the module {missing}, which is not installed:"
             f" pip install '{owner}[{extra}]'"
@@ -124,11 +126,6 @@ def _describe_failure(point: EntryPoint, error: BaseException, action: str) -> s
         f"the package {owner}, which serves {served}, cannot {action} ({kind}): update,"
         " repair or uninstall it"
     )
-
-
-def _is_foreign(module: str | None, point: EntryPoint) -> bool:
-    own = point.value.partition(":")[0].partition(".")[0].strip()
-    return module is not None and module.partition(".")[0] not in (own, "rotator")
 
 
 def _owner(point: EntryPoint) -> str:
