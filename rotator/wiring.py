@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.clock import Clock
@@ -158,15 +157,11 @@ def require_restarts(settings: Settings) -> None:
 def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.client import ApiClient  # noqa: PLC0415
-    from rotator.nocturna.service_tokens import (  # noqa: PLC0415
-        AdminSession,
-        Credentials,
-        ServiceTokens,
-    )
+    from rotator.nocturna.service_tokens import AdminSession, ServiceTokens  # noqa: PLC0415
 
     http = ApiClient(require_url(settings), clock)
-    credentials = Credentials(partial(_email, settings), partial(_password, settings))
-    return ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
+    admin = AdminSession(http, lambda: (_email(settings), _password(settings)), time.monotonic)
+    return ServiceTokens(http, admin, time.monotonic)
 
 
 def _email(settings: ApiSettings) -> str:

@@ -57,7 +57,11 @@ class EnvText:
         while self._first_note and _is_note(self._bindings[self._first_note - 1]):
             self._first_note -= 1
         if not places:
-            _refuse_broken_line(self._bindings, name)
+            ours = re.compile(rf"\s*(export\s+)?{re.escape(name)}\s*=")
+            for binding in self._bindings:
+                if binding.error and ours.match(binding.original.string):
+                    line = binding.original.line
+                    raise UnsafeEditError(f"line {line} cannot be parsed: close its quotes")
             self.variable = Variable(None, "")
             return
         note = self._originals[self._at - 1] if self._first_note < self._at else ""
@@ -128,14 +132,6 @@ class EnvText:
             elif at == self._at - 1:
                 parts[at] = _COMMENT.sub(lambda _: note, parts[at], count=1)
         return "".join(parts)
-
-
-def _refuse_broken_line(bindings: list[Binding], name: str) -> None:
-    ours = re.compile(rf"\s*(export\s+)?{re.escape(name)}\s*=")
-    for binding in bindings:
-        if binding.error and ours.match(binding.original.string):
-            line = binding.original.line
-            raise UnsafeEditError(f"line {line} cannot be parsed: close its quotes")
 
 
 def _value_span(original: str) -> tuple[int, int]:

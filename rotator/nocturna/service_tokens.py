@@ -40,6 +40,7 @@ from rotator.nocturna.client import (
 )
 from rotator.tokens import LONGEST_VALIDITY, is_token_id
 
+Credentials = Callable[[], tuple[str, str]]
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 REFRESH_EARLY = 60.0  # seconds, as are the others
 # A failed login is not repeated at once: 1,000 tokens must not cause 1,000 wrong passwords, nor
@@ -67,16 +68,11 @@ class RecentFailure:
             raise type(self._error)(str(self._error))
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Read the admin's e-mail and password; called at each login, and neither is kept."""
-
-    email: Callable[[], str]
-    password: Callable[[], str] = field(repr=False)
-
-
 class AdminSession:
-    """Sends calls as the admin; one login serves all threads."""
+    """Sends calls as the admin; one login serves all threads.
+
+    `credentials` reads the e-mail and the password, at each login; neither is kept.
+    """
 
     def __init__(
         self, http: ApiClient, credentials: Credentials, monotonic: Callable[[], float]
@@ -120,9 +116,7 @@ class AdminSession:
         self._failure.raise_again()
         before = self._token.refresh_token if self._token else None
         try:
-            token = refresh(self._http, before) or log_in(
-                self._http, self._credentials.email(), self._credentials.password()
-            )
+            token = refresh(self._http, before) or log_in(self._http, *self._credentials())
         except ApiError as error:
             refused = isinstance(error, LoginRefusedError)
             self._failure.remember(error, PAUSE_AFTER_REFUSAL if refused else PAUSE_AFTER_FAULT)

@@ -43,13 +43,14 @@ class Decider:
     ) -> tuple[Verdict, str | None]:
         """Ask the server whether it accepts the token; the text says why it did not tell."""
         inputs = self._inputs(snapshot, options)
+        no_answer = None
         try:
             self._api().probe(inputs.token.secret if inputs.token else "")
         except TokenRefusedError:
-            return decide(replace(inputs, refused=True)), None
+            inputs = replace(inputs, refused=True)
         except RotatorError as error:
-            return decide(inputs), str(error)
-        return decide(inputs), None
+            no_answer = str(error)
+        return decide(inputs), no_answer
 
     def decide(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide, and ask the server where its answer can change the verdict."""
@@ -57,13 +58,10 @@ class Decider:
         if not self._settings.probe or verdict.need is Need.MINT or not snapshot.current:
             return verdict
         verdict, error = self.decide_with_server(snapshot, options)
-        if error is None:
-            return verdict
-        # Neither a reason to rotate nor a failure: the next run asks again.
-        return replace(
-            verdict,
-            message=f"{verdict.message}; the API does not say whether it accepts it: {error}",
-        )
+        if error:  # neither a reason to rotate nor a failure: the next run asks again
+            message = f"{verdict.message}; the API does not say whether it accepts it: {error}"
+            verdict = replace(verdict, message=message)
+        return verdict
 
     def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
         """Return the verdict on a token that was just written."""

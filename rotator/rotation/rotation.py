@@ -73,12 +73,13 @@ class Rotation:
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
             verdict, error = self._decider.decide_with_server(snapshot, RotateOptions())
-        return self._report(RotationResult(snapshot, verdict, error=error))
+        result = RotationResult(snapshot, verdict, error=error)
+        return build_report(self.name, result, self._context.clock())
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
         with audit.run(self.name):
-            report = self._report(self._rotate(options))
+            report = build_report(self.name, self._rotate(options), self._context.clock())
             _log_end(report)
         return report
 
@@ -122,9 +123,6 @@ class Rotation:
                     observation.store.preflight()
                 return RotationResult(snapshot, planned, Action.WOULD_CONVERGE)
         return RotationResult(snapshot, planned)
-
-    def _report(self, result: RotationResult) -> Report:
-        return build_report(self.name, result, self._context.clock())
 
 
 def _leave(result: RotationResult) -> RotationResult:

@@ -36,14 +36,13 @@ class RetrySchedule(NamedTuple):
 
 # A run by hand or by cron does not know its schedule; the docs recommend one run a day.
 DAILY = RetrySchedule("with one run a day", lambda left: int((left + _MINUTE) / ONE_DAY))
-_LIVING = (Status.OK, Status.ETERNAL)
 
 
 def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedule) -> Report:
     """Return the report of a failure with its severity and the time that the token has left."""
     if report.error is None:
         return report
-    if report.status in _LIVING:
+    if report.status in (Status.OK, Status.ETERNAL):
         return report._replace(level=Severity.WARNING)
     left = timedelta(seconds=report.seconds_left or 0)
     if report.status is Status.UNKNOWN:

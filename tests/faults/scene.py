@@ -13,7 +13,7 @@ import pytest
 from backends.dotenv.store import open_store
 from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
-from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
+from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report, RotateOptions
 from rotator.stores.port import SecretStore, StoreUrl
@@ -125,8 +125,10 @@ class Scene:
 
     def _opener(self, url: str, limits: Limits) -> OpenApi:
         http = ApiClient(url, self.world.clock, limits)
-        credentials = Credentials(lambda: self.api.admin_email, lambda: self.api.admin_password)
-        api = ServiceTokens(http, AdminSession(http, credentials, time.monotonic), time.monotonic)
+        admin = AdminSession(
+            http, lambda: (self.api.admin_email, self.api.admin_password), time.monotonic
+        )
+        api = ServiceTokens(http, admin, time.monotonic)
         return lambda: api
 
     def _hook(self) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 
 
 def credentials(password: str, email: str = "admin@example.com") -> Credentials:
-    return Credentials(lambda: email, lambda: password)
+    return lambda: (email, password)
 
 
 MADE_UP = credentials("made-up-password")

@@ -3,7 +3,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from rotator.errors import ApiFaultError, ApiUnreachableError, LoginRefusedError
-from rotator.nocturna.service_tokens import PAUSE_AFTER_FAULT, PAUSE_AFTER_REFUSAL, Credentials
+from rotator.nocturna.service_tokens import PAUSE_AFTER_FAULT, PAUSE_AFTER_REFUSAL
 from tests.nocturna.support import (
     GONE,
     LOGIN,
@@ -48,7 +48,7 @@ def test_a_wrong_password_is_tried_once_for_many_tokens(api: Sandbox) -> None:
 
 def test_after_a_pause_the_password_is_read_and_tried_again(api: Sandbox) -> None:
     passwords = iter(["wrong", api.admin_password])
-    client = Client(api.url, Credentials(lambda: api.admin_email, passwords.__next__))
+    client = Client(api.url, lambda: (api.admin_email, next(passwords)))
     with pytest.raises(LoginRefusedError):
         client.call()
     client.stopwatch.seconds += PAUSE_AFTER_REFUSAL

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from rotator.clock import Clock
 from rotator.http.client import BoundedSession
 from rotator.nocturna.client import ApiClient, Call
-from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
+from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
 from rotator.sandbox.api import ApiRequest, ApiResponse, serve
 from rotator.sandbox.state import ApiState
 from tests.stateful.calendar import Calendar
@@ -98,7 +98,7 @@ class Wire:
 def connected(deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> ServiceTokens:
     """Return a client as the rotator has it, whose requests go through `deliver`."""
     http = _WiredHttp(deliver, clock, monotonic)
-    session = AdminSession(http, Credentials(lambda: EMAIL, lambda: PASSWORD), monotonic)
+    session = AdminSession(http, lambda: (EMAIL, PASSWORD), monotonic)
     return ServiceTokens(http, session, monotonic)
 
 
