@@ -48,8 +48,7 @@ class EnvText:
         self._bindings = list(parse_stream(io.StringIO(self._text, newline="")))
         self._originals = [binding.original.string for binding in self._bindings]
         places = [at for at, binding in enumerate(self._bindings) if binding.key == name]
-        self._is_present = bool(places)
-        self._is_alone = len(places) == 1
+        self._count = len(places)
         # The place behind the last binding, if absent; python-dotenv counts blank lines as one.
         has_blank_end = bool(self._originals) and not self._originals[-1].strip()
         self._at = places[-1] if places else len(self._bindings) - has_blank_end
@@ -101,13 +100,13 @@ class EnvText:
         above, below = self._above(note), "".join(self._originals[self._at :])
         new_note = f"{note}{newline}" if note and self._first_note == self._at else ""
         is_closed = not self._text or self._text.endswith(newline[-1])
-        if not self._is_present:
+        if not self._count:
             head = above + below
             if head and not head.endswith(newline[-1]):
                 head += newline
             return f"{head}{new_note}{self._name}={value}{newline if is_closed else ''}"
         # What the journal of an absent variable left behind is undone to the byte.
-        is_placeholder = self._is_alone and self._first_note < self._at
+        is_placeholder = self._count == 1 and self._first_note < self._at
         is_bare = below.removesuffix(newline) == f"{self._name}="
         if is_placeholder and is_bare and not value and not note:
             return above if self._text.endswith(newline) else above.removesuffix(newline)
