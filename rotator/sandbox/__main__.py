@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import sys
-from typing import NoReturn
 
 import click
 
@@ -24,7 +23,7 @@ def main(port: int, call_delay: float, login_cpu: float) -> None:
         sys.stderr.write(f"set {_VARIABLE}: it becomes the password of the administrator\n")
         sys.exit(2)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _exit)
+        signal.signal(number, lambda _number, _frame: sys.exit(0))
     sandbox = Sandbox(
         port=port,
         call_delay=call_delay / 1000,
@@ -39,10 +38,6 @@ def main(port: int, call_delay: float, login_cpu: float) -> None:
                 pass  # only the end of stdin counts
     except (OSError, OverflowError) as error:
         sys.exit(f"cannot serve on port {port}: {error}")
-
-
-def _exit(_number: int, _frame: object) -> NoReturn:
-    sys.exit(0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import format_datetime
@@ -31,18 +32,6 @@ class ApiHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: "LoopbackServer"
-
-    def setup(self) -> None:
-        """Set the idle timeout."""
-        super().setup()
-        self.connection.settimeout(self.server.idle_timeout)
-
-    def handle(self) -> None:
-        """Serve until either side closes the connection."""
-        try:
-            super().handle()
-        except OSError:
-            self.close_connection = True
 
     def handle_one_request(self) -> None:
         """Read one request and respond to it."""
@@ -114,12 +103,14 @@ class LoopbackServer(ThreadingTCPServer):
         self._thread.join()
         with self._lock:
             for connection in self._connections:
-                _shut_down(connection)
+                with suppress(OSError):  # the client has closed it
+                    connection.shutdown(socket.SHUT_RDWR)
         self.server_close()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Remember the connection, so that `stop` can close it."""
         connection, client_address = super().get_request()
+        connection.settimeout(self.idle_timeout)
         with self._lock:
             self._connections.add(connection)
         return connection, client_address
@@ -131,18 +122,11 @@ class LoopbackServer(ThreadingTCPServer):
             request.close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing: what a client sent may hold secrets."""
+        """Print nothing: the client has gone, or what it sent may hold secrets."""
 
     def _accept(self) -> None:
         while not self._stopping:
             self.handle_request()
-
-
-def _shut_down(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the client has closed it
 
 
 @dataclass(kw_only=True, eq=False)

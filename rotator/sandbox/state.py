@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from threading import RLock
 from typing import Any
 from uuid import uuid4
@@ -44,25 +45,24 @@ class ServiceTokenRow:
         return not self.revoked and self.expires_at > now
 
 
+@dataclass(eq=False, repr=False)
 class ApiState:
     """The API's database and key. `lock` stands for the API's only worker.
 
     `clock` is the server's clock; the lifetimes and `login_cpu`, the processor time that checking
-    a password takes, are in seconds.
+    a password takes, are in seconds. `users` are by e-mail; `refresh_tokens`, which are no JWTs,
+    lead to a user's id and their end.
     """
 
-    def __init__(
-        self, clock: Clock, *, access_lifetime: int, refresh_lifetime: int, login_cpu: float
-    ) -> None:
-        self.clock = clock
-        self.access_lifetime = access_lifetime
-        self.signing_key = secrets.token_bytes(32)
-        self.users: dict[str, User] = {}
-        self.rows: list[ServiceTokenRow] = []
-        self.lock = RLock()
-        self._refresh_lifetime = timedelta(seconds=refresh_lifetime)
-        self._refresh_tokens: dict[str, tuple[str, datetime]] = {}
-        self._login_cpu = login_cpu
+    clock: Clock
+    access_lifetime: int
+    refresh_lifetime: int
+    login_cpu: float
+    signing_key: bytes = field(default_factory=partial(secrets.token_bytes, 32))
+    users: dict[str, User] = field(default_factory=dict)
+    rows: list[ServiceTokenRow] = field(default_factory=list)
+    refresh_tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    lock: RLock = field(default_factory=RLock)
 
     def sign(self, claims: dict[str, Any]) -> str:
         """Return a JWT with these claims, which are not checked."""
@@ -87,13 +87,9 @@ class ApiState:
         user = self.users[email] = User(str(uuid4()), email, password, is_admin)
         return user
 
-    def find_user(self, user_id: object) -> User | None:
-        """Return the account with this id."""
-        return next((user for user in self.users.values() if user.id == user_id), None)
-
     def password_matches(self, user: User, password: str) -> bool:
         """Compare passwords, as slowly as the real API's password hash."""
-        until = time.thread_time() + self._login_cpu
+        until = time.thread_time() + self.login_cpu
         while time.thread_time() < until:
             hashlib.pbkdf2_hmac("sha256", b"", b"", 1000)
         return user.password == password
@@ -102,21 +98,6 @@ class ApiState:
         """Return a new access token."""
         expiry = self.clock() + timedelta(seconds=self.access_lifetime)
         return self.sign({"sub": user_id, **claims, "exp": int(expiry.timestamp())})
-
-    def new_refresh_token(self, user_id: str) -> str:
-        """Return a new refresh token: no JWT, but a key into a table."""
-        token = str(uuid4())
-        self._refresh_tokens[token] = (user_id, self.clock() + self._refresh_lifetime)
-        return token
-
-    def user_id_of_refresh_token(self, token: str) -> str | None:
-        """Return the user id of a refresh token; None if it is unknown or expired."""
-        user_id, expires_at = self._refresh_tokens.get(token, (None, self.clock()))
-        return user_id if expires_at > self.clock() else None
-
-    def forget_refresh_token(self, token: str) -> None:
-        """Log out: the refresh token ends, access tokens live on."""
-        self._refresh_tokens.pop(token, None)
 
     def mint(
         self, user_id: str, *, days: int | None, scope: str | None, eternal: bool
