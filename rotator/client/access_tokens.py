@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from rotator.clock import in_words, utc_now
 from rotator.errors import ConfigError, RotatorError
@@ -23,7 +23,6 @@ from rotator.nocturna.client import AccessToken, ApiClient
 if TYPE_CHECKING:
     import asyncio
 
-T = TypeVar("T")
 Seconds = Callable[[], float]
 """A clock of seconds that never goes back."""
 Jitter = Callable[[], float]
@@ -36,14 +35,13 @@ _LONGEST_PAUSE = 60.0
 _log = logging.getLogger(__name__)
 
 
-def boot_seconds() -> Seconds:
-    """Return the clock that lifetimes are counted on; setting the wall clock does not move it.
-
-    On Linux it is CLOCK_BOOTTIME, because the CLOCK_MONOTONIC of `time.monotonic` stands still
-    while a laptop sleeps or a virtual machine is suspended: a token that expired meanwhile would
-    look valid. Elsewhere, as on macOS, CLOCK_MONOTONIC counts sleep.
-    """
-    return partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+# The clock that lifetimes are counted on; setting the wall clock does not move it. On Linux it is
+# CLOCK_BOOTTIME, because the CLOCK_MONOTONIC of `time.monotonic` stands still while a laptop sleeps
+# or a virtual machine is suspended: a token that expired meanwhile would look valid. Elsewhere, as
+# on macOS, CLOCK_MONOTONIC counts sleep.
+BOOT_SECONDS: Seconds = partial(
+    time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +131,6 @@ def _retrieve_exception(future: asyncio.Future[str]) -> None:
     """Keep asyncio from logging a failure that no task waits for."""
     if not future.cancelled():
         future.exception()
-
-
-async def run_in_thread(call: Callable[[], T]) -> T:
-    """Make a blocking call in a thread of the event loop's pool."""
-    import asyncio  # noqa: PLC0415 - bots without tasks need none of it
-
-    return await asyncio.to_thread(call)
 
 
 class AccessTokens(ABC):

@@ -2,14 +2,14 @@
 
 import logging
 import re
-from functools import partial
 from typing import Literal
 
-from rotator.client.access_tokens import AccessTokens, run_in_thread
+from rotator.client.access_tokens import AccessTokens
 from rotator.client.service_token import TokenManager
 from rotator.errors import ConfigError
 from rotator.http.urls import parse_http_url
 
+PREFIX = "Bearer "
 _MOST_WARNINGS = 100
 _PORTS = {"http": 80, "https": 443}
 _QUERY = re.compile(r"[?#].*", re.DOTALL)
@@ -28,42 +28,30 @@ def origin_of(url: str) -> Origin | None:
     return parts.scheme, parts.hostname or "", parts.port or _PORTS[parts.scheme]
 
 
-class ForeignOrigins:
-    """Warns about requests that get no bearer, once for each origin."""
+class BearerAuth:
+    """Has access tokens as bearers, or in mode `direct` the service token itself.
 
-    def __init__(self, api_url: str) -> None:
-        self._api_url = api_url
-        self._warned: set[Origin] = set()
-
-    def warn(self, url: str) -> None:
-        """Log a warning about the first request to an origin."""
-        origin = origin_of(url)
-        if origin is None or origin in self._warned or len(self._warned) == _MOST_WARNINGS:
-            return
-        self._warned.add(origin)
-        _log.warning("no bearer is sent to %s://%s:%d: api_url is %s", *origin, self._api_url)
-
-
-class Bearer:
-    """Access tokens, or in mode `direct` the service token itself; raises `ConfigError`.
-
-    The `_async` methods do not block the event loop.
+    The `_async` methods do not block the event loop. Raises `ConfigError`.
     """
 
-    def __init__(self, tokens: AccessTokens, mode: Mode) -> None:
+    def __init__(self, tokens: AccessTokens, mode: Mode = "exchange") -> None:
         if not isinstance(tokens, AccessTokens):
             found = type(tokens).__name__
             raise ConfigError(f"tokens: found {found}, expected a TokenManager or a UserSession")
         self._tokens = tokens
         self._direct: TokenManager | None = None
-        self.get, self.get_async = tokens.get_access_token, tokens.get_access_token_async
+        self._warned: set[Origin] = set()
+        self._get, self._get_async = tokens.get_access_token, tokens.get_access_token_async
         if mode == "direct" and isinstance(tokens, TokenManager):
             self._direct = tokens
-            self.get, self.get_async = tokens.get_service_token, tokens.get_service_token_async
+            self._get, self._get_async = tokens.get_service_token, tokens.get_service_token_async
         elif mode != "exchange":
             raise ConfigError('mode: expected "exchange", or "direct" with a TokenManager')
 
-    def replace(self, refused: str) -> str | None:
+    def __repr__(self) -> str:
+        return f"NocturnaAuth({self._tokens!r})"
+
+    def _replace(self, refused: str) -> str | None:
         """Return the bearer to send after a 401; None if there is no other.
 
         An access token may have the same text: all that the API makes within a second are equal.
@@ -73,9 +61,19 @@ class Bearer:
         self._tokens.invalidate(refused)
         return self._tokens.get_access_token()
 
-    async def replace_async(self, refused: str) -> str | None:
-        """Do the same without blocking."""
+    async def _replace_async(self, refused: str) -> str | None:
         if self._direct:
-            return await run_in_thread(partial(self._direct.newer_service_token, refused))
+            import asyncio  # noqa: PLC0415 - bots without tasks need none of it
+
+            return await asyncio.to_thread(self._direct.newer_service_token, refused)
         self._tokens.invalidate(refused)
         return await self._tokens.get_access_token_async()
+
+    def _warn_of_foreign(self, url: str) -> None:
+        """Log that a request gets no bearer, once for each origin."""
+        origin = origin_of(url)
+        if origin is None or origin in self._warned or len(self._warned) == _MOST_WARNINGS:
+            return
+        self._warned.add(origin)
+        text = "no bearer is sent to %s://%s:%d: api_url is %s"
+        _log.warning(text, *origin, self._tokens.api_url)

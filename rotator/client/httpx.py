@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Generator
 from typing import NoReturn
 
 from rotator.client.access_tokens import AccessTokens
-from rotator.client.bearers import Bearer, ForeignOrigins, Mode
+from rotator.client.bearers import PREFIX, BearerAuth, Mode
 from rotator.errors import ConfigError
 
 try:
@@ -16,10 +16,8 @@ except ModuleNotFoundError:
         name="httpx",
     ) from None
 
-_PREFIX = "Bearer "
 
-
-class NocturnaAuth(httpx.Auth):
+class NocturnaAuth(BearerAuth, httpx.Auth):
     """`auth=` for httpx: adds a bearer to requests to the API, and to no others.
 
     After a 401 it gets another bearer and sends the request once more. A second 401 is returned to
@@ -40,13 +38,8 @@ class NocturnaAuth(httpx.Auth):
     """
 
     def __init__(self, tokens: AccessTokens, mode: Mode = "exchange") -> None:
-        self._tokens = tokens
-        self._bearer = Bearer(tokens, mode)
+        super().__init__(tokens, mode)
         self._origin = _origin_of(httpx.URL(tokens.api_url))
-        self._foreign = ForeignOrigins(tokens.api_url)
-
-    def __repr__(self) -> str:
-        return f"NocturnaAuth({self._tokens!r})"
 
     def __call__(self, _request: object) -> NoReturn:
         """Raise `ConfigError`: requests calls this, httpx does not."""
@@ -59,13 +52,13 @@ class NocturnaAuth(httpx.Auth):
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """Send the request once, or after a 401 twice."""
         if _origin_of(request.url) != self._origin:
-            self._foreign.warn(str(request.url))
+            self._warn_of_foreign(str(request.url))
             yield request
             return
-        sent = self._bearer.get()
+        sent = self._get()
         response = yield _add_bearer(request, sent)
         if self._is_refusal(response, sent):
-            bearer = self._bearer.replace(sent)
+            bearer = self._replace(sent)
             if bearer is not None and _is_in_memory(response.request):
                 yield _add_bearer(response.request, bearer)
 
@@ -74,13 +67,13 @@ class NocturnaAuth(httpx.Auth):
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Send the request once, or after a 401 twice."""
         if _origin_of(request.url) != self._origin:
-            self._foreign.warn(str(request.url))
+            self._warn_of_foreign(str(request.url))
             yield request
             return
-        sent = await self._bearer.get_async()
+        sent = await self._get_async()
         response = yield _add_bearer(request, sent)
         if self._is_refusal(response, sent):
-            bearer = await self._bearer.replace_async(sent)
+            bearer = await self._replace_async(sent)
             if bearer is not None and _is_in_memory(response.request):
                 yield _add_bearer(response.request, bearer)
 
@@ -89,7 +82,7 @@ class NocturnaAuth(httpx.Auth):
         return (
             response.status_code == httpx.codes.UNAUTHORIZED
             and _origin_of(response.request.url) == self._origin
-            and response.request.headers.get("Authorization") == _PREFIX + sent
+            and response.request.headers.get("Authorization") == PREFIX + sent
         )
 
 
@@ -98,7 +91,7 @@ def _origin_of(url: httpx.URL) -> tuple[str, bytes, int | None]:
 
 
 def _add_bearer(request: httpx.Request, bearer: str) -> httpx.Request:
-    request.headers["Authorization"] = _PREFIX + bearer
+    request.headers["Authorization"] = PREFIX + bearer
     return request
 
 

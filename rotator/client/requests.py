@@ -10,14 +10,13 @@ from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
 from rotator.client.access_tokens import AccessTokens
-from rotator.client.bearers import Bearer, ForeignOrigins, Mode, origin_of
+from rotator.client.bearers import PREFIX, BearerAuth, Mode, origin_of
 from rotator.errors import ConfigError
 
-_PREFIX = "Bearer "
 _LARGEST_REFUSAL = 64 * 1024  # bytes
 
 
-class NocturnaAuth(AuthBase):
+class NocturnaAuth(BearerAuth, AuthBase):
     """`auth=` for requests: adds a bearer to requests to the API, and to no others.
 
     After a 401 it gets another bearer and sends the request once more, with its body. A second 401
@@ -37,17 +36,11 @@ class NocturnaAuth(AuthBase):
     """
 
     def __init__(self, tokens: AccessTokens, mode: Mode = "exchange") -> None:
-        self._tokens = tokens
-        self._bearer = Bearer(tokens, mode)
-        self._get = self._bearer.get
-        self._foreign = ForeignOrigins(tokens.api_url)
+        super().__init__(tokens, mode)
         # As requests writes URLs: the host in lower case and in ASCII.
         url = _normalize_url(tokens.api_url)
         self._origin = origin_of(url)
         self._start = url[: url.index("/", url.index("://") + 3) + 1]
-
-    def __repr__(self) -> str:
-        return f"NocturnaAuth({self._tokens!r})"
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Add the header; requests calls this for the first request, not after a redirect."""
@@ -56,10 +49,10 @@ class NocturnaAuth(AuthBase):
                 "this NocturnaAuth is for requests: for httpx import it from rotator.client.httpx"
             )
         if self._is_to_api(request):
-            request.headers["Authorization"] = _PREFIX + self._get()
+            request.headers["Authorization"] = PREFIX + self._get()
             request.register_hook("response", self._handle_response)  # type: ignore[no-untyped-call] # the stubs
         else:
-            self._foreign.warn(request.url or "")
+            self._warn_of_foreign(request.url or "")
         return request
 
     def _handle_response(self, response: Response, **options: Any) -> Response:  # noqa: ANN401 - of `send`
@@ -68,10 +61,10 @@ class NocturnaAuth(AuthBase):
         request = response.request
         sent = request.headers.get("Authorization", "")
         # After a redirect this may be the response of another server, which got no bearer.
-        if not self._is_to_api(request) or not sent.startswith(_PREFIX):
+        if not self._is_to_api(request) or not sent.startswith(PREFIX):
             return response
         try:
-            bearer = self._bearer.replace(sent.removeprefix(_PREFIX))
+            bearer = self._replace(sent.removeprefix(PREFIX))
         except BaseException:
             response.close()
             raise
@@ -80,7 +73,7 @@ class NocturnaAuth(AuthBase):
         with suppress(HTTPError, OSError):  # a response read to its end frees its connection
             response.raw.read(_LARGEST_REFUSAL)
         response.close()
-        request.headers["Authorization"] = _PREFIX + bearer
+        request.headers["Authorization"] = PREFIX + bearer
         again: Response = response.connection.send(request, **options)
         again.history.append(response)
         return again

@@ -9,13 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 from rotator.client.access_tokens import (
+    BOOT_SECONDS,
     LIMITS,
     AccessTokens,
     Backoff,
     Jitter,
     Seconds,
-    boot_seconds,
-    run_in_thread,
 )
 from rotator.client.sources import TokenSource, open_source
 from rotator.client.status import RENEW_BEFORE, TokenStatus, status_of
@@ -133,12 +132,11 @@ class TokenManager(AccessTokens):
         *,
         allow_insecure_http: bool = False,
         limits: Limits = LIMITS,
-        now: Seconds | None = None,
+        now: Seconds = BOOT_SECONDS,
         clock: Clock = utc_now,
         jitter: Jitter = random.random,
     ) -> None:
         self._clock = clock
-        now = now or boot_seconds()
         source = open_source(service_token, _current_folder())
         self._service_token = CachedServiceToken(source, now, jitter)
         self._refused: str | None = None
@@ -165,7 +163,9 @@ class TokenManager(AccessTokens):
         """Do what `get_service_token` does without blocking the event loop of asyncio."""
         if token := self._service_token.latest:
             return token.secret
-        return await run_in_thread(self.get_service_token)
+        import asyncio  # noqa: PLC0415 - bots without tasks need none of it
+
+        return await asyncio.to_thread(self.get_service_token)
 
     def newer_service_token(self, refused: str) -> str | None:
         """Return the service token if it is another one than `refused`, to which came a 401.

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from rotator.client.access_tokens import LIMITS, AccessTokens, Jitter, Seconds, boot_seconds
+from rotator.client.access_tokens import BOOT_SECONDS, LIMITS, AccessTokens, Jitter, Seconds
 from rotator.errors import ConfigError
 from rotator.http.client import Limits
 from rotator.nocturna.client import REFRESH, AccessToken, log_in, refresh
@@ -43,7 +43,7 @@ class UserSession(AccessTokens):
         *,
         allow_insecure_http: bool = False,
         limits: Limits = LIMITS,
-        now: Seconds | None = None,
+        now: Seconds = BOOT_SECONDS,
         jitter: Jitter = random.random,
     ) -> None:
         self._email = _as_callable(email, "email")
@@ -53,7 +53,7 @@ class UserSession(AccessTokens):
             api_url,
             allow_insecure_http=allow_insecure_http,
             limits=limits,
-            now=now or boot_seconds(),
+            now=now,
             jitter=jitter,
         )
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.client.access_tokens import CachedAccessToken, boot_seconds
+from rotator.client.access_tokens import BOOT_SECONDS, CachedAccessToken
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
 from rotator.nocturna.client import AccessToken, NotDoneError
@@ -100,7 +100,7 @@ def test_a_wrong_wall_clock_harms_nothing(timed_api: Sandbox, clock: FakeClock) 
 
 
 def test_the_usual_clock_counts_seconds_and_goes_on_while_a_machine_sleeps() -> None:
-    now = boot_seconds()
+    now = BOOT_SECONDS
     assert 0 <= now() - now() + 1 <= 1
     assert "clock_gettime" in repr(now)
 
