@@ -2,8 +2,8 @@
 
 import signal
 import sys
-from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from rotator.clock import parse_duration
 from rotator.exec.signals import block_stop
 from rotator.exec.state_machine import ExecOptions
 
-Command = Callable[..., int]
 _PROGRAM = "program"
 _LONGEST = timedelta(days=365)  # the system cannot wait for centuries
 
@@ -43,37 +42,26 @@ class CommandWithProgram(click.Command):
         return [*super().collect_usage_pieces(ctx), "-- CMD [ARGUMENT]..."]
 
 
-def _parse_span(_context: click.Context, _option: click.Parameter, text: str) -> timedelta:
+def _parse_span(text: str) -> timedelta:
     try:
         span = parse_duration(text)
     except ValueError as error:
-        raise click.BadParameter(f"found {text!r}, expected {error}") from None
+        raise ValueError(f"found {text!r}, expected {error}") from None
     if span > _LONGEST:
-        raise click.BadParameter(f"found {text!r}, expected {_LONGEST.days}d at most")
+        raise ValueError(f"found {text!r}, expected {_LONGEST.days}d at most")
     return span
 
 
-def _parse_signal(
-    _context: click.Context, _option: click.Parameter, text: str | None
-) -> signal.Signals | None:
-    if text is None:
-        return None
+def _parse_signal(text: str) -> signal.Signals:
     try:
         return signal.Signals[f"SIG{text.upper().removeprefix('SIG')}"]
     except KeyError:
-        message = f"found {text!r}, expected the name of a signal, such as HUP"
-        raise click.BadParameter(message) from None
+        raise ValueError(f"found {text!r}, expected the name of a signal, such as HUP") from None
 
 
-def _span_option(name: str, default: str, meaning: str) -> Callable[[Command], Command]:
-    return click.option(
-        name,
-        metavar="DURATION",
-        callback=_parse_span,
-        default=default,
-        show_default=True,
-        help=meaning,
-    )
+_span_option = partial(
+    click.option, type=options.Parsed("duration", _parse_span), show_default=True
+)
 
 
 @click.command(
@@ -89,14 +77,13 @@ def _span_option(name: str, default: str, meaning: str) -> Callable[[Command], C
 @click.option("--file", "in_file", is_flag=True, help="Give the token in a file, kept in memory.")
 @click.option(
     "--signal",
-    metavar="SIGNAL",
-    callback=_parse_signal,
+    type=options.Parsed("signal", _parse_signal),
     help="With --file: on a change, send it this signal.",
 )
 @click.option("--restart", is_flag=True, help="With --file: on a change, restart it.")
-@_span_option("--grace", "10s", "In a restart, the time from SIGTERM to SIGKILL.")
-@_span_option("--settle", "2s", "Changes within this time count as one.")
-@_span_option("--poll", "60s", "How often to read the stores, give or take a fifth.")
+@_span_option("--grace", default="10s", help="In a restart, the time from SIGTERM to SIGKILL.")
+@_span_option("--settle", default="2s", help="Changes within this time count as one.")
+@_span_option("--poll", default="60s", help="How often to read the stores, give or take a fifth.")
 @options.configured
 def command(names: tuple[str, ...], config: Path | None, log_format: str, **given: Any) -> int:  # noqa: ANN401 - whatever the options are
     """Run CMD with its service token, and restart it when the token changes.

@@ -20,10 +20,6 @@ _IN_MEMORY = ("tmpfs", "ramfs")
 _log = logging.getLogger(__name__)
 
 
-class UnusableFolderError(OSError):
-    """The folder cannot be made, belongs to another user, or can be read by others."""
-
-
 class NoFolderError(RotatorError):
     """No folder can be made, not even among the temporary files."""
 
@@ -56,19 +52,19 @@ def open_private_folder(path: Path) -> Iterator[int]:
     """Yield a descriptor of the folder, which is made if need be.
 
     Open names relative to it, because the path could lead elsewhere a moment later. Raises
-    `UnusableFolderError`.
+    `OSError` if it cannot be made, belongs to another user, or can be read by others.
     """
     try:
         with suppress(FileExistsError):
             path.mkdir(mode=_PRIVATE)
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise UnusableFolderError(f"{path}: {error.strerror}") from None
+        raise OSError(f"{path}: {error.strerror}") from None
     try:
         status = os.fstat(folder)
         # Only rights of others matter: a set-group-ID bit is inherited from the parent (mkdir(2)).
         if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & _OTHERS:
-            raise UnusableFolderError(f"{path} is not a folder of this user alone; remove it")
+            raise OSError(f"{path} is not a folder of this user alone; remove it")
         yield folder
     finally:
         os.close(folder)

@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -193,6 +194,7 @@ class WatchedToken:
         self._reported = frozenset(troubles)
 
 
+@dataclass(eq=False)
 class StorePoller:
     """Reads tokens at once, after each `pause()` seconds, and when a file changes.
 
@@ -200,21 +202,13 @@ class StorePoller:
     while stores are read.
     """
 
-    def __init__(
-        self,
-        tokens: dict[str, WatchedToken],
-        files: FileWatcher,
-        clock: Clock,
-        pause: Callable[[], float],
-        wake_up: Callable[[], None],
-    ) -> None:
-        self._tokens = tokens
-        self._files = files
-        self._clock = clock
-        self._pause = pause
-        self._wake_up = wake_up
-        self.busy = threading.Lock()
-        self.result: Secrets | Exception | None = None
+    tokens: dict[str, WatchedToken]
+    files: FileWatcher
+    clock: Clock
+    pause: Callable[[], float]
+    wake_up: Callable[[], None]
+    busy: threading.Lock = field(default_factory=threading.Lock, init=False)
+    result: Secrets | Exception | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
         """Start the thread, which runs until the process ends."""
@@ -224,10 +218,10 @@ class StorePoller:
         while True:
             try:
                 with self.busy:
-                    self._files.follow()  # first, so that a change during the read is noticed
-                    now = self._clock()
-                    self.result = {name: token.read(now) for name, token in self._tokens.items()}
+                    self.files.follow()  # first, so that a change during the read is noticed
+                    now = self.clock()
+                    self.result = {name: token.read(now) for name, token in self.tokens.items()}
             except Exception as error:  # noqa: BLE001 - the main thread raises it again
                 self.result = error
-            self._wake_up()
-            self._files.wait(self._pause())
+            self.wake_up()
+            self.files.wait(self.pause())

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from random import SystemRandom
 
 from rotator.clock import utc_now
@@ -44,27 +45,20 @@ _SPREAD = 0.2  # of the pause between two reads, so that many bots do not come a
 _log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Supervisor:
     """Runs the child until it ends by itself; `monotonic` is a clock of seconds."""
 
-    def __init__(
-        self,
-        child: Child,
-        poller: StorePoller,
-        delivery: Delivery,
-        plan: Plan,
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._child = child
-        self._poller = poller
-        self._delivery = delivery
-        self._plan = plan
-        self._now = monotonic
-        self._state = ExecState()
+    child: Child
+    poller: StorePoller
+    delivery: Delivery
+    plan: Plan
+    monotonic: Callable[[], float]
+    state: ExecState = field(default=ExecState(), init=False)
 
     def run(self, pipe: SelfPipe) -> int:
         """Return the exit status; raises `StoreError` if there is no token to begin with."""
-        self._poller.start()
+        self.poller.start()
         try:
             while True:
                 for event in self._read_events(pipe.wait(self._timeout())):
@@ -72,13 +66,13 @@ class Supervisor:
                     if status is not None:
                         return status
         except BaseException:
-            self._child.signal_group(signal.SIGTERM)  # nobody would restart it
+            self.child.signal_group(signal.SIGTERM)  # nobody would restart it
             raise
 
     def _timeout(self) -> float | None:
-        if self._state.phase is ChildPhase.LEAVING_GROUP:
+        if self.state.phase is ChildPhase.LEAVING_GROUP:
             return _GROUP_PAUSE
-        return None if self._state.due is None else max(0.0, self._state.due - self._now())
+        return None if self.state.due is None else max(0.0, self.state.due - self.monotonic())
 
     def _read_events(self, numbers: bytes) -> Iterator[Event]:
         for number in numbers:
@@ -87,19 +81,19 @@ class Supervisor:
             elif number != signal.SIGCHLD:
                 yield SignalReceived(number)
         # Even without a SIGCHLD: two signals of a kind may arrive as one.
-        if (status := self._child.poll()) is not None:
+        if (status := self.child.poll()) is not None:
             yield ChildExited(status)
-        if self._poller.busy.acquire(blocking=False):  # a store may wait for a child of its own
-            self._child.reap_orphans()
-            self._poller.busy.release()
-        if self._state.phase is ChildPhase.LEAVING_GROUP and self._child.group_is_gone():
+        if self.poller.busy.acquire(blocking=False):  # a store may wait for a child of its own
+            self.child.reap_orphans()
+            self.poller.busy.release()
+        if self.state.phase is ChildPhase.LEAVING_GROUP and self.child.group_is_gone():
             yield GroupGone()
         yield Tick()
 
     def _read_secrets(self) -> Iterator[Event]:
-        match self._poller.result:
+        match self.poller.result:
             case Exception() as error:
-                if self._state.phase is ChildPhase.WAITING:
+                if self.state.phase is ChildPhase.WAITING:
                     raise error
                 _log.error("%s", internal_error(error))
             case None:
@@ -109,8 +103,8 @@ class Supervisor:
 
     def _handle(self, event: Event) -> int | None:
         """Take the actions that follow an event; return the exit status if it is the end."""
-        before = self._state
-        self._state, actions = step(before, event, self._now(), self._plan)
+        before = self.state
+        self.state, actions = step(before, event, self.monotonic(), self.plan)
         for action in actions:
             match action:
                 case Start(secrets):
@@ -120,21 +114,21 @@ class Supervisor:
                     if not self._replace_files(before.held, secrets):
                         return None
                 case Signal(number):
-                    self._child.signal(number)
+                    self.child.signal(number)
                 case SignalGroup(signal.SIGKILL as number):
                     _log.warning("the program did not end within its grace: it is killed")
-                    self._child.signal_group(number)
+                    self.child.signal_group(number)
                 case SignalGroup(number):
                     changes = _describe_changes(before.held, before.wanted)
                     _log.info("%s: the program is restarted", changes)
-                    self._child.signal_group(number)
+                    self.child.signal_group(number)
                 case Finish(status):
                     return status
         return None
 
     def _start(self, secrets: Secrets) -> int | None:
         try:
-            self._child.start(self._delivery.environment(secrets))
+            self.child.start(self.delivery.environment(secrets))
         except CannotStartError as error:
             _log.error("exec: %s", error)
             return error.status
@@ -146,11 +140,11 @@ class Supervisor:
     def _replace_files(self, held: Secrets, secrets: Secrets) -> bool:
         changes = _describe_changes(held, secrets)
         try:
-            self._delivery.write_files(secrets)
+            self.delivery.write_files(secrets)
         except OSError as error:
             text = "%s: its file cannot be replaced (%s); the next look tries again"
             _log.error(text, changes, error.strerror)
-            self._state = self._state._replace(held=held)
+            self.state = self.state._replace(held=held)
             return False
         _log.info("%s: its file is replaced", changes)
         return True
