@@ -23,7 +23,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver, ObservedWatch
+from watchdog.observers.api import BaseObserver
 
 from rotator.clock import Clock
 from rotator.errors import StoreError
@@ -42,7 +42,6 @@ _KINDS: list[type[FileSystemEvent]] = [
 ]
 _DESCRIPTORS = "/dev/fd"  # lists the open ones
 _MOST_LINKS = 40  # as in Linux
-_FolderId = tuple[str, int, int]
 _log = logging.getLogger(__name__)
 
 
@@ -54,15 +53,24 @@ class FileWatcher(FileSystemEventHandler):
         self._steps: frozenset[str] = frozenset()
         self._changed = threading.Event()
         self._observer: BaseObserver | None = None
-        self._watches: dict[_FolderId, ObservedWatch] = {}
 
     def follow(self) -> None:
         """Watch the folders in which the files are now; forget earlier changes."""
         self._changed.clear()
         steps = [step for path in self._paths for step in steps_to(path)]
         self._steps = frozenset(str(step) for step in steps)
+        if not steps:
+            return
         try:
-            self._watch({step.parent for step in steps})
+            with _closed_in_children():
+                if self._observer is None:
+                    self._observer = Observer()
+                    self._observer.start()
+                # Each folder anew, because another one of the same name may be in its place.
+                self._observer.unschedule_all()
+                for folder in {str(step.parent) for step in steps}:
+                    with suppress(FileNotFoundError, NotADirectoryError):
+                        self._observer.schedule(self, folder, event_filter=_KINDS)
         except OSError as error:  # the system's limit of watches
             text = "files are not watched (%s): a change is noticed at the next regular look"
             _log.warning(text, error.strerror)
@@ -76,25 +84,6 @@ class FileWatcher(FileSystemEventHandler):
         """Take note of a change; watchdog calls this in its own thread."""
         if {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)} & self._steps:
             self._changed.set()
-
-    def _watch(self, folders: set[Path]) -> None:
-        if not folders:
-            return
-        with _closed_in_children():
-            if self._observer is None:
-                self._observer = Observer()
-                self._observer.start()
-            wanted = {folder_id for folder in folders if (folder_id := _identify(folder))}
-            # A folder that was removed and made anew often gets the inode of the old one.
-            dead = {e.watch for e in self._observer.emitters if not e.should_keep_running()}
-            for folder_id, watch in list(self._watches.items()):
-                if folder_id not in wanted or watch in dead:
-                    self._observer.unschedule(self._watches.pop(folder_id))
-            for folder_id in wanted - self._watches.keys():
-                with suppress(FileNotFoundError, NotADirectoryError):
-                    self._watches[folder_id] = self._observer.schedule(
-                        self, folder_id[0], event_filter=_KINDS
-                    )
 
 
 @contextmanager
@@ -115,15 +104,6 @@ def _inheritable_descriptors() -> set[int]:
             if os.get_inheritable(int(name)):
                 descriptors.add(int(name))
     return descriptors
-
-
-def _identify(folder: Path) -> _FolderId | None:
-    """Return path and identity: a folder put in another's place is another one; None if absent."""
-    try:
-        status = folder.stat()
-    except OSError:
-        return None
-    return str(folder), status.st_dev, status.st_ino
 
 
 def path_of(store: SecretStore, text: str, folder: Path) -> Path | None:
