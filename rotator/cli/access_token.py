@@ -54,22 +54,26 @@ class AccessTokenCache:
         """Return the seconds since boot."""
         return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def get(self, key: str) -> str | None:
-        """Return the token of a key until its refresh is advisory; None if there is none."""
+    def get(self, name: str) -> str | None:
+        """Return the token of that name until its refresh is advisory; None if there is none."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            with os.fdopen(self._open(_file_name(key), os.O_RDONLY), encoding="utf-8") as file:
+            with os.fdopen(self._open(name, os.O_RDONLY), encoding="utf-8") as file:
                 entry = json.load(file)
             is_fresh = entry["requested_at"] <= self.now() < entry["advisory_at"]
             if is_fresh and entry["boot_id"] == self._boot_id:
                 return str(entry["token"])
         return None
 
-    def put(self, key: str, token: str, *, requested_at: float, advisory_at: float) -> None:
+    def put(self, name: str, token: str, *, requested_at: float, advisory_at: float) -> None:
         """Keep a token, in one step for concurrent readers; times are those of `now`.
 
         Raises `OSError`. Files of other tokens that are older than a day are removed.
         """
-        self._sweep()
+        for old in os.listdir(self._folder):  # noqa: PTH208 - a descriptor has no path
+            with suppress(OSError):
+                written = os.stat(old, dir_fd=self._folder, follow_symlinks=False).st_mtime
+                if time.time() - written > _LONGEST_LIFE:
+                    os.unlink(old, dir_fd=self._folder)
         entry = {
             "boot_id": self._boot_id,
             "requested_at": requested_at,
@@ -81,7 +85,7 @@ class AccessTokenCache:
             fd = self._open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
             with os.fdopen(fd, "w", encoding="utf-8") as file:
                 json.dump(entry, file)
-            os.replace(new, _file_name(key), src_dir_fd=self._folder, dst_dir_fd=self._folder)
+            os.replace(new, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
         except OSError:
             with suppress(OSError):
                 os.unlink(new, dir_fd=self._folder)
@@ -89,17 +93,6 @@ class AccessTokenCache:
 
     def _open(self, name: str, flags: int) -> int:
         return os.open(name, flags | os.O_NOFOLLOW, 0o600, dir_fd=self._folder)
-
-    def _sweep(self) -> None:
-        for name in os.listdir(self._folder):  # noqa: PTH208 - a descriptor has no path
-            with suppress(OSError):
-                written = os.stat(name, dir_fd=self._folder, follow_symlinks=False).st_mtime
-                if time.time() - written > _LONGEST_LIFE:
-                    os.unlink(name, dir_fd=self._folder)
-
-
-def _file_name(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 class Exchange(NamedTuple):
@@ -142,33 +135,6 @@ class Exchange(NamedTuple):
         )
 
 
-def print_access_token(
-    settings: Settings, name: str | None, *, as_header: bool, cached: bool
-) -> int:
-    """Print an access token, or with `as_header` the header that carries it.
-
-    Raises `ConfigError`, `StoreError` if the stores hold no live token, and `ApiError`.
-    """
-    if sys.stdout is None:
-        raise ConfigError("stdout is closed, so nobody would get the access token")
-    url = wiring.require_url(settings.api)
-    found = wiring.open_selected(settings, [name] if name else [], with_bare_files=True)
-    if len(found) > 1:
-        names = ", ".join(token.name for token, _ in found)
-        raise ConfigError(f"access-token: found no NAME, expected one of: {names}")
-    [(token, stores)] = found
-    exchange = Exchange(token.name, stores, settings)
-    with ExitStack() as stack:
-        cache = _open_cache(stack) if cached else None
-        if cache:
-            secret = _get_cached(cache, url, exchange)
-        else:
-            secret = exchange.run(exchange.read())[1].secret
-    sys.stdout.write(f"Authorization: Bearer {secret}\n" if as_header else f"{secret}\n")
-    sys.stdout.flush()
-    return exit_codes.OK
-
-
 def _open_cache(stack: ExitStack) -> AccessTokenCache | None:
     try:
         path = cache_folder(os.environ)
@@ -180,7 +146,7 @@ def _open_cache(stack: ExitStack) -> AccessTokenCache | None:
 
 def _get_cached(cache: AccessTokenCache, url: str, exchange: Exchange) -> str:
     token = exchange.read()
-    if secret := cache.get(_key(url, token)):
+    if secret := cache.get(_name_in_cache(url, token)):
         return secret
     from rotator.client.access_tokens import CachedAccessToken  # noqa: PLC0415 - HTTP, 60 ms
 
@@ -188,17 +154,16 @@ def _get_cached(cache: AccessTokenCache, url: str, exchange: Exchange) -> str:
     token, access = exchange.run(token)
     advisory_at = CachedAccessToken.requested_at(requested_at, access).advisory_at
     try:
-        cache.put(
-            _key(url, token), access.secret, requested_at=requested_at, advisory_at=advisory_at
-        )
+        name = _name_in_cache(url, token)
+        cache.put(name, access.secret, requested_at=requested_at, advisory_at=advisory_at)
     except OSError as error:
         _warn(error)
     return access.secret
 
 
-def _key(url: str, token: ServiceToken) -> str:
+def _name_in_cache(url: str, token: ServiceToken) -> str:
     # The whole token: its id is only a claim, and anybody could make a token that has it.
-    return f"{url} {token.secret}"
+    return hashlib.sha256(f"{url} {token.secret}".encode()).hexdigest()
 
 
 def _warn(error: OSError) -> None:
@@ -210,9 +175,7 @@ def _warn(error: OSError) -> None:
 @click.option("--header", is_flag=True, help="Print the whole header, for curl -H @-.")
 @click.option("--cache", is_flag=True, help="Share it with other runs until its last minutes.")
 @options.configured
-def command(
-    name: str | None, config: Path | None, log_format: str, *, header: bool, cache: bool
-) -> int:
+def command(settings: Settings, name: str | None, *, header: bool, cache: bool) -> int:
     """Print a fresh access token, for scripts.
 
     \b
@@ -229,5 +192,21 @@ def command(
     Exits 1 when there is no service token, or the API does not accept it or does not answer, and 2
     when the settings are wrong.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
-    settings = options.begin(config, log_format)
-    return print_access_token(settings, name, as_header=header, cached=cache)
+    if sys.stdout is None:
+        raise ConfigError("stdout is closed, so nobody would get the access token")
+    url = wiring.require_url(settings.api)
+    found = wiring.open_selected(settings, [name] if name else [], with_bare_files=True)
+    if len(found) > 1:
+        names = ", ".join(token.name for token, _ in found)
+        raise ConfigError(f"access-token: found no NAME, expected one of: {names}")
+    [(token, stores)] = found
+    exchange = Exchange(token.name, stores, settings)
+    with ExitStack() as stack:
+        opened = _open_cache(stack) if cache else None
+        if opened:
+            secret = _get_cached(opened, url, exchange)
+        else:
+            secret = exchange.run(exchange.read())[1].secret
+    sys.stdout.write(f"Authorization: Bearer {secret}\n" if header else f"{secret}\n")
+    sys.stdout.flush()
+    return exit_codes.OK

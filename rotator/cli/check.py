@@ -1,12 +1,11 @@
 """`rotator check`: a monitoring plugin."""
 
-from pathlib import Path
-
 import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
+from rotator.config.settings import Settings
 from rotator.rotation.fleet import run_fleet
 from rotator.rotation.in_flight import InFlightMints
 
@@ -16,16 +15,13 @@ from rotator.rotation.in_flight import InFlightMints
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the token.")
 @options.as_json
 @options.configured
-def command(
-    names: tuple[str, ...], config: Path | None, log_format: str, *, probe: bool, as_json: bool
-) -> int:
+def command(settings: Settings, names: tuple[str, ...], *, probe: bool, as_json: bool) -> int:
     """Look at the tokens and change nothing.
 
     Exits like a monitoring plugin: 0 fine; 1 due, or a store is behind; 2 expired, missing,
     invalid, or refused by the API; 3 unknown, as a store or the API does not answer, or the
     settings are wrong. Of several tokens the worst counts: 2, then 3, then 1.
     """
-    settings = options.begin(config, log_format)
     if probe:
         wiring.require_url(settings.api)
     rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())

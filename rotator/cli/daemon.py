@@ -21,7 +21,7 @@ from rotator.daemon.web import ListenAddress, parse_address
     metavar="[HOST:]PORT",
     help="Serve the status page there [HOST by default: 127.0.0.1].",
 )
-@options.configured
+@options.with_config
 def command(config: Path | None, log_format: str, listen: ListenAddress | None) -> int:
     """Stay up, and renew each token when it is due.
 

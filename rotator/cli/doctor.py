@@ -3,12 +3,12 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
+from rotator.config.settings import Settings
 from rotator.doctor.findings import Finding, Result, Topic, as_lines
 from rotator.doctor.gather import examine
 
@@ -17,7 +17,7 @@ from rotator.doctor.gather import examine
 @options.names
 @options.as_json
 @options.configured
-def command(names: tuple[str, ...], config: Path | None, log_format: str, *, as_json: bool) -> int:
+def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int:
     """Find what would break a rotation, before one is due.
 
     Checks the settings and hooks, the right to restart workloads, the API, the admin's login and
@@ -27,7 +27,7 @@ def command(names: tuple[str, ...], config: Path | None, log_format: str, *, as_
 
     Exits 0 without a problem, warnings or not; 1 with a problem; 2 when the settings are wrong.
     """
-    found = examine(options.begin(config, log_format), names, utc_now, os.environ)
+    found = examine(settings, names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     output.write(output.as_json(found) if as_json else as_lines(found, encoding))
     return exit_code(found)

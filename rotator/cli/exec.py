@@ -84,7 +84,7 @@ _span_option = partial(
 @_span_option("--grace", default="10s", help="In a restart, the time from SIGTERM to SIGKILL.")
 @_span_option("--settle", default="2s", help="Changes within this time count as one.")
 @_span_option("--poll", default="60s", help="How often to read the stores, give or take a fifth.")
-@options.configured
+@options.with_config
 def command(names: tuple[str, ...], config: Path | None, log_format: str, **given: Any) -> int:  # noqa: ANN401 - whatever the options are
     """Run CMD with its service token, and restart it when the token changes.
 

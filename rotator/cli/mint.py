@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -41,12 +40,11 @@ _log = logging.getLogger(__name__)
 @click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
 @options.configured
 def command(  # noqa: PLR0913 - one per option
+    settings: Settings,
     name: str | None,
+    *,
     days: int | None,
     scope: str | None,
-    config: Path | None,
-    log_format: str,
-    *,
     eternal: bool,
     show: bool,
 ) -> int:
@@ -62,7 +60,6 @@ def command(  # noqa: PLR0913 - one per option
         raise click.UsageError("--show stores the token nowhere, so it takes no NAME.")
     validity = timedelta(days=days) if days else None
     wanted = RotateOptions(force=True, eternal=eternal, validity=validity, scope=scope)
-    settings = options.begin(config, log_format)
     return _mint_and_print(settings, wanted) if show else _mint_into_stores(settings, name, wanted)
 
 

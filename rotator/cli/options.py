@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -40,7 +41,7 @@ def complete_name(context: click.Context, _parameter: click.Parameter, begin: st
     return [token.name for token in tokens if token.name.startswith(begin)]
 
 
-def configured(command: Callable[..., int]) -> Callable[..., int]:
+def with_config(command: Callable[..., int]) -> Callable[..., int]:
     """Add the options of every command that has settings."""
     with_log = click.option(
         "--log-format",
@@ -48,23 +49,28 @@ def configured(command: Callable[..., int]) -> Callable[..., int]:
         default="text",
         help="Format of the log on stderr.",
     )
-    with_config = click.option(
+    with_file = click.option(
         "--config",
         type=click.Path(path_type=Path),
         help="Config file [default: $ROTATOR_CONFIG, or ./rotator.toml].",
     )
-    return with_config(with_log(command))
+    return with_file(with_log(command))
+
+
+def configured(command: Callable[..., int]) -> Callable[..., int]:
+    """Add the same to a command that takes settings; before it runs, only warnings are logged."""
+
+    @wraps(command)
+    def run(config: Path | None, log_format: str, **given: object) -> int:
+        configure(log_format, sys.stderr, verbose=False)
+        return command(load(config), **given)
+
+    return with_config(run)
 
 
 names = click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)
 name = click.argument("name", required=False, shell_complete=complete_name)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
-
-
-def begin(path: Path | None, log_format: str) -> Settings:
-    """Log warnings to stderr, and return the settings; raises `ConfigError`."""
-    configure(log_format, sys.stderr, verbose=False)
-    return load(path)
 
 
 def load(path: Path | None) -> Settings:

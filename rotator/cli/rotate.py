@@ -48,9 +48,8 @@ Spans = Mapping[str, tuple[datetime, datetime]]
 @options.as_json
 @options.configured
 def command(  # noqa: PLR0913 - one per option
+    settings: Settings,
     names: tuple[str, ...],
-    config: Path | None,
-    log_format: str,
     *,
     shard: Shard | None,
     metrics_textfile: Path | None,
@@ -72,7 +71,6 @@ def command(  # noqa: PLR0913 - one per option
     --detailed-exitcode 3 when all is well and something was changed, or would be (--dry-run).
     Metrics that cannot be written or pushed are only a warning.
     """
-    settings = options.begin(config, log_format)
     outlets = Outlets(metrics_textfile, metrics_push)
     outlets.require()
     rotations = build_rotations(settings, names)

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import click
 
@@ -183,7 +182,7 @@ def command() -> None:
 @command.command("list")
 @options.as_json
 @options.configured
-def list_tokens(config: Path | None, log_format: str, *, as_json: bool) -> int:
+def list_tokens(settings: Settings, *, as_json: bool) -> int:
     """List the API's service tokens, and the stores that hold each.
 
     Sorted by expiry. A token is held by a store; replaced, and still in a store's journal; minting,
@@ -194,14 +193,14 @@ def list_tokens(config: Path | None, log_format: str, *, as_json: bool) -> int:
     Exits 0 when the list is complete, 1 when the API or a store does not answer, 2 when the
     settings are wrong.
     """
-    return show_tokens(options.begin(config, log_format), as_json=as_json)
+    return show_tokens(settings, as_json=as_json)
 
 
 @command.command()
 @click.argument("token_id", metavar="ID")
 @click.option("--force", is_flag=True, help="Revoke it even if a store holds it, or may hold it.")
 @options.configured
-def revoke(token_id: str, config: Path | None, log_format: str, *, force: bool) -> int:
+def revoke(settings: Settings, token_id: str, *, force: bool) -> int:
     """Revoke a service token by its id.
 
     Takes the whole id, as rotator tokens list shows it. A token that a store of the config holds is
@@ -210,4 +209,4 @@ def revoke(token_id: str, config: Path | None, log_format: str, *, force: bool) 
 
     Exits 0 when it is revoked, 1 when it is not, 2 when the settings or the id are wrong.
     """
-    return revoke_token(options.begin(config, log_format), token_id, force=force)
+    return revoke_token(settings, token_id, force=force)
