@@ -5,7 +5,6 @@ import os
 import sys
 from contextlib import suppress
 from io import TextIOWrapper
-from typing import TextIO
 
 import click
 
@@ -25,7 +24,10 @@ def main() -> int:
             stream.reconfigure(errors="replace")  # nor must a terminal that cannot show a dash
     exit_code = _run(sys.argv[1:])
     for stream in filter(None, (sys.stdout, sys.stderr)):
-        _flush(stream)
+        try:
+            stream.flush()
+        except OSError:  # keep Python from failing a second time at its exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     gc.freeze()  # the process ends: searching it for garbage first takes 12 ms of a 100 ms check
     return exit_code
 
@@ -64,14 +66,6 @@ def _report(error: object, exit_code: int) -> int:
     with suppress(OSError):  # the exit code says it, too
         sys.stderr.write(f"rotator: {error}\n")
     return exit_code
-
-
-def _flush(stream: TextIO) -> None:
-    """Write the rest; if that fails, keep Python from failing a second time at its exit."""
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -122,15 +122,10 @@ class SingleFlight:
             if latest_key is key and not future.done() and future.get_loop() is loop:
                 return future
         future = loop.run_in_executor(None, self._call)
-        future.add_done_callback(_retrieve_exception)
+        # Or asyncio would log a failure that no task waits for.
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
         self._latest = key, future
         return future
-
-
-def _retrieve_exception(future: asyncio.Future[str]) -> None:
-    """Keep asyncio from logging a failure that no task waits for."""
-    if not future.cancelled():
-        future.exception()
 
 
 class AccessTokens(ABC):
@@ -260,15 +255,12 @@ class AccessTokens(ABC):
         if now < cached.advisory_at:
             return cached.secret  # another thread has refreshed it
         is_mandatory = now >= cached.mandatory_at
-        if (
-            self._failure
-            and now < self._backoff.until
-            and not self._is_worth_a_call(self._failure[0])
-        ):
-            if not is_mandatory:
-                return cached.secret
+        if self._failure and now < self._backoff.until:
             kind, text = self._failure
-            raise kind(text)
+            if not self._is_worth_a_call(kind):
+                if is_mandatory:
+                    raise kind(text)
+                return cached.secret
         try:
             return self._replace(cached, patient=is_mandatory)
         except RotatorError as error:
@@ -277,12 +269,8 @@ class AccessTokens(ABC):
             if is_mandatory:
                 raise
             left = in_words(timedelta(seconds=cached.mandatory_at - self._now()))
-            _log.warning(
-                "%s; the cached access token is valid for another %s, the next try is in %.1f s",
-                error,
-                left,
-                pause,
-            )
+            text = "%s; the cached access token is valid for another %s, the next try is in %.1f s"
+            _log.warning(text, error, left, pause)
             return cached.secret
 
     def _replace(self, cached: CachedAccessToken, *, patient: bool) -> str:

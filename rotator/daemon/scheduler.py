@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -51,13 +51,6 @@ def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Dra
 
 def _backoff(failures: int) -> timedelta:
     return min(FIRST_BACKOFF * (1 << min(failures - 1, 20)), LONGEST_PAUSE)
-
-
-def revocation_times(report: Report, now: datetime) -> Iterator[datetime]:
-    """Return the moments after `now` at which an old token is to be revoked."""
-    for old in report.old_tokens:
-        if old.state is OldTokenState.WAITING and old.due_at > now:
-            yield old.due_at + SHORTEST_PAUSE
 
 
 class Daemon:
@@ -193,8 +186,13 @@ class Daemon:
         failures = failures + 1 if report.error else 0
         self._notify(rotation, report)
         now = self._clock()
-        moment = now + next_delay(report, rotation.renew_before, failures, self._draw)
-        moment = min((moment, *revocation_times(report, now)))
+        revocations = [
+            old.due_at + SHORTEST_PAUSE
+            for old in report.old_tokens
+            if old.state is OldTokenState.WAITING and old.due_at > now
+        ]
+        delay = next_delay(report, rotation.renew_before, failures, self._draw)
+        moment = min((now + delay, *revocations))
         planned = self._plan(rotation, moment, failures)
         self.states.record(Look(report, started_at, now, moment if planned else None))
         _log_look(report, f"next look at {rfc3339(moment)}" if planned else "no further look")

@@ -16,7 +16,7 @@ from rotator.config.settings import Settings
 from rotator.daemon.health import DaemonPhase, Health
 from rotator.daemon.scheduler import Daemon
 from rotator.daemon.web import ListenAddress, PageServer, Site
-from rotator.exec.signals import RELOAD, STOP, await_signals
+from rotator.exec.signals import RELOAD, STOP, SelfPipe
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import WORKERS
 from rotator.rotation.rotation import Rotation
@@ -54,14 +54,15 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
 
     daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, health)
     with ExitStack() as stack:
-        next_signal = stack.enter_context(await_signals())
+        pipe = SelfPipe()
+        stack.enter_context(pipe.receive(*STOP, *RELOAD))
         if address is not None:
             server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
             _log.info("the status page is at http://%s/", server.address)
             stack.enter_context(server.serving())
         daemon.start()
         health.phase = DaemonPhase.RUNNING
-        while (number := next_signal(TICK)) not in STOP:
+        while (number := next(iter(pipe.wait(TICK, most=1)), None)) not in STOP:
             if number in RELOAD:
                 health.reload_error = daemon.reload()
             daemon.tick()

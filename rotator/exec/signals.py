@@ -47,7 +47,8 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
 class SelfPipe:
     """A pipe into which each signal writes its number at once, so that a wait misses none.
 
-    See https://cr.yp.to/docs/selfpipe.html.
+    It is not closed, as another thread may wake us up until the process ends. See
+    https://cr.yp.to/docs/selfpipe.html.
     """
 
     def __init__(self) -> None:
@@ -74,25 +75,6 @@ class SelfPipe:
         """End a wait, which returns a `WAKE_UP`; for other threads."""
         os.write(self._writer, bytes([WAKE_UP]))
 
-    def close(self) -> None:
-        """Close both ends; no other thread may use it any more."""
-        os.close(self._reader)
-        os.close(self._writer)
-
-
-@contextmanager
-def await_signals() -> Iterator[Callable[[float], int | None]]:
-    """Yield a function that waits so many seconds for the next SIGTERM, SIGINT or SIGHUP.
-
-    It returns None if there was none.
-    """
-    pipe = SelfPipe()
-    try:
-        with pipe.receive(*STOP, *RELOAD):
-            yield lambda timeout: next(iter(pipe.wait(timeout, most=1)), None)
-    finally:
-        pipe.close()
-
 
 def block_stop() -> None:
     """Block SIGTERM and SIGINT until `forwarded_signals` receives them.
@@ -107,8 +89,7 @@ def block_stop() -> None:
 def forwarded_signals() -> Iterator[SelfPipe]:
     """Yield a pipe that receives SIGCHLD and the signals of `FORWARDED`.
 
-    Those that were ignored from the start, as under nohup, stay ignored, also by the child. The
-    pipe is not closed, as another thread may wake us up until the process ends.
+    Those that were ignored from the start, as under nohup, stay ignored, also by the child.
     """
     pipe = SelfPipe()
     numbers = [n for n in FORWARDED if signal.getsignal(n) is not signal.SIG_IGN]

@@ -61,7 +61,7 @@ class Supervisor:
         self.poller.start()
         try:
             while True:
-                for event in self._read_events(pipe.wait(self._timeout())):
+                for event in self._wait_for_events(pipe):
                     status = self._handle(event)
                     if status is not None:
                         return status
@@ -69,15 +69,13 @@ class Supervisor:
             self.child.signal_group(signal.SIGTERM)  # nobody would restart it
             raise
 
-    def _timeout(self) -> float | None:
+    def _wait_for_events(self, pipe: SelfPipe) -> Iterator[Event]:
+        timeout = None if self.state.due is None else max(0.0, self.state.due - self.monotonic())
         if self.state.phase is ChildPhase.LEAVING_GROUP:
-            return _GROUP_PAUSE
-        return None if self.state.due is None else max(0.0, self.state.due - self.monotonic())
-
-    def _read_events(self, numbers: bytes) -> Iterator[Event]:
-        for number in numbers:
+            timeout = _GROUP_PAUSE
+        for number in pipe.wait(timeout):
             if number == WAKE_UP:
-                yield from self._read_secrets()
+                yield from self._take_secrets()
             elif number != signal.SIGCHLD:
                 yield SignalReceived(number)
         # Even without a SIGCHLD: two signals of a kind may arrive as one.
@@ -90,16 +88,14 @@ class Supervisor:
             yield GroupGone()
         yield Tick()
 
-    def _read_secrets(self) -> Iterator[Event]:
-        match self.poller.result:
-            case Exception() as error:
-                if self.state.phase is ChildPhase.WAITING:
-                    raise error
-                _log.error("%s", internal_error(error))
-            case None:
-                pass
-            case secrets:
-                yield SecretsRead(secrets)
+    def _take_secrets(self) -> Iterator[Event]:
+        found = self.poller.result
+        if isinstance(found, Exception):
+            if self.state.phase is ChildPhase.WAITING:
+                raise found
+            _log.error("%s", internal_error(found))
+        elif found is not None:
+            yield SecretsRead(found)
 
     def _handle(self, event: Event) -> int | None:
         """Take the actions that follow an event; return the exit status if it is the end."""
@@ -111,8 +107,15 @@ class Supervisor:
                     if (status := self._start(secrets)) is not None:
                         return status
                 case ReplaceFiles(secrets):
-                    if not self._replace_files(before.held, secrets):
+                    changes = _describe_changes(before.held, secrets)
+                    try:
+                        self.delivery.write_files(secrets)
+                    except OSError as error:
+                        text = "%s: its file cannot be replaced (%s); the next look tries again"
+                        _log.error(text, changes, error.strerror)
+                        self.state = self.state._replace(held=before.held)
                         return None
+                    _log.info("%s: its file is replaced", changes)
                 case Signal(number):
                     self.child.signal(number)
                 case SignalGroup(signal.SIGKILL as number):
@@ -136,18 +139,6 @@ class Supervisor:
             _log.error("exec: the secret cannot be written to a file (%s)", error.strerror)
             return _FAILED
         return None
-
-    def _replace_files(self, held: Secrets, secrets: Secrets) -> bool:
-        changes = _describe_changes(held, secrets)
-        try:
-            self.delivery.write_files(secrets)
-        except OSError as error:
-            text = "%s: its file cannot be replaced (%s); the next look tries again"
-            _log.error(text, changes, error.strerror)
-            self.state = self.state._replace(held=held)
-            return False
-        _log.info("%s: its file is replaced", changes)
-        return True
 
 
 def _describe_changes(held: Secrets, wanted: Secrets) -> str:
@@ -174,11 +165,11 @@ def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
     tokens = open_selected(settings, names, with_bare_files=True)
     variables = choose_variables([token for token, _ in tokens], settings.folder, options.env)
     paths = [
-        path_of(store, text, settings.folder)
+        path
         for token, stores in tokens
         for store, text in zip(stores, token.stores, strict=True)
+        if (path := path_of(store, text, settings.folder))
     ]
-    files = FileWatcher([path for path in paths if path])
     watched = {token.name: WatchedToken(token.name, stores) for token, stores in tokens}
     poll, uniform = options.poll.total_seconds(), SystemRandom().uniform
 
@@ -189,6 +180,6 @@ def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
     child = Child(options.program, Terminal())
     private = secret_folder(os.environ) if options.in_file else nullcontext()
     with forwarded_signals() as pipe, private as folder:
-        poller = StorePoller(watched, files, utc_now, pause, pipe.wake_up)
+        poller = StorePoller(watched, FileWatcher(paths), utc_now, pause, pipe.wake_up)
         delivery = Delivery(os.environ, variables, folder)
         return Supervisor(child, poller, delivery, plan, time.monotonic).run(pipe)
