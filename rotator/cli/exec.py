@@ -38,7 +38,6 @@ class CommandWithProgram(click.Command):
             ) from None
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        """Add the program to the usage line."""
         return [*super().collect_usage_pieces(ctx), "-- CMD [ARGUMENT]..."]
 
 

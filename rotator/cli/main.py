@@ -27,11 +27,9 @@ class _CommandFiles(click.Group):
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        """Return the names, in the order of the help."""
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
-        """Return a command, None where there is none of this name."""
         if cmd_name not in _COMMANDS:
             return None
         module = import_module(f"rotator.cli.{cmd_name.replace('-', '_')}")

@@ -25,7 +25,6 @@ class Parsed(click.ParamType[T], Generic[T]):
         self._parse = parse
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> T:
-        """Return the parsed value; fails as click does."""
         try:
             return self._parse(str(value))
         except ValueError as error:

@@ -56,12 +56,10 @@ class _JsonObject(Protocol):
 
 
 def as_json(items: Iterable[_JsonObject]) -> str:
-    """Return one JSON array."""
     return json.dumps([item.to_json() for item in items], indent=2) + "\n"
 
 
 def is_terminal() -> bool:
-    """Tell whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
@@ -110,7 +108,6 @@ def log_leak_steps(reports: Sequence[Report]) -> None:
 
 
 def terminal_width() -> int:
-    """Return the number of columns of the terminal."""
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
 
     return Console().width

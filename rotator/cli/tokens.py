@@ -57,7 +57,6 @@ def show_tokens(settings: Settings, *, as_json: bool) -> int:
 
 
 def as_lines(rows: Sequence[TokenRow]) -> str:
-    """Return a line for each token."""
     return "".join(f"{_line(row)}\n" for row in rows) or "the API lists no service token\n"
 
 

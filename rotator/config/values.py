@@ -66,14 +66,12 @@ def read_text(value: Value) -> str:
 
 
 def read_flag(value: Value) -> bool:
-    """Read true or false."""
     if not isinstance(value.raw, bool):
         raise value.wrong()
     return value.raw
 
 
 def read_duration(value: Value) -> timedelta:
-    """Read a duration such as `7d`."""
     try:
         return parse_duration(value.raw if isinstance(value.raw, str) else "")
     except ValueError:
@@ -89,7 +87,6 @@ def read_timeout(value: Value) -> timedelta:
 
 
 def read_validity(value: Value) -> timedelta:
-    """Read a number of days that the API accepts."""
     validity = read_duration(value)
     if validity % ONE_DAY or validity > LONGEST_VALIDITY:
         raise value.wrong()
@@ -104,7 +101,6 @@ def read_retire(value: Value) -> timedelta | None:
 
 
 def read_name(value: Value) -> str:
-    """Read the name of a token, which messages and hooks use."""
     name = value.raw
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise value.wrong()
@@ -160,7 +156,6 @@ def read_stores(value: Value) -> tuple[str, ...]:
 
 
 def split_stores(value: Value) -> tuple[str, ...]:
-    """Read store URLs that are separated by spaces."""
     if _COMMA_BEFORE_STORE.search(value.raw):
         raise value.wrong("spaces between store URLs", found="a comma")
     return tuple(value.raw.split())
@@ -177,7 +172,6 @@ def read_notify(value: Value) -> tuple[Secret, ...]:
 
 
 def split_notify(value: Value) -> tuple[Secret, ...]:
-    """Read apprise URLs that are separated by spaces."""
     if _COMMA_BEFORE_URL.search(value.raw):
         raise value.wrong("spaces between URLs", found="a comma")
     return read_notify(value._replace(raw=value.raw.split()))

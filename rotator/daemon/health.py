@@ -17,16 +17,12 @@ OLD_SETTINGS = "the old settings stay in force"
 
 
 class DaemonPhase(StrEnum):
-    """Where the daemon is between its start and its end."""
-
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
 
 
 class ProbeResult(NamedTuple):
-    """The answer to a probe, with its reason."""
-
     ok: bool
     message: str
 
@@ -50,7 +46,6 @@ class Health:
         self._looks: dict[str, tuple[float, timedelta]] = {}
 
     def beat(self) -> None:
-        """Record that the main thread is alive."""
         self._last_beat = self._monotonic()
 
     @contextmanager

@@ -51,7 +51,6 @@ class TokenRow:
 
     @property
     def report(self) -> Report | None:
-        """The report of the last look."""
         return self.state.last.report if self.state else None
 
     @property
@@ -96,14 +95,12 @@ class TokenRow:
         return Bar(max(self.left, _ZERO) / whole, min(self.settings.renew_before / whole, 1.0))
 
     def describe_life(self) -> str:
-        """Return the remaining life in words."""
         if self.left is None:
             return _NO_EXPIRY.get(self.report.status, "not known") if self.report else "not known"
         words = in_words(self.left)
         return f"{words} left" if self.left > _ZERO else f"expired {words} ago"
 
     def describe_next_look(self) -> str:
-        """Return in words when the next look is."""
         next_at = self.state.last.next_at if self.state else self.now
         if next_at is None:
             return "none is planned"

@@ -29,7 +29,6 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no
     """APScheduler in a thread of its own, which says whether that thread is alive."""
 
     def is_alive(self) -> bool:
-        """Tell whether the thread runs."""
         return self._thread is not None and bool(self._thread.is_alive())
 
 

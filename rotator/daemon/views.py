@@ -65,7 +65,6 @@ class StatusPage:
         )
 
     def render(self, fleet: Fleet, phase: DaemonPhase, reload_error: str | None) -> str:
-        """Return the page as it is at `fleet.now`."""
         rows = fleet.rows()
         urgent = sum(row.badge[1] in (Tone.BAD, Tone.WARN) for row in rows)
         return self._template.substitute(

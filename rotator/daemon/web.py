@@ -78,7 +78,6 @@ class PageResponse(NamedTuple):
 
 
 def text_response(status: HTTPStatus, line: str) -> PageResponse:
-    """Return a response of one line of text."""
     return PageResponse(status, "text/plain; charset=utf-8", f"{line}\n".encode())
 
 
@@ -178,7 +177,6 @@ class PageHandler(BaseHTTPRequestHandler):
     server: "PageServer"
 
     def do_GET(self) -> None:
-        """Respond to a request."""
         self._send(self._respond())
         self.server.extend_deadline(self.connection)
 
@@ -294,7 +292,6 @@ class PageServer(ThreadingTCPServer):
         return len(self._deadlines) < MOST_CONNECTIONS
 
     def extend_deadline(self, connection: socket.socket) -> None:
-        """Give a connection the time for another request."""
         with self._connections:
             if connection in self._deadlines:
                 self._deadlines[connection] = time.monotonic() + self._patience
@@ -315,7 +312,6 @@ class PageServer(ThreadingTCPServer):
         return connection, client
 
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's type
-        """Close a connection and free its place."""
         with self._connections:
             del self._deadlines[request]
             self._connections.notify()

@@ -37,71 +37,59 @@ class Plan(NamedTuple):
     grace: float
 
 
-class SecretsRead(NamedTuple):
-    """Event: the stores were read."""
+# Events: what has happened.
 
+
+class SecretsRead(NamedTuple):
     secrets: Secrets
 
 
 class SignalReceived(NamedTuple):
-    """Event: we received a signal."""
-
     number: int
 
 
 class ChildExited(NamedTuple):
-    """Event: the child ended with this exit status."""
-
-    status: int
+    status: int  # its exit status
 
 
 class GroupGone(NamedTuple):
-    """Event: no process of the child's group is left."""
+    """No process of the child's group is left."""
 
 
 class Tick(NamedTuple):
-    """Event: time has passed."""
+    """Time has passed."""
 
 
 Event = SecretsRead | SignalReceived | ChildExited | GroupGone | Tick
 
 
-class Start(NamedTuple):
-    """Action: start the child with these secrets."""
+# Actions: what is to be done.
 
+
+class Start(NamedTuple):
     secrets: Secrets
 
 
 class ReplaceFiles(NamedTuple):
-    """Action: put these secrets into the files."""
-
     secrets: Secrets
 
 
 class Signal(NamedTuple):
-    """Action: send the child a signal."""
-
-    number: int
+    number: int  # for the child alone
 
 
 class SignalGroup(NamedTuple):
-    """Action: send a signal to the child and all that it started."""
-
-    number: int
+    number: int  # for the child and all that it started
 
 
 class Finish(NamedTuple):
-    """Action: exit with this status."""
-
-    status: int
+    status: int  # our exit status
 
 
 Action = Start | ReplaceFiles | Signal | SignalGroup | Finish
 
 
 class ChildPhase(Enum):
-    """Where the child is in its life."""
-
     WAITING = auto()  # for the first secrets
     RUNNING = auto()
     ENDING = auto()  # it got SIGTERM, for a restart

@@ -231,12 +231,10 @@ Call = Callable[[ApiState, ApiRequest], ApiResponse]
 
 
 def health(_state: ApiState, _request: ApiRequest) -> ApiResponse:
-    """Answer as long as the process runs."""
     return respond({"status": "healthy"})
 
 
 def login(state: ApiState, request: ApiRequest) -> ApiResponse:
-    """Return an access and a refresh token for e-mail and password."""
     email, password = _read_login_form(request)
     user = state.users.get(email)
     if user is None or not state.password_matches(user, password):
@@ -262,14 +260,12 @@ def logout(state: ApiState, request: ApiRequest) -> ApiResponse:
 
 
 def verify_admin(state: ApiState, request: ApiRequest) -> ApiResponse:
-    """Return the administrator's account."""
     user = _admin(state, request)
     name = user.email.partition("@")[0]
     return respond({"is_admin": True, "user_id": user.id, "email": user.email, "username": name})
 
 
 def mint(state: ApiState, request: ApiRequest) -> ApiResponse:
-    """Mint a service token."""
     body = _read_json(request)  # as in the real API, broken JSON is a 422 even without rights
     user = _admin(state, request)
     days, scope, eternal = _parse_mint(body)

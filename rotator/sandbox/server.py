@@ -34,7 +34,6 @@ class ApiHandler(BaseHTTPRequestHandler):
     server: "LoopbackServer"
 
     def handle_one_request(self) -> None:
-        """Read one request and respond to it."""
         self.raw_requestline = self.rfile.readline(_LONGEST_LINE)
         if not self.raw_requestline or not self.parse_request():
             self.close_connection = True

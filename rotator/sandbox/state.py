@@ -83,7 +83,6 @@ class ApiState:
         return dict(claims)
 
     def add_user(self, email: str, password: str, *, is_admin: bool) -> User:
-        """Open an account."""
         user = self.users[email] = User(str(uuid4()), email, password, is_admin)
         return user
 
@@ -95,7 +94,6 @@ class ApiState:
         return user.password == password
 
     def new_access_token(self, user_id: str, **claims: str | None) -> str:
-        """Return a new access token."""
         expiry = self.clock() + timedelta(seconds=self.access_lifetime)
         return self.sign({"sub": user_id, **claims, "exp": int(expiry.timestamp())})
 
