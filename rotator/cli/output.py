@@ -4,12 +4,11 @@ import io
 import json
 import logging
 import sys
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rotator.audit import token_field
 from rotator.clock import minute
@@ -26,9 +25,6 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.policy import Status
 from rotator.stores.port import DEFAULT_FIELD
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 _LEAK = (
     (
@@ -176,26 +172,22 @@ def progress_bar(total: int) -> Iterator[Callable[[], None]]:
 
     A run of several tokens that takes longer than a second shows a bar, if stderr is a terminal.
     """
-    begun, lock, done = time.monotonic(), threading.Lock(), 0
-    bar: Progress | None = None
+    if total <= 1 or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.progress import Progress  # noqa: PLC0415 - only a terminal needs it
+
+    bar = Progress(console=Console(file=sys.stderr), transient=True)
+    task, begun = bar.add_task("tokens", total=total), time.monotonic()
 
     def advance() -> None:
-        nonlocal bar, done
-        with lock:
-            done += 1
-            is_late = time.monotonic() - begun > _PATIENCE
-            if bar is None and is_late and total > 1 and sys.stderr.isatty():
-                from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-                from rich.progress import Progress  # noqa: PLC0415 - only a terminal needs it
-
-                bar = Progress(console=Console(file=sys.stderr), transient=True)
-                bar.add_task("tokens", total=total)
-                bar.start()
-            if bar is not None:
-                bar.update(bar.task_ids[0], completed=done)
+        bar.advance(task)
+        if time.monotonic() - begun > _PATIENCE:
+            bar.start()
 
     try:
         yield advance
     finally:
-        if bar is not None:
+        if bar.live.is_started:
             bar.stop()

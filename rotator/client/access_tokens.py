@@ -147,6 +147,7 @@ class AccessTokens(ABC):
     ) -> None:
         self.api_url = _check_url(api_url, allow_insecure_http=allow_insecure_http)
         self._limits = limits
+        self._without_retries = replace(limits, retries=0)  # for calls that nobody waits for
         self._now = now
         self._cached = CachedAccessToken.nothing()
         self._failure: tuple[type[RotatorError], str] | None = None
@@ -215,12 +216,8 @@ class AccessTokens(ABC):
             self._cached = CachedAccessToken.nothing()
 
     @abstractmethod
-    def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
-        """Get an access token; raises `RotatorError`.
-
-        `anew`: none is cached, or it was refused. `patient`: a caller waits for it, so that failed
-        calls are retried.
-        """
+    def _fetch(self, http: ApiClient, *, anew: bool) -> AccessToken:
+        """Get an access token; raises `RotatorError`. `anew`: none is cached, or it was refused."""
 
     def _is_worth_a_call(self, failure: type[RotatorError]) -> bool:
         """Tell whether a call may succeed before the backoff after this failure is over."""
@@ -232,12 +229,6 @@ class AccessTokens(ABC):
         self._lock = threading.Lock()  # held during a refresh
         self._swap = threading.Lock()  # held for the moment in which `_cached` changes
         self._flight = SingleFlight(self.get_access_token)
-
-    def _http(self, *, patient: bool) -> ApiClient:
-        # A new client for each call, minutes apart: kept connections would be dead by then, or
-        # shared by two processes after a fork.
-        limits = self._limits if patient else replace(self._limits, retries=0)
-        return ApiClient(self.api_url, utc_now, limits)
 
     def _refresh(self, cached: CachedAccessToken) -> str:
         lock = self._lock
@@ -262,7 +253,7 @@ class AccessTokens(ABC):
                     raise kind(text)
                 return cached.secret
         try:
-            return self._replace(cached, patient=is_mandatory)
+            return self._replace(cached, self._limits if is_mandatory else self._without_retries)
         except RotatorError as error:
             self._failure = type(error), str(error)
             pause = self._backoff.begin(self._now())
@@ -273,9 +264,12 @@ class AccessTokens(ABC):
             _log.warning(text, error, left, pause)
             return cached.secret
 
-    def _replace(self, cached: CachedAccessToken, *, patient: bool) -> str:
+    def _replace(self, cached: CachedAccessToken, limits: Limits) -> str:
         requested_at = self._now()
-        token = self._fetch(anew=not cached.secret, patient=patient)
+        # A new client for each call, minutes apart: kept connections would be dead by then, or
+        # shared by two processes after a fork.
+        http = ApiClient(self.api_url, utc_now, limits)
+        token = self._fetch(http, anew=not cached.secret)
         with self._swap:
             self._cached = CachedAccessToken.requested_at(requested_at, token)
             if token.secret == self._invalidated:

@@ -27,7 +27,7 @@ from rotator.errors import (
     TokenRefusedError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.client import EXCHANGE, AccessToken, parse_access_token
+from rotator.nocturna.client import EXCHANGE, AccessToken, ApiClient, parse_access_token
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)
@@ -184,9 +184,8 @@ class TokenManager(AccessTokens):
         """
         return status_of(self._service_token.get(), renew_before, self._clock())
 
-    def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
+    def _fetch(self, http: ApiClient, *, anew: bool) -> AccessToken:
         cached = self._service_token
-        http = self._http(patient=patient)
 
         def exchange(token: ServiceToken) -> AccessToken:
             self._refused = token.secret  # if it fails

@@ -7,7 +7,7 @@ from dataclasses import replace
 from rotator.client.access_tokens import BOOT_SECONDS, LIMITS, AccessTokens, Jitter, Seconds
 from rotator.errors import ConfigError
 from rotator.http.client import Limits
-from rotator.nocturna.client import REFRESH, AccessToken, log_in, refresh
+from rotator.nocturna.client import REFRESH, AccessToken, ApiClient, log_in, refresh
 
 _REFRESH = replace(REFRESH, doing="refresh the user's session")
 
@@ -60,9 +60,8 @@ class UserSession(AccessTokens):
     def __repr__(self) -> str:
         return f"UserSession({self.api_url!r})"
 
-    def _fetch(self, *, anew: bool, patient: bool) -> AccessToken:
+    def _fetch(self, http: ApiClient, *, anew: bool) -> AccessToken:
         del anew  # a refresh token outlives the access token that was refused
-        http = self._http(patient=patient)
         token = refresh(http, self._refresh_token, _REFRESH)
         token = token or log_in(http, self._email(), self._password())
         self._refresh_token = token.refresh_token

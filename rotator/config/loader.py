@@ -17,7 +17,7 @@ HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROT
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
 
-_Values = Mapping[str, Value]
+_Values = dict[str, Value]
 
 
 def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Settings:
@@ -59,7 +59,7 @@ def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
     config = _read_tables(path, cwd)
     in_file = _from_table("api", config["api"], f"{path}: [api]", folder)
     if password := in_file.get("admin_password"):  # refused even where the environment wins
-        password.read()
+        password.parse(password)
     defaults = _from_table("defaults", config["defaults"], f"{path}: [defaults]", folder)
     tokens: dict[str, TokenSettings] = {}
     for number, table in enumerate(config["token"], 1):
@@ -125,11 +125,8 @@ def _from_variables(table: str, variables: Mapping[str, str], folder: Path) -> _
 
 def _with_variables(in_file: _Values, variables: _Values) -> _Values:
     """Let the environment win; its e-mail or password replaces a file's `…_file`, too."""
-    replaced = [pair for pair in _SECRETS if any(key in variables for key in pair)]
-    kept = {
-        key: value for key, value in in_file.items() if not any(key in pair for pair in replaced)
-    }
-    return {**kept, **variables}
+    replaced = {key for pair in _SECRETS if variables.keys() & pair for key in pair}
+    return {key: value for key, value in in_file.items() if key not in replaced} | variables
 
 
 def _read_api(values: _Values, file: Path | None) -> ApiSettings:
@@ -138,7 +135,7 @@ def _read_api(values: _Values, file: Path | None) -> ApiSettings:
             raise ConfigError(
                 f"{values[key].place}: found both this and {values[other].place}, expected one"
             )
-    found = {name: value.read() for name, value in values.items()}
+    found = {name: value.parse(value) for name, value in values.items()}
     url = parse_http_url(found.get("url", ""))
     if url and is_readable_on_the_way(url) and not found.get("allow_insecure_http"):
         raise values["url"].wrong(
@@ -158,7 +155,7 @@ def _read_api(values: _Values, file: Path | None) -> ApiSettings:
 
 def _read_token(values: _Values, place: str, origin: str) -> TokenSettings:
     """Return one token's settings, checked against each other."""
-    found = {name: value.read() for name, value in values.items()}
+    found = {name: value.parse(value) for name, value in values.items()}
     for key in REQUIRED_KEYS:
         if key.name not in found:
             raise ConfigError(f"{place} {key.name}: found nothing, expected {key.expected}")

@@ -46,10 +46,6 @@ class Value(NamedTuple):
     folder: Path
     parse: Callable[[Value], Any]
 
-    def read(self) -> Any:  # noqa: ANN401 - what the parser makes of it
-        """Return the parsed value; raises `ConfigError`."""
-        return self.parse(self)
-
     def wrong(self, expected: str = "", *, found: str = "") -> ConfigError:
         """Return the error; `found` describes a value that a message must not show."""
         return ConfigError(

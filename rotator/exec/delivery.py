@@ -25,7 +25,10 @@ def choose_variables(
     `options` holds `NAME=VARIABLE`, or `VARIABLE` if there is one token; other tokens take the
     field of their first store. Raises `ConfigError`, also for two tokens in one variable.
     """
-    chosen = {token.name: _default_variable(token, folder) for token in tokens}
+    chosen = {}
+    for token in tokens:
+        field = parse_url(token.stores[0], folder).field if token.stores else None
+        chosen[token.name] = field if field and _NAME.fullmatch(field) else DEFAULT_FIELD
     for text in options:
         name, variable = _parse_option(text, list(chosen))
         chosen[name] = variable
@@ -38,11 +41,6 @@ def choose_variables(
             )
         owners[variable] = name
     return chosen
-
-
-def _default_variable(token: TokenSettings, folder: Path) -> str:
-    field = parse_url(token.stores[0], folder).field if token.stores else None
-    return field if field and _NAME.fullmatch(field) else DEFAULT_FIELD
 
 
 def _parse_option(text: str, names: list[str]) -> tuple[str, str]:
