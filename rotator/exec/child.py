@@ -12,8 +12,6 @@ from contextlib import suppress
 
 from rotator.exec.state_machine import BY_SIGNAL
 
-NOT_EXECUTABLE = 126
-NOT_FOUND = 127
 # Python and `Terminal` ignore these, which a program does not expect.
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU)
 _SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
@@ -67,35 +65,21 @@ class Terminal:
                 os.tcsetpgrp(self._fd, group)
 
 
-class CannotStartError(Exception):
-    """The program cannot be started: `status` is what sh exits with, the message says why."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 class Child:
     """A program that is started again and again, each time after it has ended."""
 
     def __init__(self, arguments: tuple[str, ...], terminal: Terminal) -> None:
+        self.program = arguments[0]
         self._arguments = arguments
         self._terminal = terminal
         self._group = 0
         self._pid = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
-        """Start it with our files and terminal; raises `CannotStartError`."""
-        program = self._arguments[0]
-        try:
-            self._pid = os.posix_spawnp(
-                program, self._arguments, environ, setpgroup=0, setsigdef=_IGNORED
-            )
-        except FileNotFoundError:
-            raise CannotStartError(NOT_FOUND, f"{program}: there is no such program") from None
-        except OSError as error:
-            message = f"{program}: it cannot be started ({error.strerror})"
-            raise CannotStartError(NOT_EXECUTABLE, message) from None
+        """Start it with our files and terminal; raises `OSError`."""
+        self._pid = os.posix_spawnp(
+            self.program, self._arguments, environ, setpgroup=0, setsigdef=_IGNORED
+        )
         self._group = self._pid
         self._terminal.lend(self._group)
 

@@ -14,14 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from watchdog.events import (
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
-    FileSystemEvent,
-    FileSystemEventHandler,
-)
+from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
@@ -34,18 +27,18 @@ from rotator.stores.port import SecretStore, parse_url, path_of_file_store
 from rotator.tokens import ServiceToken, is_live
 
 # Not each write: a log beside the file would wake us all the time. A writer closes it in the end.
-_KINDS: list[type[FileSystemEvent]] = [
-    FileClosedEvent,
-    FileCreatedEvent,
-    FileDeletedEvent,
-    FileMovedEvent,
+_KINDS: list[type[events.FileSystemEvent]] = [
+    events.FileClosedEvent,
+    events.FileCreatedEvent,
+    events.FileDeletedEvent,
+    events.FileMovedEvent,
 ]
 _DESCRIPTORS = "/dev/fd"  # lists the open ones
 _MOST_LINKS = 40  # as in Linux
 _log = logging.getLogger(__name__)
 
 
-class FileWatcher(FileSystemEventHandler):
+class FileWatcher(events.FileSystemEventHandler):
     """Waits for a change of some files, which need not exist, by the kernel's notices (inotify)."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -80,7 +73,7 @@ class FileWatcher(FileSystemEventHandler):
         """Return True when a file has changed since `follow`, False after that many seconds."""
         return self._changed.wait(timeout)
 
-    def on_any_event(self, event: FileSystemEvent) -> None:
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
         """Take note of a change; watchdog calls this in its own thread."""
         if {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)} & self._steps:
             self._changed.set()

@@ -12,34 +12,16 @@ from random import SystemRandom
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, internal_error
-from rotator.exec.child import CannotStartError, Child, Terminal, inherit_orphans
+from rotator.exec import state_machine as machine
+from rotator.exec.child import Child, Terminal, inherit_orphans
 from rotator.exec.delivery import Delivery, choose_variables
 from rotator.exec.runtime_folder import secret_folder
 from rotator.exec.signals import WAKE_UP, SelfPipe, forwarded_signals
-from rotator.exec.state_machine import (
-    ChildExited,
-    ChildPhase,
-    Event,
-    ExecOptions,
-    ExecState,
-    Finish,
-    GroupGone,
-    Plan,
-    ReplaceFiles,
-    Secrets,
-    SecretsRead,
-    Signal,
-    SignalGroup,
-    SignalReceived,
-    Start,
-    Tick,
-    plan_for,
-    step,
-)
 from rotator.exec.store_poller import FileWatcher, StorePoller, WatchedToken, path_of
 from rotator.wiring import open_selected
 
 _FAILED = 1  # the exit code of every command
+_NOT_EXECUTABLE, _NOT_FOUND = 126, 127  # as in sh
 _GROUP_PAUSE = 0.05  # seconds between two checks whether the group is gone: no signal tells
 _SPREAD = 0.2  # of the pause between two reads, so that many bots do not come at once
 _log = logging.getLogger(__name__)
@@ -52,9 +34,9 @@ class Supervisor:
     child: Child
     poller: StorePoller
     delivery: Delivery
-    plan: Plan
+    plan: machine.Plan
     monotonic: Callable[[], float]
-    state: ExecState = field(default=ExecState(), init=False)
+    state: machine.ExecState = field(default=machine.ExecState(), init=False)
 
     def run(self, pipe: SelfPipe) -> int:
         """Return the exit status; raises `StoreError` if there is no token to begin with."""
@@ -69,44 +51,44 @@ class Supervisor:
             self.child.signal_group(signal.SIGTERM)  # nobody would restart it
             raise
 
-    def _wait_for_events(self, pipe: SelfPipe) -> Iterator[Event]:
+    def _wait_for_events(self, pipe: SelfPipe) -> Iterator[machine.Event]:
         timeout = None if self.state.due is None else max(0.0, self.state.due - self.monotonic())
-        if self.state.phase is ChildPhase.LEAVING_GROUP:
+        if self.state.phase is machine.ChildPhase.LEAVING_GROUP:
             timeout = _GROUP_PAUSE
         for number in pipe.wait(timeout):
             if number == WAKE_UP:
                 yield from self._take_secrets()
             elif number != signal.SIGCHLD:
-                yield SignalReceived(number)
+                yield machine.SignalReceived(number)
         # Even without a SIGCHLD: two signals of a kind may arrive as one.
         if (status := self.child.poll()) is not None:
-            yield ChildExited(status)
+            yield machine.ChildExited(status)
         if self.poller.busy.acquire(blocking=False):  # a store may wait for a child of its own
             self.child.reap_orphans()
             self.poller.busy.release()
-        if self.state.phase is ChildPhase.LEAVING_GROUP and self.child.group_is_gone():
-            yield GroupGone()
-        yield Tick()
+        if self.state.phase is machine.ChildPhase.LEAVING_GROUP and self.child.group_is_gone():
+            yield machine.GroupGone()
+        yield machine.Tick()
 
-    def _take_secrets(self) -> Iterator[Event]:
+    def _take_secrets(self) -> Iterator[machine.Event]:
         found = self.poller.result
         if isinstance(found, Exception):
-            if self.state.phase is ChildPhase.WAITING:
+            if self.state.phase is machine.ChildPhase.WAITING:
                 raise found
             _log.error("%s", internal_error(found))
         elif found is not None:
-            yield SecretsRead(found)
+            yield machine.SecretsRead(found)
 
-    def _handle(self, event: Event) -> int | None:
+    def _handle(self, event: machine.Event) -> int | None:
         """Take the actions that follow an event; return the exit status if it is the end."""
         before = self.state
-        self.state, actions = step(before, event, self.monotonic(), self.plan)
+        self.state, actions = machine.step(before, event, self.monotonic(), self.plan)
         for action in actions:
             match action:
-                case Start(secrets):
+                case machine.Start(secrets):
                     if (status := self._start(secrets)) is not None:
                         return status
-                case ReplaceFiles(secrets):
+                case machine.ReplaceFiles(secrets):
                     changes = _describe_changes(before.held, secrets)
                     try:
                         self.delivery.write_files(secrets)
@@ -116,32 +98,38 @@ class Supervisor:
                         self.state = self.state._replace(held=before.held)
                         return None
                     _log.info("%s: its file is replaced", changes)
-                case Signal(number):
+                case machine.Signal(number):
                     self.child.signal(number)
-                case SignalGroup(signal.SIGKILL as number):
+                case machine.SignalGroup(signal.SIGKILL as number):
                     _log.warning("the program did not end within its grace: it is killed")
                     self.child.signal_group(number)
-                case SignalGroup(number):
+                case machine.SignalGroup(number):
                     changes = _describe_changes(before.held, before.wanted)
                     _log.info("%s: the program is restarted", changes)
                     self.child.signal_group(number)
-                case Finish(status):
+                case machine.Finish(status):
                     return status
         return None
 
-    def _start(self, secrets: Secrets) -> int | None:
+    def _start(self, secrets: machine.Secrets) -> int | None:
         try:
-            self.child.start(self.delivery.environment(secrets))
-        except CannotStartError as error:
-            _log.error("exec: %s", error)
-            return error.status
+            environment = self.delivery.environment(secrets)
         except OSError as error:
             _log.error("exec: the secret cannot be written to a file (%s)", error.strerror)
             return _FAILED
+        program = self.child.program
+        try:
+            self.child.start(environment)
+        except FileNotFoundError:
+            _log.error("exec: %s: there is no such program", program)
+            return _NOT_FOUND
+        except OSError as error:
+            _log.error("exec: %s: it cannot be started (%s)", program, error.strerror)
+            return _NOT_EXECUTABLE
         return None
 
 
-def _describe_changes(held: Secrets, wanted: Secrets) -> str:
+def _describe_changes(held: machine.Secrets, wanted: machine.Secrets) -> str:
     changes = [
         f"{name}: token {held[name].name} became {token.name}"
         for name, token in wanted.items()
@@ -150,13 +138,13 @@ def _describe_changes(held: Secrets, wanted: Secrets) -> str:
     return ", ".join(changes)
 
 
-def run(settings: Settings, names: Sequence[str], options: ExecOptions) -> int:
+def run(settings: Settings, names: Sequence[str], options: machine.ExecOptions) -> int:
     """Run the program until it ends, and return its exit status.
 
     Raises `ConfigError` if settings or options are wrong, and `StoreError` if no store has a live
     token to begin with.
     """
-    plan = plan_for(options)
+    plan = machine.plan_for(options)
     if not options.program:
         raise ConfigError(
             "exec: found no program, expected one behind --: put it there, as in"
