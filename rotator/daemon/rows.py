@@ -41,7 +41,7 @@ class Bar(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class TokenRow:
+class StatusRow:
     """One token as the page shows it at `now`; `state` is None before its first look."""
 
     name: str
@@ -124,16 +124,16 @@ class Fleet(NamedTuple):
     tokens: Mapping[str, TokenSettings]
     now: datetime
 
-    def rows(self) -> list[TokenRow]:
+    def rows(self) -> list[StatusRow]:
         """Return a row for each token, the most urgent first."""
         rows = [
-            TokenRow(name, state, self.tokens.get(name) or TokenSettings(name, "", ()), self.now)
+            StatusRow(name, state, self.tokens.get(name) or TokenSettings(name, "", ()), self.now)
             for name, state in self.states.items()
         ]
-        return sorted(rows, key=TokenRow.urgency)
+        return sorted(rows, key=StatusRow.urgency)
 
 
-def count_badges(rows: list[TokenRow]) -> dict[str, tuple[Tone, int]]:
+def count_badges(rows: list[StatusRow]) -> dict[str, tuple[Tone, int]]:
     """Return how many rows have each badge, with the tone of the first, in the rows' order."""
     counts: dict[str, tuple[Tone, int]] = {}
     for row in rows:

@@ -11,7 +11,7 @@ from string import Template
 
 from rotator.clock import in_words, minute, rfc3339
 from rotator.daemon.health import DaemonPhase
-from rotator.daemon.rows import Fleet, TokenRow, Tone, count_badges, describe_moment
+from rotator.daemon.rows import Fleet, StatusRow, Tone, count_badges, describe_moment
 from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.states import Look, TokenState
@@ -90,7 +90,7 @@ def _daemon_state(phase: DaemonPhase, reload_error: str | None, now: datetime) -
     return join(line, element("p", _sign(Tone.WARN), text, class_="trouble", role="alert"))
 
 
-def _summary(rows: list[TokenRow]) -> Html:
+def _summary(rows: list[StatusRow]) -> Html:
     """Return a button for each state with its count, by which the script filters."""
     buttons = [
         element(
@@ -113,7 +113,7 @@ def _sign(tone: Tone) -> Html:
     return element("svg", element("use", href=f"#sign-{tone}"), class_="sign", aria_hidden="true")
 
 
-def _token(row: TokenRow) -> Html:
+def _token(row: StatusRow) -> Html:
     word, tone = row.badge
     top = [
         element("span", _sign(tone), word, class_=f"badge {tone}"),
@@ -127,7 +127,7 @@ def _token(row: TokenRow) -> Html:
     return element("li", body, class_=f"token {tone}", data_state=word, data_name=row.name)
 
 
-def _stores(row: TokenRow) -> Html:
+def _stores(row: StatusRow) -> Html:
     reports = row.report.stores if row.report else ()
     urls = [store.store.removesuffix(f"#{DEFAULT_FIELD}") for store in reports]
     parts = [element("span", url) for url in urls[:1]]
@@ -136,7 +136,7 @@ def _stores(row: TokenRow) -> Html:
     return element("span", *parts, class_="where")
 
 
-def _bar(row: TokenRow) -> Html:
+def _bar(row: StatusRow) -> Html:
     life, boundary = (round(share * _BAR_WIDTH, 1) for share in row.bar)
     shapes = [
         element("rect", class_=name, width=width, height=10, y=3)
@@ -155,7 +155,7 @@ def _bar(row: TokenRow) -> Html:
     )
 
 
-def _life(row: TokenRow) -> Html:
+def _life(row: StatusRow) -> Html:
     parts = [element("span", row.describe_life(), class_="left")]
     if row.renews_at is not None:
         due = row.renews_at <= row.now
@@ -164,32 +164,38 @@ def _life(row: TokenRow) -> Html:
     return element("span", *parts, class_="caption")
 
 
-def _looks(row: TokenRow) -> Html:
+def _looks(row: StatusRow) -> Html:
     if row.state is None:
         return join("first look: now")
     last = f"looked at {describe_moment(row.state.last.ended_at, row.now)}"
     return join(element("span", last), element("span", f"next look: {row.describe_next_look()}"))
 
 
-def _details(row: TokenRow) -> Html:
+def _details(row: StatusRow) -> Html:
     """Return what an unfolded token shows."""
     if row.state is None:
         return element("div", element("p", "It was not looked at yet."), class_="details")
-    report, now = row.state.last.report, row.now
+    report = row.state.last.report
     facts = [
         element("div", element("dt", key), element("dd", value))
         for key, value in _facts(row, row.state, report)
     ]
     parts = [element("p", report.message, class_="message"), element("dl", *facts)]
     if report.stores:
-        parts.append(_store_table(report))
+        has_trouble = any(store.message for store in report.stores)
+        columns = ("store", "token", "trouble") if has_trouble else ("store", "token")
+        stores = [
+            (element("code", store.store), store.status, store.message or "–")[: len(columns)]
+            for store in report.stores
+        ]
+        parts.append(_table("Stores", columns, stores))
     if row.state.history:
-        events = [_event(look, now) for look in row.state.history]
+        events = [_event(look, row.now) for look in row.state.history]
         parts.append(_table("History", ("when", "what", "why"), events))
     return element("div", *parts, class_="details")
 
 
-def _facts(row: TokenRow, state: TokenState, report: Report) -> Iterable[tuple[str, str]]:
+def _facts(row: StatusRow, state: TokenState, report: Report) -> Iterable[tuple[str, str]]:
     last, now = state.last, row.now
     yield "Token id", element("code", report.token_id) if report.token_id else "none"
     yield "Expires", _moment(report.expires_at, now, "never" if row.bar.life else "–")
@@ -235,17 +241,6 @@ def _span(span: timedelta) -> str:
 def _counts(counts: Counter[str]) -> str:
     parts = ", ".join(f"{count} {reason}" for reason, count in counts.most_common())
     return f"{counts.total()} ({parts})"
-
-
-def _store_table(report: Report) -> Html:
-    columns = ["store", "token"]
-    if any(store.message for store in report.stores):
-        columns.append("trouble")
-    lines = [
-        (element("code", store.store), store.status, store.message or "–")[: len(columns)]
-        for store in report.stores
-    ]
-    return _table("Stores", columns, lines)
 
 
 def _event(look: Look, now: datetime) -> tuple[str, ...]:

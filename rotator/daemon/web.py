@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL
-from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib.util import find_spec
@@ -304,9 +303,8 @@ class PageServer(ThreadingTCPServer):
         connection, client = super().get_request()
         with self._connections:
             if not self._connections.wait_for(self._has_place, _WAIT_FOR_PLACE):
-                _cut_off(
-                    sorted(self._deadlines, key=self._deadlines.__getitem__)[:_EVICTED_AT_ONCE]
-                )
+                quietest = sorted(self._deadlines, key=self._deadlines.__getitem__)
+                _cut_off(quietest[:_EVICTED_AT_ONCE])
                 self._connections.wait_for(self._has_place)
             self._deadlines[connection] = time.monotonic() + self._patience
         return connection, client
@@ -329,8 +327,9 @@ class PageServer(ThreadingTCPServer):
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Respond while the `with` block runs; then stop listening and cut off all connections."""
-        serve = partial(self.serve_forever, _POLL)
-        thread = threading.Thread(target=serve, name="page", daemon=True)
+        thread = threading.Thread(
+            target=self.serve_forever, args=(_POLL,), name="page", daemon=True
+        )
         thread.start()
         try:
             yield
