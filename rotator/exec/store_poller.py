@@ -39,9 +39,13 @@ _log = logging.getLogger(__name__)
 
 
 class FileWatcher(events.FileSystemEventHandler):
-    """Waits for a change of some files, which need not exist, by the kernel's notices (inotify)."""
+    """Waits for a change of some files, which need not exist, by the kernel's notices (inotify).
+
+    A child that is started while `opening` is held inherits none of watchdog's files.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        self.opening = threading.Lock()
         self._paths = paths
         self._steps: frozenset[str] = frozenset()
         self._changed = threading.Event()
@@ -55,7 +59,7 @@ class FileWatcher(events.FileSystemEventHandler):
         if not steps:
             return
         try:
-            with _closed_in_children():
+            with self.opening, _closed_in_children():
                 if self._observer is None:
                     self._observer = Observer()
                     self._observer.start()

@@ -119,7 +119,8 @@ class Supervisor:
             return _FAILED
         program = self.child.program
         try:
-            self.child.start(environment)
+            with self.poller.files.opening:
+                self.child.start(environment)
         except FileNotFoundError:
             _log.error("exec: %s: there is no such program", program)
             return _NOT_FOUND

@@ -23,6 +23,7 @@ from rotator.sandbox.api import (
 )
 from rotator.sandbox.server import Serve
 from rotator.sandbox.state import ApiState, ServiceTokenRow
+from tests.support.mint_bodies import mint_leniently
 
 __all__ = ["Fault", "Sandbox", "ServiceTokenRow"]
 
@@ -224,8 +225,12 @@ class Faults:
             self.stopping.wait(seconds)
 
     def _work(self, request: ApiRequest, call_next: Serve) -> ApiResponse:
-        is_health = route_of(request.path) == "/health"
-        return crash(_DOWN) if self.database_broken and not is_health else call_next(request)
+        route = route_of(request.path)
+        if self.database_broken and route != "/health":
+            return crash(_DOWN)
+        if (request.method, route) == ("POST", "/auth/admin/service-tokens"):
+            return mint_leniently(request, call_next)
+        return call_next(request)
 
     def _distort(self, response: ApiResponse, fault: Fault) -> ApiResponse:
         if fault.error == "plain":
