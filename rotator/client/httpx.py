@@ -25,16 +25,7 @@ class NocturnaAuth(BearerAuth, httpx.Auth):
     there is no other bearer. Clients, threads and tasks may share an instance; the async client has
     to run on asyncio.
 
-    A request raises what `get_access_token` raises, or with `direct` what `get_service_token`
-    raises: these are `rotator.errors.RotatorError`, not `httpx.HTTPError`.
-
-    Args:
-        tokens: a `TokenManager` or a `UserSession`.
-        mode: "exchange" sends access tokens; "direct" sends the service token of a `TokenManager`
-            itself, which works until it expires, even if it is revoked.
-
-    Raises:
-        ConfigError: `tokens` or `mode` is something else.
+    Arguments and errors are those of `rotator.client.NocturnaAuth`.
     """
 
     def __init__(self, tokens: AccessTokens, mode: Mode = "exchange") -> None:

@@ -184,7 +184,10 @@ class Daemon:
         report = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
         report = with_severity(report, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
-        self._notify(rotation, report)
+        level_before = self._notified.get(rotation.name)
+        self._notified[rotation.name] = report.level
+        if report.level is not None and report.level != level_before:  # new, or more urgent
+            notify_failures([(rotation, report)])
         now = self._clock()
         revocations = [
             old.due_at + SHORTEST_PAUSE
@@ -195,20 +198,10 @@ class Daemon:
         moment = min((now + delay, *revocations))
         planned = self._plan(rotation, moment, failures)
         self.states.record(Look(report, started_at, now, moment if planned else None))
-        _log_look(report, f"next look at {rfc3339(moment)}" if planned else "no further look")
-
-    def _notify(self, rotation: Rotation, report: Report) -> None:
-        """Send a notice of a failure that is new, or more urgent than before."""
-        before = self._notified.get(rotation.name)
-        self._notified[rotation.name] = report.level
-        if report.level is not None and report.level != before:
-            notify_failures([(rotation, report)])
-
-
-def _log_look(report: Report, outlook: str) -> None:
-    if not report.level or report.action in CHANGED:
-        _log.info("%s; %s", summarize(report), outlook)
-    if report.level:
-        level = logging.getLevelNamesMapping()[report.level.upper()]
-        extra = token_field(report.name)
-        _log.log(level, "%s: %s; %s", report.name, report.error, outlook, extra=extra)
+        outlook = f"next look at {rfc3339(moment)}" if planned else "no further look"
+        if not report.level or report.action in CHANGED:
+            _log.info("%s; %s", summarize(report), outlook)
+        if report.level:
+            level = logging.getLevelNamesMapping()[report.level.upper()]
+            extra = token_field(report.name)
+            _log.log(level, "%s: %s; %s", report.name, report.error, outlook, extra=extra)
