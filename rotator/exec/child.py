@@ -14,6 +14,7 @@ from rotator.exec.state_machine import BY_SIGNAL
 
 # Python and `Terminal` ignore these, which a program does not expect.
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU)
+_DESCRIPTORS = "/dev/fd"  # lists the open ones
 _SET_CHILD_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of <linux/prctl.h>
 
 
@@ -72,11 +73,14 @@ class Child:
         self.program = arguments[0]
         self._arguments = arguments
         self._terminal = terminal
+        self._files = _inheritable_descriptors()
         self._group = 0
         self._pid = 0
 
     def start(self, environ: Mapping[str, str]) -> None:
-        """Start it with our files and terminal; raises `OSError`."""
+        """Start it with our terminal, and the files that we had at first; raises `OSError`."""
+        for descriptor in _inheritable_descriptors() - self._files:
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no name
         self._pid = os.posix_spawnp(
             self.program, self._arguments, environ, setpgroup=0, setsigdef=_IGNORED
         )
@@ -131,6 +135,16 @@ class Child:
                 if found.si_pid == self._pid:  # it has just ended: left to the next `poll`
                     break
                 os.waitpid(found.si_pid, 0)
+
+
+def _inheritable_descriptors() -> set[int]:
+    descriptors: set[int] = set()
+    with suppress(FileNotFoundError):  # a container without /proc
+        for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - numbers, not paths
+            with suppress(OSError):  # the descriptor that listed them is closed
+                if os.get_inheritable(int(name)):
+                    descriptors.add(int(name))
+    return descriptors
 
 
 def inherit_orphans() -> None:

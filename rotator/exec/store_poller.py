@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -33,7 +33,6 @@ _KINDS: list[type[events.FileSystemEvent]] = [
     events.FileDeletedEvent,
     events.FileMovedEvent,
 ]
-_DESCRIPTORS = "/dev/fd"  # lists the open ones
 _MOST_LINKS = 40  # as in Linux
 _log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ _log = logging.getLogger(__name__)
 class FileWatcher(events.FileSystemEventHandler):
     """Waits for a change of some files, which need not exist, by the kernel's notices (inotify).
 
-    A child that is started while `opening` is held inherits none of watchdog's files.
+    `opening` is held while watchdog opens files, which a child would inherit.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -59,7 +58,7 @@ class FileWatcher(events.FileSystemEventHandler):
         if not steps:
             return
         try:
-            with self.opening, _closed_in_children():
+            with self.opening:
                 if self._observer is None:
                     self._observer = Observer()
                     self._observer.start()
@@ -81,26 +80,6 @@ class FileWatcher(events.FileSystemEventHandler):
         """Take note of a change; watchdog calls this in its own thread."""
         if {os.fsdecode(event.src_path), os.fsdecode(event.dest_path)} & self._steps:
             self._changed.set()
-
-
-@contextmanager
-def _closed_in_children() -> Iterator[None]:
-    """Close in each child what is opened meanwhile: watchdog lets children inherit its files."""
-    before = _inheritable_descriptors()
-    try:
-        yield
-    finally:
-        for descriptor in _inheritable_descriptors() - before:
-            os.set_inheritable(descriptor, False)  # noqa: FBT003 - it has no name
-
-
-def _inheritable_descriptors() -> set[int]:
-    descriptors: set[int] = set()
-    for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208 - numbers, not paths
-        with suppress(OSError):  # the descriptor that listed them is closed
-            if os.get_inheritable(int(name)):
-                descriptors.add(int(name))
-    return descriptors
 
 
 def path_of(store: SecretStore, text: str, folder: Path) -> Path | None:
