@@ -151,10 +151,7 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         self.state = ApiState(
-            self.clock,
-            access_lifetime=self.access_lifetime,
-            refresh_lifetime=self.refresh_lifetime,
-            login_cpu=self.login_cpu,
+            self.clock, self.access_lifetime, self.refresh_lifetime, self.login_cpu
         )
         self.admin = self.state.add_user(self.admin_email, self.admin_password, is_admin=True)
         self._stopping = Event()
