@@ -156,7 +156,7 @@ class AccessTokens(ABC):
         self._invalidations = Backoff(1.0, _LONGEST_PAUSE, jitter, free=1)
         self._invalidated: str | None = None
         self._renew_locks()
-        _call_after_fork(self._renew_locks)
+        call_after_fork(self._renew_locks)
 
     def get_access_token(self) -> str:
         """Return an access token that the API should accept; call this before each request.
@@ -300,7 +300,8 @@ def _check_url(url: str, *, allow_insecure_http: bool) -> str:
     return url.rstrip("/")
 
 
-def _call_after_fork(method: Callable[[], None]) -> None:
+def call_after_fork(method: Callable[[], None]) -> None:
+    """Call a method in each child of a fork, as long as its object is in use."""
     reference = weakref.WeakMethod(method)
 
     def call() -> None:

@@ -15,6 +15,7 @@ from rotator.client.access_tokens import (
     Backoff,
     Jitter,
     Seconds,
+    call_after_fork,
 )
 from rotator.client.sources import TokenSource, open_source
 from rotator.client.status import RENEW_BEFORE, TokenStatus, status_of
@@ -44,10 +45,11 @@ class CachedServiceToken:
         self.latest: ServiceToken | None = None
         self._now = now
         self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, jitter)
-        self.renew_lock()
+        self._renew_lock()
+        call_after_fork(self._renew_lock)
 
-    def renew_lock(self) -> None:
-        """Take a new lock, in the child of a fork: no thread there would release the old one."""
+    def _renew_lock(self) -> None:
+        # Also in the child of a fork, where no thread would release the old one.
         self._lock = threading.Lock()
 
     def get(self) -> ServiceToken:
@@ -199,10 +201,6 @@ class TokenManager(AccessTokens):
             advice=f"{cached.source.name}; {cached.source.remedy}",
         )
         return access_token
-
-    def _renew_locks(self) -> None:
-        super()._renew_locks()
-        self._service_token.renew_lock()
 
     def _is_worth_a_call(self, failure: type[RotatorError]) -> bool:
         if failure is ServiceTokenUnavailableError:
