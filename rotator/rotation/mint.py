@@ -28,7 +28,7 @@ from rotator.errors import (
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.rotation.reconcile import reconcile
-from rotator.rotation.store_writes import UncertainWriteError, promote, write_journal
+from rotator.rotation.store_writes import ATTEMPTS, UncertainWriteError, promote, write_journal
 from rotator.stores.journal import Intent, Journal, scope_digest
 from rotator.tokens import ServiceToken
 
@@ -220,14 +220,26 @@ class WriteAheadIntent(NamedTuple):
         return self._replace(intent=self.intent._replace(token_id=token_id))
 
     def close(self) -> None:
-        """Remove the intent, its token being settled.
+        """Remove the intent, its token being settled, whatever others wrote meanwhile.
 
-        Where that fails it stays; the next run then finds nothing to settle.
+        Where that fails it stays: others that have to mint then wait until they take it for dead.
         """
-        journal = self.observation.journal.without_intents({self.intent.run})
-        message = f"the end of a mint, in the journal of {self.observation.store.url}"
+        observation, run = self.observation, self.intent.run
+        message = f"the end of a mint, in the journal of {observation.store.url}"
         with suppress(StoreError):
-            write_journal(self.observation, journal, Event.NOTED, message, intent=self.intent.run)
+            for _ in range(ATTEMPTS):
+                journal = observation.journal.without_intents({run})
+                if journal == observation.journal:
+                    return
+                try:
+                    write_journal(observation, journal, Event.NOTED, message, intent=run)
+                except ConflictError:
+                    latest = observe_store(observation.store)
+                    if isinstance(latest, Unreachable):
+                        return
+                    observation = latest
+                else:
+                    return
 
     def ensure_noted(self) -> bool:
         """Make sure that the next run finds the intent, whatever others wrote meanwhile."""

@@ -11,7 +11,7 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
-_ATTEMPTS = 5  # to note a journal while other rotators note theirs
+ATTEMPTS = 5  # to note a journal while other rotators note theirs
 
 
 class UncertainWriteError(StoreError):
@@ -100,7 +100,7 @@ def _note(observation: Observation, change: Callable[[Observation], Journal]) ->
                 raise latest.error from None
             if latest.secret != now.secret and latest.is_written_by_rotator:
                 return observation
-            if latest.secret != now.secret or attempts == _ATTEMPTS:
+            if latest.secret != now.secret or attempts == ATTEMPTS:
                 raise
             now = latest
     return now

@@ -38,6 +38,23 @@ def test_a_loser_that_cannot_revoke_its_own_token_names_it(world: World, old: st
     assert_the_next_run_revokes(world, ours, report)
 
 
+def test_a_loser_leaves_no_intent_that_others_would_wait_for(world: World, old: str) -> None:
+    notes = count(1)
+    path, previous = world.folder / ".env", "8b619710-529d-4b96-bf6f-b8be32ea6cd0"
+
+    def finish_earlier_rotation() -> None:
+        if next(notes) == 2:  # the first note is the intent, the second adds the token's id
+            text = path.read_text()
+            path.write_text(text.replace("# rotator: v=1", f"# rotator: v=1 previous={previous}"))
+
+    report = failed(world, MeddledStore(world.store(), before_note=finish_earlier_rotation))
+    assert "somebody else changed" in str(report.error)
+    entry = world.store().read()
+    assert entry.journal.previous_token_id == previous
+    assert entry.journal.intents == ()
+    assert [row.secret for row in world.api.live_tokens()] == [old]
+
+
 def test_a_conflict_with_our_own_write_does_not_revoke_the_token_in_use(
     world: World, old: str
 ) -> None:
