@@ -7,22 +7,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-DEATHS := tests/crash tests/commands/test_races.py
-PLACES := tests/backends tests/door tests/examples tests/helm tests/cron tests/image
-FAULTS := tests/faults
-STATES := tests/stateful
+BOTS := tests/client tests/accessing tests/executing tests/commands
 SERVERS := tests/vault tests/aws tests/kubernetes
-BOTS := tests/client tests/accessing tests/commands
-# Their coverage is mostly that of the processes that they start.
-PROCESSES := tests/executing tests/commands/test_rotate.py tests/commands/test_mint.py
+PLACES := tests/backends tests/door tests/examples tests/helm tests/cron tests/image
+PROMISES := tests/crash tests/commands/test_races.py tests/faults tests/stateful
 LAST := tests/test_secrets_stay_inside.py
-LONG :=
-PYTEST := -m pytest --quiet $(LONG)
-COVERED := $(BIN)/coverage run $(PYTEST)
-COVERED_PROCESSES := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage \
-	$(BIN)/python $(PYTEST)
+PYTEST := -m pytest --quiet
+MEASURED :=
+MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
 
-.PHONY: demo check check-tests test test-long core servers bots processes places deaths states faults lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
+.PHONY: demo check check-tests test test-long core servers bots places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -33,42 +27,32 @@ check: $(VENV)/installed-dev
 check-tests: $(VENV)/installed-dev
 	$(BIN)/python $(PYTEST) tests/unit tests/config
 
-test-long:
-	@$(MAKE) --no-print-directory test LONG=--long
-
-# Eight sessions side by side, as much of their time is waiting for processes and servers.
+# Five sessions side by side, as much of their time is waiting for processes and servers.
 test: lint
-	$(BIN)/coverage erase
-	@$(MAKE) --no-print-directory --jobs=10 --output-sync core bots processes servers places deaths states faults \
-		check-types check-imports
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report
+	@$(MAKE) --no-print-directory --jobs=7 --output-sync core bots places servers promises check-types check-imports
 
 core: $(VENV)/installed-dev
-	$(COVERED) $(addprefix --ignore=,$(DEATHS) $(STATES) $(FAULTS) $(PLACES) $(SERVERS) $(BOTS) $(PROCESSES))
-
-servers: $(VENV)/installed-dev
-	$(COVERED) $(SERVERS) $(LAST)
+	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(BOTS) $(SERVERS) $(PLACES) $(PROMISES))
 
 bots: $(VENV)/installed-dev
-	$(COVERED) $(BOTS) $(addprefix --ignore=,$(DEATHS) $(PROCESSES)) $(LAST)
+	$(MEASURED) $(BIN)/python $(PYTEST) $(BOTS) $(addprefix --ignore=,$(PROMISES)) $(LAST)
 
-processes: $(VENV)/installed-dev
-	$(COVERED_PROCESSES) $(PROCESSES) $(LAST)
+servers: $(VENV)/installed-dev
+	$(MEASURED) $(BIN)/python $(PYTEST) $(SERVERS) $(LAST)
 
-# These start processes by the thousand to break the rotator's promises: without coverage, which
-# would double their time, and which killed ones cannot save.
 places: $(VENV)/installed-dev
 	$(BIN)/python $(PYTEST) $(PLACES) $(LAST)
 
-deaths: $(VENV)/installed-dev
-	$(BIN)/python $(PYTEST) $(DEATHS) $(LAST)
+promises: $(VENV)/installed-dev
+	$(BIN)/python $(PYTEST) $(PROMISES) $(LAST)
 
-states: $(VENV)/installed-dev
-	$(BIN)/python $(PYTEST) $(STATES)
-
-faults: $(VENV)/installed-dev
-	$(BIN)/python $(PYTEST) $(FAULTS) $(LAST)
+# Coverage, also that of the commands which the tests start, doubles the time. It leaves out what
+# starts processes by the thousand and kills them.
+test-long: $(VENV)/installed-dev
+	$(BIN)/coverage erase
+	@$(MAKE) --no-print-directory test PYTEST='$(PYTEST) --long' MEASURED='$(MEASURING)'
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check --quiet
