@@ -146,3 +146,15 @@ def test_make_has_the_commands_that_the_docs_name() -> None:
             check=False,
         )
         assert result.returncode == 0, target
+
+
+def test_the_map_of_modules_is_that_of_the_tree() -> None:
+    rows = re.findall(r"^\| `(\S+/)` \|.*\| (.*) \|$", text("CONTRIBUTING.md"), re.MULTILINE)
+    named = {f"{folder}{name}.py" for folder, row in rows for name in re.findall(r"`(\w+)`", row)}
+    there = {
+        str(module.relative_to(ROOT))
+        for package in ("rotator", "backends")
+        for module in ROOT.joinpath(package).rglob("*.py")
+        if module.name != "__init__.py"
+    }
+    assert named == there
