@@ -51,7 +51,7 @@ API_KEYS = (
     ),
     Key(
         "admin_email",
-        "the e-mail of the admin account; upper and lower case count",
+        "the e-mail of the admin account; case-sensitive",
         "a text that is not empty",
         values.read_secret,
         variable="NOCTURNA_ADMIN_EMAIL",
@@ -80,7 +80,7 @@ API_KEYS = (
     ),
     Key(
         "allow_insecure_http",
-        "permits an `http://` URL that is not this machine; it shows the password to the network",
+        "permits an `http://` URL of another machine; the network can then read the password",
         "true or false",
         values.read_flag,
         _FLAG,
@@ -107,7 +107,7 @@ REQUIRED_KEYS = (  # of a [[token]]
 TOKEN_KEYS = (  # of [defaults] and [[token]]
     Key(
         "renew_before",
-        "remaining life below which the token is due",
+        "the token is due when less than this is left of its life",
         "a duration above zero, such as 7d, 12h, 90m or 30s",
         values.read_duration,
         variable="ROTATOR_RENEW_BEFORE",
@@ -115,7 +115,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "validity",
-        "life of a new token: whole days, `1d` to `365d`",
+        "lifetime of a new token: whole days, `1d` to `365d`",
         "whole days from 1d to 365d",
         values.read_validity,
         variable="ROTATOR_VALIDITY",
@@ -123,8 +123,8 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "scope",
-        "scope of the token, by default that of the current one, first `calculations`; a token of"
-        " another scope is due",
+        "the token's scope, by default that of the current token, at first `calculations`; a token"
+        " with another scope is due",
         "a text",
         variable="ROTATOR_SCOPE",
     ),
@@ -138,7 +138,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "probe",
-        "whether each run asks the API if it still accepts the token",
+        "whether each run asks the API if it accepts the token",
         "true or false",
         values.read_flag,
         _FLAG,
@@ -146,8 +146,8 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "rotation_timeout",
-        "the longest that one rotation may take, `1s` to `1h`; an older one of another run counts"
-        " as dead",
+        "the longest time for one rotation, `1s` to `1h`; another run's rotation counts as dead"
+        " after it",
         _TIMEOUT,
         values.read_timeout,
         variable="ROTATOR_ROTATION_TIMEOUT",
@@ -163,7 +163,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "hook_timeout",
-        "the longest that a hook or a restart may take, `1s` to `1h`",
+        "the longest time for one hook or restart, `1s` to `1h`",
         _TIMEOUT,
         values.read_timeout,
         variable="ROTATOR_HOOK_TIMEOUT",
@@ -171,7 +171,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "notify",
-        "apprise URLs that get a notice",
+        "apprise URLs to send notices to",
         'a list of apprise URLs such as ["slack://…", "mailto://…"]',
         values.read_notify,
         _TEXTS,
