@@ -7,7 +7,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-BOTS := tests/client tests/accessing tests/executing tests/commands
+BOTS := tests/client tests/accessing tests/executing
+COMMANDS := tests/commands
 SERVERS := tests/vault tests/aws tests/kubernetes
 PLACES := tests/backends tests/door tests/examples tests/helm tests/cron tests/image
 PROMISES := tests/crash tests/commands/test_races.py tests/faults tests/stateful
@@ -16,7 +17,7 @@ PYTEST := -m pytest --quiet
 MEASURED :=
 MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
 
-.PHONY: demo check check-tests test test-long core servers bots places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
+.PHONY: demo check check-tests test test-long core bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -27,15 +28,18 @@ check: $(VENV)/installed-dev
 check-tests: $(VENV)/installed-dev
 	$(BIN)/python $(PYTEST) tests/unit tests/config
 
-# Five sessions side by side, as much of their time is waiting for processes and servers.
+# Six sessions side by side, as much of their time is waiting for processes and servers.
 test: lint
-	@$(MAKE) --no-print-directory --jobs=7 --output-sync core bots places servers promises check-types check-imports
+	@$(MAKE) --no-print-directory --jobs=8 --output-sync commands core places bots promises servers check-types check-imports
 
 core: $(VENV)/installed-dev
-	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(BOTS) $(SERVERS) $(PLACES) $(PROMISES))
+	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(BOTS) $(COMMANDS) $(SERVERS) $(PLACES) $(PROMISES))
 
 bots: $(VENV)/installed-dev
-	$(MEASURED) $(BIN)/python $(PYTEST) $(BOTS) $(addprefix --ignore=,$(PROMISES)) $(LAST)
+	$(MEASURED) $(BIN)/python $(PYTEST) $(BOTS) $(LAST)
+
+commands: $(VENV)/installed-dev
+	$(MEASURED) $(BIN)/python $(PYTEST) $(COMMANDS) $(addprefix --ignore=,$(PROMISES)) $(LAST)
 
 servers: $(VENV)/installed-dev
 	$(MEASURED) $(BIN)/python $(PYTEST) $(SERVERS) $(LAST)
