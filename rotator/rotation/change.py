@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from rotator.config.settings import TokenSettings
-from rotator.errors import ApiError, RotatorError, kind
+from rotator.errors import ApiError, RotatorError, StoreError, kind
 from rotator.hooks.commands import Hooks
 from rotator.rotation.decide import Decider
 from rotator.rotation.finish import Finisher, pending_after
@@ -26,7 +26,6 @@ from rotator.rotation.model import (
 from rotator.rotation.observe import Observation, Snapshot, observe
 from rotator.rotation.policy import Need, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, reconcile
-from rotator.rotation.store_writes import note, spread
 from rotator.stores.journal import Intent, Journal
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
@@ -103,7 +102,7 @@ class Change:
                         token = attempt.verify(minted)
                         journal = attempt.promote(token, journal)
                     promoted = StoreReport(first.store.url, StoreState.WRITTEN)
-                    written = (promoted, *spread(others, token, journal))
+                    written = (promoted, *_spread(others, token, journal))
                     settled = self._settle(verdict, token)
                     result = RotationResult(snapshot, settled, Action.ROTATED, token, written)
                 case Need.COPY:
@@ -152,8 +151,8 @@ class Change:
             return snapshot, (), ()
         timeout = self._settings.rotation_timeout
         reconciled = reconcile(self._context, dead, timeout)
-        snapshot, troubles = note(
-            snapshot, lambda each: each.journal.without_intents(reconciled.settled)
+        snapshot, troubles = snapshot.note(
+            lambda each: each.journal.without_intents(reconciled.settled)
         )
         notes = tuple(
             f"{token_id}, left over from a mint that was cut off, was revoked"
@@ -234,12 +233,30 @@ class Change:
             hooks = self._hooks.ids if observation is holders[0] else ()
             return replace(observation.journal, pending=pending, hooks=hooks)
 
-        snapshot, troubles = note(snapshot, with_pending)
-        written = spread(snapshot.behind, current, journal)
+        snapshot, troubles = snapshot.note(with_pending)
+        written = _spread(snapshot.behind, current, journal)
         settled = self._settle(verdict, current)
         return RotationResult(
             snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
         )
+
+
+def _spread(
+    observations: Iterable[Observation], token: ServiceToken, journal: Journal
+) -> tuple[StoreReport, ...]:
+    """Write to each store; one that fails stays behind until the next run, and is reported.
+
+    Open intents stay in the store that has them; hooks are noted in the first store only.
+    """
+    reports = []
+    for each in observations:
+        state, message = StoreState.WRITTEN, None
+        try:
+            each.write(token, replace(journal, intents=each.journal.intents, hooks=()))
+        except StoreError as error:
+            state, message = StoreState.BEHIND, str(error)
+        reports.append(StoreReport(each.store.url, state, message))
+    return tuple(reports)
 
 
 def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:

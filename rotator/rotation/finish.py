@@ -22,7 +22,6 @@ from rotator.rotation.model import (
     RotationResult,
 )
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
-from rotator.rotation.store_writes import note
 from rotator.stores.journal import Journal, PendingRevocation
 from rotator.tokens import ServiceToken
 
@@ -80,8 +79,7 @@ class Finisher:
             failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
             _log_hooks(due, failures)
             failed = tuple(failure.hook_id for failure in failures)
-            snapshot, unwritten = note(
-                snapshot,
+            snapshot, unwritten = snapshot.note(
                 lambda each: replace(each.journal, hooks=failed if each.journal.hooks else ()),
             )
             troubles += [*(failure.message for failure in failures), *unwritten]
@@ -97,8 +95,8 @@ class Finisher:
             old_tokens = [self._revoke_if_due(snapshot, pending) for pending in snapshot.pending]
         revoked = {old.token_id for old in old_tokens if old.state is OldTokenState.REVOKED}
         if revoked:
-            snapshot, unwritten = note(
-                snapshot, lambda each: _without_pending(each.journal, revoked)
+            snapshot, unwritten = snapshot.note(
+                lambda each: _without_pending(each.journal, revoked)
             )
             troubles += unwritten
         if not failures or options.revoke_old:
@@ -118,7 +116,7 @@ class Finisher:
         ids = [each.token_id for each in snapshot.pending] + ([previous] if previous else [])
         now = self._api().time.now()
         pending = tuple(PendingRevocation(token_id, now) for token_id in dict.fromkeys(ids))
-        snapshot, troubles = note(snapshot, lambda each: replace(each.journal, pending=pending))
+        snapshot, troubles = snapshot.note(lambda each: replace(each.journal, pending=pending))
         if not troubles and not set(pending) <= set(snapshot.pending):
             troubles.append("another rotator has replaced the token meanwhile: run again")
         return snapshot, troubles

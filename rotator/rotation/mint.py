@@ -22,14 +22,15 @@ from rotator.errors import (
     MintOutcomeUnknownError,
     RotatorError,
     StoreError,
+    StoreUnreachableError,
     TokenRefusedError,
     VerificationError,
 )
 from rotator.rotation.model import MintRequest, RotationContext
-from rotator.rotation.observe import Observation, Unreachable, observe_store
+from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
 from rotator.rotation.reconcile import reconcile
-from rotator.rotation.store_writes import ATTEMPTS, UncertainWriteError, promote, write_journal
 from rotator.stores.journal import Intent, Journal, scope_digest
+from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class OvertakenError(StoreError):
 
 class NotBegunError(OvertakenError):
     """The store changed before the intent was written: nothing was minted."""
+
+
+class UncertainWriteError(StoreError):
+    """The first store may hold the new token, which therefore stays valid."""
 
 
 class MintAttempt:
@@ -127,7 +132,7 @@ class MintAttempt:
         intent = self._written_intent
         others = intent.observation.journal.without_intents({self._run}).intents
         journal = replace(journal, token_id=token.token_id, intents=others)
-        promote(intent.observation, token, journal)
+        _promote(intent.observation, token, journal)
         self._is_promoted = True
         if self._is_late():
             self._prove_not_revoked(token)
@@ -212,7 +217,7 @@ class WriteAheadIntent(NamedTuple):
         message = f"a mint, in the journal of {self.observation.store.url}"
         fields = {"intent": intent.run, "token_id": intent.token_id}
         journal = self.observation.journal.with_intent(intent)
-        written = write_journal(self.observation, journal, Event.INTENDED, message, **fields)
+        written = self.observation.note(journal, Event.INTENDED, message, **fields)
         return self._replace(observation=written)
 
     def with_token(self, token_id: str) -> WriteAheadIntent:
@@ -232,7 +237,7 @@ class WriteAheadIntent(NamedTuple):
                 if journal == observation.journal:
                     return
                 try:
-                    write_journal(observation, journal, Event.NOTED, message, intent=run)
+                    observation.note(journal, Event.NOTED, message, intent=run)
                 except ConflictError:
                     latest = observe_store(observation.store)
                     if isinstance(latest, Unreachable):
@@ -314,6 +319,40 @@ def revoke_unused(api: ServiceTokens, token_id: str) -> str | None:
     except RotatorError as error:
         return f"it could not be revoked ({error})"
     return None
+
+
+def _promote(observation: Observation, token: ServiceToken, journal: Journal) -> None:
+    """Write to the first store, and make sure of it.
+
+    A write that failed may have arrived: even a conflict can be with ourselves, where an answer got
+    lost and the write was repeated. So the store is read again. Raises the write's error when the
+    store shows another secret, and `UncertainWriteError` when the store does not answer, or when
+    the write may still arrive.
+    """
+    try:
+        observation.write(token, journal)
+    except StoreError as error:
+        if _shows(observation.store, token, error):
+            return
+        # A store that cannot tell who holds it is behind a network, and so perhaps is our request.
+        is_remote = observation.store.held_elsewhere() is None
+        if isinstance(error, StoreUnreachableError) and is_remote:
+            raise UncertainWriteError(
+                f"{error}; the write may still arrive there, so the new token {token.name} was not"
+                " revoked: the next run takes it, or revokes it"
+            ) from None
+        raise
+
+
+def _shows(store: SecretStore, token: ServiceToken, failure: StoreError) -> bool:
+    try:
+        entry = store.read()
+    except StoreError:
+        raise UncertainWriteError(
+            f"{failure}; the store does not tell whether it took the new token {token.name}, which"
+            " therefore was not revoked: run again when the store answers"
+        ) from None
+    return isinstance(entry, Entry) and entry.secret == token.secret
 
 
 def _check_claims(

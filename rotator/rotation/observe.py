@@ -1,11 +1,13 @@
-"""Observe: read every store of a token, and find the current token."""
+"""Observe: read every store of a token, find the current token, and write where nothing changed."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rotator.audit import Event, trace
 from rotator.errors import (
+    ConflictError,
     MalformedTokenError,
     StoreError,
     StoreUnreachableError,
@@ -14,6 +16,8 @@ from rotator.errors import (
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, SecretStore
 from rotator.tokens import ServiceToken
+
+ATTEMPTS = 5  # to note a journal while other rotators note theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,20 @@ class Observation:
         ids = {journal.token_id, journal.previous_token_id, *(p.token_id for p in journal.pending)}
         ids |= {self.token.token_id} if self.token else set()
         return frozenset(token_id for token_id in ids if token_id)
+
+    def write(self, token: ServiceToken, journal: Journal) -> None:
+        """Replace secret and journal; raises what the store raises."""
+        url = self.store.url
+        with trace(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
+            self.store.write(token.secret, journal, expected=self.version)
+
+    def note(
+        self, journal: Journal, event: Event, message: str, **fields: str | None
+    ) -> "Observation":
+        """Replace the journal alone; return what the store then shows. Raises what it raises."""
+        with trace(event, message, store=self.store.url, **fields):
+            version = self.store.note(journal, expected=self.version)
+        return replace(self, journal=journal, version=version)
 
 
 class Unreachable(NamedTuple):
@@ -88,6 +106,22 @@ class Snapshot:
             each for each in self.reachable if each.holds(current) and each.is_written_by_rotator
         )
         self.journal = next((each.journal for each in is_about_current), Journal())
+
+    def note(self, change: Callable[[Observation], Journal]) -> tuple["Snapshot", list[str]]:
+        """Write each journal that `change` changes; return the new snapshot, and what went wrong.
+
+        Where another rotator notes at the same time, `change` is applied to what it wrote. One that
+        has replaced the token also took over what the journal said, so nothing is noted then.
+        """
+        answers: list[Observation | Unreachable] = []
+        troubles: list[str] = []
+        for answer in self.answers:
+            try:
+                answers.append(_note(answer, change) if isinstance(answer, Observation) else answer)
+            except StoreError as error:
+                answers.append(answer)
+                troubles.append(str(error))
+        return Snapshot(answers, self.current, self.taken_at), troubles
 
 
 def observe(stores: Iterable[SecretStore], now: datetime) -> Snapshot:
@@ -156,3 +190,21 @@ def _is_newer(
 def _remaining(observation: Observation, now: datetime) -> timedelta:
     left = observation.token.remaining(now) if observation.token else None
     return timedelta.max if left is None else left
+
+
+def _note(observation: Observation, change: Callable[[Observation], Journal]) -> Observation:
+    now, attempts, message = observation, 0, f"the journal in {observation.store.url}"
+    while (journal := change(now)) != now.journal:
+        attempts += 1
+        try:
+            return now.note(journal, Event.NOTED, message)
+        except ConflictError:
+            latest = observe_store(now.store)
+            if isinstance(latest, Unreachable):
+                raise latest.error from None
+            if latest.secret != now.secret and latest.is_written_by_rotator:
+                return observation
+            if latest.secret != now.secret or attempts == ATTEMPTS:
+                raise
+            now = latest
+    return now

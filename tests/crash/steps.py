@@ -20,8 +20,8 @@ STEPS = {
     "rotator.nocturna.service_tokens.ServiceTokens.log_in": "log in",
     "rotator.rotation.mint.WriteAheadIntent.write": "intend",
     "rotator.rotation.finish.Finisher._revoke_if_due": "retire",
-    "rotator.rotation.store_writes.promote": "promote",
-    "rotator.rotation.store_writes.spread": "spread",
+    "rotator.rotation.mint._promote": "promote",
+    "rotator.rotation.change._spread": "spread",
 }
 
 
