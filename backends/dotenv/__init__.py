@@ -1,1 +1,1 @@
-"""The parts of the `.env` store, each knowing one thing: text, files, locks, addresses, errors."""
+"""The `.env` store, in three parts: the text, the file, and the store with its lock and errors."""
