@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rotator.clock import Clock
 from rotator.config.keys import EXPECTED_STORE_URL
-from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
 from rotator.errors import ConfigError, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
@@ -124,17 +124,28 @@ def require_login(settings: ApiSettings) -> None:
     require_password(settings)
 
 
-def require_email(settings: ApiSettings) -> None:
-    """Raise `ConfigError` unless the admin's e-mail can be read."""
-    _email(settings)
+def require_email(settings: ApiSettings) -> str:
+    """Return the admin's e-mail; raises `ConfigError` when it cannot be read."""
+    if settings.admin_email is None:
+        variable = "NOCTURNA_ADMIN_EMAIL"
+        raise _missing_key(settings, "admin_email", variable, "the e-mail of an admin")
+    return settings.admin_email.get()
 
 
 def require_password(settings: ApiSettings) -> None:
     """Raise `ConfigError` unless the admin's password is there to be read."""
-    if settings.admin_password_store:  # not read: a run that needs no login waits for no store
-        open_password_store(settings.admin_password_store)
+    password = _configured_password(settings)
+    if isinstance(password, StoredSecret):  # not read: a run without a login waits for no store
+        open_password_store(password)
     else:
-        _password(settings)
+        password.get()
+
+
+def require_rotation(settings: Settings) -> None:
+    """Raise `ConfigError` unless all is there that a rotation of these tokens needs."""
+    require_login(settings.api)
+    require_notices(settings)
+    require_restarts(settings)
 
 
 def require_notices(settings: Settings) -> None:
@@ -160,24 +171,22 @@ def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
     from rotator.nocturna.service_tokens import AdminSession, ServiceTokens  # noqa: PLC0415
 
     http = ApiClient(require_url(settings), clock)
-    admin = AdminSession(http, lambda: (_email(settings), _password(settings)), time.monotonic)
+    admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)
     return ServiceTokens(http, admin, time.monotonic)
 
 
-def _email(settings: ApiSettings) -> str:
-    if settings.admin_email is None:
-        variable = "NOCTURNA_ADMIN_EMAIL"
-        raise _missing_key(settings, "admin_email", variable, "the e-mail of an admin")
-    return settings.admin_email.get()
+def _read_credentials(settings: ApiSettings) -> tuple[str, str]:
+    email, password = require_email(settings), _configured_password(settings)
+    if isinstance(password, StoredSecret):
+        return email, read_password(password)
+    return email, password.get()
 
 
-def _password(settings: ApiSettings) -> str:
-    if settings.admin_password_store:
-        return read_password(settings.admin_password_store)
+def _configured_password(settings: ApiSettings) -> Secret | StoredSecret:
     if settings.admin_password is None:
         variables = "NOCTURNA_ADMIN_PASSWORD_FILE or NOCTURNA_ADMIN_PASSWORD"
         raise _missing_key(settings, "admin_password_file", variables, "the admin's password")
-    return settings.admin_password.get()
+    return settings.admin_password
 
 
 def _missing_key(settings: ApiSettings, key: str, variable: str, what: str) -> ConfigError:
@@ -235,10 +244,10 @@ def _open_stores(
 
 def _password_store_owner(settings: Settings) -> dict[str, str]:
     """Return the store of the admin's password, which a token must not overwrite, by its URL."""
-    stored = settings.api.admin_password_store
+    stored = settings.api.admin_password
     schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
     # A look at the tokens needs no admin, and should not load another backend for one.
-    if stored is None or _scheme(stored.url) not in schemes - {"file"}:
+    if not isinstance(stored, StoredSecret) or _scheme(stored.url) not in schemes - {"file"}:
         return {}
     return {open_password_store(stored).url: stored.origin}
 

@@ -12,6 +12,7 @@ from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.daemon.service import serve
 from rotator.daemon.web import ListenAddress, parse_address
+from rotator.stores.port import current_folder
 
 
 @click.command("daemon")
@@ -32,6 +33,6 @@ def command(config: Path | None, log_format: str, listen: ListenAddress | None) 
     at /, /healthz and /readyz for probes, and /metrics for Prometheus.
     """
     configure(log_format, sys.stderr, verbose=True)
-    cwd = options.current_folder()
+    cwd = current_folder()
     serve(lambda: load_settings(config, os.environ, cwd), utc_now, listen)
     return 0

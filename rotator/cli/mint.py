@@ -11,7 +11,7 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
-from rotator.cli.rotate import build_rotations, run_rotations
+from rotator.cli.rotate import run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
@@ -75,7 +75,8 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
                 in_words(wanted.validity),
                 in_words(token.renew_before),
             )
-    rotations = build_rotations(settings, names)
+    wiring.require_rotation(settings)
+    rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     reports, _ = run_rotations(rotations, wanted)
     output.show_results(reports, in_json=False)
     return exit_codes.rotate_exit_code(reports, detailed=False)

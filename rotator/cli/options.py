@@ -12,7 +12,7 @@ import click
 from rotator.cli.logs import FORMATS, configure
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
-from rotator.errors import ConfigError
+from rotator.stores.port import current_folder
 
 T = TypeVar("T")
 
@@ -75,11 +75,3 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON a
 def load(path: Path | None) -> Settings:
     """Return the settings of a file or the environment; raises `ConfigError`."""
     return load_settings(path, os.environ, current_folder())
-
-
-def current_folder() -> Path:
-    """Return the current folder; raises `ConfigError` when it is gone."""
-    try:
-        return Path.cwd()
-    except OSError:
-        raise ConfigError("the current folder is gone: change to another one") from None

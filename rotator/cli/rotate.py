@@ -73,7 +73,8 @@ def command(  # noqa: PLR0913 - one per option
     """
     outlets = Outlets(metrics_textfile, metrics_push)
     outlets.require()
-    rotations = build_rotations(settings, names)
+    wiring.require_rotation(settings)
+    rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     if shard is not None:
         own = set(tokens_of_shard((rotation.name for rotation in rotations), *shard))
         rotations = [rotation for rotation in rotations if rotation.name in own]
@@ -90,14 +91,6 @@ def command(  # noqa: PLR0913 - one per option
             every = [token.name for token in settings.tokens]
             publish(outlets, reports, spans, every, utc_now)
     return exit_codes.rotate_exit_code(reports, detailed=detailed_exitcode)
-
-
-def build_rotations(settings: Settings, names: Sequence[str]) -> list[Rotation]:
-    """Return the named tokens, or all; raises `ConfigError` when a rotation could not succeed."""
-    wiring.require_login(settings.api)
-    wiring.require_notices(settings)
-    wiring.require_restarts(settings)
-    return wiring.build_rotations(settings, names, utc_now, InFlightMints())
 
 
 def run_rotations(

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 
 from rotator.client.access_tokens import (
     BOOT_SECONDS,
@@ -21,7 +20,6 @@ from rotator.client.sources import TokenSource, open_source
 from rotator.client.status import RENEW_BEFORE, TokenStatus, status_of
 from rotator.clock import Clock, utc_now
 from rotator.errors import (
-    ConfigError,
     RotatorError,
     ServiceTokenRefusedError,
     ServiceTokenUnavailableError,
@@ -29,6 +27,7 @@ from rotator.errors import (
 )
 from rotator.http.client import Limits
 from rotator.nocturna.client import EXCHANGE, AccessToken, ApiClient, parse_access_token
+from rotator.stores.port import current_folder
 from rotator.tokens import ServiceToken
 
 _log = logging.getLogger(__name__)
@@ -139,7 +138,7 @@ class TokenManager(AccessTokens):
         jitter: Jitter = random.random,
     ) -> None:
         self._clock = clock
-        source = open_source(service_token, _current_folder())
+        source = open_source(service_token, current_folder())
         self._service_token = CachedServiceToken(source, now, jitter)
         self._refused: str | None = None
         super().__init__(
@@ -236,10 +235,3 @@ def exchange_newest(
         f"{subject}: the API does not accept service token {token.name} (401), and there is no"
         f" other in {advice}"
     )
-
-
-def _current_folder() -> Path:
-    try:
-        return Path.cwd()
-    except OSError:
-        raise ConfigError("the current folder is gone: change to another one") from None

@@ -6,7 +6,7 @@ from typing import Any
 
 from rotator.clock import in_words
 from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
-from rotator.config.settings import ApiSettings, Settings, StoredSecret, TokenSettings
+from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.config.values import Value, read_name, split_stores
 from rotator.errors import ConfigError, nearest, quote_value
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
@@ -143,14 +143,7 @@ def _read_api(values: _Values, file: Path | None) -> ApiSettings:
             " [api] permits it)"
         )
     email, password = (found.get(key) or found.get(other) for key, other in _SECRETS)
-    in_store = isinstance(password, StoredSecret)
-    return ApiSettings(
-        url=found.get("url"),
-        admin_email=email,
-        admin_password=None if in_store else password,
-        file=file,
-        admin_password_store=password if in_store else None,
-    )
+    return ApiSettings(found.get("url"), email, password, file)
 
 
 def _read_token(values: _Values, place: str, origin: str) -> TokenSettings:

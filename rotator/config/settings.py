@@ -52,16 +52,14 @@ class StoredSecret(NamedTuple):
 class ApiSettings(NamedTuple):
     """Where the API is and how to log in; what is not configured is None.
 
-    `url` has no slash at its end. Of `admin_password` and `admin_password_store` at most one is
-    set. `file` is the config file, in which a command that misses a value says that it could stand;
-    None for the environment.
+    `url` has no slash at its end. `file` is the config file, in which a command that misses a value
+    says that it could stand; None for the environment.
     """
 
     url: str | None = None
     admin_email: Secret | None = None
-    admin_password: Secret | None = None
+    admin_password: Secret | StoredSecret | None = None
     file: Path | None = None
-    admin_password_store: StoredSecret | None = None
 
 
 class TokenSettings(NamedTuple):

@@ -44,9 +44,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
 
     def load_fleet() -> list[Rotation]:
         settings = load()
-        wiring.require_login(settings.api)
-        wiring.require_notices(settings)
-        wiring.require_restarts(settings)
+        wiring.require_rotation(settings)
         rotations = wiring.build_rotations(settings, (), clock, in_flight)
         health.tokens = settings.tokens
         return rotations

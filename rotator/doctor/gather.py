@@ -10,7 +10,7 @@ from typing import Any
 
 from rotator import wiring
 from rotator.clock import ONE_DAY, Clock
-from rotator.config.settings import Settings, TokenSettings
+from rotator.config.settings import Secret, Settings, TokenSettings
 from rotator.doctor.checks import (
     API_CHECKS,
     LIST_CHECKS,
@@ -171,9 +171,10 @@ def _examine_settings(settings: Settings, known: Sequence[str]) -> Iterator[Find
         yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
     password = settings.api.admin_password
     with suppress(OSError):  # which is among the mistakes
-        if password and password.file and password.file.stat().st_mode & stat.S_IROTH:
+        file = password.file if isinstance(password, Secret) else None
+        if password and file and file.stat().st_mode & stat.S_IROTH:
             message = (
-                f"{password.origin}: every user of this machine may read {password.file}: take that"
+                f"{password.origin}: every user of this machine may read {file}: take that"
                 " right away (chmod o-r), or mount it with the mode 0400"
             )
             yield Finding(Topic.SETTINGS, Result.WARNING, message)

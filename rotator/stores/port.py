@@ -113,6 +113,14 @@ def path_of_file_store(url: str) -> Path | None:
     return Path(unquote(rest[2:].partition("#")[0].partition("?")[0]))
 
 
+def current_folder() -> Path:
+    """Return the current folder; raises `ConfigError` when it is gone."""
+    try:
+        return Path.cwd()
+    except OSError:
+        raise ConfigError("the current folder is gone: change to another one") from None
+
+
 def parse_url(text: str, folder: Path) -> StoreUrl:
     """Take a store URL apart; raises `ConfigError`, without the URL where it holds credentials."""
     match = _URL.fullmatch(text)

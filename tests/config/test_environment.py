@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator import wiring
+from rotator.config.settings import Secret
 from rotator.errors import ConfigError
 from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
@@ -66,7 +67,7 @@ def test_empty_variables_count_as_not_set(tmp_path: Path) -> None:
 
 def test_a_password_keeps_its_spaces_and_hides(tmp_path: Path) -> None:
     password = load(tmp_path, variables=API).api.admin_password
-    assert password
+    assert isinstance(password, Secret)
     assert password.get() == " secret word "
     assert "secret word" not in repr(password)
 
@@ -88,7 +89,7 @@ def test_a_file_holds_the_password_up_to_its_line_breaks(
     (tmp_path / "password").write_bytes(content)
     variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": "password"}
     password = load(tmp_path, variables=variables).api.admin_password
-    assert password
+    assert isinstance(password, Secret)
     assert password.get() == value
 
 
@@ -96,7 +97,7 @@ def test_a_password_file_is_read_anew_at_each_login(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("old")
     variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": str(tmp_path / "password")}
     password = load(tmp_path, variables=variables).api.admin_password
-    assert password
+    assert isinstance(password, Secret)
     assert password.get() == "old"
     (tmp_path / "password").write_text("new")
     assert password.get() == "new"

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator import wiring
+from rotator.config.settings import Secret
 from rotator.errors import ConfigError
 from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
@@ -59,7 +60,7 @@ def test_relative_files_start_at_the_folder_of_the_config(
     named = str(tmp_path / "conf/bots.toml") if absolute else "conf/bots.toml"
     settings = load(tmp_path, TWO, named=named)
     assert settings.folder == tmp_path / "conf"
-    assert settings.api.admin_password
+    assert isinstance(settings.api.admin_password, Secret)
     assert settings.api.admin_password.get() == "from the file"
     luna, _ = wiring.build_rotations(settings, [], clock, InFlightMints())
     report = luna.check(probe=False)
@@ -76,7 +77,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     assert api.url == "https://other.example/api"
     assert api.admin_email
     assert api.admin_email.get() == "env@example.com"
-    assert api.admin_password
+    assert isinstance(api.admin_password, Secret)
     assert api.admin_password.get() == "from the environment"
 
 

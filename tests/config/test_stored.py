@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rotator import wiring
-from rotator.config.settings import Settings
+from rotator.config.settings import Secret, Settings
 from rotator.errors import ConfigError
 from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
@@ -37,8 +37,7 @@ def stored(folder: Path, url: str, more: str = TOKEN) -> Settings:
 )
 def test_a_store_may_hold_the_password(tmp_path: Path, url: str) -> None:
     api = stored(tmp_path, url).api
-    assert api.admin_password is None
-    assert api.admin_password_store == (IN_API.removesuffix(": "), url, tmp_path)
+    assert api.admin_password == (IN_API.removesuffix(": "), url, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +82,13 @@ def test_a_password_in_two_places_is_a_mistake(tmp_path: Path) -> None:
 def test_the_environment_wins_over_the_store(tmp_path: Path, name: str) -> None:
     toml = f'{API}admin_password = "vault://a/b#c"'
     api = load(tmp_path, toml, {name: "hunter2"}).api
-    assert api.admin_password_store is None
-    assert api.admin_password
+    assert isinstance(api.admin_password, Secret)
     assert api.admin_password.origin == f"environment: {name}"
 
 
 def test_a_variable_holds_the_password_itself_and_no_url(tmp_path: Path) -> None:
     api = load(tmp_path, API, {"NOCTURNA_ADMIN_PASSWORD": "vault://a/b#c"}).api
-    assert api.admin_password
+    assert isinstance(api.admin_password, Secret)
     assert api.admin_password.get() == "vault://a/b#c"
 
 

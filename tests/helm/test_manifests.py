@@ -60,7 +60,7 @@ def test_the_rotator_loads_the_config(chart: Chart, files: tuple[str, ...], tmp_
         api = settings.api
         assert api.url
         assert api.admin_email
-        assert bool(api.admin_password) != bool(api.admin_password_store)
+        assert api.admin_password
         assert settings.tokens
 
 
