@@ -27,8 +27,7 @@ from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, StoreError
 from rotator.exec.runtime_folder import cache_folder, open_private_folder
-from rotator.rotation.decide import lack_of
-from rotator.rotation.observe import observe
+from rotator.rotation.observe import lack_of, observe
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken, is_live
 

@@ -18,7 +18,8 @@ from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, Outpu
 from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.mint import mint_and_verify, new_intent, new_run_id, revoke_unused
-from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotateOptions, RotationContext
+from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
 from rotator.tokens import ServiceToken
 

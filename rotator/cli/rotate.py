@@ -14,7 +14,8 @@ from rotator.exec.signals import stop_requests
 from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
 from rotator.rotation.fleet import Shard, parse_shard, run_fleet, tokens_of_shard
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Report, RotateOptions
+from rotator.rotation.model import Report
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import DAILY, notify_failures, with_severity
 

@@ -15,7 +15,8 @@ from rotator.clock import Clock, Draw, rfc3339
 from rotator.daemon.health import OLD_SETTINGS, Health
 from rotator.errors import ConfigError, internal_error
 from rotator.rotation.fleet import run_guarded
-from rotator.rotation.model import CHANGED, OldTokenState, Report, RotateOptions, summarize
+from rotator.rotation.model import CHANGED, OldTokenState, Report, summarize
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
 from rotator.rotation.states import Look, TokenStates

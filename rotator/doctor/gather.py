@@ -32,11 +32,10 @@ from rotator.errors import (
 from rotator.hooks.commands import Hooks
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.client import ApiClient, Call
-from rotator.rotation.decide import Decider
 from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threads
-from rotator.rotation.model import MintRequest, RotateOptions
-from rotator.rotation.observe import observe
-from rotator.rotation.policy import Status
+from rotator.rotation.model import MintRequest
+from rotator.rotation.observe import Decider, observe
+from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.port import SecretStore
 
 # The one call that needs no login and changes nothing.

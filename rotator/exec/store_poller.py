@@ -21,8 +21,7 @@ from watchdog.observers.api import BaseObserver
 from rotator.clock import Clock
 from rotator.errors import StoreError
 from rotator.exec.state_machine import Secrets
-from rotator.rotation.decide import lack_of
-from rotator.rotation.observe import Observation, Unreachable, observe_store, snapshot_of
+from rotator.rotation.observe import Observation, Unreachable, lack_of, observe_store, snapshot_of
 from rotator.stores.port import SecretStore, parse_url, path_of_file_store
 from rotator.tokens import ServiceToken, is_live
 

@@ -11,20 +11,19 @@ from datetime import timedelta
 from rotator.config.settings import TokenSettings
 from rotator.errors import ApiError, RotatorError, StoreError, kind
 from rotator.hooks.commands import Hooks
-from rotator.rotation.decide import Decider
 from rotator.rotation.finish import Finisher, pending_after
 from rotator.rotation.inventory import SLACK
 from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError
 from rotator.rotation.model import (
     Action,
-    RotateOptions,
+    MintRequest,
     RotationContext,
     RotationResult,
     StoreReport,
     StoreState,
 )
-from rotator.rotation.observe import Observation, Snapshot, observe
-from rotator.rotation.policy import Need, Verdict
+from rotator.rotation.observe import Decider, Observation, Snapshot, observe
+from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, reconcile
 from rotator.stores.journal import Intent, Journal
 from rotator.stores.port import SecretStore
@@ -92,7 +91,7 @@ class Change:
                     for observation in snapshot.reachable:
                         observation.store.preflight()
                     first, *others = snapshot.reachable
-                    request = options.mint_request(self._settings, snapshot)
+                    request = MintRequest.build(options, self._settings, snapshot)
                     timeout = self._settings.rotation_timeout
                     attempt = MintAttempt(self._context, timeout, first, request)
                     with attempt.undoing():

@@ -14,14 +14,9 @@ from datetime import datetime, timedelta
 from rotator import audit
 from rotator.errors import RotatorError, TokenRefusedError
 from rotator.hooks.commands import HookEvent, HookFailure, Hooks
-from rotator.rotation.model import (
-    OldToken,
-    OldTokenState,
-    RotateOptions,
-    RotationContext,
-    RotationResult,
-)
+from rotator.rotation.model import OldToken, OldTokenState, RotationContext, RotationResult
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
+from rotator.rotation.policy import RotateOptions
 from rotator.stores.journal import Journal, PendingRevocation
 from rotator.tokens import ServiceToken
 

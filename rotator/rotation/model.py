@@ -6,7 +6,6 @@ At the end stands the report: how it is built of the result, and how a line tell
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,38 +16,13 @@ from rotator.errors import kind
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
-from rotator.rotation.policy import Status, Verdict
+from rotator.rotation.policy import RotateOptions, Status, Verdict
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
 FIRST_SCOPE = "calculations"
-
-
-@dataclass(frozen=True, slots=True)
-class RotateOptions:
-    """What a run is asked for by hand; `eternal`, `validity` and `scope` shape a new token.
-
-    `revoke_old` revokes old tokens now: one of them leaked.
-    """
-
-    force: bool = False
-    dry_run: bool = False
-    eternal: bool = False
-    validity: timedelta | None = None
-    scope: str | None = None
-    revoke_old: bool = False
-
-    def mint_request(self, settings: TokenSettings, snapshot: Snapshot) -> MintRequest:
-        """Return the token to mint: as asked for, else as configured, else like the current one."""
-        current = snapshot.current.scope if snapshot.current else None
-        scope = self.scope or settings.scope or current or FIRST_SCOPE
-        validity = None if self.eternal else self.validity or settings.validity
-        # A token that is asked for by hand may be shorter than the configured margin.
-        margin = timedelta() if self.validity else settings.renew_before
-        known = frozenset(token_id for each in snapshot.reachable for token_id in each.known_ids)
-        return MintRequest(validity, scope, margin, known)
 
 
 class MintRequest(NamedTuple):
@@ -61,6 +35,19 @@ class MintRequest(NamedTuple):
     scope: str
     renew_before: timedelta
     in_use: frozenset[str] = frozenset()
+
+    @classmethod
+    def build(
+        cls, options: RotateOptions, settings: TokenSettings, snapshot: Snapshot
+    ) -> MintRequest:
+        """Return the token to mint: as asked for, else as configured, else like the current one."""
+        current = snapshot.current.scope if snapshot.current else None
+        scope = options.scope or settings.scope or current or FIRST_SCOPE
+        validity = None if options.eternal else options.validity or settings.validity
+        # A token that is asked for by hand may be shorter than the configured margin.
+        margin = timedelta() if options.validity else settings.renew_before
+        known = frozenset(token_id for each in snapshot.reachable for token_id in each.known_ids)
+        return cls(validity, scope, margin, known)
 
     @property
     def tolerance(self) -> timedelta:

@@ -17,6 +17,21 @@ from rotator.tokens import ServiceToken
 SETTLING_TIME = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class RotateOptions:
+    """What a run is asked for by hand; `eternal`, `validity` and `scope` shape a new token.
+
+    `revoke_old` revokes old tokens now: one of them leaked.
+    """
+
+    force: bool = False
+    dry_run: bool = False
+    eternal: bool = False
+    validity: timedelta | None = None
+    scope: str | None = None
+    revoke_old: bool = False
+
+
 class Status(StrEnum):
     """The state of a token, as `--json` shows it."""
 

@@ -20,17 +20,9 @@ from rotator.audit import Event
 from rotator.clock import rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, kind
-from rotator.rotation.decide import Decider
-from rotator.rotation.model import (
-    Action,
-    Report,
-    RotateOptions,
-    RotationContext,
-    RotationResult,
-    build_report,
-)
-from rotator.rotation.observe import Snapshot, observe
-from rotator.rotation.policy import Need, Status, Verdict
+from rotator.rotation.model import Action, Report, RotationContext, RotationResult, build_report
+from rotator.rotation.observe import Decider, Snapshot, observe
+from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ STEPS = {
     "rotator.rotation.change.Change._reconcile": "clear up",
     "rotator.rotation.change.Change._copy": "copy",
     "rotator.rotation.finish.Finisher.finish": "settle",
-    "rotator.rotation.decide.Decider.decide": "decide",
+    "rotator.rotation.observe.Decider.decide": "decide",
     "rotator.hooks.commands.Hooks.run": "hook",
     "rotator.rotation.mint.MintAttempt._undo": "undo",
     "rotator.rotation.mint.mint": "mint",

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from rotator.stores.readonly import UnavailableStore
 from tests.support.clock import FakeClock
 from tests.support.leftovers import Leftovers

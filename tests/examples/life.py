@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.rotation.model import Report, RotateOptions
+from rotator.rotation.model import Report
+from rotator.rotation.policy import RotateOptions
 from tests.support.clock import NOON
 from tests.support.sandbox import Fault
 from tests.support.world import EXCHANGE, World

@@ -15,7 +15,8 @@ from rotator.http.client import Limits
 from rotator.nocturna.client import ApiClient
 from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Report, RotateOptions
+from rotator.rotation.model import Report
+from rotator.rotation.policy import RotateOptions
 from rotator.stores.port import SecretStore, StoreUrl
 from rotator.wiring import OpenApi
 from tests.faults.steps import Step, Stepped, unhindered

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from tests.faults.scene import ONE, THREE, Scene
 from tests.faults.steps import Phase, Step
 from tests.support.clock import FakeClock

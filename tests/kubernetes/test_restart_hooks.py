@@ -11,7 +11,8 @@ from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.hooks.commands import HookEvent
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Action, Report, RotateOptions
+from rotator.rotation.model import Action, Report
+from rotator.rotation.policy import RotateOptions
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.plant import NAME, Plant
 from tests.kubernetes.site import JOURNAL, Site

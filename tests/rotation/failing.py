@@ -2,7 +2,8 @@
 
 from typing import Unpack
 
-from rotator.rotation.model import Action, Report, RotateOptions
+from rotator.rotation.model import Action, Report
+from rotator.rotation.policy import RotateOptions
 from rotator.stores.port import SecretStore
 from tests.support.sandbox import ServiceTokenRow
 from tests.support.world import Changes, World

@@ -1,6 +1,7 @@
 """Answers to a mint that must not harm the token in use."""
 
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from tests.support.sandbox import Fault
 from tests.support.world import World
 

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import LOGIN, World

@@ -13,7 +13,7 @@ import pytest
 from rotator.audit import Event
 from rotator.cli.logs import configure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.rotation.model import RotateOptions
+from rotator.rotation.policy import RotateOptions
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World

@@ -4,8 +4,8 @@ from itertools import count
 import pytest
 
 from rotator.errors import ConflictError, StoreUnreachableError
-from rotator.rotation.model import Action, RotateOptions
-from rotator.rotation.policy import Status
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions, Status
 from rotator.tokens import ServiceToken
 from tests.rotation.failing import assert_the_next_run_revokes, failed
 from tests.support.sandbox import Fault

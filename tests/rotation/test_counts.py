@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.rotation.model import Report, RotateOptions
+from rotator.rotation.model import Report
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.severity import DAILY, with_severity
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore

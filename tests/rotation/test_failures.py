@@ -5,8 +5,8 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import ApiSettings, Secret
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, RotateOptions
-from rotator.rotation.policy import Status
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions, Status
 from tests.rotation.failing import (
     assert_only_the_old_one_lives,
     assert_the_next_run_revokes,

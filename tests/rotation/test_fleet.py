@@ -1,7 +1,8 @@
 import threading
 
 from rotator.rotation import fleet
-from rotator.rotation.model import Action, Report, RotateOptions
+from rotator.rotation.model import Action, Report
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
 from tests.support.world import LOGIN, World
 

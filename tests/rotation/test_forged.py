@@ -6,7 +6,8 @@ import pytest
 import requests
 
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from rotator.tokens import ServiceToken
 from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Fault

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError
-from rotator.rotation.model import Action, OldTokenState, RotateOptions
+from rotator.rotation.model import Action, OldTokenState
+from rotator.rotation.policy import RotateOptions
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
 

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.rotation.model import Action, OldTokenState, RotateOptions
+from rotator.rotation.model import Action, OldTokenState
+from rotator.rotation.policy import RotateOptions
 from tests.support.world import World
 
 LEAK = RotateOptions(force=True, revoke_old=True)

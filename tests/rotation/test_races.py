@@ -1,7 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from rotator.rotation.model import Action, Report, RotateOptions
+from rotator.rotation.model import Action, Report
+from rotator.rotation.policy import RotateOptions
 from tests.support.world import LOGIN, World
 
 RIVALS = 8

@@ -4,7 +4,8 @@ import pytest
 import requests
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore

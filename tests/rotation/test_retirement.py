@@ -3,7 +3,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, OldTokenState, Report, RotateOptions
+from rotator.rotation.model import Action, OldTokenState, Report
+from rotator.rotation.policy import RotateOptions
 from rotator.tokens import ServiceToken
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.rotation.model import Action, RotateOptions
-from rotator.rotation.policy import Status
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.journal import Journal
 from rotator.stores.port import Entry
 from rotator.tokens import ServiceToken

@@ -4,8 +4,8 @@ import pytest
 from dotenv import dotenv_values
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, RotateOptions, StoreState
-from rotator.rotation.policy import Status
+from rotator.rotation.model import Action, StoreState
+from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
 from tests.support.sandbox import Fault

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import ConflictError
-from rotator.rotation.model import Action, RotateOptions
+from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from tests.support.leftovers import Leftovers
 from tests.support.stores import Failing, SharedStore
 from tests.support.world import World

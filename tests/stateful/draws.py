@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from rotator.rotation.model import RotateOptions
+from rotator.rotation.policy import RotateOptions
 from tests.stateful.hands import Edit
 from tests.stateful.scene import Scene
 from tests.stateful.stores import Trouble

@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from rotator.rotation.model import OldTokenState, Report, RotateOptions
+from rotator.rotation.model import OldTokenState, Report
+from rotator.rotation.policy import RotateOptions
 from rotator.sandbox.state import ServiceTokenRow
 from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Scene
