@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from backends.url_options import check_options, is_creation_allowed
+from backends.remote import check_options, is_creation_allowed
 from rotator.errors import ConfigError, quote_value
 from rotator.stores.port import StoreUrl
 

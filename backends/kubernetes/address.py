@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from urllib.parse import quote
 
-from backends.url_options import check_options, is_creation_allowed
+from backends.remote import check_options, is_creation_allowed
 from rotator.errors import ConfigError, quote_value
 from rotator.stores.port import DEFAULT_FIELD, StoreUrl
 

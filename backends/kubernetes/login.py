@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 import requests
 import urllib3
 
-from backends.kubernetes.exec_plugin import user_from_plugin
 from backends.kubernetes.failures import NOT_KUBERNETES
-from backends.kubernetes.kubeconfig import ClusterAccess, find_access
+from backends.kubernetes.kubeconfig import ClusterAccess, find_access, user_from_plugin
 from rotator.errors import StoreUnreachableError
 from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
 

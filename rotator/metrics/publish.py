@@ -1,22 +1,31 @@
-"""Writes the metrics of one run to its outlets. A failure costs nothing but the metrics."""
+"""Writes the metrics of one run to its outlets. A failure costs nothing but the metrics.
 
+The collector of node_exporter may read at any time, so a new file takes the old one's place as a
+whole: https://github.com/prometheus/node_exporter#textfile-collector.
+"""
+
+import fcntl
 import logging
+import os
+import stat
+import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from prometheus_client import pushadd_to_gateway
+from prometheus_client import generate_latest, pushadd_to_gateway
 
 from rotator.clock import Clock
 from rotator.errors import internal_error
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
 from rotator.metrics.definitions import Samples, measure
-from rotator.metrics.exposition import Exposition, select_lasting
+from rotator.metrics.exposition import Exposition, drop_nan, merge, parse_samples, select_lasting
 from rotator.metrics.outlets import Gateway, Outlets
-from rotator.metrics.textfile import update_textfile
 from rotator.rotation.model import Report
 from rotator.rotation.states import Look, TokenStates
 
@@ -36,6 +45,9 @@ _FAILURES = {
     FailureKind.REFUSED: "nothing answers there; check the URL",
     FailureKind.TIMEOUT: "it did not answer in time; try again later",
 }
+_LARGEST = 16 * 1024 * 1024  # bytes: about 15,000 tokens
+_MODE = 0o644  # node_exporter is another user
+_LOCK_POLL = 0.05  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -129,3 +141,75 @@ def _advise(status: int) -> str:
     if 300 <= status < 400:  # noqa: PLR2004 - RFC 9110, section 15.4
         return "redirects are not followed: use the final URL"
     return "check the URL, and the gateway's log"
+
+
+def update_textfile(
+    path: Path, samples: Samples, tokens: Collection[str], patience: float = 5.0
+) -> None:
+    """Write the samples, and keep those of earlier runs for `tokens` that this run did not serve.
+
+    Waits at most `patience` seconds for another run that writes the file. Raises `OSError` when it
+    cannot be written, and then leaves it as it was.
+    """
+    with _lock(path.parent, patience):
+        merged = merge(samples, _read_earlier(path), tokens)
+        # Without the version: node_exporter rejects a series that stands in two configs' files.
+        _replace(path, generate_latest(Exposition(drop_nan(merged), build=False)))
+
+
+def _read_earlier(path: Path) -> Samples:
+    try:
+        return parse_samples(_read(path))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it holds something else"
+        _log.warning(
+            "%s: the metrics of earlier runs are lost (%s); counters start anew", path, reason
+        )
+        return {}
+
+
+def _read(path: Path) -> str:
+    # O_NONBLOCK: opening a pipe would wait for a writer.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _LARGEST:
+            raise ValueError("no file of metrics")
+        return file.read(_LARGEST).decode()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    number, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            os.fchmod(number, _MODE)
+            file.write(content)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+@contextmanager
+def _lock(folder: Path, patience: float) -> Iterator[None]:
+    """Keep other runs from reading before this one has written; give up after `patience`."""
+    deadline = time.monotonic() + patience
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while not _try_lock(number) and time.monotonic() < deadline:
+            time.sleep(_LOCK_POLL)
+        yield
+    finally:
+        os.close(number)
+
+
+def _try_lock(number: int) -> bool:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.kubernetes.exec_plugin import user_from_plugin
-from backends.kubernetes.kubeconfig import ClusterAccess
+from backends.kubernetes.kubeconfig import ClusterAccess, user_from_plugin
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.cluster import write_kubeconfig

@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.metrics.definitions import PREFIX, Samples, Series, measure
 from rotator.metrics.exposition import parse_samples
-from rotator.metrics.textfile import update_textfile
+from rotator.metrics.publish import update_textfile
 from rotator.rotation.model import Action
 from tests.metrics.support import failed, look, token_states
 from tests.support.clock import NOON
