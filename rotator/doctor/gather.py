@@ -5,7 +5,7 @@ import shutil
 import stat
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rotator import wiring
@@ -246,6 +246,5 @@ def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[st
         *(f"the restart of {workload}" for workload in token.restart),
         *(f"the notice to URL {number}" for number, _ in enumerate(token.notify, 1)),
     ]
-    ids = Hooks(token.hooks, token.notify, timedelta(), {}, Restarts(token)).ids
-    known = dict(zip(ids, names, strict=True))
+    known = dict(zip(Hooks(token, {}).ids, names, strict=True))
     return [known[each] for each in failed if each in known]

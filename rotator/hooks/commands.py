@@ -9,17 +9,15 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rotator.clock import minute, rfc3339
-from rotator.config.settings import Secret
+from rotator.config.settings import TokenSettings
 from rotator.errors import hide_tokens
 from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
 from rotator.hooks.processes import ProcessResult, run_process
-
-if TYPE_CHECKING:
-    from rotator.hooks.restarts import Restarts
+from rotator.hooks.restarts import Restarts
 
 _log = logging.getLogger(__name__)
 _JWT_START = "eyJ"
@@ -55,27 +53,19 @@ class HookFailure(NamedTuple):
 
 
 class Hooks:
-    """The hooks of one token; each command and each restart may take `timeout`.
+    """The hooks of one token; each command and each restart may take its `hook_timeout`.
 
     Commands get `environ` without the admin's credentials, notify URLs and tokens, and with
     `ROTATOR_NAME`, `ROTATOR_TOKEN_ID`, `ROTATOR_EXPIRES_AT` (RFC 3339; empty when eternal) and
     `ROTATOR_STORES` (URLs, separated by spaces).
     """
 
-    def __init__(
-        self,
-        commands: Sequence[Sequence[str]],
-        notify: Sequence[Secret],
-        timeout: timedelta,
-        environ: Mapping[str, str],
-        restarts: Restarts | None = None,
-    ) -> None:
-        workloads = restarts.workloads if restarts else ()
-        self._commands = [(_digest(json.dumps(list(command))), command) for command in commands]
-        self._workloads = [(_digest(f"restart {workload}"), workload) for workload in workloads]
-        self._urls = [(_digest(url.get()), url) for url in notify]
-        self._restarts = restarts
-        self._timeout = timeout
+    def __init__(self, token: TokenSettings, environ: Mapping[str, str]) -> None:
+        self._commands = [(_digest(json.dumps(command)), command) for command in token.hooks]
+        self._workloads = [(_digest(f"restart {workload}"), workload) for workload in token.restart]
+        self._urls = [(_digest(url.get()), url) for url in token.notify]
+        self._restarts = Restarts(token)
+        self._timeout = token.hook_timeout
         self._environ = {
             name: value
             for name, value in environ.items()
@@ -103,7 +93,7 @@ class Hooks:
             if hook_id in ids and (message := self._run_command(number, command, event)):
                 failures.append(HookFailure(hook_id, message))
         for hook_id, workload in self._workloads:
-            if hook_id in ids and self._restarts:
+            if hook_id in ids:
                 message = self._restarts.restart(workload, event.state, self._timeout)
                 if message:
                     failures.append(HookFailure(hook_id, f"{message}; {_AGAIN}"))

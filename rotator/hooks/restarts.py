@@ -31,25 +31,21 @@ class Workloads(Protocol):
     @property
     def url(self) -> str:
         """The address of the cluster and namespace."""
-        ...
 
     def restart(self, workload: str, token: str, state: str) -> None:
         """Replace the pods of `[NAMESPACE/]KIND/NAME`, once for each state of this token.
 
         Raises a `StoreError` that begins with the workload.
         """
-        ...
 
     def preflight(self, workload: str, token: str) -> None:
         """Prove that `restart` would work, and change nothing; raises what `restart` would."""
-        ...
 
 
 class Restarts:
     """The workloads of one token; one without a namespace is in that of its first such store."""
 
     def __init__(self, token: TokenSettings) -> None:
-        self.workloads = token.restart
         self._name = token.name
         self._origin = token.origin
         self._stores = token.stores

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 
 class Rotation:
-    """One token, its stores, and what is done with them."""
-
     def __init__(
         self, settings: TokenSettings, stores: Sequence[SecretStore], context: RotationContext
     ) -> None:
@@ -48,10 +46,8 @@ class Rotation:
         """What runs, and who is told, when the token is renewed or cannot be."""
         # Imported here, as is Change: `rotator check` starts faster without them.
         from rotator.hooks.commands import Hooks  # noqa: PLC0415
-        from rotator.hooks.restarts import Restarts  # noqa: PLC0415
 
-        token, environ = self._settings, self._context.environ
-        return Hooks(token.hooks, token.notify, token.hook_timeout, environ, Restarts(token))
+        return Hooks(self._settings, self._context.environ)
 
     @cached_property
     def _change(self) -> Change:

@@ -6,9 +6,7 @@ import sys
 import pytest
 
 from rotator.cli.doctor import exit_code
-from rotator.config.settings import HOOK_TIMEOUT
 from rotator.hooks.commands import Hooks
-from rotator.hooks.restarts import Restarts
 from tests.doctor.clinic import Clinic, bad, message
 from tests.kubernetes.cluster import write_kubeconfig
 
@@ -75,7 +73,7 @@ def test_what_has_not_worked_is_named_without_arguments_and_urls(
     monkeypatch.setenv("KUBECONFIG", "/nonexistent")
     toml = f'hooks = [["true"], ["printf", "hunter2"]]\n{RESTART}notify = ["{SECRET_URL}"]'
     [token] = clinic.settings(toml=toml).tokens
-    ids = Hooks(token.hooks, token.notify, HOOK_TIMEOUT, {}, Restarts(token)).ids
+    ids = Hooks(token, {}).ids
     note = f"# rotator: v=1 hook={ids[undone]} hook=01234567\n"
     clinic.put(clinic.api.issue(60), note=note)
     found = clinic.examine(toml=toml)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.config.settings import Secret
+from rotator.config.settings import Secret, TokenSettings
 from rotator.hooks.commands import HookEvent, Hooks
 from tests.support.sandbox import Sandbox
 
@@ -19,8 +19,12 @@ OCCASION = HookEvent(
 )
 
 
+NO_HOOKS = TokenSettings("luna-bot", "test", ())
+
+
 def hooks(*commands: Sequence[str], **variables: str) -> Hooks:
-    return Hooks(commands, (), MINUTE, {"PATH": os.environ["PATH"], **variables})
+    token = NO_HOOKS._replace(hooks=tuple(map(tuple, commands)))
+    return Hooks(token, {"PATH": os.environ["PATH"], **variables})
 
 
 def failures(*commands: Sequence[str]) -> list[str]:
@@ -105,8 +109,10 @@ def test_only_the_hooks_that_are_asked_for_run_and_unknown_ids_are_passed_over(
 
 def test_ids_are_the_same_in_every_run_and_tell_hooks_apart() -> None:
     url = Secret("here", value="json://localhost")
-    one = Hooks([["a", "b c"], ["a b", "c"]], [url], MINUTE, {})
-    two = Hooks([("a b", "c")], [Secret("there", value="json://localhost")], 2 * MINUTE, {"A": "b"})
+    same_url = Secret("there", value="json://localhost")
+    other = NO_HOOKS._replace(hooks=(("a b", "c"),), notify=(same_url,), hook_timeout=2 * MINUTE)
+    one = Hooks(NO_HOOKS._replace(hooks=(("a", "b c"), ("a b", "c")), notify=(url,)), {})
+    two = Hooks(other, {"A": "b"})
     assert one.ids == ("190aef2e", "b4753496", "99d8aad4")
     assert two.ids == one.ids[1:]
 
@@ -174,7 +180,7 @@ def test_what_a_hook_writes_goes_to_the_log(
 def test_a_token_in_our_own_environment_is_not_for_hooks(tmp_path: Path) -> None:
     environ = {**os.environ, "NOCTURNA_SERVICE_TOKEN": "eyJhbGciOiJIUzI1NiJ9.eyJ9.c2ln"}
     seen = tmp_path / "seen"
-    made = Hooks([sh(f"env > {seen}")], [], timedelta(seconds=9), environ)
+    made = Hooks(NO_HOOKS._replace(hooks=(tuple(sh(f"env > {seen}")),)), environ)
     assert made.run(made.ids, OCCASION) == []
     assert "NOCTURNA_SERVICE_TOKEN" not in seen.read_text()
 

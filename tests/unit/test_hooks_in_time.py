@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rotator.config.settings import TokenSettings
 from rotator.hooks.commands import HookEvent, HookFailure, Hooks
 from tests.support.waiting import FOREVER, PATIENCE, wait_until
 
@@ -19,7 +20,8 @@ OCCASION = HookEvent("luna-bot", None, None, ())
 
 
 def run(command: Sequence[str], timeout: timedelta) -> list[HookFailure]:
-    hooks = Hooks([command], (), timeout, os.environ)
+    token = TokenSettings("luna-bot", "test", (), hooks=(tuple(command),), hook_timeout=timeout)
+    hooks = Hooks(token, os.environ)
     return hooks.run(hooks.ids, OCCASION)
 
 
@@ -95,8 +97,8 @@ def test_a_hook_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_run_without_hooks_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from datetime import timedelta; from rotator.hooks.commands import *;"
-        "hooks = Hooks([['a']], [], timedelta(minutes=1), {});"
+        "import sys; from rotator.hooks.commands import *;"
+        "hooks = Hooks(TokenSettings('a', 'test', (), hooks=(('a',),)), {});"
         "assert hooks.run([], HookEvent('a', None, None, ())) == [];"
         "print({'apprise', 'asyncio'} & set(sys.modules))"
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rotator.config.settings import Secret
+from rotator.config.settings import Secret, TokenSettings
 from rotator.hooks import notify
 from rotator.hooks.commands import HookEvent, Hooks
 
@@ -92,8 +92,8 @@ def a_server_that_trickles() -> Iterator[str]:
 
 
 def hooks(*urls: str) -> Hooks:
-    secrets = [Secret(f"here: URL {number}", value=url) for number, url in enumerate(urls, 1)]
-    return Hooks([], secrets, timedelta(minutes=1), os.environ)
+    secrets = (Secret(f"here: URL {number}", value=url) for number, url in enumerate(urls, 1))
+    return Hooks(TokenSettings("luna-bot", "test", (), notify=tuple(secrets)), os.environ)
 
 
 def run(*urls: str) -> list[str]:
