@@ -78,7 +78,6 @@ class Notes:
         )
 
     def plan_note(self, journal: Journal, expected: str) -> NoteChanges:
-        """Make the journal of version `expected` this one."""
         return self._plan_record(self._fingerprint, journal) | self._plan_intents(journal, expected)
 
     def plan_withdrawal(self, journal: Journal, expected: str) -> NoteChanges:
@@ -136,7 +135,6 @@ class Notes:
         )
 
     def _read_record(self, fingerprint: str) -> str:
-        """Join the notes of a record."""
         numbered = (self._present.get(key) for key in self._record_keys(fingerprint))
         texts = takewhile(lambda text: text is not None, numbered)
         words = [word for text in texts if text for word in text.split() if word != _EMPTY]

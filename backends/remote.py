@@ -63,7 +63,6 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
         self._spell = spell
 
     def read(self) -> Entry | Absent:
-        """Return the secret, its version and its journal."""
         with name_errors(self.url, self._spell):
             _, notes = self._look(to_write=False)
         if notes.secret is None:

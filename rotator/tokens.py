@@ -14,9 +14,8 @@ from typing import Any, TypeGuard
 
 from rotator.errors import MalformedTokenError
 
-_COMPACT_JWS = re.compile(
-    r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
-)  # RFC 7515, section 7.1
+# RFC 7515, section 7.1
+_COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST = 8192
 ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires

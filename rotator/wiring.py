@@ -70,7 +70,6 @@ def build_rotations(
 
 
 def build_context(settings: Settings, clock: Clock, in_flight: InFlightMints) -> RotationContext:
-    """Return what the rotations of one process share."""
     api, fleet = lazy_api(settings.api, clock), fleet_stores(settings)
     return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ)
 

@@ -144,7 +144,6 @@ def _describe_refusal(
 
 
 def describe_denial(operations: Collection[str], address: AwsAddress) -> StoreError:
-    """Describe which permissions are missing for these operations."""
     resource, hint = address.resource, ""
     if "CreateSecret" in operations:
         resource = resource.removesuffix("-??????") + "*"

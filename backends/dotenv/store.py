@@ -102,7 +102,6 @@ class DotenvStore:
         return f"DotenvStore({self.url!r})"
 
     def read(self) -> Entry | Absent:
-        """Return the secret, its version and its journal."""
         with self._file(writing=False) as path:
             state = read_settled(path)
             variable = EnvText(state.content, self._variable).variable

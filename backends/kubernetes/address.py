@@ -85,5 +85,4 @@ class KubernetesAddress:
 
 
 def is_namespace(text: str) -> bool:
-    """Tell whether a namespace can have this name."""
     return bool(_NAMESPACE.fullmatch(text))

@@ -54,12 +54,10 @@ class ClusterAccess:
 
     @property
     def server(self) -> str:
-        """The base URL of the API server."""
         return str(self.cluster["server"])
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether the user has no credentials."""
         return not any(self.user.get(key) for key in _CREDENTIALS)
 
 

@@ -72,7 +72,6 @@ def log_in(
 
 
 def describe_failure(failure: Failure, server: str) -> str:
-    """Say why a request failed, and what to do."""
     kind, reason = failure.kind, _REASONS.get(failure.kind, failure.detail)
     server = f"the API server {server}"
     if kind is FailureKind.CERTIFICATE:

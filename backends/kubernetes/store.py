@@ -182,7 +182,6 @@ class KubernetesStore(RemoteStore):
         return {**head, **body}
 
     def _explain(self, answer: KubernetesAnswer, verb: str) -> StoreError:
-        """Return the error for a Secret that could not be got, patched or created."""
         address = self._address
         role = (
             f"a Role with resources: [secrets], verbs: [{'get' if verb == 'get' else 'get, patch'}]"

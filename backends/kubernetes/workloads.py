@@ -38,7 +38,6 @@ class _Workload(NamedTuple):
     name: str
 
     def describe_patch(self) -> Subject:
-        """Return what messages say of it."""
         role = (
             f"a Role with apiGroups: [apps], resources: [{self.kind}s], verbs: [patch] and"
             f" resourceNames: [{self.name}]"

@@ -28,7 +28,6 @@ os.register_at_fork(after_in_child=_SESSIONS.clear)
 
 
 def share_session(settings: VaultSettings) -> "VaultSession":
-    """Return the session of this process with these settings."""
     return _SESSIONS.get(settings) or _SESSIONS.setdefault(settings, VaultSession(settings))
 
 

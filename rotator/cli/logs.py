@@ -19,9 +19,8 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("urllib3").setLevel(
-        logging.ERROR
-    )  # its retries matter only when the last one fails
+    # Its retries matter only when the last one fails.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     if verbose:
         logging.getLogger("rotator").setLevel(logging.INFO)
     # People read the result of a run; its steps are for programs and the audit trail.

@@ -142,11 +142,7 @@ class TokenManager(AccessTokens):
         self._service_token = CachedServiceToken(source, now, jitter)
         self._refused: str | None = None
         super().__init__(
-            api_url,
-            allow_insecure_http=allow_insecure_http,
-            limits=limits,
-            now=now,
-            jitter=jitter,
+            api_url, allow_insecure_http=allow_insecure_http, limits=limits, now=now, jitter=jitter
         )
 
     def __repr__(self) -> str:

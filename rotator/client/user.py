@@ -50,11 +50,7 @@ class UserSession(AccessTokens):
         self._password = _as_callable(password, "password")
         self._refresh_token: str | None = None
         super().__init__(
-            api_url,
-            allow_insecure_http=allow_insecure_http,
-            limits=limits,
-            now=now,
-            jitter=jitter,
+            api_url, allow_insecure_http=allow_insecure_http, limits=limits, now=now, jitter=jitter
         )
 
     def __repr__(self) -> str:

@@ -172,7 +172,6 @@ def _looks(row: StatusRow) -> Html:
 
 
 def _details(row: StatusRow) -> Html:
-    """Return what an unfolded token shows."""
     if row.state is None:
         return element("div", element("p", "It was not looked at yet."), class_="details")
     report = row.state.last.report

@@ -32,8 +32,6 @@ class NoticeKind(StrEnum):
 
 
 class Notice(NamedTuple):
-    """A notice to send."""
-
     title: str
     body: str
     kind: NoticeKind
@@ -51,10 +49,7 @@ def require_apprise(origin: str) -> None:
 
 
 def send_notice(
-    urls: Sequence[Secret],
-    notice: Notice,
-    environ: Mapping[str, str],
-    timeout: timedelta = TIMEOUT,
+    urls: Sequence[Secret], notice: Notice, environ: Mapping[str, str], timeout: timedelta = TIMEOUT
 ) -> list[str | None]:
     """Send a notice to each URL, side by side and within `timeout`.
 

@@ -73,7 +73,6 @@ class _Output:
         self._pipe.close()
 
     def wait(self) -> None:
-        """Wait a moment for output."""
         if self._at_end:
             time.sleep(_PAUSE)
         else:

@@ -53,7 +53,6 @@ def negotiate(accept: str) -> str:
 
 
 def drop_nan(samples: Samples) -> Samples:
-    """Return the samples that are numbers."""
     return {series: value for series, value in samples.items() if not math.isnan(value)}
 
 
@@ -99,7 +98,6 @@ def _unit(name: str) -> str:
 
 
 def select_lasting(samples: Samples) -> Samples:
-    """Return the samples that stay true after the run."""
     return {series: value for series, value in samples.items() if series.metric in _LASTING}
 
 

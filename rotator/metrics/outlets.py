@@ -55,7 +55,6 @@ class Outlets(NamedTuple):
     gateway: Gateway | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether either is wanted."""
         return self.textfile is not None or self.gateway is not None
 
     def require(self) -> None:

@@ -82,7 +82,6 @@ class NotDoneError(ApiUnreachableError):
 
 
 def error_of_status(call: Call, status: int) -> ApiError:
-    """Return the error for an answer other than 200."""
     kind, text = _BY_CALL.get((call, status)) or _BY_STATUS.get(status) or _explain(status)
     return kind(f"{call.doing}: {text.format(status=status)}")
 

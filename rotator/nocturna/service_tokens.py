@@ -59,7 +59,6 @@ class RecentFailure:
         self._until = 0.0
 
     def remember(self, error: ApiError, seconds: float) -> None:
-        """Keep this failure for so long."""
         self._error, self._until = error, self._monotonic() + seconds
 
     def raise_again(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rotator.config.settings import TokenSettings
@@ -32,23 +32,16 @@ from rotator.tokens import ServiceToken
 _ATTEMPTS = 10  # to write an intent while other rotators write theirs
 
 
+@dataclass(eq=False, repr=False)
 class Change:
-    """Changes the stores of one token."""
+    _settings: TokenSettings
+    _stores: Sequence[SecretStore]
+    _hooks: Hooks
+    _context: RotationContext
+    _decider: Decider
 
-    def __init__(
-        self,
-        settings: TokenSettings,
-        stores: Sequence[SecretStore],
-        hooks: Hooks,
-        context: RotationContext,
-        decider: Decider,
-    ) -> None:
-        self._settings = settings
-        self._stores = stores
-        self._hooks = hooks
-        self._context = context
-        self._decider = decider
-        self._finisher = Finisher(settings.name, hooks, context)
+    def __post_init__(self) -> None:
+        self._finisher = Finisher(self._settings.name, self._hooks, self._context)
 
     def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
         """Tell whether an earlier run left something to do, whatever the token needs."""
@@ -215,7 +208,6 @@ class Change:
         return _overtaken(theirs, their_verdict)
 
     def _copy(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
-        """Copy the current token to the stores behind."""
         current = snapshot.current
         if current is None:
             return _overtaken(snapshot, verdict)

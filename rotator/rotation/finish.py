@@ -47,7 +47,6 @@ class Finisher:
         self._proven: str | None = None
 
     def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
-        """Tell whether there is anything to finish."""
         is_due = any(self._is_revocation_due(pending) for pending in snapshot.pending)
         return is_due or bool(snapshot.hooks) or options.revoke_old
 
@@ -75,7 +74,7 @@ class Finisher:
             _log_hooks(due, failures)
             failed = tuple(failure.hook_id for failure in failures)
             snapshot, unwritten = snapshot.note(
-                lambda each: replace(each.journal, hooks=failed if each.journal.hooks else ()),
+                lambda each: replace(each.journal, hooks=failed if each.journal.hooks else ())
             )
             troubles += [*(failure.message for failure in failures), *unwritten]
             if (worked := len(due) - len(failures)) and not is_renewed:
@@ -162,7 +161,6 @@ class Finisher:
         self._proven = current.secret
 
     def _possible_holders(self, snapshot: Snapshot, token_id: str) -> frozenset[str]:
-        """Return the stores that may still show the token."""
         every = frozenset(each.store.url for each in snapshot.answers)
         own = frozenset(
             each.store.url

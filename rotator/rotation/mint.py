@@ -58,11 +58,7 @@ class MintAttempt:
     """
 
     def __init__(
-        self,
-        context: RotationContext,
-        timeout: timedelta,
-        first: Observation,
-        request: MintRequest,
+        self, context: RotationContext, timeout: timedelta, first: Observation, request: MintRequest
     ) -> None:
         self._context = context
         self._api = context.api()
@@ -111,7 +107,6 @@ class MintAttempt:
         return minted
 
     def verify(self, minted: MintedToken) -> ServiceToken:
-        """Return the token once it is proven."""
         token = verify(self._api, minted, self._request, self._context.clock())
         # Others take this rotation for dead, and its token for an orphan, once its time is up.
         if self._is_late():
@@ -259,7 +254,6 @@ class WriteAheadIntent(NamedTuple):
 
 
 def new_run_id() -> str:
-    """Return a random id."""
     return os.urandom(6).hex()
 
 

@@ -256,7 +256,6 @@ def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> Stor
 
 
 def summarize(report: Report) -> str:
-    """Return one token's result as a line."""
     needy = (StoreState.BEHIND, StoreState.ABSENT)
     in_need = ", ".join(each.store for each in report.stores if each.status in needy)
     written = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
@@ -298,7 +297,6 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
 
 
 def remaining_life(report: Report) -> str:
-    """Return how long the token lives, in words."""
     if report.seconds_left is None:
         return "for ever" if report.status is Status.ETERNAL else "–"
     left = in_words(timedelta(seconds=report.seconds_left))

@@ -142,7 +142,6 @@ def observe(stores: Iterable[SecretStore], now: datetime) -> Snapshot:
 
 
 def snapshot_of(answers: Iterable[Observation | Unreachable], now: datetime) -> Snapshot:
-    """Return the snapshot that these answers make."""
     answers = tuple(answers)
     observations = [each for each in answers if isinstance(each, Observation)]
     return Snapshot(answers, _newest_token(observations, now), now)
@@ -230,7 +229,6 @@ class Decider:
         self._api = api
 
     def decide_from_stores(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
-        """Decide by the stores alone."""
         if not snapshot.reachable:
             message = "no store of this token could be read"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
@@ -267,7 +265,6 @@ class Decider:
         return verdict
 
     def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
-        """Return the verdict on a token that was just written."""
         return decide(Inputs(now, self._settings.renew_before, token))
 
     def _inputs(self, snapshot: Snapshot, options: RotateOptions) -> Inputs:

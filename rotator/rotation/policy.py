@@ -90,7 +90,6 @@ class Verdict:
 
 
 def decide(inputs: Inputs) -> Verdict:
-    """Return the verdict of the first check that objects."""
     verdict = next(found for check in CHAIN if (found := check(inputs)))
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
     # A refused token is useless, however young.

@@ -142,7 +142,6 @@ class OrphanDetection(NamedTuple):
         )
 
     def examine(self, intent: Intent) -> IntentFinding:
-        """Return what became of one intent."""
         if intent.begun_at > self.now + SLACK:
             trouble = f"a record of a mint is dated {minute(intent.begun_at)}, which is yet to come"
             return IntentFinding(intent.run, is_settled=True, trouble=f"{trouble}: it is left out")
