@@ -22,10 +22,10 @@ from tests.http_client.support import (
     tunnel,
 )
 from tests.kubernetes import certificates
+from tests.support.waiting import PATIENCE
 
 TOTAL = 0.2
 HASTY = Limits(total=TOTAL)
-PATIENCE = 20.0  # seconds, for a machine that is very busy
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 DRIPS = {
     "a status line": dripping(b"HTTP/1.1 200 ", b"O"),
