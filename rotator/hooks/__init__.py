@@ -1,1 +1,1 @@
-"""What follows once the stores show a new token: hooks, notices, the end of the old one."""
+"""What follows once the stores show a new token: commands, restarts, notices."""

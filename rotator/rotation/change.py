@@ -98,7 +98,7 @@ class Change:
                     settled = self._settle(verdict, token)
                     result = RotationResult(snapshot, settled, Action.ROTATED, token, written)
                 case Need.COPY:
-                    result = self._copy(snapshot, verdict)
+                    result = self._copy(snapshot, verdict, options)
                 case _ if verdict.need is not earlier.need:
                     result = _overtaken(snapshot, verdict)
                 case _:
@@ -106,7 +106,7 @@ class Change:
         except NotBegunError as error:
             result = _failed(snapshot, verdict, error)._replace(not_begun=True)
         except OvertakenError as error:
-            result = self._take_theirs(snapshot, verdict, error)
+            result = self._take_theirs(snapshot, verdict, error, options)
         except RotatorError as error:
             result = _failed(snapshot, verdict, error)
         result = result._replace(notes=notes, troubles=(*troubles, *result.troubles))
@@ -177,51 +177,53 @@ class Change:
     def _new_journal(self, snapshot: Snapshot, options: RotateOptions) -> Journal:
         """Return what stands beside the token to mint, except its id."""
         now = self._context.api().time.now()
-        grace = timedelta() if options.revoke_old else self._settings.retire
         # Without a token there may be the id of one that was removed by hand.
         removed = (each.journal.token_id for each in snapshot.reachable if not each.token)
         previous = next((token_id for token_id in removed if token_id), None)
         return Journal(
             previous_token_id=snapshot.current.token_id if snapshot.current else previous,
             minted_at=now,
-            pending=pending_after(snapshot, snapshot.reachable, grace, now),
+            pending=pending_after(snapshot, snapshot.reachable, self._grace(options), now),
             hooks=self._hooks.ids,
         )
+
+    def _grace(self, options: RotateOptions) -> timedelta | None:
+        return timedelta() if options.revoke_old else self._settings.retire
 
     def _settle(self, verdict: Verdict, token: ServiceToken) -> Verdict:
         written = self._decider.decide_written(token, self._context.clock())
         return replace(written, reason=verdict.reason)
 
     def _take_theirs(
-        self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError
+        self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError, options: RotateOptions
     ) -> RotationResult:
         """Take the token of the rotator that was faster."""
         theirs = self._observe()
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:
-                return self._copy(theirs, their_verdict)
+                return self._copy(theirs, their_verdict, options)
         except RotatorError as failure:
             return _failed(snapshot, verdict, failure)
         if their_verdict.need is Need.MINT:
             return _failed(theirs, verdict, error)
         return _overtaken(theirs, their_verdict)
 
-    def _copy(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
+    def _copy(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> RotationResult:
         current = snapshot.current
         if current is None:
             return _overtaken(snapshot, verdict)
         # Whether or not it was probed before: a refused token must not replace one that works.
         self._context.api().exchange(current.secret)
         now = self._context.api().time.now()
-        pending = pending_after(snapshot, snapshot.behind, self._settings.retire, now)
+        pending = pending_after(snapshot, snapshot.behind, self._grace(options), now)
         journal = replace(snapshot.journal, token_id=current.token_id, pending=pending)
-        holders = [each for each in snapshot.reachable if each not in snapshot.behind]
+        first, *others = [each.store for each in snapshot.reachable if each not in snapshot.behind]
 
         def with_pending(observation: Observation) -> Journal:
-            if observation not in holders:
+            if observation.store not in (first, *others):
                 return observation.journal
-            hooks = self._hooks.ids if observation is holders[0] else ()
+            hooks = self._hooks.ids if observation.store is first else ()
             return replace(observation.journal, pending=pending, hooks=hooks)
 
         snapshot, troubles = snapshot.note(with_pending)

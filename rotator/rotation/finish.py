@@ -14,7 +14,14 @@ from datetime import datetime, timedelta
 from rotator import audit
 from rotator.errors import RotatorError, TokenRefusedError
 from rotator.hooks.commands import HookEvent, HookFailure, Hooks
-from rotator.rotation.model import OldToken, OldTokenState, RotationContext, RotationResult
+from rotator.rotation.model import (
+    CHANGED,
+    Action,
+    OldToken,
+    OldTokenState,
+    RotationContext,
+    RotationResult,
+)
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
 from rotator.rotation.policy import RotateOptions
 from rotator.stores.journal import Journal, PendingRevocation
@@ -57,7 +64,7 @@ class Finisher:
 
         `result` is what the run came to so far, and `snapshot` what the stores show now.
         """
-        is_renewed, notes = result.action is not None, list(result.notes)
+        notes = list(result.notes)
         # A store that became unreachable meanwhile may delay hooks and revocations.
         known = {each.store.url for each in result.snapshot.unreachable}
         lost = [str(each.error) for each in snapshot.unreachable if each.store.url not in known]
@@ -77,7 +84,7 @@ class Finisher:
                 lambda each: replace(each.journal, hooks=failed if each.journal.hooks else ())
             )
             troubles += [*(failure.message for failure in failures), *unwritten]
-            if (worked := len(due) - len(failures)) and not is_renewed:
+            if (worked := len(due) - len(failures)) and result.action not in CHANGED:
                 notes.append(f"{worked} of its hooks worked now")
         if failures:
             why = f"it may still be needed while {len(failures)} of the hooks fail"
@@ -96,7 +103,7 @@ class Finisher:
         if not failures or options.revoke_old:
             troubles += _describe_unrevoked(old_tokens)
         if options.revoke_old and not old_tokens:
-            troubles.append(_NONE_REPLACED if is_renewed else _NONE_OLDER)
+            troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
         return result._replace(
             old_tokens=tuple(old_tokens),
             notes=tuple(notes),

@@ -42,7 +42,8 @@ def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedu
     """Return the report of a failure with its severity and the time that the token has left."""
     if report.error is None:
         return report
-    if report.status in (Status.OK, Status.ETERNAL):
+    is_endless = report.status is Status.DUE and report.seconds_left is None
+    if report.status in (Status.OK, Status.ETERNAL) or is_endless:
         return report._replace(level=Severity.WARNING)
     left = timedelta(seconds=report.seconds_left or 0)
     if report.status is Status.UNKNOWN:

@@ -28,7 +28,7 @@ _INTENT = re.compile(
     r"(?P<run>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?"
 )
-_MOST = 8  # of each kind that repeats; beyond that the oldest intents are forgotten
+_MOST = 8  # intents; beyond that the oldest are forgotten
 
 
 class Intent(NamedTuple):

@@ -1,4 +1,6 @@
 from datetime import timedelta
+from itertools import count
+from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
@@ -33,6 +35,34 @@ def test_a_store_behind_gets_the_current_token_without_a_mint(world: World) -> N
     assert report.reason == "behind"
     assert world.secret("a.env") == world.secret("b.env") == current
     assert world.mints() == 0
+
+
+def test_after_a_leak_the_token_that_a_copy_replaces_is_revoked(world: World) -> None:
+    current, leaked = world.api.issue(days=60), world.api.issue(days=20)
+    world.put(current, "a.env")
+    world.put(leaked, "b.env")
+    stores = (world.store("a.env"), world.store("b.env"))
+    report = world.rotation(*stores).rotate(RotateOptions(revoke_old=True))
+    assert (report.action, report.error) == (Action.CONVERGED, None)
+    assert [row.secret for row in world.api.live_tokens()] == [current]
+
+
+def test_a_copy_sets_off_the_hooks_although_the_journal_changes_meanwhile(
+    world: World, tmp_path: Path
+) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    world.put(world.api.issue(days=20), "b.env")
+    notes = count(1)
+
+    def change_the_journal() -> None:
+        if next(notes) == 1:
+            world.put(world.secret("a.env"), "a.env", before="# rotator: v=1 previous=one\n")
+
+    first = MeddledStore(world.store("a.env"), before_note=change_the_journal)
+    hooks = (("touch", str(tmp_path / "told")),)
+    report = world.rotation(first, world.store("b.env"), hooks=hooks).rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.CONVERGED, None)
+    assert (tmp_path / "told").exists()
 
 
 @pytest.mark.parametrize("probe", [True, False])

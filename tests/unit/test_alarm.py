@@ -54,6 +54,11 @@ def test_a_daemon_has_more_attempts(left: timedelta, level: Severity, attempts: 
     assert f"{attempts} attempts left, with at least one an hour" in str(report.error)
 
 
+def test_an_eternal_token_that_is_to_be_replaced_is_no_emergency() -> None:
+    report = with_severity(failed(None, Status.DUE), WEEK, DAILY)
+    assert (report.level, report.error) == (Severity.WARNING, "it broke")
+
+
 @pytest.mark.parametrize("status", [Status.MISSING, Status.INVALID, Status.REFUSED, Status.EXPIRED])
 def test_a_bot_without_a_working_token_is_critical(status: Status) -> None:
     report = with_severity(failed(None, status), WEEK, DAILY)
