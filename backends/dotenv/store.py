@@ -22,16 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from backends.dotenv.rewrite import (
-    SIDECAR,
-    ChangedError,
-    NotAnEnvFileError,
-    change,
-    prove_changeable,
-    read_file,
-    read_settled,
-    settle,
-)
+from backends.dotenv import rewrite
 from backends.dotenv.text import EnvText, UnsafeEditError, Variable
 from rotator.errors import (
     ConfigError,
@@ -103,7 +94,7 @@ class DotenvStore:
 
     def read(self) -> Entry | Absent:
         with self._file(writing=False) as path:
-            state = read_settled(path)
+            state = rewrite.read_settled(path)
             variable = EnvText(state.content, self._variable).variable
         if state.status and state.status.st_mode & stat.S_IROTH and not self._has_warned:
             self._has_warned = True
@@ -121,11 +112,11 @@ class DotenvStore:
         A file of zeros is created beside the target and removed again; nothing else happens.
         """
         with self._file(writing=True) as path:
-            state = read_settled(path)
+            state = rewrite.read_settled(path)
             text = EnvText(state.content, self._variable)
             for wanted in (_SAMPLE, Variable(text.variable.value, _SAMPLE.journal)):
                 text.with_variable(wanted)
-            prove_changeable(path, state)
+            rewrite.prove_changeable(path, state)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         """Replace value and journal line, of the file as it is now, in one step."""
@@ -151,7 +142,7 @@ class DotenvStore:
                 lock = FileLock(path)
                 lock.acquire(self._lock_timeout)
                 held.callback(lock.release)
-                settle(path)
+                rewrite.settle(path)
             self._locked = path
             try:
                 yield
@@ -174,15 +165,15 @@ class DotenvStore:
             yield path
         except OSError as error:
             raise _from_system(error, self.url, path, writing=writing) from error
-        except (NotAnEnvFileError, UnsafeEditError) as error:
+        except (rewrite.NotAnEnvFileError, UnsafeEditError) as error:
             raise StoreError(f"{self.url}: {error}") from None
         except LockTimeoutError:
             raise StoreUnreachableError(
-                f"{self.url}: another rotator has been holding {_shown(path)}{SIDECAR}lock for too"
-                " long, perhaps with a hook: try again when it is done; if none is running, another"
-                " user left it behind: remove it"
+                f"{self.url}: another rotator has been holding {_shown(path)}{rewrite.SIDECAR}lock"
+                " for too long, perhaps with a hook: try again when it is done; if none is running,"
+                " another user left it behind: remove it"
             ) from None
-        except ChangedError:
+        except rewrite.ChangedError:
             if writing:
                 text = "the file keeps changing, or another program has locked it: try again later"
                 raise ConflictError(f"{self.url}: {text}") from None
@@ -193,7 +184,7 @@ class DotenvStore:
         """Write a journal and a secret, or leave the secret alone where it is None."""
         with self.hold(), self._file(writing=True) as path:
             for _ in range(_ATTEMPTS):
-                state = read_file(path)
+                state = rewrite.read_file(path)
                 text = EnvText(state.content, self._variable)
                 if path != self._locked or _version(text.variable) != expected:
                     raise ConflictError(
@@ -205,10 +196,10 @@ class DotenvStore:
                 content = text.with_variable(wanted)
                 if content == state.content:
                     return _version(wanted)
-                with suppress(ChangedError):
-                    change(path, state, content)
+                with suppress(rewrite.ChangedError):
+                    rewrite.change(path, state, content)
                     return _version(wanted)
-            raise ChangedError
+            raise rewrite.ChangedError
 
 
 # The lock
@@ -240,7 +231,7 @@ class FileLock:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.with_name(f"{path.name}{SIDECAR}lock")
+        self._file = path.with_name(f"{path.name}{rewrite.SIDECAR}lock")
         self._queue = _QUEUES.setdefault(str(path), _Queue())
 
     def acquire(self, timeout: float) -> None:
@@ -388,7 +379,7 @@ def _from_system(error: OSError, url: str, path: Path, *, writing: bool) -> Stor
 
 
 def _missing_right(error: OSError, path: Path, *, writing: bool) -> str:
-    if writing and SIDECAR in str(error.filename):
+    if writing and rewrite.SIDECAR in str(error.filename):
         return (
             f"may not create files in {_shown(path.parent)}, which replacing the file needs:"
             " grant write and search rights (wx) on that folder"

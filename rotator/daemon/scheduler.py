@@ -5,6 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,6 +55,7 @@ def _backoff(failures: int) -> timedelta:
     return min(FIRST_BACKOFF * (1 << min(failures - 1, 20)), LONGEST_PAUSE)
 
 
+@dataclass(eq=False, repr=False)
 class Daemon:
     """Looks at every token of a fleet, and after each look plans the next one.
 
@@ -61,19 +63,13 @@ class Daemon:
     that is not started yet. `health` measures every look, and `states` has what came of it.
     """
 
-    def __init__(
-        self,
-        scheduler: Any,  # noqa: ANN401 - APScheduler has no types
-        load: Callable[[], Sequence[Rotation]],
-        clock: Clock,
-        draw: Draw,
-        health: Health,
-    ) -> None:
-        self._scheduler = scheduler
-        self._load = load
-        self._clock = clock
-        self._draw = draw
-        self._health = health
+    _scheduler: Any  # APScheduler has no types
+    _load: Callable[[], Sequence[Rotation]]
+    _clock: Clock
+    _draw: Draw
+    _health: Health
+
+    def __post_init__(self) -> None:
         self.states = TokenStates()
         self._planning = threading.RLock()  # the fleet and its jobs change together
         self._stopping = False

@@ -11,14 +11,7 @@ from typing import Any
 from rotator import wiring
 from rotator.clock import ONE_DAY, Clock
 from rotator.config.settings import Secret, Settings, TokenSettings
-from rotator.doctor.checks import (
-    API_CHECKS,
-    LIST_CHECKS,
-    TOKEN_CHECKS,
-    ApiFacts,
-    ListFacts,
-    TokenFacts,
-)
+from rotator.doctor import checks
 from rotator.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.errors import (
     ApiError,
@@ -58,7 +51,7 @@ def examine(
     of_api = gatherer.reach_api(may_log_in=not no_login)
     begun = of_api.server_time(clock())
 
-    def look(each: tuple[TokenSettings, list[SecretStore]]) -> TokenFacts | Finding:
+    def look(each: tuple[TokenSettings, list[SecretStore]]) -> checks.TokenFacts | Finding:
         try:
             return gatherer.look_at(*each, of_api)
         except Exception as error:  # noqa: BLE001 - the other tokens must still have their turn
@@ -66,21 +59,21 @@ def examine(
             return Finding(Topic.INTERNAL, Result.PROBLEM, message, each[0].name)
 
     looks = map_in_threads(look, usable)
-    found += run_checks(API_CHECKS, of_api)
+    found += run_checks(checks.API_CHECKS, of_api)
     for each in looks:
         if isinstance(each, Finding):
             found.append(each)
         else:
-            found += run_checks(TOKEN_CHECKS, each, each.settings.name)
+            found += run_checks(checks.TOKEN_CHECKS, each, each.settings.name)
     if of_api.account:
-        tokens = [each for each in looks if isinstance(each, TokenFacts)]
+        tokens = [each for each in looks if isinstance(each, checks.TokenFacts)]
         try:
             of_list = gatherer.list_tokens(tokens, of_api.account, begun)
         except RotatorError as error:
             return [*found, Finding(Topic.LIST, Result.PROBLEM, str(error))]
         if names or len(tokens) < len(settings.tokens):
             of_list = of_list._replace(inventory=None)
-        found += run_checks(LIST_CHECKS, of_list)
+        found += run_checks(checks.LIST_CHECKS, of_list)
     return found
 
 
@@ -93,11 +86,11 @@ class Gatherer:
         self._environ = environ
         self._open_api = wiring.lazy_api(settings.api, clock)
 
-    def reach_api(self, *, may_log_in: bool) -> ApiFacts:
+    def reach_api(self, *, may_log_in: bool) -> checks.ApiFacts:
         """Send the API a request, and log in where the settings allow it."""
         wanted = (MintRequest(t.validity, "", t.renew_before) for t in self._settings.tokens)
         tolerance = min((request.tolerance for request in wanted), default=ONE_DAY)
-        facts = ApiFacts(self._settings.api.url, tolerance)
+        facts = checks.ApiFacts(self._settings.api.url, tolerance)
         if facts.url is None:
             return facts
         http = ApiClient(facts.url, self._clock)
@@ -118,8 +111,8 @@ class Gatherer:
             return facts._replace(refusal=str(error))
 
     def look_at(
-        self, token: TokenSettings, stores: Sequence[SecretStore], api: ApiFacts
-    ) -> TokenFacts:
+        self, token: TokenSettings, stores: Sequence[SecretStore], api: checks.ApiFacts
+    ) -> checks.TokenFacts:
         """Read every store, and prove that what a rotation does can be done.
 
         The API is asked whether it accepts the token where it answers and the settings allow it.
@@ -133,7 +126,7 @@ class Gatherer:
             verdict, no_answer = decider.decide_with_server(snapshot, RotateOptions())
         if snapshot.current and verdict.reason == "behind":  # each store has a finding of its own
             verdict = decider.decide_written(snapshot.current, snapshot.taken_at)
-        return TokenFacts(
+        return checks.TokenFacts(
             settings=token,
             now=api.server_time(self._clock()),
             snapshot=snapshot,
@@ -146,10 +139,12 @@ class Gatherer:
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
         )
 
-    def list_tokens(self, tokens: Sequence[TokenFacts], account: str, begun: datetime) -> ListFacts:
+    def list_tokens(
+        self, tokens: Sequence[checks.TokenFacts], account: str, begun: datetime
+    ) -> checks.ListFacts:
         """Get the API's list of service tokens; raises `RotatorError`."""
         api = self._open_api()
-        return ListFacts(
+        return checks.ListFacts(
             rows=api.list_tokens(),
             now=api.time.now(),
             begun=begun,

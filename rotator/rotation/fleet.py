@@ -81,7 +81,6 @@ def parse_shard(text: str) -> Shard:
 
 
 def tokens_of_shard(names: Iterable[str], index: int, count: int) -> list[str]:
-
     def owner(name: str) -> int:
         return max(range(count), key=lambda shard: sha256(f"{name}\0{shard}".encode()).digest())
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -90,16 +91,14 @@ class Inventory:
         )
 
 
+@dataclass(eq=False, repr=False)
 class FleetStores:
     """All the stores of one config, opened anew for each inventory; shared by all threads."""
 
-    def __init__(
-        self,
-        open_stores: Callable[[], Sequence[tuple[str, SecretStore]]],
-        monotonic: Callable[[], float],
-    ) -> None:
-        self._open_stores = open_stores
-        self._monotonic = monotonic
+    _open_stores: Callable[[], Sequence[tuple[str, SecretStore]]]
+    _monotonic: Callable[[], float]
+
+    def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._latest = Inventory()
         self._stale_at = float("-inf")
