@@ -7,21 +7,23 @@ leaves the old one as AWSPREVIOUS. The journal stands in tags, see `backends.not
 the steps is that of `backends.remote`; each call here may be repeated.
 """
 
+import logging
+import os
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from typing import Any
 
 from backends.aws import failures
 from backends.aws.address import REGION, AwsAddress
-from backends.aws.client import AwsClient, forget_clients, shared_client, usual_region
 from backends.aws.text import secret_in, with_secret
 from backends.notes import NoteChanges
 from backends.remote import NotedStore, name_errors
-from rotator.errors import StoreError
+from rotator.errors import ConfigError, StoreError
 from rotator.stores.port import StoreUrl
 
 _SDK = "boto3"
@@ -37,6 +39,10 @@ _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "Validati
 # botocore lets these through, over odd settings and over answers that are no JSON object.
 _STRAY = (ValueError, AttributeError, TypeError, RecursionError)
 _LONGEST = 65536  # bytes, https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
+AwsClient = Any  # boto3 makes the methods of its clients at run time: no type tells them
+# Clients are thread-safe, but creating one is not
+# (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html).
+_CREATING = threading.Lock()
 
 
 def open_store(url: StoreUrl) -> "SecretsManagerStore":
@@ -245,3 +251,71 @@ def _refuse_others(about: Mapping[str, Any], region: str) -> None:
             "automatic rotation is on for this secret, and two rotators would fight: turn it off"
             " (aws secretsmanager cancel-rotate-secret), or use another secret"
         )
+
+
+def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
+    """Return a client of a region; credentials and endpoint are the usual ones, or `explicit`.
+
+    Connecting may take 5 s, an answer 15 s. A call without an answer is sent again, `attempts`
+    times in all: every call of this store may be repeated.
+    """
+    import boto3  # noqa: PLC0415 - an SDK: loaded only where it is used
+    from botocore.config import Config  # noqa: PLC0415 - part of the SDK
+
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=5,
+        read_timeout=15,
+    )
+    client = boto3.Session().client("secretsmanager", region_name=region, config=config, **explicit)
+    # botocore's debug records hold requests, answers and tokens.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "botocore":
+            logging.getLogger(name).addFilter(_is_harmless)
+    return client
+
+
+def shared_client(region: str) -> AwsClient:
+    """Return this process's client of a region, for the environment as it is now."""
+    names = sorted(name for name in os.environ if name.startswith("AWS_"))
+    with _CREATING:
+        return _client(region, tuple((name, os.environ[name]) for name in names))
+
+
+def forget_clients() -> None:
+    """Make the next client read credentials again: those of a long-lived process expire."""
+    with _CREATING:
+        _client.cache_clear()
+
+
+def usual_region() -> str | None:
+    """Return the region that the environment or the AWS profile names, None without one.
+
+    boto3 itself does not read AWS_REGION, which AWS's other SDKs do
+    (https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html).
+    Raises `ConfigError` when the profile cannot be read.
+    """
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if named:
+        return named
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - part of the SDK
+    from botocore.session import Session  # noqa: PLC0415 - part of the SDK
+
+    try:
+        region = Session().get_config_variable("region")
+    except BotoCoreError as error:
+        raise ConfigError(
+            f"the AWS profile cannot be read ({type(error).__name__}): correct AWS_PROFILE, or the"
+            " file ~/.aws/config"
+        ) from None
+    return str(region) if region else None
+
+
+# Creating a client takes 0.15 s, and a fleet may have a thousand stores.
+@lru_cache(maxsize=8)
+def _client(region: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
+    return new_client(region)
+
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.INFO

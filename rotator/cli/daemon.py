@@ -10,7 +10,7 @@ from rotator.cli import options
 from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.daemon.service import serve
+from rotator.daemon.scheduler import serve
 from rotator.daemon.web import ListenAddress, parse_address
 from rotator.stores.port import current_folder
 

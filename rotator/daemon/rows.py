@@ -1,6 +1,6 @@
 """What the page says about each token: pure arithmetic over its state."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -117,20 +117,16 @@ class StatusRow:
         return list(Tone).index(tone), no_expiry if self.left is None else self.left, self.name
 
 
-class Fleet(NamedTuple):
-    """The states of all watched tokens at `now`, and the settings of those that have any."""
-
-    states: Mapping[str, TokenState | None]
-    tokens: Mapping[str, TokenSettings]
-    now: datetime
-
-    def rows(self) -> list[StatusRow]:
-        """Return a row for each token, the most urgent first."""
-        rows = [
-            StatusRow(name, state, self.tokens.get(name) or TokenSettings(name, "", ()), self.now)
-            for name, state in self.states.items()
-        ]
-        return sorted(rows, key=StatusRow.urgency)
+def build_rows(
+    states: Mapping[str, TokenState | None], tokens: Iterable[TokenSettings], now: datetime
+) -> list[StatusRow]:
+    """Return a row for each watched token, the most urgent first; `tokens` are the settings."""
+    by_name = {token.name: token for token in tokens}
+    rows = [
+        StatusRow(name, state, by_name.get(name) or TokenSettings(name, "", ()), now)
+        for name, state in states.items()
+    ]
+    return sorted(rows, key=StatusRow.urgency)
 
 
 def count_badges(rows: list[StatusRow]) -> dict[str, tuple[Tone, int]]:

@@ -1,21 +1,31 @@
-"""When to look at a token again, and the daemon that plans and runs these looks."""
+"""When to look at a token again, the daemon that plans and runs these looks, and its process."""
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from random import SystemRandom
 from typing import Any
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers.background import BackgroundScheduler
 
+from rotator import wiring
 from rotator.audit import token_field
 from rotator.clock import Clock, Draw, rfc3339
-from rotator.daemon.health import OLD_SETTINGS, Health
+from rotator.config.settings import Settings
+from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
+from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, internal_error
+from rotator.exec.signals import RELOAD, STOP, SelfPipe
 from rotator.rotation.fleet import run_guarded
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.inventory import WORKERS
 from rotator.rotation.model import CHANGED, OldTokenState, Report, summarize
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
@@ -29,7 +39,7 @@ FIRST_BACKOFF = timedelta(seconds=30)
 DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
-
+TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -202,3 +212,47 @@ class Daemon:
             level = logging.getLevelNamesMapping()[report.level.upper()]
             extra = token_field(report.name)
             _log.log(level, "%s: %s; %s", report.name, report.error, outlook, extra=extra)
+
+
+class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types
+    """APScheduler in a thread of its own, which says whether that thread is alive."""
+
+    def is_alive(self) -> bool:
+        return self._thread is not None and bool(self._thread.is_alive())
+
+
+def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | None) -> None:
+    """Watch the fleet until SIGTERM or SIGINT; SIGHUP reads the settings again.
+
+    The page is served at `address`, if any, from before the first look until after the last.
+    Raises `ConfigError` when the settings are wrong at the start, or `address` cannot be used.
+    """
+    in_flight = InFlightMints()  # outlives a reload, as a mint does
+    scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
+    health = Health(time.monotonic, scheduler.is_alive)
+
+    def load_fleet() -> list[Rotation]:
+        settings = load()
+        wiring.require_rotation(settings)
+        rotations = wiring.build_rotations(settings, (), clock, in_flight)
+        health.tokens = settings.tokens
+        return rotations
+
+    daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, health)
+    with ExitStack() as stack:
+        pipe = SelfPipe()
+        stack.enter_context(pipe.receive(*STOP, *RELOAD))
+        if address is not None:
+            server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
+            _log.info("the status page is at http://%s/", server.address)
+            stack.enter_context(server.serving())
+        daemon.start()
+        health.phase = DaemonPhase.RUNNING
+        while (number := next(iter(pipe.wait(TICK, most=1)), None)) not in STOP:
+            if number in RELOAD:
+                health.reload_error = daemon.reload()
+            daemon.tick()
+            health.beat()
+        health.phase = DaemonPhase.STOPPING
+        _log.info("stopping; a rotation in hand is finished first")
+        daemon.stop()

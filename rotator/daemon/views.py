@@ -11,7 +11,7 @@ from string import Template
 
 from rotator.clock import in_words, minute, rfc3339
 from rotator.daemon.health import DaemonPhase
-from rotator.daemon.rows import Fleet, StatusRow, Tone, count_badges, describe_moment
+from rotator.daemon.rows import StatusRow, Tone, count_badges, describe_moment
 from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.states import Look, TokenState
@@ -64,14 +64,15 @@ class StatusPage:
             " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
-    def render(self, fleet: Fleet, phase: DaemonPhase, reload_error: str | None) -> str:
-        rows = fleet.rows()
+    def render(
+        self, rows: list[StatusRow], now: datetime, phase: DaemonPhase, reload_error: str | None
+    ) -> str:
         urgent = sum(row.badge[1] in (Tone.BAD, Tone.WARN) for row in rows)
         return self._template.substitute(
             title=f"({urgent}) Token rotator" if urgent else "Token rotator",
             style=self._style,
             script=self._script,
-            state=_daemon_state(phase, reload_error, fleet.now),
+            state=_daemon_state(phase, reload_error, now),
             summary=_summary(rows),
             tokens=element("ol", *(_token(row) for row in rows), id="tokens"),
         )

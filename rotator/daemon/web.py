@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from rotator.clock import Clock
 from rotator.daemon.health import Health, ProbeResult
-from rotator.daemon.rows import Fleet
+from rotator.daemon.rows import build_rows
 from rotator.daemon.views import StatusPage
 from rotator.errors import ConfigError, internal_error
 from rotator.http.urls import is_loopback
@@ -115,9 +115,9 @@ class Site:
             return self._cache[key][1]
 
     def _render_page(self) -> PageResponse:
-        tokens = {token.name: token for token in self._health.tokens}
-        fleet = Fleet(self._states.by_name(), tokens, self._clock())
-        html = self._page.render(fleet, self._health.phase, self._health.reload_error).encode()
+        health, now = self._health, self._clock()
+        rows = build_rows(self._states.by_name(), health.tokens, now)
+        html = self._page.render(rows, now, health.phase, health.reload_error).encode()
         # Level 5 takes 10 ms for 200 tokens, and makes 32 KB of 460.
         gzipped = gzip.compress(html, 5, mtime=0)
         html_type = "text/html; charset=utf-8"

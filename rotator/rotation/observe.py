@@ -221,12 +221,11 @@ def _note(observation: Observation, change: Callable[[Observation], Journal]) ->
     return now
 
 
-class Decider:
+class Decider(NamedTuple):
     """Decides about one token; `api` is called only where the server is asked."""
 
-    def __init__(self, settings: TokenSettings, api: Callable[[], ServiceTokens]) -> None:
-        self._settings = settings
-        self._api = api
+    settings: TokenSettings
+    api: Callable[[], ServiceTokens]
 
     def decide_from_stores(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         if not snapshot.reachable:
@@ -246,7 +245,7 @@ class Decider:
         inputs = self._inputs(snapshot, options)
         no_answer = None
         try:
-            self._api().probe(inputs.token.secret if inputs.token else "")
+            self.api().probe(inputs.token.secret if inputs.token else "")
         except TokenRefusedError:
             inputs = replace(inputs, refused=True)
         except RotatorError as error:
@@ -256,7 +255,7 @@ class Decider:
     def decide(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide, and ask the server where its answer can change the verdict."""
         verdict = self.decide_from_stores(snapshot, options)
-        if not self._settings.probe or verdict.need is Need.MINT or not snapshot.current:
+        if not self.settings.probe or verdict.need is Need.MINT or not snapshot.current:
             return verdict
         verdict, error = self.decide_with_server(snapshot, options)
         if error:  # neither a reason to rotate nor a failure: the next run asks again
@@ -265,15 +264,15 @@ class Decider:
         return verdict
 
     def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
-        return decide(Inputs(now, self._settings.renew_before, token))
+        return decide(Inputs(now, self.settings.renew_before, token))
 
     def _inputs(self, snapshot: Snapshot, options: RotateOptions) -> Inputs:
         return Inputs(
             now=snapshot.taken_at,
-            renew_before=self._settings.renew_before,
+            renew_before=self.settings.renew_before,
             token=snapshot.current,
             fault=snapshot.fault,
-            scope=options.scope or self._settings.scope,
+            scope=options.scope or self.settings.scope,
             minted_at=snapshot.journal.minted_at,
             behind=len(snapshot.behind),
             forced=options.force,

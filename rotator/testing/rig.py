@@ -22,7 +22,6 @@ class Cut(Protocol):
     @property
     def reached(self) -> bool:
         """Whether the store got as far as the step that was to fail."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.aws.client import shared_client
-from backends.aws.store import open_store
+from backends.aws.store import open_store, shared_client
 from rotator.errors import StoreDeniedError
 from rotator.stores.port import parse_url
 from rotator.testing.rig import new_secret, read_back

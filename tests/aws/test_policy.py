@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends.aws.address import AwsAddress
-from backends.aws.client import new_client
-from backends.aws.store import SecretsManagerStore
+from backends.aws.store import SecretsManagerStore, new_client
 from rotator.errors import StoreDeniedError
 from rotator.stores.journal import Journal
 from rotator.stores.port import parse_url

@@ -1,4 +1,4 @@
-from rotator.daemon.service import Scheduler
+from rotator.daemon.scheduler import Scheduler
 
 
 def test_a_scheduler_lives_from_its_start_to_its_end() -> None:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase
-from rotator.daemon.rows import Fleet
+from rotator.daemon.rows import build_rows
 from rotator.daemon.views import StatusPage
 from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
@@ -38,8 +38,8 @@ def page(*looks: Look, trouble: str | None = None, phase: DaemonPhase = DaemonPh
     states.watch(names)
     for look in looks:
         states.record(look)
-    tokens = {name: TokenSettings(name, "", ()) for name in names}
-    return StatusPage().render(Fleet(states.by_name(), tokens, NOON), phase, trouble)
+    rows = build_rows(states.by_name(), [TokenSettings(name, "", ()) for name in names], NOON)
+    return StatusPage().render(rows, NOON, phase, trouble)
 
 
 def text(html: str) -> str:
@@ -101,7 +101,9 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
 
 def test_a_token_that_was_not_looked_at_yet_is_shown() -> None:
     read = text(
-        StatusPage().render(Fleet({"luna-bot": None}, {}, NOON), DaemonPhase.STARTING, None)
+        StatusPage().render(
+            build_rows({"luna-bot": None}, [], NOON), NOON, DaemonPhase.STARTING, None
+        )
     )
     assert "starting · as of 2026-11-23 12:00:00 UTC" in read
     assert "1 waiting" in read
@@ -130,10 +132,8 @@ def test_nothing_that_comes_from_elsewhere_is_markup() -> None:
 
 def test_only_ids_of_a_token_are_on_the_page() -> None:
     shown = fleets.of_three()
-    tokens = {token.name: token for token in shown.tokens}
-    html = StatusPage().render(
-        Fleet(shown.states.by_name(), tokens, NOON), DaemonPhase.RUNNING, None
-    )
+    rows = build_rows(shown.states.by_name(), shown.tokens, NOON)
+    html = StatusPage().render(rows, NOON, DaemonPhase.RUNNING, None)
     assert not re.search(r"eyJ", html)
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.config.settings import TokenSettings
-from rotator.daemon.rows import Bar, Fleet, Tone, count_badges
+from rotator.daemon.rows import Bar, StatusRow, Tone, build_rows, count_badges
 from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
@@ -24,13 +24,15 @@ def failed(found: Report, level: Severity) -> Report:
     return found._replace(error="no", level=level)
 
 
-def fleet(*reports: Report, waiting: str | None = None, next_in: timedelta = HOUR) -> Fleet:
+def fleet(
+    *reports: Report, waiting: str | None = None, next_in: timedelta = HOUR
+) -> list[StatusRow]:
     states = TokenStates()
     names = [found.name for found in reports]
     states.watch([*names, waiting] if waiting else names)
     for found in reports:
         states.record(Look(found, NOON, NOON, NOON + next_in))
-    return Fleet(states.by_name(), {name: TokenSettings(name, "", ()) for name in names}, NOON)
+    return build_rows(states.by_name(), [TokenSettings(name, "", ()) for name in names], NOON)
 
 
 def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> None:
@@ -43,7 +45,7 @@ def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> N
         failed(report("critical", Status.DUE, 0.5), Severity.CRITICAL),
         report("missing", Status.MISSING, None),
         waiting="waiting",
-    ).rows()
+    )
     assert [row.name for row in shown] == [
         *("missing", "critical", "due", "one-store-away", "waiting"),
         *("fine-but-older", "fine", "eternal"),
@@ -61,7 +63,7 @@ def test_the_most_urgent_are_on_top_and_then_those_with_the_shortest_life() -> N
 @pytest.mark.parametrize("end", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)])
 def test_a_forged_end_at_either_end_of_time_takes_nothing_from_the_others(end: datetime) -> None:
     forged = report("forged")._replace(expires_at=end)
-    assert {row.name for row in fleet(forged, report()).rows()} == {"forged", "luna-bot"}
+    assert {row.name for row in fleet(forged, report())} == {"forged", "luna-bot"}
 
 
 @pytest.mark.parametrize(
@@ -79,12 +81,12 @@ def test_a_forged_end_at_either_end_of_time_takes_nothing_from_the_others(end: d
     ],
 )
 def test_a_state_is_a_word_and_a_tone(found: Report, word: str, tone: Tone) -> None:
-    (row,) = fleet(found).rows()
+    (row,) = fleet(found)
     assert row.badge == (word, tone)
 
 
 def test_a_look_that_does_not_come_is_noticed() -> None:
-    (row,) = fleet(report(), next_in=-timedelta(minutes=12)).rows()
+    (row,) = fleet(report(), next_in=-timedelta(minutes=12))
     assert row.badge == ("overdue", Tone.WARN)
     assert row.describe_next_look() == "overdue for 12 minutes"
 
@@ -101,23 +103,21 @@ def test_a_look_that_does_not_come_is_noticed() -> None:
     ],
 )
 def test_a_bar_is_a_share_of_the_validity(days: float, bar: Bar, words: str) -> None:
-    (row,) = fleet(report(days=days)).rows()
+    (row,) = fleet(report(days=days))
     assert row.bar == pytest.approx(bar)
     assert row.describe_life() == words
 
 
 def test_what_has_no_end_has_a_full_bar_and_what_is_not_there_an_empty_one() -> None:
     eternal, missing = report(status=Status.ETERNAL, days=None), report("x", Status.MISSING, None)
-    assert {
-        row.name: (row.bar.life, row.describe_life()) for row in fleet(eternal, missing).rows()
-    } == {
+    assert {row.name: (row.bar.life, row.describe_life()) for row in fleet(eternal, missing)} == {
         "luna-bot": (1.0, "never expires"),
         "x": (0.0, "no token"),
     }
 
 
 def test_the_next_renewal_is_where_renew_before_begins() -> None:
-    (row,) = fleet(report(days=45)).rows()
+    (row,) = fleet(report(days=45))
     assert row.renews_at == NOON + 38 * DAY
 
 
@@ -132,7 +132,7 @@ def test_the_next_renewal_is_where_renew_before_begins() -> None:
 )
 def test_the_next_look_is_described_in_words(next_in: timedelta | None, words: str) -> None:
     look = Look(report(), NOON, NOON, None if next_in is None else NOON + next_in)
-    (row,) = fleet(report()).rows()
+    (row,) = fleet(report())
     assert row.state
     row = replace(row, state=row.state._replace(last=look))
     assert row.describe_next_look() == words

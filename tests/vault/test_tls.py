@@ -7,7 +7,7 @@ from pathlib import Path
 import certifi
 import pytest
 
-from backends.vault.client import open_client
+from backends.vault.session import open_client
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreUnreachableError
 from rotator.testing.rig import new_journal, new_secret, write
