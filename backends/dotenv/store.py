@@ -139,9 +139,7 @@ class DotenvStore:
             return
         with ExitStack() as held:
             with self._file(writing=True) as path:
-                lock = FileLock(path)
-                lock.acquire(self._lock_timeout)
-                held.callback(lock.release)
+                held.enter_context(FileLock(path).hold(self._lock_timeout))
                 rewrite.settle(path)
             self._locked = path
             try:
@@ -234,8 +232,9 @@ class FileLock:
         self._file = path.with_name(f"{path.name}{rewrite.SIDECAR}lock")
         self._queue = _QUEUES.setdefault(str(path), _Queue())
 
-    def acquire(self, timeout: float) -> None:
-        """Wait for the lock, at most `timeout` seconds for other processes.
+    @contextmanager
+    def hold(self, timeout: float) -> Iterator[None]:
+        """Wait for the lock, at most `timeout` seconds for other processes, and keep it.
 
         Raises `LockTimeoutError` and `OSError`.
         """
@@ -245,20 +244,21 @@ class FileLock:
             if not self._queue.depth:
                 self._wait(timeout)
             self._queue.depth += 1
-        except BaseException:
+            try:
+                yield
+            finally:
+                self._queue.depth -= 1
+                if not self._queue.depth:
+                    self._let_go()
+        finally:
             self._queue.lock.release()
-            raise
 
-    def release(self) -> None:
-        """Let the next one in; a lock file that cannot be removed is harmless."""
-        self._queue.depth -= 1
-        if not self._queue.depth:
-            with self._queue.kernel:
-                with suppress(OSError):
-                    self._file.unlink()
-                os.close(self._queue.fd)
-                self._queue.fd = -1
-        self._queue.lock.release()
+    def _let_go(self) -> None:
+        with self._queue.kernel:
+            with suppress(OSError):  # a lock file that stays is harmless
+                self._file.unlink()
+            os.close(self._queue.fd)
+            self._queue.fd = -1
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process holds the lock now, without waiting for it or taking it.

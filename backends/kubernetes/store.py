@@ -83,8 +83,6 @@ class SecretPart:
 
 
 class KubernetesStore(RemoteStore):
-    """A secret in a Kubernetes Secret; see `rotator.stores.port.SecretStore` for the promises."""
-
     def __init__(self, address: KubernetesAddress, connection: Connection) -> None:
         super().__init__(address.canonical)
         self._address = address

@@ -63,8 +63,6 @@ class KvSecret:
 
 
 class VaultStore(NotedStore[KvSecret]):
-    """A secret in Vault; see `rotator.stores.port.SecretStore` for the promises."""
-
     def __init__(
         self, address: VaultAddress, call: Callable[[Request], VaultAnswer], names: VariableNames
     ) -> None:

@@ -108,7 +108,7 @@ class Exchange(NamedTuple):
         if snapshot.current and is_live(snapshot.current, now):
             return snapshot.current
         lacks = [str(each.error) for each in snapshot.unreachable]
-        lacks += [lack_of(observation, now).message for observation in snapshot.reachable]
+        lacks += [message for _, message in (lack_of(each, now) for each in snapshot.reachable)]
         raise StoreError(f"{self.name}: {'; '.join(lacks)}")
 
     def run(self, token: ServiceToken) -> tuple[ServiceToken, AccessToken]:

@@ -33,7 +33,16 @@ class StillHeldError(RotatorError):
 
 
 def show_tokens(settings: Settings, *, as_json: bool) -> int:
-    """List the service tokens; return 1 when a store did not answer, so that some are unknown."""
+    """List the API's service tokens, and the stores that hold each.
+
+    Sorted by expiry. A token is held by a store; replaced, and still in a store's journal; minting,
+    while a rotation is under way or was cut off; expired; or an orphan: live, and in no store of
+    the config. While a store does not answer, orphans are unknown. Before you revoke an orphan of
+    your admin account, find out who uses it.
+
+    Exits 0 when the list is complete, 1 when the API or a store does not answer, 2 when the
+    settings are wrong.
+    """
     wiring.require_login(settings.api)
     fleet = wiring.fleet_stores(settings)
     api = wiring.lazy_api(settings.api, utc_now)()
@@ -178,21 +187,7 @@ def command() -> None:
     """List and revoke the API's service tokens."""
 
 
-@command.command("list")
-@options.as_json
-@options.configured
-def list_tokens(settings: Settings, *, as_json: bool) -> int:
-    """List the API's service tokens, and the stores that hold each.
-
-    Sorted by expiry. A token is held by a store; replaced, and still in a store's journal; minting,
-    while a rotation is under way or was cut off; expired; or an orphan: live, and in no store of
-    the config. While a store does not answer, orphans are unknown. Before you revoke an orphan of
-    your admin account, find out who uses it.
-
-    Exits 0 when the list is complete, 1 when the API or a store does not answer, 2 when the
-    settings are wrong.
-    """
-    return show_tokens(settings, as_json=as_json)
+command.command("list")(options.as_json(options.configured(show_tokens)))
 
 
 @command.command()

@@ -35,7 +35,6 @@ class ApiFacts(NamedTuple):
 
     @property
     def answers(self) -> bool:
-        """Whether the API can be asked anything."""
         return self.url is not None and self.silence is None
 
     def server_time(self, now: datetime) -> datetime:

@@ -235,7 +235,6 @@ def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
 
 
 def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[str]:
-    """Return names for the ids of what the settings have."""
     names = [
         *_name_hooks(token),
         *(f"the restart of {workload}" for workload in token.restart),

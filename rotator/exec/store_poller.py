@@ -132,8 +132,8 @@ class WatchedToken:
             self._token = snapshot.current
         else:
             for observation in snapshot.reachable:
-                lack = lack_of(observation, now)
-                troubles[f"{lack.reason} {observation.store.url}"] = lack.message
+                reason, message = lack_of(observation, now)
+                troubles[f"{reason} {observation.store.url}"] = message
         if self._token is None:
             raise StoreError(f"{self._name}: {'; '.join(troubles.values())}")
         self._report(troubles)

@@ -72,7 +72,6 @@ class Exposition(Collector):
             self._by_metric[series.metric][series] = value
 
     def collect(self) -> Iterator[Metric]:
-        """Return the families that have samples, in the order of the definitions."""
         if self._build:
             text = "The version of the rotator."
             yield InfoMetricFamily(f"{PREFIX}build", text, {"version": __version__})

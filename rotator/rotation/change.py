@@ -197,7 +197,6 @@ class Change:
     def _take_theirs(
         self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError, options: RotateOptions
     ) -> RotationResult:
-        """Take the token of the rotator that was faster."""
         theirs = self._observe()
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:

@@ -104,7 +104,6 @@ class FleetStores:
         self._stale_at = float("-inf")
 
     def take_inventory(self) -> Inventory:
-        """Read every store now."""
         with self._lock:
             return self._take()
 

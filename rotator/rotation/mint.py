@@ -91,7 +91,6 @@ class MintAttempt:
                 raise self._undo(error) from None
 
     def intend(self) -> None:
-        """Write the intent into the journal of the first store."""
         self._minting.enter_context(self._in_flight.minting())
         intent = new_intent(self._run, self._request, self._api.time.now())
         self._intent = WriteAheadIntent(self._first, intent).write()

@@ -279,15 +279,11 @@ class Decider(NamedTuple):
         )
 
 
-class Lack(NamedTuple):
-    """`reason` is for programs, and stays the same while the time in `message` goes on."""
+def lack_of(reading: Observation, now: datetime) -> tuple[str, str]:
+    """Return the reason and the message for a store that answered, and shows no live token.
 
-    reason: str
-    message: str
-
-
-def lack_of(reading: Observation, now: datetime) -> Lack:
-    """Return what is to be said of a store that answered, and shows no live token."""
+    The reason is for programs, and stays the same while the time in the message goes on.
+    """
     verdict = decide(
         Inputs(now, renew_before=timedelta(), token=reading.token, fault=reading.fault)
     )
@@ -295,4 +291,4 @@ def lack_of(reading: Observation, now: datetime) -> Lack:
     file = path_of_file_store(reading.store.url)
     if verdict.status is Status.MISSING and file and not file.exists():
         why = "there is no such file yet"
-    return Lack(verdict.reason, f"{reading.store.url}: {why}; rotator rotate makes a new one")
+    return verdict.reason, f"{reading.store.url}: {why}; rotator rotate makes a new one"

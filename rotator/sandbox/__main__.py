@@ -25,10 +25,7 @@ def main(port: int, call_delay: float, login_cpu: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: sys.exit(0))
     sandbox = Sandbox(
-        port=port,
-        call_delay=call_delay / 1000,
-        login_cpu=login_cpu / 1000,
-        admin_password=password,
+        port=port, call_delay=call_delay / 1000, login_cpu=login_cpu / 1000, admin_password=password
     )
     try:
         with sandbox as api:

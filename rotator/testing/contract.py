@@ -304,12 +304,7 @@ class FailingStores:
 
 
 def _all_fail(
-    store: SecretStore,
-    version: str,
-    secret: str,
-    kind: type[StoreError],
-    *,
-    reading: bool = True,
+    store: SecretStore, version: str, secret: str, kind: type[StoreError], *, reading: bool = True
 ) -> None:
     new = new_secret()
     acts: list[Callable[[], object]] = [

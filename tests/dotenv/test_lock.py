@@ -142,12 +142,10 @@ def test_a_killed_holder_leaves_a_file_but_no_lock(file: Path, tmp_path: Path) -
 
 
 def test_a_lock_on_a_file_that_was_removed_is_none(file: Path, tmp_path: Path) -> None:
-    first, second = FileLock(file), FileLock(file)
-    first.acquire(0)
-    (tmp_path / ".env.rotator-lock").unlink()
-    second.acquire(0)
-    first.release()
-    second.release()
+    with FileLock(file).hold(0):
+        (tmp_path / ".env.rotator-lock").unlink()
+        with FileLock(file).hold(0):
+            pass
     assert names_in(tmp_path) == []
 
 
