@@ -23,7 +23,7 @@ a valid token. "auth=" is our whole class for requests, with its look at the URL
 401, on a prepared request. Each less the same with a constant for a bearer. {TURNS} turns of
 {CALLS:,} calls; microseconds by the call. Ours has to be below {MICROSECONDS:.0f} us, too.
 """
-_URL = "https://your-api-server.com/api/calculations/natal-chart"
+_URL = "https://your-api-server.com/api/stateless/natal-chart"
 
 Step = Callable[[], object]
 

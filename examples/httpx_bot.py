@@ -14,6 +14,8 @@ from rotator.client.httpx import NocturnaAuth
 from rotator.errors import RotatorError
 
 PAUSE, AFTER_FAILURE = 300.0, 60.0  # seconds; the manager waits a minute at most
+PLACE = {"latitude": 40.7128, "longitude": -74.006, "timezone": "America/New_York"}
+BIRTH = {"date": "1990-01-15", "time": "14:30:00", **PLACE}
 log = logging.getLogger("bot")
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -36,7 +38,7 @@ async def run(manager: TokenManager, client: httpx.AsyncClient, sleep: Sleep) ->
     await asyncio.to_thread(tell_status, manager)
     client.auth = NocturnaAuth(manager)
     while True:
-        worked = await call(client, f"{manager.api_url}/calculations/natal-chart")
+        worked = await call(client, f"{manager.api_url}/stateless/natal-chart")
         await sleep(PAUSE if worked else AFTER_FAILURE)
 
 
@@ -53,7 +55,7 @@ def tell_status(manager: TokenManager) -> None:
 async def call(client: httpx.AsyncClient, url: str) -> bool:
     """Make one call; log a failure, and leave it to the next call to try again."""
     try:
-        response = await client.post(url, json={})
+        response = await client.post(url, json=BIRTH)
         response.raise_for_status()
     except (httpx.HTTPError, RotatorError) as error:
         log.warning("no chart: %s", error)

@@ -14,6 +14,8 @@ from rotator.errors import RotatorError
 
 PAUSE, AFTER_FAILURE = 300.0, 60.0  # seconds; the manager waits a minute at most
 TIMEOUT = 30.0  # seconds; requests waits for ever without one
+PLACE = {"latitude": 40.7128, "longitude": -74.006, "timezone": "America/New_York"}
+BIRTH = {"date": "1990-01-15", "time": "14:30:00", **PLACE}
 log = logging.getLogger("bot")
 
 
@@ -35,7 +37,7 @@ def run(manager: TokenManager, session: requests.Session, sleep: Callable[[float
     tell_status(manager)
     session.auth = NocturnaAuth(manager)
     while True:
-        worked = call(session, f"{manager.api_url}/calculations/natal-chart")
+        worked = call(session, f"{manager.api_url}/stateless/natal-chart")
         sleep(PAUSE if worked else AFTER_FAILURE)
 
 
@@ -52,7 +54,7 @@ def tell_status(manager: TokenManager) -> None:
 def call(session: requests.Session, url: str) -> bool:
     """Make one call; log a failure, and leave it to the next call to try again."""
     try:
-        response = session.post(url, json={}, timeout=TIMEOUT)
+        response = session.post(url, json=BIRTH, timeout=TIMEOUT)
         response.raise_for_status()
     except (requests.RequestException, RotatorError) as error:
         log.warning("no chart: %s", error)

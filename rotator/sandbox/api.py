@@ -1,7 +1,7 @@
 """The embedded API's calls: from a request to a response in the shapes of a FastAPI application."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -262,9 +262,51 @@ def exchange(state: ApiState, request: ApiRequest) -> ApiResponse:
 
 
 def natal_chart(state: ApiState, request: ApiRequest) -> ApiResponse:
-    """Stand for the ordinary calls, which check only a token's signature and expiry."""
+    """Stand for the ordinary calls, which check only a token's signature and expiry.
+
+    What is asked for is checked as the real API does; the chart itself is empty.
+    """
     _user(state, request)
-    return respond({"success": True, "data": {"planets": {}}, "error": None})
+    text = request.body.decode("utf-8", "replace")
+    birth = _json_or_text(text) if "json" in (request.content_type or "") else text or None
+    if not isinstance(birth, dict):
+        raise _invalid([_missing(["body"], birth)])
+    if mistakes := list(_mistakes_of_birth(birth)):
+        raise _invalid(mistakes)
+    try:
+        datetime.strptime(f"{birth['date']} {birth['time']}", "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - its zone is in another field
+    except ValueError as error:
+        raise _refusal(500, f"Error calculating natal chart: {error}") from None
+    return respond({"success": True, "data": {"planets": {}, "houses": {}, "aspects": {}}})
+
+
+def _mistakes_of_birth(birth: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the API's validation finds, a mistake for each field."""
+    for name in ("date", "time", "latitude", "longitude"):
+        if name not in birth:
+            yield _missing(["body", name], birth)
+    for name in ("date", "time", "timezone"):
+        if not isinstance(birth.get(name, ""), str):
+            text = "Input should be a valid string"
+            yield _mistake("string_type", name, text, birth[name])
+    for name, most in (("latitude", 90), ("longitude", 180)):
+        value = birth.get(name, 0)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            kind = "float_parsing" if isinstance(value, str) else "float_type"
+            yield _mistake(kind, name, "Input should be a valid number", value)
+            continue
+        if number < -most:
+            text = f"Input should be greater than or equal to -{most}"
+            yield _mistake("greater_than_equal", name, text, value)
+        elif not number <= most:
+            text = f"Input should be less than or equal to {most}"
+            yield _mistake("less_than_equal", name, text, value)
+
+
+def _mistake(kind: str, name: str, text: str, given: object) -> dict[str, Any]:
+    return {"type": kind, "loc": ["body", name], "msg": text, "input": given}
 
 
 ROUTES: dict[str, dict[str, Call]] = {
@@ -276,7 +318,7 @@ ROUTES: dict[str, dict[str, Call]] = {
     "/auth/admin/service-tokens": {"POST": mint, "GET": list_tokens},
     "/auth/admin/service-tokens/{id}": {"DELETE": revoke},
     "/auth/service-token/refresh": {"POST": exchange},
-    "/calculations/natal-chart": {"POST": natal_chart},
+    "/stateless/natal-chart": {"POST": natal_chart},
 }
 
 

@@ -14,7 +14,7 @@ from tests.nocturna.support import Stopwatch
 from tests.support.sandbox import Sandbox
 
 EXCHANGE = "POST /auth/service-token/refresh"
-CHART = "POST /calculations/natal-chart"
+CHART = "POST /stateless/natal-chart"
 LOGIN = "POST /auth/login"
 REFRESH = "POST /auth/refresh"
 ONCE = Limits(retries=0)

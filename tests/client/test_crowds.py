@@ -17,7 +17,7 @@ from rotator.client import NocturnaAuth, ServiceTokenRefusedError
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from tests.client.support import CHART, EXCHANGE, OVER, STALE, Bot, Door, statuses
 from tests.support.clock import FakeClock
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
 THREADS, CALLS = 64, 10_000
@@ -100,12 +100,14 @@ def test_over_real_http_64_threads_that_meet_a_401_make_one_exchange(api: Sandbo
         with requests.Session() as session:
             session.trust_env = False
             session.auth = NocturnaAuth(bot.manager)
-            before = [session.post(f"{api.url}/calculations/natal-chart") for _ in range(3)]
+            before = [
+                session.post(f"{api.url}/stateless/natal-chart", json=BIRTH) for _ in range(3)
+            ]
             if begin.wait(PATIENCE) == 0:
                 api.rotate_signing_key()
                 api.issue()
             begin.wait(PATIENCE)
-            after = [session.post(f"{api.url}/calculations/natal-chart") for _ in range(3)]
+            after = [session.post(f"{api.url}/stateless/natal-chart", json=BIRTH) for _ in range(3)]
         return [response.status_code for response in before + after]
 
     with ThreadPoolExecutor(THREADS) as pool:

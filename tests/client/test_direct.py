@@ -12,7 +12,7 @@ from rotator.client import NocturnaAuth, ServiceTokenUnavailableError, TokenMana
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from rotator.errors import ConfigError
 from tests.client.support import CHART, Bot, paths, statuses
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
 Post = Callable[[TokenManager, str], int]
@@ -20,12 +20,14 @@ Post = Callable[[TokenManager, str], int]
 
 def with_requests(manager: TokenManager, url: str) -> int:
     return requests.post(
-        url, auth=NocturnaAuth(manager, mode="direct"), timeout=PATIENCE
+        url, json=BIRTH, auth=NocturnaAuth(manager, mode="direct"), timeout=PATIENCE
     ).status_code
 
 
 def with_httpx(manager: TokenManager, url: str) -> int:
-    return httpx.post(url, auth=HttpxAuth(manager, mode="direct"), timeout=PATIENCE).status_code
+    return httpx.post(
+        url, json=BIRTH, auth=HttpxAuth(manager, mode="direct"), timeout=PATIENCE
+    ).status_code
 
 
 def with_async_httpx(manager: TokenManager, url: str) -> int:
@@ -33,7 +35,7 @@ def with_async_httpx(manager: TokenManager, url: str) -> int:
         async with httpx.AsyncClient(
             auth=HttpxAuth(manager, mode="direct"), timeout=PATIENCE
         ) as client:
-            return (await client.post(url)).status_code
+            return (await client.post(url, json=BIRTH)).status_code
 
     return asyncio.run(post())
 
@@ -57,7 +59,7 @@ def bot(api: Sandbox, file: Path) -> Bot:
 
 
 def chart(api: Sandbox) -> str:
-    return f"{api.url}/calculations/natal-chart"
+    return f"{api.url}/stateless/natal-chart"
 
 
 def test_it_is_sent_as_it_is_and_never_exchanged(api: Sandbox, bot: Bot, post: Post) -> None:

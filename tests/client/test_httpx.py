@@ -10,7 +10,7 @@ from rotator.client import ServiceTokenRefusedError, TokenManager
 from rotator.client.httpx import NocturnaAuth
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 from tests.unit.jwts import service_jwt
 
@@ -25,11 +25,11 @@ def post(request: pytest.FixtureRequest) -> Post:
 
     def sync(auth: NocturnaAuth, url: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
         with httpx.Client(auth=auth, timeout=PATIENCE) as client:
-            return client.post(url, **options)
+            return client.post(url, **({"json": BIRTH} | options))
 
     async def in_loop(auth: NocturnaAuth, url: str, options: Any) -> httpx.Response:  # noqa: ANN401 - (the same)
         async with httpx.AsyncClient(auth=auth, timeout=PATIENCE) as client:
-            return await client.post(url, **options)
+            return await client.post(url, **({"json": BIRTH} | options))
 
     def in_a_loop(auth: NocturnaAuth, url: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - (the same)
         return asyncio.run(in_loop(auth, url, options))
@@ -43,7 +43,7 @@ def auth(bot: Bot) -> NocturnaAuth:
 
 
 def chart(api: Sandbox) -> str:
-    return f"{api.url}/calculations/natal-chart"
+    return f"{api.url}/stateless/natal-chart"
 
 
 def test_calls_carry_the_access_token(api: Sandbox, post: Post, auth: NocturnaAuth) -> None:
@@ -134,6 +134,6 @@ def test_a_stream_is_answered_after_a_401(api: Sandbox, auth: NocturnaAuth) -> N
     api.misbehave(Fault.status(401, b"why"), CHART)
     with (
         httpx.Client(auth=auth, timeout=PATIENCE) as client,
-        client.stream("POST", chart(api)) as response,
+        client.stream("POST", chart(api), json=BIRTH) as response,
     ):
         assert b"success" in response.read()

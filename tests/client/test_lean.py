@@ -1,11 +1,12 @@
 """The library in an interpreter where only requests and PyJWT are installed."""
 
+import json
 import subprocess
 import sys
 
 import pytest
 
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import BIRTH, Sandbox
 from tests.support.waiting import PATIENCE
 
 _OTHERS = (
@@ -34,16 +35,19 @@ def run(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def test_it_works_without_any_other_package(api: Sandbox) -> None:
     done = run(
-        "import os, requests\n"
+        "import json, os, requests\n"
         "from rotator.client import NocturnaAuth, TokenManager, UserSession, token_status\n"
         "url = sys.argv[1]\n"
         "os.environ['BOT'] = sys.argv[2]\n"
         "auth = NocturnaAuth(TokenManager(url, 'env:BOT'))\n"
-        "print(requests.post(url + '/calculations/natal-chart', auth=auth).status_code)\n"
+        "birth = json.loads(sys.argv[3])\n"
+        "answer = requests.post(url + '/stateless/natal-chart', json=birth, auth=auth)\n"
+        "print(answer.status_code)\n"
         "print(token_status(sys.argv[2]).is_due)\n"
         "print('asyncio' in sys.modules)\n",
         api.url,
         api.issue(days=3),
+        json.dumps(BIRTH),
     )
     assert done.stderr == ""
     assert done.stdout.split() == ["200", "True", "False"]

@@ -11,7 +11,7 @@ from rotator.client import NocturnaAuth, TokenManager
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths
 from tests.nocturna.support import Recorder, answer, recorder
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 from tests.unit.jwts import service_jwt
 
@@ -61,7 +61,7 @@ def test_a_redirect_to_another_server_takes_no_bearer_along(
 ) -> None:
     with recorder(answer(401)) as other:
         api.misbehave(Fault.redirect(other.url, status), CHART, times=2)
-        url = f"{api.url}/calculations/natal-chart"
+        url = f"{api.url}/stateless/natal-chart"
         with requests.Session() as session:
             session.auth = NocturnaAuth(bot.manager)
             assert session.post(url).status_code == 401
@@ -78,25 +78,25 @@ def test_a_redirect_within_the_api_takes_it_along_and_a_401_there_is_tried_once_
     api: Sandbox, bot: Bot, status: int
 ) -> None:
     def misbehave() -> None:
-        url = f"{api.url}/calculations/natal-chart"
+        url = f"{api.url}/stateless/natal-chart"
         api.misbehave(Fault.redirect(url, status), "POST /health")
         api.misbehave(Fault.status(401), CHART)
 
     misbehave()
     with requests.Session() as session:
         session.auth = NocturnaAuth(bot.manager)
-        assert session.post(f"{api.url}/health").status_code == 200
+        assert session.post(f"{api.url}/health", json=BIRTH).status_code == 200
     misbehave()
     with httpx.Client(
         auth=HttpxAuth(bot.manager), follow_redirects=True, timeout=PATIENCE
     ) as client:
-        assert client.post(f"{api.url}/health").status_code == 200
+        assert client.post(f"{api.url}/health", json=BIRTH).status_code == 200
     assert paths(api).count("POST /health") == 2
     assert paths(api).count(CHART) == 4
 
 
 def test_a_redirect_back_from_another_server_carries_no_bearer(api: Sandbox, bot: Bot) -> None:
-    url = f"{api.url}/calculations/natal-chart"
+    url = f"{api.url}/stateless/natal-chart"
     with recorder(answer(307, "", f"Location: {url}")) as other:
         api.misbehave(Fault.redirect(other.url), "POST /health")
         api.misbehave(Fault.redirect(other.url), "POST /health")

@@ -13,7 +13,7 @@ from rotator.errors import ApiFaultError
 from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
 BODY = b'{"year": 1990}'
@@ -29,11 +29,11 @@ def session(bot: Bot) -> Iterator[requests.Session]:
 
 
 def chart(api: Sandbox) -> str:
-    return f"{api.url}/calculations/natal-chart"
+    return f"{api.url}/stateless/natal-chart"
 
 
 def test_calls_carry_the_access_token(api: Sandbox, session: requests.Session) -> None:
-    assert [session.post(chart(api)).status_code for _ in range(3)] == [200] * 3
+    assert [session.post(chart(api), json=BIRTH).status_code for _ in range(3)] == [200] * 3
     assert paths(api) == [EXCHANGE, CHART, CHART, CHART]
 
 
@@ -41,7 +41,7 @@ def test_after_a_401_the_call_is_sent_once_more_with_a_new_token(
     api: Sandbox, session: requests.Session
 ) -> None:
     api.misbehave(Fault.status(401), CHART)
-    response = session.post(chart(api))
+    response = session.post(chart(api), json=BIRTH)
     assert response.status_code == 200
     assert [each.status_code for each in response.history] == [401]
     assert paths(api) == [EXCHANGE, CHART, EXCHANGE, CHART]
@@ -49,10 +49,10 @@ def test_after_a_401_the_call_is_sent_once_more_with_a_new_token(
 
 def test_a_second_401_is_the_callers(api: Sandbox, session: requests.Session) -> None:
     api.misbehave(Fault.status(401, b"why"), CHART, times=2)
-    response = session.post(chart(api))
+    response = session.post(chart(api), json=BIRTH)
     assert (response.status_code, response.content) == (401, b"why")
     assert paths(api) == [EXCHANGE, CHART, EXCHANGE, CHART]
-    assert session.post(chart(api)).status_code == 200
+    assert session.post(chart(api), json=BIRTH).status_code == 200
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500])
@@ -60,28 +60,28 @@ def test_other_refusals_are_the_callers(
     api: Sandbox, session: requests.Session, status: int
 ) -> None:
     api.misbehave(Fault.status(status), CHART)
-    assert session.post(chart(api)).status_code == status
+    assert session.post(chart(api), json=BIRTH).status_code == status
     assert paths(api) == [EXCHANGE, CHART]
 
 
 def test_when_no_other_token_can_be_had_after_a_401_that_is_the_error(
     api: Sandbox, session: requests.Session
 ) -> None:
-    session.post(chart(api))
+    session.post(chart(api), json=BIRTH)
     api.rotate_signing_key()
     with pytest.raises(ServiceTokenRefusedError, match="renew it"):
-        session.post(chart(api))
+        session.post(chart(api), json=BIRTH)
     assert statuses(api, EXCHANGE) == [200, 401]
 
 
 def test_when_the_api_is_down_after_a_401_that_is_the_error(
     api: Sandbox, session: requests.Session
 ) -> None:
-    session.post(chart(api))
+    session.post(chart(api), json=BIRTH)
     api.rotate_signing_key()
     api.misbehave(Fault.html(502), EXCHANGE)
     with pytest.raises(ApiFaultError) as caught:
-        session.post(chart(api), stream=True)
+        session.post(chart(api), json=BIRTH, stream=True)
     kept = [each.frame.f_locals.get("response") for each in caught.traceback]
     refused = [each for each in kept if isinstance(each, requests.Response)]
     assert refused
@@ -139,7 +139,7 @@ def test_the_401_to_a_body_that_cannot_be_sent_twice_is_the_callers(
     response = session.post(chart(api), data=_sized(body()))
     assert (response.status_code, response.content) == (401, b"why")
     assert paths(api) == [EXCHANGE, CHART, EXCHANGE]
-    assert session.post(chart(api), data=BODY).ok
+    assert session.post(chart(api), json=BIRTH).ok
 
 
 def _sized(body: Any) -> Any:  # noqa: ANN401 - whatever requests takes
@@ -160,11 +160,11 @@ def _sized(body: Any) -> Any:  # noqa: ANN401 - whatever requests takes
 def test_the_connection_of_a_401_is_used_again(
     api: Sandbox, session: requests.Session, caplog: pytest.LogCaptureFixture
 ) -> None:
-    session.post(chart(api))
+    session.post(chart(api), json=BIRTH)
     caplog.clear()
     for stream in (False, True):
         api.misbehave(Fault.status(401, b"x" * 1000), CHART)
-        with session.post(chart(api), stream=stream) as response:
+        with session.post(chart(api), json=BIRTH, stream=stream) as response:
             assert response.json()["success"]
     lines = [each for each in caplog.messages if "connection" in each and "Starting" not in each]
     assert lines == []  # of urllib3: "Resetting dropped connection"
@@ -184,7 +184,7 @@ def test_whatever_follows_a_401_does_not_matter(
 ) -> None:
     for stream in (False, True):
         api.misbehave(fault, CHART)
-        assert session.post(chart(api), stream=stream).json()["success"]
+        assert session.post(chart(api), json=BIRTH, stream=stream).json()["success"]
 
 
 def test_hooks_of_a_session_see_the_second_answer_only(
@@ -193,7 +193,7 @@ def test_hooks_of_a_session_see_the_second_answer_only(
     seen: list[int] = []
     session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
     api.misbehave(Fault.status(401), CHART)
-    session.post(chart(api))
+    session.post(chart(api), json=BIRTH)
     assert seen == [200]
 
 
@@ -202,7 +202,7 @@ def test_retries_of_an_adapter_go_on_working(api: Sandbox, session: requests.Ses
     session.mount("http://", HTTPAdapter(max_retries=retry))
     for fault in (Fault.html(502), Fault.status(401), Fault.html(502)):
         api.misbehave(fault, CHART)
-    assert session.post(chart(api)).ok
+    assert session.post(chart(api), json=BIRTH).ok
     assert statuses(api, CHART) == [502, 401, 502, 200]
 
 
@@ -210,8 +210,8 @@ def test_one_auth_serves_many_sessions_and_calls_without_one(api: Sandbox, bot: 
     auth = NocturnaAuth(bot.manager)
     for _ in range(2):
         with requests.Session() as session:
-            assert session.post(chart(api), auth=auth).ok
-        assert requests.post(chart(api), auth=auth, timeout=PATIENCE).ok
+            assert session.post(chart(api), json=BIRTH, auth=auth).ok
+        assert requests.post(chart(api), json=BIRTH, auth=auth, timeout=PATIENCE).ok
     assert bot.exchanges == 1
 
 

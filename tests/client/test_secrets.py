@@ -20,7 +20,7 @@ from rotator.http.client import Limits
 from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
 HASTY = Limits(read=0.1, total=1.0, retries=0)
@@ -52,17 +52,17 @@ def echoing(fault: Fault, secrets: set[str]) -> Fault:
 
 
 def use(tokens: AccessTokens, url: str) -> None:
-    requests.post(url, auth=NocturnaAuth(tokens), timeout=PATIENCE)
+    requests.post(url, json=BIRTH, auth=NocturnaAuth(tokens), timeout=PATIENCE)
 
 
 def use_httpx(tokens: AccessTokens, url: str) -> None:
-    httpx.post(url, auth=HttpxAuth(tokens), timeout=PATIENCE)
+    httpx.post(url, json=BIRTH, auth=HttpxAuth(tokens), timeout=PATIENCE)
 
 
 def use_async_httpx(tokens: AccessTokens, url: str) -> None:
     async def post() -> None:
         async with httpx.AsyncClient(auth=HttpxAuth(tokens), timeout=PATIENCE) as client:
-            await client.post(url)
+            await client.post(url, json=BIRTH)
 
     asyncio.run(post())
 
@@ -79,7 +79,7 @@ def test_no_log_line_repr_or_error_holds_a_secret(
     later: float,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    chart = f"{api.url}/calculations/natal-chart"
+    chart = f"{api.url}/stateless/natal-chart"
     bot = Bot(api, api.issue(), HASTY)
     user = UserSession(
         api.url, api.admin_email, api.admin_password, limits=HASTY, now=bot.stopwatch

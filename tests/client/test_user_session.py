@@ -7,7 +7,7 @@ from rotator.client import NocturnaAuth, UserSession
 from rotator.errors import ApiFaultError, ConfigError, LoginRefusedError
 from tests.client.support import LOGIN, ONCE, OVER, REFRESH, STALE, no_jitter, paths, statuses
 from tests.nocturna.support import Stopwatch
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
 WEEK = 7 * 86400
@@ -33,7 +33,9 @@ def session(api: Sandbox, stopwatch: Stopwatch, password: str) -> UserSession:
 def test_one_login_serves_many_calls(api: Sandbox, user: UserSession) -> None:
     auth = NocturnaAuth(user)
     for _ in range(3):
-        assert requests.post(f"{api.url}/calculations/natal-chart", auth=auth, timeout=PATIENCE).ok
+        assert requests.post(
+            f"{api.url}/stateless/natal-chart", json=BIRTH, auth=auth, timeout=PATIENCE
+        ).ok
     assert paths(api).count(LOGIN) == 1
 
 
@@ -76,8 +78,10 @@ def test_after_a_401_the_session_is_refreshed_and_the_call_repeated(
     user.get_access_token()
     api.rotate_signing_key()
     auth = NocturnaAuth(user)
-    assert requests.post(f"{api.url}/calculations/natal-chart", auth=auth, timeout=PATIENCE).ok
-    assert statuses(api, "POST /calculations/natal-chart") == [401, 200]
+    assert requests.post(
+        f"{api.url}/stateless/natal-chart", json=BIRTH, auth=auth, timeout=PATIENCE
+    ).ok
+    assert statuses(api, "POST /stateless/natal-chart") == [401, 200]
     assert statuses(api, REFRESH) == [200]
 
 

@@ -1,5 +1,6 @@
 """`rotator access-token` as a process: what it prints, and when it fails."""
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import requests
 
 from tests.accessing.support import EXCHANGE, folder, prepare, printed
 from tests.support.process import Result, Runner
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
 
@@ -20,7 +21,7 @@ def _prepared(rotator: Runner) -> None:
 def works(api: Sandbox, token: str) -> bool:
     headers = {"Authorization": f"Bearer {token}"}
     return requests.post(
-        f"{api.url}/calculations/natal-chart", headers=headers, timeout=PATIENCE
+        f"{api.url}/stateless/natal-chart", json=BIRTH, headers=headers, timeout=PATIENCE
     ).ok
 
 
@@ -53,9 +54,9 @@ def test_curl_takes_it_without_a_token_in_its_arguments(rotator: Runner, api: Sa
             with suppress(OSError):  # it has ended
                 arguments.append(file.read_bytes())
 
-    api.misbehave(Fault.meanwhile(look, "before"), "POST /calculations/natal-chart")
-    url = f"{api.url}/calculations/natal-chart"
-    answer = "-d {} -sS -o /dev/null -w '%{http_code}'"
+    api.misbehave(Fault.meanwhile(look, "before"), "POST /stateless/natal-chart")
+    url = f"{api.url}/stateless/natal-chart"
+    answer = f"--json '{json.dumps(BIRTH)}' -sS -o /dev/null -w '%{{http_code}}'"
     result = rotator.in_shell(f"rotator access-token --header | curl -H @- {answer} {url}")
     assert (result.out, result.err) == ("200", "")
     of_curl = [each for each in arguments if each.startswith(b"curl\0")]

@@ -1,5 +1,6 @@
 """What the pages for bots show works: code is run, commands too, and links are followed."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.process import Runner
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import BIRTH, Fault, Sandbox
 from tests.support.waiting import PATIENCE
 from tests.test_docs import blocks, text
 
 ROOT = Path(__file__).parents[2]
 URL = "https://your-api-server.com/api"
-CHART = ("POST", "/calculations/natal-chart", 200)
+CHART = ("POST", "/stateless/natal-chart", 200)
 
 
 def run(code: str, rotator: Runner, api: Sandbox) -> "subprocess.CompletedProcess[str]":
@@ -68,13 +69,13 @@ class Session:
         yield type("Answer", (), {{"status": answer.status_code, "json": lambda self: body()}})()
 
 manager = TokenManager("{URL}", "dotenv:.env")
-print(asyncio.run(post(Session(), manager, "/calculations/natal-chart", {{}}))["success"])
+print(asyncio.run(post(Session(), manager, "/stateless/natal-chart", {BIRTH}))["success"])
 """
 
 
 def test_the_loop_for_aiohttp_survives_a_401(rotator: Runner, api: Sandbox) -> None:
     (code,) = [each for each in PYTHON if each.startswith("async def post(")]
-    api.misbehave(Fault.status(401), "POST /calculations/natal-chart")
+    api.misbehave(Fault.status(401), "POST /stateless/natal-chart")
     done = run(code + LIKE_AIOHTTP, rotator, api)
     assert (done.stdout, done.stderr) == ("True\n", "")
     assert [status for _, path, status in api.calls if path == CHART[1]] == [401, 200]
@@ -82,7 +83,7 @@ def test_the_loop_for_aiohttp_survives_a_401(rotator: Runner, api: Sandbox) -> N
 
 def test_the_python_of_the_readme_works(rotator: Runner, api: Sandbox) -> None:
     (code,) = blocks("README.md", "python")
-    post = f'\nprint(session.post("{URL}/calculations/natal-chart", json={{}}).status_code)'
+    post = f'\nprint(session.post("{URL}/stateless/natal-chart", json={BIRTH}).status_code)'
     done = run(code + post, rotator, api)
     assert (done.stdout, done.stderr) == ("200\n", "")
 
@@ -90,7 +91,8 @@ def test_the_python_of_the_readme_works(rotator: Runner, api: Sandbox) -> None:
 def test_the_line_for_shells_works(rotator: Runner, api: Sandbox) -> None:
     line = block_with("pipefail")
     rotator.write_env(api.issue())
-    call = line.replace(f"{URL}/...", f"-d {{}} {api.url}/calculations/natal-chart")
+    body = f"--json {shlex.quote(json.dumps(BIRTH))}"
+    call = line.replace(f"{URL}/...", f"{body} {api.url}/stateless/natal-chart")
     assert rotator.in_shell(f"bash -c {shlex.quote(call)}").out.startswith('{"success":')
     assert api.calls[-1] == CHART
     api.misbehave(Fault.unavailable(), times=None)

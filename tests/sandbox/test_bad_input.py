@@ -1,6 +1,6 @@
 import pytest
 
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import BIRTH, Sandbox
 
 from .client import MINT, Client
 
@@ -98,3 +98,49 @@ def test_a_trailing_slash_answers_307_with_an_absolute_address(client: Client, m
 def test_a_trailing_slash_on_an_unknown_path_is_404(client: Client) -> None:
     assert client.call("GET /nope/").refusal == (404, "Not Found")
     assert client.call("GET /").refusal == (404, "Not Found")
+
+
+CHART = "POST /stateless/natal-chart"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "kind"),
+    [
+        ("date", None, "missing"),
+        ("time", None, "missing"),
+        ("latitude", None, "missing"),
+        ("longitude", None, "missing"),
+        ("date", 19900115, "string_type"),
+        ("timezone", 3, "string_type"),
+        ("latitude", "north", "float_parsing"),
+        ("longitude", [], "float_type"),
+        ("latitude", 90.5, "less_than_equal"),
+        ("longitude", -181, "greater_than_equal"),
+    ],
+)
+def test_an_ordinary_call_is_checked_field_by_field(
+    client: Client, user: str, field: str, value: object, kind: str
+) -> None:
+    order = {name: each for name, each in BIRTH.items() if name != field}
+    order |= {} if value is None else {field: value}
+    status, problems = client.call(CHART, bearer=user, order=order).refusal
+    assert status == 422
+    assert [(each["type"], each["loc"]) for each in problems] == [(kind, ["body", field])]
+
+
+def test_an_ordinary_call_needs_a_body(client: Client, user: str) -> None:
+    assert client.call(CHART, bearer=user).refusal[0] == 422
+    _, problems = client.call(CHART, bearer=user, order={}).refusal
+    missing = ["date", "time", "latitude", "longitude"]
+    assert [each["loc"][1] for each in problems] == missing
+
+
+def test_a_date_that_is_none_is_an_error_of_the_calculation(client: Client, user: str) -> None:
+    status, detail = client.call(CHART, bearer=user, order=BIRTH | {"date": "soon"}).refusal
+    assert (status, detail.startswith("Error calculating natal chart: ")) == (500, True)
+
+
+def test_only_date_time_and_place_are_required(client: Client, user: str) -> None:
+    order = {name: each for name, each in BIRTH.items() if name != "timezone"}
+    reply = client.call(CHART, bearer=user, order=order)
+    assert reply.json == {"success": True, "data": {"planets": {}, "houses": {}, "aspects": {}}}

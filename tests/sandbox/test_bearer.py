@@ -1,7 +1,7 @@
 import jwt
 import pytest
 
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import BIRTH, Sandbox
 
 from .client import NOON, Client, FakeClock, claims_of
 
@@ -12,7 +12,7 @@ ADMIN_CALLS = [
     "GET /auth/admin/service-tokens",
     "DELETE /auth/admin/service-tokens/some-id",
 ]
-BEARER_CALLS = [*ADMIN_CALLS, "POST /calculations/natal-chart"]
+BEARER_CALLS = [*ADMIN_CALLS, "POST /stateless/natal-chart"]
 
 
 @pytest.mark.parametrize("call", BEARER_CALLS)
@@ -78,7 +78,9 @@ def test_whoever_is_no_administrator_is_403(
 
 
 def test_ordinary_calls_serve_everybody(client: Client, user: str) -> None:
-    assert client.call("POST /calculations/natal-chart", bearer=user).json["success"] is True
+    assert (
+        client.call("POST /stateless/natal-chart", bearer=user, order=BIRTH).json["success"] is True
+    )
 
 
 def test_verify_tells_an_administrator_who_they_are(client: Client, admin: str) -> None:
@@ -110,7 +112,7 @@ def test_a_new_signing_key_ends_every_token(api: Sandbox, client: Client, admin:
     token = api.issue()
     api.rotate_signing_key()
     for bearer in (admin, token):
-        reply = client.call("POST /calculations/natal-chart", bearer=bearer)
+        reply = client.call("POST /stateless/natal-chart", bearer=bearer)
         assert reply.refusal == (401, "Could not validate credentials")
     reply = client.call("POST /auth/service-token/refresh", bearer=token)
     assert reply.refusal == (401, "Could not validate service token")

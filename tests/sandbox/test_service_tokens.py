@@ -3,7 +3,7 @@ from uuid import UUID
 import jwt
 import pytest
 
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import BIRTH, Sandbox
 
 from .client import EXCHANGE, LIST, MINT, NOON, Client, FakeClock, claims_of
 
@@ -79,7 +79,7 @@ def test_only_the_exchange_moves_last_used_at(
 ) -> None:
     token = api.issue()
     client.call("GET /auth/admin/verify", bearer=token)
-    client.call("POST /calculations/natal-chart", bearer=token)
+    client.call("POST /stateless/natal-chart", bearer=token, order=BIRTH)
     assert client.call(LIST, bearer=token).json[0]["last_used_at"] is None
     clock.advance(minutes=1)
     client.call(EXCHANGE, bearer=token)
@@ -143,6 +143,6 @@ def test_a_revoked_token_goes_on_as_a_direct_bearer_until_it_expires(
     api.revoke(api.tokens[0].id)
     assert client.call(EXCHANGE, bearer=token).status == 401
     for bearer in (token, access):
-        assert client.call("POST /calculations/natal-chart", bearer=bearer).json["success"] is True
+        assert client.call("POST /stateless/natal-chart", bearer=bearer, order=BIRTH).status == 200
     clock.advance(days=3)
-    assert client.call("POST /calculations/natal-chart", bearer=token).status == 401
+    assert client.call("POST /stateless/natal-chart", bearer=token, order=BIRTH).status == 401

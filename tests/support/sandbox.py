@@ -25,8 +25,15 @@ from rotator.sandbox.server import Serve
 from rotator.sandbox.state import ApiState, ServiceTokenRow
 from tests.support.mint_bodies import mint_leniently
 
-__all__ = ["Fault", "Sandbox", "ServiceTokenRow"]
+__all__ = ["BIRTH", "Fault", "Sandbox", "ServiceTokenRow"]
 
+BIRTH: dict[str, object] = {  # the body of an ordinary call
+    "date": "1990-01-15",
+    "time": "14:30:00",
+    "latitude": 40.7128,
+    "longitude": -74.006,
+    "timezone": "America/New_York",
+}
 _ADMIN = "admin@example.com"
 _DAY = timedelta(days=1)
 _USUAL_LIFE = timedelta(days=90)
