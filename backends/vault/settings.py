@@ -175,8 +175,6 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class GivenToken:
-    """The token of VAULT_TOKEN."""
-
     token: str = field(repr=False)
     is_renewed = True
     remedy = "set VAULT_TOKEN to another"

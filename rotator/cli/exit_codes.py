@@ -12,12 +12,7 @@ DUE = 1
 CRITICAL = 2
 UNKNOWN = 3
 _WORST_FIRST = (CRITICAL, UNKNOWN, DUE, OK)
-_CHECKED = {
-    Status.OK: OK,
-    Status.ETERNAL: OK,
-    Status.DUE: DUE,
-    Status.UNKNOWN: UNKNOWN,
-}
+_CHECKED = {Status.OK: OK, Status.ETERNAL: OK, Status.DUE: DUE, Status.UNKNOWN: UNKNOWN}
 
 # `rotate` and `mint`.
 FAILED = 1

@@ -47,7 +47,6 @@ class Observation:
     fault: MalformedTokenError | None = None
 
     def holds(self, token: ServiceToken | None) -> bool:
-        """Tell whether the store shows exactly this token."""
         return token is not None and self.token is not None and self.token.secret == token.secret
 
     @property

@@ -27,8 +27,6 @@ Middleware = Callable[[ApiRequest, Serve], ApiResponse]
 
 
 class ApiHandler(BaseHTTPRequestHandler):
-    """Serves one keep-alive connection."""
-
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     server: "LoopbackServer"
