@@ -53,6 +53,10 @@ class StoreDeniedError(StoreError):
     """The store denies access; the message names the missing right."""
 
 
+class UnconfirmedWriteError(StoreError):
+    """The store answered a write, and its answer does not show what was written."""
+
+
 class ConflictError(StoreError):
     """The secret changed since it was read; the write did not happen."""
 

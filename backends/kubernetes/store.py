@@ -9,6 +9,7 @@ compare-and-set; the rights `get` and `patch` on this one Secret are enough.
 import base64
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -16,9 +17,14 @@ from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import MANAGER, Connection, open_connection
 from backends.kubernetes.failures import NOT_KUBERNETES, KubernetesAnswer, Subject, explain
 from backends.remote import RemoteStore, name_errors
-from rotator.errors import ConflictError, StoreError, StoreUnreachableError
+from rotator.errors import (
+    ConflictError,
+    StoreError,
+    StoreUnreachableError,
+    UnconfirmedWriteError,
+)
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, StoreUrl
+from rotator.stores.port import Absent, Entry, StoreUrl, parse_end
 
 _ATTEMPTS = 5
 _SAMPLE = ("x", "v=1 token=x")
@@ -37,13 +43,15 @@ def open_store(url: StoreUrl) -> "KubernetesStore":
 class SecretPart:
     """Our part as it stands there, the value as base64.
 
-    A missing Secret has no `resource_version`.
+    A missing Secret has no `resource_version`. One that is being deleted since `ends_at` is gone as
+    soon as its last finalizer is.
     """
 
     encoded: str | None = field(default=None, repr=False)
     journal: str = ""
     resource_version: str | None = None
     is_immutable: bool = False
+    ends_at: datetime | None = None
 
     @classmethod
     def parse(cls, secret: Any, address: KubernetesAddress) -> "SecretPart":  # noqa: ANN401 - JSON
@@ -58,10 +66,12 @@ class SecretPart:
                 str(annotations.get(address.annotation, "")),
                 metadata.get("resourceVersion"),  # a dry run that creates has none
                 secret.get("immutable") is True,
+                parse_end(metadata.get("deletionTimestamp")),
             )
+            is_another = metadata.get("name", address.name) != address.name
         except (KeyError, TypeError, AttributeError, ValueError):
-            part = None
-        if part is None or secret.get("kind") != "Secret":
+            part, is_another = None, False
+        if part is None or is_another or secret.get("kind") != "Secret":
             raise StoreUnreachableError(NOT_KUBERNETES)
         return part
 
@@ -97,7 +107,7 @@ class KubernetesStore(RemoteStore):
         journal = Journal.from_text(part.journal)
         if part.value is None:
             return Absent(part.version, journal)
-        return Entry(part.value, part.version, journal)
+        return Entry(part.value, part.version, journal, part.ends_at)
 
     def preflight(self) -> None:
         """Let the server go through a change with all its checks, as a dry run."""
@@ -146,17 +156,44 @@ class KubernetesStore(RemoteStore):
                 "this Secret is immutable and cannot take a new token: delete it, and create it"
                 " again without `immutable: true`"
             )
+        if part.ends_at is not None:
+            raise StoreError(
+                f"this Secret is being deleted since {part.ends_at:%Y-%m-%d %H:%M} UTC, and is gone"
+                " with its last finalizer: wait until it is created again, or take it out of"
+                " `stores`"
+            )
         verb, method, path = "patch", "PATCH", self._path
         if part.resource_version is None:
             verb, method, path = "create", "POST", self._folder
         body = self._build(part, secret, journal)
         answer = self._connection.ask(method, path, body, dry_run=dry_run)
         if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
-            return SecretPart.parse(answer.body, self._address)
+            changed = SecretPart.parse(answer.body, self._address)
+            self._prove_change(part, changed, secret, journal)
+            return changed
         is_deleted = verb == "patch" and answer.reason == "NotFound"
         if is_deleted or answer.status == HTTPStatus.CONFLICT:
             return None
         raise self._explain(answer, verb)
+
+    def _prove_change(
+        self, before: SecretPart, after: SecretPart, secret: str | None, journal: str
+    ) -> None:
+        """Raise `UnconfirmedWriteError` unless the answer shows what was sent.
+
+        Mutating webhooks come between:
+        https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+        """
+        sent = before.encoded if secret is None else _encode(secret)
+        changed = None
+        if after.encoded != sent:
+            changed = f"the value of {self._address.key}"
+        elif after.journal != journal:
+            changed = f"the annotation {self._address.annotation}, which holds the journal,"
+        if changed:
+            raise UnconfirmedWriteError(
+                f"the cluster changes {changed} or leaves it out: ask who runs its admission rules"
+            )
 
     def _build(self, part: SecretPart, secret: str | None, journal: str) -> dict[str, Any]:
         """Return the merge patch that names our part alone, or a new Secret where there is none.
@@ -168,7 +205,7 @@ class KubernetesStore(RemoteStore):
         name, address = self._address.annotation, self._address
         body: dict[str, Any] = {}
         if secret is not None:
-            body["data"] = {address.key: base64.b64encode(secret.encode()).decode()}
+            body["data"] = {address.key: _encode(secret)}
         if part.resource_version is not None:
             version = part.resource_version
             body["metadata"] = {"annotations": {name: journal or None}, "resourceVersion": version}
@@ -201,3 +238,7 @@ class KubernetesStore(RemoteStore):
             )
         subject = Subject("Secret", address.namespace, verb, objects, remedy, missing)
         return explain(answer, subject, self._connection.anonymous)
+
+
+def _encode(secret: str) -> str:
+    return base64.b64encode(secret.encode()).decode()

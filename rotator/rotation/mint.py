@@ -24,6 +24,7 @@ from rotator.errors import (
     StoreError,
     StoreUnreachableError,
     TokenRefusedError,
+    UnconfirmedWriteError,
     VerificationError,
 )
 from rotator.rotation.model import MintRequest, RotationContext
@@ -326,6 +327,11 @@ def _promote(observation: Observation, token: ServiceToken, journal: Journal) ->
         observation.write(token, journal)
     except StoreError as error:
         if _shows(observation.store, token, error):
+            if isinstance(error, UnconfirmedWriteError):  # it is there, but perhaps no journal is
+                raise UncertainWriteError(
+                    f"{error}; the new token {token.name} is in that store all the same, and is"
+                    " kept"
+                ) from None
             return
         # A store that cannot tell who holds it is behind a network, and so perhaps is our request.
         is_remote = observation.store.held_elsewhere() is None

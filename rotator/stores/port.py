@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote
@@ -37,12 +38,14 @@ class StoreUrl(NamedTuple):
 class Entry:
     """A secret as a store holds it: untrusted text, which may or may not be a token.
 
-    `version` is opaque: it changes whenever the secret or its journal does.
+    `version` is opaque: it changes whenever the secret or its journal does. `ends_at` (aware UTC)
+    is when the store itself will delete this value, None where it says nothing of the kind.
     """
 
     secret: str = field(repr=False)
     version: str
     journal: Journal
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class SecretStore(Protocol):
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         """Replace secret and journal in one step that readers see whole or not at all.
 
-        Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
+        Raises `ConflictError`, having changed nothing, when the version is not `expected` any more,
+        and `UnconfirmedWriteError` when the store's answer shows something else than was written.
         Return the new version.
         """
 
@@ -103,6 +107,16 @@ class SecretStore(Protocol):
 
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
+
+
+def parse_end(text: object) -> datetime | None:
+    """Read when a store deletes a value, as Kubernetes and Vault write it; None for other text."""
+    try:
+        # Vault counts in nanoseconds.
+        moment = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", str(text)))
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def path_of_file_store(url: str) -> Path | None:

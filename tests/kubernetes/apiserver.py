@@ -9,7 +9,8 @@ import re
 import secrets
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from copy import deepcopy
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -58,13 +59,17 @@ class Fault(NamedTuple):
 
 
 class ApiServer:
-    """The state, and what each request does to it; `tokens` are those that are accepted."""
+    """The state, and what each request does to it; `tokens` are those that are accepted.
+
+    `webhook` changes each object that is to be created or changed, as mutating admission does.
+    """
 
     def __init__(self) -> None:
         self.admin_token = secrets.token_urlsafe()
         self.tokens = {self.admin_token: ADMIN}
         self.faults: deque[Fault] = deque()
         self.requests: list[Request] = []
+        self.webhook: Callable[[dict[str, Any]], object] | None = None
         self._objects: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
         self._versions = count(1001)
         self._lock = threading.Lock()
@@ -149,7 +154,8 @@ class ApiServer:
                 409, "AlreadyExists", f'{plural} "{name}" already exists', name=name, kind=plural
             )
         metadata = {**wanted["metadata"], **({"namespace": namespace} if namespace else {})}
-        created = {**wanted, "metadata": metadata}
+        created = self._mutated({**wanted, "metadata": metadata})
+        metadata = created["metadata"]
         if not dry_run:
             metadata["resourceVersion"] = str(next(self._versions))
             kept[name] = created
@@ -186,6 +192,7 @@ class ApiServer:
                 kind=plural,
             )
         new["metadata"]["resourceVersion"] = version
+        new = self._mutated(new)
         validate(new, name, _KINDS[plural], old)
         if new != old and not dry_run:
             new["metadata"]["resourceVersion"] = str(next(self._versions))
@@ -193,6 +200,13 @@ class ApiServer:
             if new.get("spec") != old.get("spec"):
                 new["metadata"]["generation"] += 1
         return new
+
+    def _mutated(self, wanted: dict[str, Any]) -> dict[str, Any]:
+        if self.webhook is None:
+            return wanted
+        changed = deepcopy(wanted)
+        self.webhook(changed)
+        return changed
 
     def _token(self, namespace: str, name: str) -> dict[str, Any]:
         token = secrets.token_urlsafe()

@@ -50,3 +50,4 @@ def stand_in(cluster: Cluster) -> Iterator[ApiServer]:
         pytest.skip("needs the stand-in")
     yield cluster.stand_in
     cluster.stand_in.faults.clear()
+    cluster.stand_in.webhook = None

@@ -3,11 +3,15 @@ from itertools import count
 
 import pytest
 
-from rotator.errors import ConflictError, StoreUnreachableError
+from rotator.errors import ConflictError, StoreUnreachableError, UnconfirmedWriteError
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.tokens import ServiceToken
-from tests.rotation.failing import assert_the_next_run_revokes, failed
+from tests.rotation.failing import (
+    assert_only_the_old_one_lives,
+    assert_the_next_run_revokes,
+    failed,
+)
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
@@ -217,3 +221,22 @@ def test_a_late_token_that_nobody_can_vouch_for_stays_in_its_store_and_valid(
     report = world.rotation(retire=timedelta()).rotate(RotateOptions())
     assert (report.action, report.error) == (Action.KEPT, None)
     assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
+
+
+def test_a_token_whose_write_was_not_confirmed_is_told_and_kept_where_the_store_shows_it(
+    world: World, old: str
+) -> None:
+    doubt = Failing(UnconfirmedWriteError("the journal was left out"), 1)
+    report = failed(world, SharedStore(world.store(), after_write=doubt))
+    assert "the journal was left out" in str(report.error)
+    assert "is in that store all the same" in str(report.error)
+    assert world.secret() != old
+    assert world.api.accepts(world.secret() or "")
+
+
+def test_a_token_whose_write_was_not_confirmed_is_revoked_where_the_store_does_not_show_it(
+    world: World, old: str
+) -> None:
+    doubt = Failing(UnconfirmedWriteError("the value was changed"), 1)
+    failed(world, SharedStore(world.store(), before_write=doubt))
+    assert_only_the_old_one_lives(world, old)
