@@ -1,30 +1,69 @@
 """What the stores behind a server have in common, and those among them with notes in particular."""
 
 import logging
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from backends.notes import NoteChanges, Notes
-from rotator.errors import ConfigError, ConflictError, StoreError, quote_value
+from rotator.errors import (
+    ConfigError,
+    ConflictError,
+    StoreError,
+    StoreUnreachableError,
+    one_line,
+    quote_value,
+)
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, StoreUrl
 
 State = TypeVar("State")
 _ATTEMPTS = 5
 _CHANGED = "somebody else changed it since it was read; nothing was written: look at it again"
+_STRAY = (OSError, EOFError, RuntimeError, UnicodeError)  # RecursionError is a RuntimeError
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
 def name_errors(url: str, spell: Callable[[StoreError], str] = str) -> Iterator[None]:
-    """Put the URL in front of each `StoreError` raised inside, and that in the words of `spell`."""
+    """Put the URL in front of each `StoreError` raised inside, and that in the words of `spell`.
+
+    What the system, an SDK or a parser raises over this machine's files and settings becomes one.
+    """
     try:
         yield
     except StoreError as error:
         raise type(error)(f"{url}: {spell(error)}") from None
+    except _STRAY as error:
+        raise StoreUnreachableError(f"{url}: {_describe_stray(error)}") from None
+
+
+def find_home(environment: Mapping[str, str]) -> Path | None:
+    """Return the home folder; None where neither HOME nor the system's users tell it."""
+    try:
+        return Path(environment.get("HOME") or Path.home())
+    except RuntimeError:
+        return None
+
+
+def _describe_stray(error: Exception) -> str:
+    """Describe an error by what is safe to say of it: its file and the system's words."""
+    if isinstance(error, OSError) and error.strerror:
+        if isinstance(error.filename, str | bytes):
+            file = one_line(os.fsdecode(error.filename))
+            return f"{file} cannot be used ({error.strerror}): correct its path or permissions"
+        return f"this machine refuses what is needed ({error.strerror}): see to its limits"
+    if isinstance(error, EOFError):
+        return "it asks for an answer at a terminal, and nobody is there: use a login that asks not"
+    if isinstance(error, UnicodeError):
+        return "a variable or a file of its settings is no text in UTF-8: correct it"
+    if isinstance(error, RecursionError):
+        return "a file of its settings, or an answer, is nested too deep: correct it"
+    return f"its settings cannot be used on this machine ({type(error).__name__}): correct them"
 
 
 class RemoteStore:

@@ -10,7 +10,7 @@ import click
 
 from rotator.cli import exit_codes
 from rotator.cli.main import cli
-from rotator.errors import ConfigError, RotatorError, internal_error
+from rotator.errors import ConfigError, RotatorError, internal_error, one_line
 
 INTERRUPTED = 130
 
@@ -51,6 +51,9 @@ def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
     except RotatorError as error:
         return _report(error, failed)
     except OSError as error:  # others are translated where they happen: this is our own output
+        if isinstance(error.filename, str | bytes):  # or a file that was forgotten
+            file = one_line(os.fsdecode(error.filename))
+            return _report(f"{file} cannot be used ({error.strerror})", failed)
         return _report(f"the output could not be written ({error.strerror})", failed)
     except Exception as error:  # noqa: BLE001 - a traceback could show a secret
         return _report(internal_error(error), failed)

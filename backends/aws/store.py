@@ -23,7 +23,7 @@ from backends.aws.address import REGION, AwsAddress
 from backends.aws.text import secret_in, with_secret
 from backends.notes import NoteChanges
 from backends.remote import NotedStore, name_errors
-from rotator.errors import ConfigError, StoreError
+from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.stores.port import StoreUrl
 
 _SDK = "boto3"
@@ -267,7 +267,13 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
         connect_timeout=5,
         read_timeout=15,
     )
-    client = boto3.Session().client("secretsmanager", region_name=region, config=config, **explicit)
+    session = boto3.Session(region_name=region)
+    # botocore would ask a terminal, which may be somebody's who waits for something else.
+    assume_role = session._session.get_component("credential_provider").get_provider(  # noqa: SLF001 - boto3 has no other way to it
+        "assume-role"
+    )
+    assume_role._prompter = _refuse_to_ask  # noqa: SLF001 - the same
+    client = session.client("secretsmanager", region_name=region, config=config, **explicit)
     # botocore's debug records hold requests, answers and tokens.
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "botocore":
@@ -303,7 +309,7 @@ def usual_region() -> str | None:
 
     try:
         region = Session().get_config_variable("region")
-    except BotoCoreError as error:
+    except (BotoCoreError, OSError, UnicodeError, RuntimeError) as error:
         raise ConfigError(
             f"the AWS profile cannot be read ({type(error).__name__}): correct AWS_PROFILE, or the"
             " file ~/.aws/config"
@@ -317,5 +323,14 @@ def _client(region: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient
     return new_client(region)
 
 
+def _refuse_to_ask(_prompt: str) -> str:
+    raise StoreDeniedError(
+        "the AWS profile wants an MFA code (mfa_serial), which nobody can give to what runs"
+        " unattended: use a role or a profile without it"
+    )
+
+
 def _is_harmless(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.INFO
+    """Leave out debug records, and the failure of a refresh that the caller is told, too."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    return record.levelno >= logging.INFO and "mandatory" not in args

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from backends.remote import find_home
 from rotator.errors import StoreUnreachableError
 from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
@@ -71,12 +72,13 @@ def find_access(
     named = [Path(each) for each in environment.get("KUBECONFIG", "").split(os.pathsep) if each]
     host = environment.get("KUBERNETES_SERVICE_HOST")
     port = environment.get("KUBERNETES_SERVICE_PORT")
-    if host and port and not named and not context and Path(service_account, "token").is_file():
+    if host and port and not named and not context and _has_token(service_account):
         server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
         access = _read_service_account(server, service_account)
     else:
-        usual = Path(environment.get("HOME") or Path.home(), ".kube", "config")
-        access = _read_kubeconfig(named or [usual], context)
+        home = find_home(environment)
+        usual = [home / ".kube" / "config"] if home else []
+        access = _read_kubeconfig(named or usual, context)
     _check(access)
     return access
 
@@ -97,11 +99,11 @@ def _read_service_account(server: str, folder: Path) -> ClusterAccess:
 def _read_kubeconfig(paths: list[Path], context: str | None) -> ClusterAccess:
     """Merge as kubectl does: the first entry of a name counts, and missing files are left out."""
     shown = os.pathsep.join(map(str, paths))
-    documents = {path: _load(path) for path in paths if path.is_file()}
+    documents = {path: _load(path) for path in paths if _is_there(path)}
     if not documents:
         raise StoreUnreachableError(
-            f"there is no kubeconfig {shown}: set KUBECONFIG to its path"
-            " (inside a pod its service account is used instead)"
+            f"there is no kubeconfig {shown or '(and no home folder to look in)'}: set KUBECONFIG"
+            " to its path (inside a pod its service account is used instead)"
         )
     merged: dict[str, dict[str, dict[str, Any]]] = {section: {} for section in _SECTIONS}
     for path, document in documents.items():
@@ -132,12 +134,35 @@ def _read_kubeconfig(paths: list[Path], context: str | None) -> ClusterAccess:
     )
 
 
+def _has_token(service_account: Path) -> bool:
+    try:
+        return Path(service_account, "token").is_file()
+    except OSError:  # it is read for each request, which tells what keeps us from it
+        return True
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> StoreUnreachableError:
+    return StoreUnreachableError(
+        f"the kubeconfig {path} cannot be read ({error.strerror}): correct its permissions, or set"
+        " KUBECONFIG to another one"
+    )
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
+        raise _unreadable(path, error) from None
+    except RecursionError:
         raise StoreUnreachableError(
-            f"the kubeconfig {path} cannot be read ({error.strerror}): correct its permissions"
+            f"the kubeconfig {path} is nested too deep: correct it"
         ) from None
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)

@@ -195,12 +195,14 @@ def _trust_authorities(settings: VaultSettings) -> ssl.SSLContext | None:
     if not settings.authorities or not settings.verify:
         return None
     variable, path = settings.authorities
-    if variable == "VAULT_CACERT" and path.is_dir():
-        raise _unusable(path, variable, "is a folder", "name a file, or set VAULT_CAPATH instead")
     context = create_urllib3_context()
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     file = path
     try:
+        if variable == "VAULT_CACERT" and path.is_dir():
+            raise _unusable(
+                path, variable, "is a folder", "name a file, or set VAULT_CAPATH instead"
+            )
         for file in _files_in(path):
             with suppress(ssl.SSLError):  # keys and texts may lie beside the certificates
                 context.load_verify_locations(file)

@@ -14,12 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult
 
+from backends.remote import find_home
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, explain
 from rotator.errors import ConfigError, StoreDeniedError, StoreUnreachableError
 from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
 _DEFAULT = "https://127.0.0.1:8200"
 _POD_JWT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_TOKEN_FILE = ".vault-token"  # noqa: S105 - a name
+_OTHER_WAYS = "set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or VAULT_AUTH_METHOD"
+_NO_TOKEN = f"there is no Vault token: {_OTHER_WAYS}"
 _METHODS = ("token", "approle", "kubernetes", "jwt")
 
 
@@ -43,7 +47,7 @@ class VaultSettings:
         vault, openbao = (_read_variables(environ, prefix) for prefix in ("VAULT_", "BAO_"))
         names = VariableNames(openbao)
         try:
-            return _parse(vault | openbao, environ.get("HOME"), names)
+            return _parse(vault | openbao, find_home(environ), names)
         except ConfigError as error:
             raise ConfigError(names.spell(error)) from None
 
@@ -53,7 +57,7 @@ def _read_variables(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix): value for name, value in found}
 
 
-def _parse(variables: Mapping[str, str], home: str | None, names: VariableNames) -> VaultSettings:
+def _parse(variables: Mapping[str, str], home: Path | None, names: VariableNames) -> VaultSettings:
     get = variables.get
     address = get("ADDR", _DEFAULT).rstrip("/")
     url = _parse_address(address)
@@ -96,7 +100,7 @@ def _parse_verify(skip: str, url: SplitResult) -> bool:
     )
 
 
-def _parse_login(variables: Mapping[str, str], home: str | None) -> Login:
+def _parse_login(variables: Mapping[str, str], home: Path | None) -> Login:
     get = variables.get
     match _choose_method(variables):
         case "approle":
@@ -115,7 +119,7 @@ def _parse_login(variables: Mapping[str, str], home: str | None) -> Login:
             return Jwt(mount, variables["ROLE"], Path(get("JWT_FILE", _POD_JWT)))
     token = get("TOKEN")
     if token is None:
-        return TokenFile(Path(home or Path.home(), ".vault-token"))
+        return TokenFile(home / _TOKEN_FILE if home else None)
     if not is_token(token):
         raise ConfigError("VAULT_TOKEN is no token: it has spaces, line breaks or worse")
     return GivenToken(token)
@@ -199,18 +203,15 @@ class TokenFile:
     https://developer.hashicorp.com/vault/docs/commands/token-helper
     """
 
-    path: Path
+    path: Path | None  # None where nobody knows the home folder
     is_renewed = True
     remedy = "log in again: vault login, or bao login"
 
     def acquire(self, connect: Connect) -> Lease:
         """Return the token that the file holds now, with its life if it may ask for that."""
-        if not self.path.exists():
-            raise StoreDeniedError(
-                "there is no Vault token: set VAULT_TOKEN, or VAULT_ROLE_ID and VAULT_SECRET_ID, or"
-                " VAULT_AUTH_METHOD"
-            )
-        token = _read_file(self.path)
+        if self.path is None:
+            raise StoreDeniedError(_NO_TOKEN)
+        token = _read_file(self.path, if_missing=_NO_TOKEN)
         if not is_token(token):
             raise StoreDeniedError("the file of the Vault token holds none: log in again")
         return GivenToken(token).acquire(connect)
@@ -285,14 +286,19 @@ def _accept(client: hvac.Client, answer: VaultAnswer, mount: str, hint: str) -> 
     )
 
 
-def _read_file(path: Path) -> str:
+def _read_file(path: Path, if_missing: str = "") -> str:
     try:
         return path.read_text("ascii").strip()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise StoreDeniedError(if_missing or _unreadable(path, error.strerror)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
-        raise StoreDeniedError(
-            f"{path} cannot be read ({reason}), which the login at Vault needs"
-        ) from None
+        raise StoreDeniedError(_unreadable(path, reason)) from None
+
+
+def _unreadable(path: Path, reason: str | None) -> str:
+    hint = f": {_OTHER_WAYS}" if path.name == _TOKEN_FILE else ""
+    return f"{path} cannot be read ({reason}), which the login at Vault needs{hint}"
 
 
 def _seconds(value: object) -> float:

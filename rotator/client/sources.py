@@ -16,7 +16,7 @@ from rotator.errors import (
     ServiceTokenUnavailableError,
     StoreError,
 )
-from rotator.stores.port import Absent, path_of_file_store
+from rotator.stores.port import Absent, is_missing_file
 from rotator.stores.readonly import BareFile, UnavailableStore
 from rotator.tokens import ServiceToken
 
@@ -121,13 +121,12 @@ def _open_store(url: str, folder: Path) -> TokenSource:
         raise ConfigError(
             f"service_token: {error}; a bot can also read file:PATH or env:NAME, or call a function"
         ) from None
-    file = path_of_file_store(store.url)
 
     def read() -> str:
         # A new store each time: one serves a single thread, and its connections no forked child.
         entry = backends.open(url, folder).read()
         if isinstance(entry, Absent):
-            if file and not file.exists():
+            if is_missing_file(store.url):
                 raise ServiceTokenUnavailableError("there is no such file yet")
             raise ServiceTokenUnavailableError("there is no token in it yet")
         return entry.secret

@@ -31,9 +31,19 @@ def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) 
     variables = {name: value for name, value in variables.items() if value}
     if config or CONFIG in variables:
         return _load_file(config or Path(variables[CONFIG]), cwd, variables)
-    if STORE not in variables and (cwd / DEFAULT_FILE).is_file():
+    if STORE not in variables and _has_default_file(cwd):
         return _load_file(Path(DEFAULT_FILE), cwd, variables)
     return _load_environment(variables, cwd)
+
+
+def _has_default_file(cwd: Path) -> bool:
+    try:
+        return (cwd / DEFAULT_FILE).is_file()
+    except OSError as error:
+        raise ConfigError(
+            f"the current folder {cwd} cannot be searched for {DEFAULT_FILE} ({error.strerror}):"
+            " change to another one, or name the config (--config)"
+        ) from None
 
 
 def _load_environment(variables: Mapping[str, str], cwd: Path) -> Settings:

@@ -95,12 +95,19 @@ def steps_to(path: Path) -> Iterator[Path]:
     """
     for _ in range(_MOST_LINKS):
         ways = [*reversed(path.parents), path]
-        link = next((way for way in ways if way.is_symlink()), None)
+        link = next((way for way in ways if _is_link(way)), None)
         if link is None:
             break
         yield link
         path = link.parent / link.readlink() / path.relative_to(link)
     yield path
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:  # in a folder that we may not enter: reading the store tells so
+        return False
 
 
 class WatchedToken:

@@ -23,7 +23,7 @@ from rotator.errors import (
 )
 from rotator.rotation.policy import Inputs, Need, RotateOptions, Status, Verdict, decide
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, SecretStore, path_of_file_store
+from rotator.stores.port import Absent, SecretStore, is_missing_file
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -287,7 +287,6 @@ def lack_of(reading: Observation, now: datetime) -> tuple[str, str]:
         Inputs(now, renew_before=timedelta(), token=reading.token, fault=reading.fault)
     )
     why = verdict.message
-    file = path_of_file_store(reading.store.url)
-    if verdict.status is Status.MISSING and file and not file.exists():
+    if verdict.status is Status.MISSING and is_missing_file(reading.store.url):
         why = "there is no such file yet"
     return verdict.reason, f"{reading.store.url}: {why}; rotator rotate makes a new one"

@@ -127,12 +127,28 @@ def path_of_file_store(url: str) -> Path | None:
     return Path(unquote(rest[2:].partition("#")[0].partition("?")[0]))
 
 
+def is_missing_file(url: str) -> bool:
+    """Tell whether a store is a file that is not there; False where nobody may look."""
+    path = path_of_file_store(url)
+    try:
+        return path is not None and not path.exists()
+    except OSError:
+        return False
+
+
 def current_folder() -> Path:
-    """Return the current folder; raises `ConfigError` when it is gone."""
+    """Return the current folder; raises `ConfigError` when it is gone, or its parents are closed.
+
+    That folder itself may be closed, as `sudo -u` leaves it.
+    """
     try:
         return Path.cwd()
-    except OSError:
+    except FileNotFoundError:
         raise ConfigError("the current folder is gone: change to another one") from None
+    except OSError as error:
+        raise ConfigError(
+            f"the current folder cannot be told ({error.strerror}): change to another one"
+        ) from None
 
 
 def parse_url(text: str, folder: Path) -> StoreUrl:

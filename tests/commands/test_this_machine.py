@@ -1,0 +1,141 @@
+"""Files that nobody can look at, odd homes and locales: each is told as what it is."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import Runner
+from tests.support.sandbox import Sandbox
+
+# Looking at it fails even for root, and as a folder that may not be entered fails for others.
+CLOSED = f"/{'a' * 300}/file"
+SOMEBODY = "setpriv --reuid=43210 --regid=43210 --clear-groups"
+as_somebody = pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv"
+)
+SET_ASIDE = ("AWS_", "VAULT_", "BAO_", "KUBE")
+VAULT = {"ROTATOR_STORE": "vault://secret/x", "VAULT_ADDR": "https://127.0.0.1:9"}
+KUBERNETES = {"ROTATOR_STORE": "kubernetes://bots/luna"}
+AWS = {
+    "ROTATOR_STORE": "aws-secretsmanager://luna?region=eu-west-1#T",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+MFA = """
+[profile mfa]
+role_arn = arn:aws:iam::123456789012:role/x
+mfa_serial = arn:aws:iam::123456789012:mfa/x
+source_profile = base
+[profile base]
+aws_access_key_id = AKIAEXAMPLE
+aws_secret_access_key = abc
+"""
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(SET_ASIDE)]:
+        monkeypatch.delenv(name)
+
+
+def told(rotator: Runner, api: Sandbox, **variables: str) -> str:
+    rotator.use(api)
+    result = rotator("check", **variables)
+    assert result.status == 3
+    for word in ("internal error", "Traceback", "output could not be written", "uninstall"):
+        assert word not in result.err
+    return result.err
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({**VAULT, "HOME": CLOSED}, "/.vault-token cannot be read (File name too long)"),
+        ({**VAULT, "VAULT_TOKEN": "t", "VAULT_CACERT": CLOSED}, "(VAULT_CACERT) cannot be read"),
+        ({**VAULT, "VAULT_TOKEN": "t", "VAULT_CAPATH": CLOSED}, "(VAULT_CAPATH) cannot be read"),
+        (
+            {**VAULT, "VAULT_AUTH_METHOD": "jwt", "VAULT_ROLE": "r", "VAULT_JWT_FILE": CLOSED},
+            "cannot be read (File name too long), which the login at Vault needs",
+        ),
+        ({**KUBERNETES, "HOME": CLOSED}, "/.kube/config cannot be read (File name too long)"),
+        ({**KUBERNETES, "KUBECONFIG": CLOSED}, "cannot be read (File name too long)"),
+        (
+            {
+                **AWS,
+                "AWS_WEB_IDENTITY_TOKEN_FILE": CLOSED,
+                "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/x",
+            },
+            "aaa/file cannot be used (File name too long)",
+        ),
+        (
+            {
+                **AWS,
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/",
+                "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": CLOSED,
+            },
+            "aaa/file cannot be used (File name too long)",
+        ),
+    ],
+)
+def test_a_file_that_nobody_can_look_at_is_named(
+    rotator: Runner, api: Sandbox, variables: dict[str, str], words: str
+) -> None:
+    assert words in told(rotator, api, **variables)
+
+
+def test_a_kubeconfig_that_is_nested_too_deep_is_named(rotator: Runner, api: Sandbox) -> None:
+    config = rotator.folder / "kubeconfig"
+    config.write_text("[" * 5000 + "]" * 5000)
+    text = told(rotator, api, **KUBERNETES, KUBECONFIG=str(config))
+    assert f"the kubeconfig {config} is nested too deep: correct it" in text
+
+
+def test_a_profile_that_wants_an_mfa_code_is_told_and_nobody_is_asked(
+    rotator: Runner, api: Sandbox
+) -> None:
+    (rotator.folder / "aws").write_text(MFA)
+    text = told(rotator, api, **AWS, AWS_PROFILE="mfa", AWS_CONFIG_FILE=str(rotator.folder / "aws"))
+    assert "the AWS profile wants an MFA code (mfa_serial)" in text
+    assert len(text.splitlines()) == 1
+
+
+@as_somebody
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [(VAULT, "there is no Vault token: set VAULT_TOKEN"), (KUBERNETES, "set KUBECONFIG to its")],
+)
+def test_without_a_home_the_missing_login_is_told(
+    rotator: Runner, api: Sandbox, variables: dict[str, str], words: str
+) -> None:
+    rotator.use(api)
+    exports = " ".join(f"{key}={value}" for key, value in variables.items())
+    result = rotator.in_shell(f"cd / && env -u HOME {exports} {SOMEBODY} rotator check")
+    assert (result.status, words in result.err) == (3, True)
+
+
+@as_somebody
+def test_a_current_folder_that_may_not_be_entered_is_named(
+    rotator: Runner, api: Sandbox, tmp_path: Path
+) -> None:
+    rotator.use(api)
+    del rotator.env["ROTATOR_STORE"]
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    result = rotator.in_shell(f"cd {closed} && {SOMEBODY} rotator check")
+    assert result.status == 3
+    assert f"the current folder {closed} cannot be searched for rotator.toml" in result.err
+
+
+@as_somebody
+@pytest.mark.parametrize("store", ["dotenv:closed/.env", "file:closed/token"])
+def test_exec_names_a_store_in_a_folder_that_may_not_be_entered(
+    rotator: Runner, api: Sandbox, store: str
+) -> None:
+    rotator.use(api, store)
+    (rotator.folder / "closed").mkdir(mode=0o700)
+    result = rotator.in_shell(f"{SOMEBODY} rotator exec -- true")
+    assert result.status == 1
+    assert str(rotator.folder / "closed") in result.err
+    assert "may not read" in result.err
