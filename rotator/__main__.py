@@ -67,7 +67,7 @@ def _describe_usage(error: click.ClickException) -> str:
 
 def _report(error: object, exit_code: int) -> int:
     with suppress(OSError):  # the exit code says it, too
-        sys.stderr.write(f"rotator: {error}\n")
+        sys.stderr.write(f"rotator: {one_line(str(error))}\n")
     return exit_code
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 
 _LONGEST_VALUE = 60
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _JWT = re.compile(r"eyJ[\w.-]+")  # every JWT begins so: base64 of `{"`; also one that is cut
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
 
@@ -130,16 +131,37 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
 
 
+def has_control(text: str) -> bool:
+    """Tell whether a text holds a control character, which no credential does."""
+    return _CONTROL.search(text) is not None
+
+
+def has_token(text: str) -> bool:
+    """Tell whether a JWT stands in a text."""
+    return _JWT.search(text) is not None
+
+
 def hide_tokens(text: str) -> str:
     """Return one line of a text, with `<token>` in the place of every JWT."""
     return _JWT.sub("<token>", one_line(text))
 
 
+def describe_kind(value: object) -> str:
+    """Say what kind of TOML value this is, for a message that must not show it."""
+    if value in ("", [], {}):
+        return {str: "an empty text", list: "an empty list"}.get(type(value), "an empty table")
+    kinds = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
+    return kinds.get(type(value), "a number" if isinstance(value, int | float) else "a date")
+
+
 def quote_value(value: object) -> str:
     """Return a value of the settings for a message: short, on one line, as TOML writes it.
 
-    Left out are tokens, and what a URL holds before an `@`, which may be a password.
+    Left out are tokens, what a URL holds before an `@`, which may be a password, and all that a
+    list or a table holds.
     """
+    if isinstance(value, list | dict):
+        return describe_kind(value)
     if isinstance(value, bool):
         return str(value).lower()
     text = _JWT.sub("<token>", _CREDENTIALS.sub("…@", str(value)))

@@ -17,6 +17,7 @@ from rotator.errors import MalformedTokenError
 # RFC 7515, section 7.1
 _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST = 8192
+_TOO_LATE = 2400  # a year that comes from a broken clock or a forger
 ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires
 
@@ -103,7 +104,9 @@ def _expiry(claims: dict[str, Any]) -> datetime | None:
     # RFC 7519, section 2: a JSON number. Python would also take `true`, for a second of 1970.
     if isinstance(seconds, int | float) and not isinstance(seconds, bool):
         with suppress(ValueError, OverflowError, OSError):
-            return datetime.fromtimestamp(seconds, UTC)
+            moment = datetime.fromtimestamp(seconds, UTC)
+            if moment.year < _TOO_LATE:
+                return moment
     raise MalformedTokenError("bad_expiry", "the token's `exp` is not a time")
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rotator.clock import Clock
 from rotator.config.keys import EXPECTED_STORE_URL
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
-from rotator.errors import ConfigError, nearest, quote_value
+from rotator.errors import ConfigError, has_control, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
@@ -48,6 +48,11 @@ def read_password(stored: StoredSecret) -> str:
     store = open_password_store(stored)
     found = store.read()
     password = "" if isinstance(found, Absent) else found.secret.rstrip("\r\n")
+    if has_control(password):
+        raise ConfigError(
+            f"{stored.origin}: the value in {store.url} has line breaks or control characters,"
+            " expected the admin's password"
+        )
     if not password:
         raise ConfigError(
             f"{stored.origin}: there is nothing in {store.url}, expected the admin's password in it"

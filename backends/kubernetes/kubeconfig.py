@@ -38,6 +38,7 @@ _TEXTS = (
 )
 # Without these, which are not supported, we would be somebody else.
 _UNSUPPORTED = ("as", "as-uid", "as-groups", "as-user-extra", "auth-provider")
+_NOT_FOR_PLUGINS = ("NOCTURNA_", "ROTATOR_")
 _TIMEOUT = 60.0  # seconds; cloud logins take their time
 
 
@@ -251,7 +252,9 @@ def user_from_plugin(
     if plugin.get("provideClusterInfo"):
         spec["cluster"] = dict(access.cluster)
     info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec}, default=str)
-    output = _run(command, {**environment, **variables, "KUBERNETES_EXEC_INFO": info}, timeout)
+    # What is for the rotator alone, with the admin's password, is none of the plugin's business.
+    inherited = {k: v for k, v in environment.items() if not k.startswith(_NOT_FOR_PLUGINS)}
+    output = _run(command, {**inherited, **variables, "KUBERNETES_EXEC_INFO": info}, timeout)
     user = _parse_credentials(output)
     if not user:
         raise _failed(command, "printed no ExecCredential with a token or a certificate")

@@ -1,6 +1,5 @@
 """`rotator daemon`: stays up, and renews each token when it is due."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from rotator.cli import options
 from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
+from rotator.config.settings import Settings
 from rotator.daemon.scheduler import serve
 from rotator.daemon.web import ListenAddress, parse_address
 from rotator.stores.port import current_folder
@@ -34,5 +34,12 @@ def command(config: Path | None, log_format: str, listen: ListenAddress | None) 
     """
     configure(log_format, sys.stderr, verbose=True)
     cwd = current_folder()
-    serve(lambda: load_settings(config, os.environ, cwd), utc_now, listen)
+    variables = options.take_variables()
+
+    def load() -> Settings:
+        settings = load_settings(config, variables, cwd)
+        options.forbid_core_dump(settings)
+        return settings
+
+    serve(load, utc_now, listen)
     return 0

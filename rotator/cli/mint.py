@@ -14,7 +14,7 @@ from rotator.cli import exit_codes, options, output
 from rotator.cli.rotate import run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
-from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError
+from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError, has_token
 from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.mint import mint_and_verify, new_intent, new_run_id, revoke_unused
@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+def _parse_scope(text: str) -> str:
+    if not text.strip() or not text.isprintable() or has_token(text):
+        raise ValueError("expected the name of a scope, such as calculations")
+    return text
+
+
 @click.command("mint")
 @options.name
 @click.option(
@@ -37,7 +43,12 @@ _log = logging.getLogger(__name__)
     help="Life in days [default: as configured; 90 with --show].",
 )
 @click.option("--eternal", is_flag=True, help="Mint one that never expires.")
-@click.option("--scope", help="Scope [default: as configured, or the current token's].")
+@click.option(
+    "--scope",
+    type=options.Parsed("scope", _parse_scope),
+    metavar="TEXT",
+    help="Scope [default: as configured, or the current token's].",
+)
 @click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
 @options.configured
 def command(  # noqa: PLR0913 - one per option

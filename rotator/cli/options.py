@@ -1,6 +1,7 @@
 """The options that commands share, and how a command gets its settings."""
 
 import os
+import resource
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -10,6 +11,7 @@ from typing import Generic, TypeVar
 import click
 
 from rotator.cli.logs import FORMATS, configure
+from rotator.config.keys import CREDENTIALS
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
 from rotator.stores.port import current_folder
@@ -62,7 +64,9 @@ def configured(command: Callable[..., int]) -> Callable[..., int]:
     @wraps(command)
     def run(config: Path | None, log_format: str, **given: object) -> int:
         configure(log_format, sys.stderr, verbose=False)
-        return command(load(config), **given)
+        settings = load(config)
+        forbid_core_dump(settings)
+        return command(settings, **given)
 
     return with_config(run)
 
@@ -74,4 +78,23 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON a
 
 def load(path: Path | None) -> Settings:
     """Return the settings of a file or the environment; raises `ConfigError`."""
-    return load_settings(path, os.environ, current_folder())
+    return load_settings(path, take_variables(), current_folder())
+
+
+def take_variables() -> dict[str, str]:
+    """Return the environment, and remove the credentials in it from that of this process.
+
+    SDKs start programs of their own, which inherit it: an exec plugin, a credential_process.
+    """
+    variables = dict(os.environ)
+    for name in variables:
+        if name.startswith(CREDENTIALS):
+            del os.environ[name]
+    return variables
+
+
+def forbid_core_dump(settings: Settings) -> None:
+    """Let no crash write a password to the disk; programs that we start inherit this limit."""
+    if settings.api.admin_password is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, most))

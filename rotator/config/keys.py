@@ -12,6 +12,7 @@ from rotator.config.values import Value
 
 CONFIG = "ROTATOR_CONFIG"
 STORE = "ROTATOR_STORE"
+CREDENTIALS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")  # how such variables begin
 EXPECTED_STORE_URL = (
     "the URL of a store that holds the password, such as vault://secret/nocturna#password; the"
     " password itself may stand in a file (admin_password_file) or in the variable"
@@ -107,7 +108,7 @@ REQUIRED_KEYS = (  # of a [[token]]
 TOKEN_KEYS = (  # of [defaults] and [[token]]
     Key(
         "renew_before",
-        "the token is due when less than this is left of its life",
+        "the token is due when less than this is left of its life; at least `rotation_timeout`",
         "a duration above zero, such as 7d, 12h, 90m or 30s",
         values.read_duration,
         variable="ROTATOR_RENEW_BEFORE",
@@ -126,11 +127,13 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         "the token's scope, by default that of the current token, at first `calculations`; a token"
         " with another scope is due",
         "a text",
+        values.read_scope,
         variable="ROTATOR_SCOPE",
     ),
     Key(
         "retire",
-        "when the old token is revoked: `never` (it expires), `now`, or after a time such as `1d`",
+        "when the old token is revoked: `never` (it expires), `now`, or after a time such as `1d`,"
+        " at most `validity`",
         '"never", "now" or how long the old token stays valid, such as 1d or 12h',
         values.read_retire,
         variable="ROTATOR_RETIRE",

@@ -8,7 +8,7 @@ from rotator.clock import in_words
 from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
 from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.config.values import Value, read_name, split_stores
-from rotator.errors import ConfigError, nearest, quote_value
+from rotator.errors import ConfigError, describe_kind, nearest, one_line, quote_value
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 
 DEFAULT_FILE = "rotator.toml"
@@ -62,19 +62,19 @@ def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
     """Read a config; relative files in it start at its own folder."""
     for name in (key.variable for key in TABLES["token"] if key.variable in variables):
         raise ConfigError(
-            f"environment: {name}: found beside the config file {path}, expected only one of them"
-            " to configure tokens"
+            f"environment: {name}: found beside the config file {one_line(str(path))}, expected"
+            " only one of them to configure tokens"
         )
-    folder = (cwd / path).parent
+    folder, shown = (cwd / path).parent, one_line(str(path))
     config = _read_tables(path, cwd)
-    in_file = _from_table("api", config["api"], f"{path}: [api]", folder)
+    in_file = _from_table("api", config["api"], f"{shown}: [api]", folder)
     if password := in_file.get("admin_password"):  # refused even where the environment wins
         password.parse(password)
-    defaults = _from_table("defaults", config["defaults"], f"{path}: [defaults]", folder)
+    defaults = _from_table("defaults", config["defaults"], f"{shown}: [defaults]", folder)
     tokens: dict[str, TokenSettings] = {}
     for number, table in enumerate(config["token"], 1):
         name = table.get("name")
-        place = f"{path}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
+        place = f"{shown}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
         values = {**defaults, **_from_table("token", table, place, folder)}
         token = _read_token(values, place, f"{place} stores")
         if token.name in tokens:
@@ -85,29 +85,35 @@ def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
 
 
 def _read_tables(path: Path, cwd: Path) -> dict[str, Any]:
+    shown = one_line(str(path))
     import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
 
     try:
         config = tomllib.loads((cwd / path).read_text("utf-8-sig"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read it: {error.strerror}") from None
+        raise ConfigError(f"{shown}: cannot read it: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path}: found bytes that are not UTF-8, expected TOML") from None
+        raise ConfigError(f"{shown}: found bytes that are not UTF-8, expected TOML") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: found broken TOML: {error}") from None
+        raise ConfigError(f"{shown}: found broken TOML: {error}") from None
     except (ValueError, RecursionError):  # a number of 5,000 digits, a list 1,000 deep
-        raise ConfigError(f"{path}: found TOML that is too large, expected settings") from None
-    _refuse_unknown(config, TABLES, f"{path}:")
+        raise ConfigError(f"{shown}: found TOML that is too large, expected settings") from None
+    _refuse_unknown(config, TABLES, f"{shown}:")
     config = {"api": {}, "defaults": {}, "token": [], **config}
     for name in ("api", "defaults"):
         if not isinstance(config[name], dict):
-            found = f"found {quote_value(config[name])}, expected a table: [{name}]"
-            raise ConfigError(f"{path}: {name}: {found}")
+            found = f"found {_describe(config[name])}, expected a table: [{name}]"
+            raise ConfigError(f"{shown}: {name}: {found}")
     tokens = config["token"]
     if not isinstance(tokens, list) or not all(isinstance(each, dict) for each in tokens):
-        found = f"found {quote_value(tokens)}, expected a list of tables: [[token]]"
-        raise ConfigError(f"{path}: token: {found}")
+        found = f"found {_describe(tokens)}, expected a list of tables: [[token]]"
+        raise ConfigError(f"{shown}: token: {found}")
     return config
+
+
+def _describe(found: object) -> str:
+    """Describe what stands in the place of a table: a text there may be a password."""
+    return describe_kind(found) if isinstance(found, str) else quote_value(found)
 
 
 def _from_table(table: str, raw: Mapping[str, Any], place: str, folder: Path) -> _Values:
@@ -163,6 +169,11 @@ def _read_token(values: _Values, place: str, origin: str) -> TokenSettings:
         if key.name not in found:
             raise ConfigError(f"{place} {key.name}: found nothing, expected {key.expected}")
     token = TokenSettings(origin=origin, **found)
+    if token.renew_before < token.rotation_timeout:  # it would expire while it is rotated
+        least = in_words(token.rotation_timeout)
+        raise values["renew_before"].wrong(f"at least rotation_timeout ({least})")
+    if token.retire is not None and token.retire > token.validity:
+        raise values["retire"].wrong(f"at most validity ({in_words(token.validity)})")
     if token.validity <= token.renew_before:  # each new token would be due at once
         if "validity" in values:
             expected = f"more than renew_before ({in_words(token.renew_before)})"

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, has_control
 
 RENEW_BEFORE = timedelta(days=7)
 VALIDITY = timedelta(days=90)
@@ -38,6 +38,11 @@ class Secret:
         text = text.rstrip("\r\n")
         if not text:
             raise ConfigError(f"{self.origin}: {self.file} is empty, expected the value in it")
+        if has_control(text):
+            raise ConfigError(
+                f"{self.origin}: {self.file} holds line breaks or control characters, expected the"
+                " value alone"
+            )
         return text
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rotator.clock import ONE_DAY, parse_duration
 from rotator.config.settings import Secret, StoredSecret
-from rotator.errors import ConfigError, quote_value
+from rotator.errors import ConfigError, describe_kind, has_control, has_token, quote_value
 from rotator.http.urls import parse_http_url
 from rotator.tokens import LONGEST_VALIDITY
 
@@ -59,6 +59,14 @@ def read_text(value: Value) -> str:
     if not isinstance(value.raw, str) or not value.raw.strip() or not value.raw.isprintable():
         raise value.wrong()
     return value.raw
+
+
+def read_scope(value: Value) -> str:
+    """Read a scope; a token that was put there by mistake is not shown."""
+    scope = read_text(value)
+    if has_token(scope):
+        raise value.wrong("the name of a scope, such as calculations", found="a token")
+    return scope
 
 
 def read_flag(value: Value) -> bool:
@@ -119,10 +127,13 @@ def read_api_url(value: Value) -> str:
 def read_secret(value: Value) -> Secret:
     """Take the secret itself, which no message shows."""
     if not isinstance(value.raw, str) or not value.raw:
-        raise value.wrong(found=_kind(value.raw))
-    if any("\ud800" <= letter <= "\udfff" for letter in value.raw):  # bytes in a variable
+        raise value.wrong(found=describe_kind(value.raw))
+    raw = value.raw.rstrip("\r\n")  # an env file with the line ends of Windows leaves them
+    if any("\ud800" <= letter <= "\udfff" for letter in raw):  # bytes in a variable
         raise value.wrong("text", found="bytes that are not UTF-8")
-    return Secret(value.place, value=value.raw)
+    if not raw or has_control(raw):
+        raise value.wrong("text on one line", found="line breaks or control characters")
+    return Secret(value.place, value=raw)
 
 
 def read_secret_file(value: Value) -> Secret:
@@ -161,7 +172,7 @@ def read_notify(value: Value) -> tuple[Secret, ...]:
     """Read a list of apprise URLs, which hold credentials: each is known by its place."""
     for number, url in _items(value):
         if not isinstance(url, str):
-            raise value.wrong(found=f"{_kind(url)} as URL {number}")
+            raise value.wrong(found=f"{describe_kind(url)} as URL {number}")
         if not _NOTIFY_URL.fullmatch(url) or not url.isprintable():
             raise value.wrong(found=f"a text that is no URL as URL {number}")
     return tuple(Secret(f"{value.place}: URL {number}", value=url) for number, url in _items(value))
@@ -177,7 +188,7 @@ def read_restart(value: Value) -> tuple[str, ...]:
     """Read a list of workloads, each as `[NAMESPACE/]KIND/NAME`."""
     for number, text in _items(value):
         if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
-            found = quote_value(text) if isinstance(text, str) else _kind(text)
+            found = quote_value(text) if isinstance(text, str) else describe_kind(text)
             raise value.wrong(found=f"{found} as workload {number}")
     return tuple(value.raw)
 
@@ -189,11 +200,11 @@ def read_hooks(value: Value) -> tuple[tuple[str, ...], ...]:
 
 def _hook(value: Value, number: int, hook: object) -> tuple[str, ...]:
     if not isinstance(hook, list) or not hook:
-        raise value.wrong(found=f"{_kind(hook)} as hook {number}")
+        raise value.wrong(found=f"{describe_kind(hook)} as hook {number}")
     for text in hook:
         where = f"among the arguments of hook {number}"
         if not isinstance(text, str):
-            raise value.wrong("texts only", found=f"{_kind(text)} {where}")
+            raise value.wrong("texts only", found=f"{describe_kind(text)} {where}")
         if "\0" in text:
             raise value.wrong("arguments without one", found=f"a NUL character {where}")
     program, *arguments = hook
@@ -206,12 +217,5 @@ def _hook(value: Value, number: int, hook: object) -> tuple[str, ...]:
 
 def _items(value: Value) -> Iterator[tuple[int, Any]]:
     if not isinstance(value.raw, list):
-        raise value.wrong(found=_kind(value.raw))
+        raise value.wrong(found=describe_kind(value.raw))
     yield from enumerate(value.raw, 1)
-
-
-def _kind(raw: object) -> str:
-    if raw in ("", []):
-        return "an empty text" if raw == "" else "an empty list"
-    kinds = {str: "a text", list: "a list", dict: "a table", bool: "true or false"}
-    return kinds.get(type(raw), "a number" if isinstance(raw, int | float) else "a date")

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from rotator.clock import minute, rfc3339
+from rotator.config.keys import CREDENTIALS
 from rotator.config.settings import TokenSettings
 from rotator.errors import hide_tokens
 from rotator.hooks import notify
@@ -23,7 +24,6 @@ _log = logging.getLogger(__name__)
 _JWT_START = "eyJ"
 _LONGEST_NAME = 200
 _AGAIN = "the next run tries it again"
-_NOT_FOR_HOOKS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")
 
 
 class HookEvent(NamedTuple):
@@ -69,7 +69,7 @@ class Hooks:
         self._environ = {
             name: value
             for name, value in environ.items()
-            if not name.startswith(_NOT_FOR_HOOKS) and not value.startswith(_JWT_START)
+            if not name.startswith(CREDENTIALS) and not value.startswith(_JWT_START)
         }
 
     @property

@@ -16,6 +16,7 @@ NAME = "expected a name of letters, digits and . _ - (64 at most)"
 STORES = 'expected a list of store URLs such as ["dotenv:.env"]'
 DURATION = "expected a duration above zero, such as 7d, 12h, 90m or 30s"
 TIMEOUT = "expected a duration from 1s to 1h, such as 90s or 2m"
+FILE = "expected the path of a file"
 DAYS = "expected whole days from 1d to 365d"
 RETIRE = 'expected "never", "now" or how long the old token stays valid, such as 1d or 12h'
 
@@ -34,18 +35,66 @@ MISTAKES = [
     ),
     (f"{TOKEN}store = 1", f"{IN_TOKEN}store: found an unknown key, expected stores"),
     ("token = 5", "rotator.toml: token: found 5, expected a list of tables: [[token]]"),
-    ("token = [5]", "rotator.toml: token: found [5], expected a list of tables: [[token]]"),
-    ("[token]\n", "rotator.toml: token: found {}, expected a list of tables: [[token]]"),
+    ("token = [5]", "rotator.toml: token: found a list, expected a list of tables: [[token]]"),
+    (
+        "[token]\n",
+        "rotator.toml: token: found an empty table, expected a list of tables: [[token]]",
+    ),
     ("api = true", "rotator.toml: api: found true, expected a table: [api]"),
-    ('defaults = "x"', 'rotator.toml: defaults: found "x", expected a table: [defaults]'),
-    ("[[token]]\nstores = []", f"rotator.toml: [[token]] 1 stores: found [], {STORES}"),
+    ('defaults = "x"', "rotator.toml: defaults: found a text, expected a table: [defaults]"),
+    (
+        '[[api]]\nadmin_password = "secret"',
+        "rotator.toml: api: found a list, expected a table: [api]",
+    ),
+    (
+        '[[defaults]]\nnotify = ["slack://secret"]',
+        "rotator.toml: defaults: found a list, expected a table: [defaults]",
+    ),
+    (
+        '[token]\nnotify = ["slack://secret"]',
+        "rotator.toml: token: found a table, expected a list of tables: [[token]]",
+    ),
+    ('api = "secret"', "rotator.toml: api: found a text, expected a table: [api]"),
+    (
+        '[api.url]\nadmin_password = "secret"',
+        f"{IN_API}url: found a table, expected a URL such as https://your-api-server.com/api",
+    ),
+    (
+        '[api]\nallow_insecure_http = ["secret"]',
+        f"{IN_API}allow_insecure_http: found a list, expected true or false",
+    ),
+    (
+        '[api]\nadmin_password_file = ["secret"]',
+        f"{IN_API}admin_password_file: found a list, {FILE}",
+    ),
+    (
+        f'{TOKEN}hook_timeout = {{ password = "secret" }}',
+        f"{IN_TOKEN}hook_timeout: found a table, {TIMEOUT}",
+    ),
+    (
+        f'{TOKEN}scope = "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoic2VydmljZSJ9.AAAA"',
+        f"{IN_TOKEN}scope: found a token, expected the name of a scope, such as calculations",
+    ),
+    (
+        f'{TOKEN}renew_before = "1s"',
+        f'{IN_TOKEN}renew_before: found "1s", expected at least rotation_timeout (2 minutes)',
+    ),
+    (
+        f'{TOKEN}retire = "91d"',
+        f'{IN_TOKEN}retire: found "91d", expected at most validity (90 days)',
+    ),
+    (
+        '[api]\nadmin_email = "a@example.com\\nb"',
+        f"{IN_API}admin_email: found line breaks or control characters, expected text on one line",
+    ),
+    ("[[token]]\nstores = []", f"rotator.toml: [[token]] 1 stores: found an empty list, {STORES}"),
     ('[[token]]\nstores = ["a:b"]', f"rotator.toml: [[token]] 1 name: found nothing, {NAME}"),
     ('[[token]]\nname = "luna"', f"{IN_TOKEN}stores: found nothing, {STORES}"),
     (
         '[[token]]\nname = "luna"\nstores = "dotenv:.env"',
         f'{IN_TOKEN}stores: found "dotenv:.env", {STORES}',
     ),
-    ('[[token]]\nname = "luna"\nstores = [1]', f"{IN_TOKEN}stores: found [1], {STORES}"),
+    ('[[token]]\nname = "luna"\nstores = [1]', f"{IN_TOKEN}stores: found a list, {STORES}"),
     (
         '[[token]]\nname = "a/b"\nstores = ["a:b"]',
         f'rotator.toml: [[token]] "a/b" name: found "a/b", {NAME}',
