@@ -6,6 +6,7 @@ from typing import Any
 from requests import PreparedRequest, Response, codes
 from requests.auth import AuthBase
 from requests.exceptions import UnrewindableBodyError
+from requests.structures import CaseInsensitiveDict
 from requests.utils import rewind_body
 from urllib3.exceptions import HTTPError
 
@@ -51,6 +52,7 @@ class NocturnaAuth(BearerAuth, AuthBase):
                 "this NocturnaAuth is for requests: for httpx import it from rotator.client.httpx"
             )
         if self._is_to_api(request):
+            request.headers = _BearerHeaders(request.headers)
             request.headers["Authorization"] = PREFIX + self._get()
             request.register_hook("response", self._handle_response)  # type: ignore[no-untyped-call] # the stubs
         else:
@@ -75,15 +77,33 @@ class NocturnaAuth(BearerAuth, AuthBase):
         with suppress(HTTPError, OSError):  # a response read to its end frees its connection
             response.raw.read(_LARGEST_REFUSAL)
         response.close()
-        request.headers["Authorization"] = PREFIX + bearer
-        again: Response = response.connection.send(request, **options)
+        second = request.copy()  # what was sent first stays in the history as it was
+        second.headers["Authorization"] = PREFIX + bearer
+        again: Response = response.connection.send(second, **options)
         again.history.append(response)
+        again.request = second
         return again
 
     def _is_to_api(self, request: PreparedRequest) -> bool:
         url = request.url or ""
         # Comparing texts is 3 us faster than parsing, which is for the rarer spellings.
         return url.startswith(self._start) or origin_of(url) == self._origin
+
+
+class _BearerHeaders(CaseInsensitiveDict[str]):
+    """Keeps the bearer where requests would put a login of `~/.netrc` in its place.
+
+    It does so whenever it follows a redirect, also to the same server. To another one it removes
+    the bearer before.
+    """
+
+    def __setitem__(self, key: str, value: str) -> None:
+        is_replaced = key.lower() == "authorization" and self.get(key, "").startswith(PREFIX)
+        if not is_replaced or value.startswith(PREFIX):
+            super().__setitem__(key, value)
+
+    def copy(self) -> "_BearerHeaders":
+        return _BearerHeaders(self)
 
 
 def _rewind(request: PreparedRequest) -> bool:

@@ -1,6 +1,7 @@
 """The bearer goes to the API's own origin, and nowhere else."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -93,6 +94,29 @@ def test_a_redirect_within_the_api_takes_it_along_and_a_401_there_is_tried_once_
         assert client.post(f"{api.url}/health", json=BIRTH).status_code == 200
     assert paths(api).count("POST /health") == 2
     assert paths(api).count(CHART) == 4
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("entry", ["machine 127.0.0.1", "default"])
+def test_a_login_of_the_netrc_file_takes_no_bearers_place_after_a_redirect(  # noqa: PLR0913 - fixtures and cases
+    api: Sandbox,
+    bot: Bot,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    entry: str,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text(f"{entry} login luna password of-luna\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    token = f"Bearer {bot.manager.get_access_token()}"
+    with recorder(*[answer(status, "", "Location: /api/b")] * 2, answer(200)) as server:
+        monkeypatch.setattr(bot.manager, "api_url", server.url)
+        auth = NocturnaAuth(bot.manager)
+        url = f"{server.url}/a"
+        assert requests.post(url, b"x", auth=auth, timeout=PATIENCE).status_code == 200
+        assert bearers(server) == [token] * 3
 
 
 def test_a_redirect_back_from_another_server_carries_no_bearer(api: Sandbox, bot: Bot) -> None:

@@ -47,6 +47,17 @@ def test_after_a_401_the_call_is_sent_once_more_with_a_new_token(
     assert paths(api) == [EXCHANGE, CHART, EXCHANGE, CHART]
 
 
+def test_each_request_of_the_history_keeps_the_bearer_that_it_carried() -> None:
+    newer = answer(200, '{"access_token": "b", "expires_in": 900}')
+    with recorder(ACCESS, REFUSED, newer, FINE) as server:
+        manager = TokenManager(server.url, _token(), limits=ONCE)
+        response = requests.post(server.url, auth=NocturnaAuth(manager), timeout=PATIENCE)
+    [first] = response.history
+    carried = [each.request.headers["Authorization"] for each in (first, response)]
+    assert carried == ["Bearer a", "Bearer b"]
+    assert carried == [server.requests[number].headers["authorization"] for number in (1, 3)]
+
+
 def test_a_second_401_is_the_callers(api: Sandbox, session: requests.Session) -> None:
     api.misbehave(Fault.status(401, b"why"), CHART, times=2)
     response = session.post(chart(api), json=BIRTH)
