@@ -1,6 +1,7 @@
 """When to look at a token again, the daemon that plans and runs these looks, and its process."""
 
 import logging
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -20,6 +21,7 @@ from rotator.audit import token_field
 from rotator.clock import Clock, Draw, rfc3339
 from rotator.config.settings import Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
+from rotator.daemon.orphans import OrphanReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, internal_error
 from rotator.exec.signals import RELOAD, STOP, SelfPipe
@@ -240,8 +242,8 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
 
     daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, health)
     with ExitStack() as stack:
-        pipe = SelfPipe()
-        stack.enter_context(pipe.receive(*STOP, *RELOAD))
+        pipe, orphans = SelfPipe(), OrphanReaper(time.monotonic)
+        stack.enter_context(pipe.receive(*STOP, *RELOAD, signal.SIGCHLD))
         if address is not None:
             server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
             _log.info("the status page is at http://%s/", server.address)
@@ -251,6 +253,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
         while (number := next(iter(pipe.wait(TICK, most=1)), None)) not in STOP:
             if number in RELOAD:
                 health.reload_error = daemon.reload()
+            orphans.reap()
             daemon.tick()
             health.beat()
         health.phase = DaemonPhase.STOPPING

@@ -98,8 +98,7 @@ def test_a_redirect_within_the_api_takes_it_along_and_a_401_there_is_tried_once_
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("entry", ["machine 127.0.0.1", "default"])
-def test_a_login_of_the_netrc_file_takes_no_bearers_place_after_a_redirect(  # noqa: PLR0913 - fixtures and cases
-    api: Sandbox,
+def test_a_login_of_the_netrc_file_takes_no_bearers_place_after_a_redirect(
     bot: Bot,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
