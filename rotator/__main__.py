@@ -17,11 +17,15 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run a command and return its exit code."""
+    _speak_utf8()
+    # It would write the keys of connections, over which tokens go, to a file; or fail to.
+    os.environ.pop("SSLKEYLOGFILE", None)
     if sys.stderr is None:  # somebody closed it, which must not be an error
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # nor must a terminal that cannot show a dash
+            # Nor must a terminal that cannot show a dash.
+            stream.reconfigure(encoding=_encoding_of_terminal(), errors="replace")
     exit_code = _run(sys.argv[1:])
     for stream in filter(None, (sys.stdout, sys.stderr)):
         try:
@@ -30,6 +34,26 @@ def main() -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     gc.freeze()  # the process ends: searching it for garbage first takes 12 ms of a 100 ms check
     return exit_code
+
+
+def _speak_utf8() -> None:
+    """Start again in Python's UTF-8 mode, where the locale has another encoding.
+
+    rotator.toml is UTF-8, and a path in it has to mean the same file under every locale.
+    """
+    if sys.flags.utf8_mode or sys.getfilesystemencoding().lower() == "utf-8" or not sys.executable:
+        return
+    with suppress(OSError):
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+
+
+def _encoding_of_terminal() -> str | None:
+    """Return the encoding of the locale after `_speak_utf8`; None leaves it as it is."""
+    if "utf8" not in sys._xoptions or "PYTHONIOENCODING" in os.environ:  # noqa: SLF001 - documented
+        return None
+    import locale  # noqa: PLC0415 - few need it
+
+    return locale.getencoding()
 
 
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error

@@ -165,6 +165,12 @@ def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
         )
     if name in _BY_NAME:
         return _BY_NAME[name]()
+    # Python's HTTP refuses a header with a line break, before anything is sent.
+    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
+        return StoreDeniedError(
+            "the AWS credentials, or a proxy's address, have line breaks or worse: correct what"
+            " the profile, its credential_process or HTTPS_PROXY gives"
+        )
     if isinstance(error, (ConnectionError, HTTPClientError)):
         return StoreUnreachableError(
             f"AWS Secrets Manager in {address.region} does not answer: check the region's name, the"

@@ -27,6 +27,7 @@ from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.stores.port import StoreUrl
 
 _SDK = "boto3"
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 _NO_FIELD = "token"  # names the field in the tags of a secret without one
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 _LONGEST_TAG = 256
@@ -284,6 +285,10 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
 def shared_client(region: str) -> AwsClient:
     """Return this process's client of a region, for the environment as it is now."""
     names = sorted(name for name in os.environ if name.startswith("AWS_"))
+    if broken := next((name for name in _CREDENTIALS if _is_broken(os.environ.get(name))), None):
+        raise StoreDeniedError(
+            f"{broken} has spaces, line breaks or worse, which no AWS credential has: set it again"
+        )
     with _CREATING:
         return _client(region, tuple((name, os.environ[name]) for name in names))
 
@@ -321,6 +326,11 @@ def usual_region() -> str | None:
 @lru_cache(maxsize=8)
 def _client(region: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
     return new_client(region)
+
+
+def _is_broken(credential: str | None) -> bool:
+    text = credential or ""
+    return not text.isascii() or not text.isprintable() or " " in text
 
 
 def _refuse_to_ask(_prompt: str) -> str:

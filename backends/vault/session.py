@@ -177,6 +177,10 @@ def _describe(failure: Failure, settings: VaultSettings) -> str:
         " client certificate (VAULT_CLIENT_CERT, VAULT_CLIENT_KEY)",
         FailureKind.FILE: "a certificate file is not there: see VAULT_CLIENT_CERT, VAULT_CLIENT_KEY"
         " and REQUESTS_CA_BUNDLE",
+        FailureKind.BAD_PROXY: f"the proxy cannot be used: {failure.detail}; correct it, or set"
+        " NO_PROXY",
+        FailureKind.PROXY: f"the proxy does not let us through to {where}: see HTTPS_PROXY and"
+        " NO_PROXY",
         FailureKind.UNKNOWN_HOST: f"the host is not known at {where}",
         FailureKind.REFUSED: f"nothing listens at {where}",
         FailureKind.TIMEOUT: f"no answer in time from {where}",

@@ -16,6 +16,7 @@ import enum
 import io
 import json
 import logging
+import os
 import socket
 import ssl
 import time
@@ -24,12 +25,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
+from importlib.util import find_spec
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection
 from urllib3.util import Retry
 
@@ -57,6 +60,7 @@ class Limits:
 _USUAL = Limits()
 _NO_METHOD = ("TRACE",)  # to urllib3 an empty list means every method
 _CONNECTIONS = 32
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
 _LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
 
@@ -128,6 +132,7 @@ class BoundedSession(requests.Session):
         options = self.merge_environment_settings(request.url, {}, None, None, None) | options
         if options.get("timeout") is None:
             options["timeout"] = (self.limits.connect, self.limits.read)
+        _check_proxy(request.url or "", options.get("proxies"))
         response = super().send(request, **(options | {"stream": True}))
         if not options["stream"]:
             with response:
@@ -138,6 +143,37 @@ class BoundedSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Follow no redirect; requests would even read such an answer, however long it is."""
         del resp
+
+
+class UnusableProxyError(requests.RequestException):
+    """Nothing can be sent through this proxy; `why` names the variable, and not its value."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+def _check_proxy(url: str, proxies: Any) -> None:
+    """Raise `UnusableProxyError` for what requests and urllib3 would fail over in many ways."""
+    proxy = select_proxy(url, proxies)
+    if not proxy:
+        return
+    scheme = urlsplit(url).scheme
+    variables = (f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY")
+    named = (name for name in variables if os.environ.get(name) == proxy)
+    name = next(named, "the proxy's address")
+    try:
+        parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+        is_usable = bool(parts.hostname) and parts.port != 0 and proxy.isprintable()
+    except ValueError:
+        is_usable = False
+    if not is_usable or ("://" not in proxy and "@" in proxy) or " " in proxy:
+        raise UnusableProxyError(f"{name} is no URL of a proxy, such as http://HOST:PORT")
+    if parts.scheme not in _PROXY_SCHEMES:
+        known = ", ".join(_PROXY_SCHEMES)
+        raise UnusableProxyError(f"{name} begins with none of {known}")
+    if parts.scheme.startswith("socks") and find_spec("socks") is None:
+        raise UnusableProxyError(f"{name} names a SOCKS proxy, which needs pip install PySocks")
 
 
 class AnswerTooLargeError(requests.RequestException):
@@ -180,6 +216,7 @@ class FailureKind(enum.Enum):
     TLS = enum.auto()  # anything else about TLS
     FILE = enum.auto()  # a CA bundle or a client certificate is not there
     PROXY = enum.auto()  # the proxy did not connect
+    BAD_PROXY = enum.auto()  # what names the proxy is no address of one; `detail` says why
     UNKNOWN_HOST = enum.auto()
     REFUSED = enum.auto()  # nothing listens at the address
     TIMEOUT = enum.auto()  # if never sent: no connection in time
@@ -206,6 +243,8 @@ def explain_failure(error: OSError) -> Failure:
     causes = list(_causes(error))
     system = (each.strerror for each in causes if isinstance(each, OSError) and each.strerror)
     detail = next(system, "")
+    if isinstance(error, UnusableProxyError):
+        return Failure(FailureKind.BAD_PROXY, never_sent=True, detail=error.why)
     if not isinstance(error, requests.RequestException):  # requests raises it for this one reason
         return Failure(FailureKind.FILE, never_sent=True, detail=detail)
     never_sent = any(isinstance(cause, _NEVER_SENT) for cause in causes)

@@ -40,6 +40,7 @@ _FAILURES = {
     FailureKind.NO_TLS: _TLS,
     FailureKind.TLS: _TLS,
     FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names is not there",
+    FailureKind.BAD_PROXY: "the proxy cannot be used; correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
     FailureKind.PROXY: "the proxy did not connect; check HTTPS_PROXY and NO_PROXY",
     FailureKind.UNKNOWN_HOST: "nothing answers there; check the URL",
     FailureKind.REFUSED: "nothing answers there; check the URL",

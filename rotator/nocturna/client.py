@@ -137,7 +137,7 @@ def error_of_failure(call: Call, failure: Failure, place: str) -> ApiError:
         kind = ApiFaultError
     elif failure.never_sent:
         kind = NotDoneError
-    text = _FAILURES[failure.kind].format(place=place, largest=call.largest)
+    text = _FAILURES[failure.kind].format(place=place, largest=call.largest, detail=failure.detail)
     return kind(f"{call.doing}: {text}")
 
 
@@ -149,6 +149,7 @@ _FAILURES = {
     FailureKind.NO_TLS: _TLS,
     FailureKind.TLS: _TLS,
     FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names is not there",
+    FailureKind.BAD_PROXY: "the proxy cannot be used: {detail}; correct it, or set NO_PROXY",
     FailureKind.PROXY: "the proxy did not connect; check HTTPS_PROXY and NO_PROXY",
     FailureKind.UNKNOWN_HOST: "the API's host name is not known: {place}; check its URL",
     FailureKind.REFUSED: "nothing listens at the API's address, {place}; check its URL",

@@ -162,7 +162,8 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
     if "@" in authority:
         raise ConfigError(
             "found a store URL with a user or password in it, expected one without: credentials"
-            " come from the store's own variables and files"
+            " come from the store's own variables and files; an @ that is part of a name is written"
+            " %40"
         )
     return StoreUrl(
         text=text,

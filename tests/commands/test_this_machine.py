@@ -1,11 +1,14 @@
 """Files that nobody can look at, odd homes and locales: each is told as what it is."""
 
+import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.kubernetes.cluster import write_kubeconfig
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
@@ -99,6 +102,62 @@ def test_a_profile_that_wants_an_mfa_code_is_told_and_nobody_is_asked(
     text = told(rotator, api, **AWS, AWS_PROFILE="mfa", AWS_CONFIG_FILE=str(rotator.folder / "aws"))
     assert "the AWS profile wants an MFA code (mfa_serial)" in text
     assert len(text.splitlines()) == 1
+
+
+def test_a_left_over_sslkeylogfile_is_not_used(rotator: Runner, api: Sandbox) -> None:
+    config = rotator.folder / "kubeconfig"
+    write_kubeconfig(config, "https://127.0.0.1:1", {"token": "t"})
+    keys = {"KUBECONFIG": str(config), "SSLKEYLOGFILE": "/nonexistent/keys"}
+    assert "cannot be reached (connection refused)" in told(rotator, api, **KUBERNETES, **keys)
+
+
+@pytest.mark.parametrize(
+    "name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+)
+@pytest.mark.parametrize("end", ["\n", "\r", " ", "\u00a0"])
+def test_an_aws_credential_with_a_line_break_is_named(
+    rotator: Runner, api: Sandbox, name: str, end: str
+) -> None:
+    keys = {"AWS_ACCESS_KEY_ID": "AKIAEXAMPLE", "AWS_SECRET_ACCESS_KEY": "made-up"}
+    text = told(rotator, api, **AWS, **keys | {name: f"made-up{end}"})
+    assert f"{name} has spaces, line breaks or worse" in text
+    assert "made-up" not in text
+
+
+def test_an_aws_credential_of_a_program_with_a_line_break_blames_no_server(
+    rotator: Runner, api: Sandbox
+) -> None:
+    keys = {"Version": 1, "AccessKeyId": "AKIA\n", "SecretAccessKey": "made-up"}
+    (rotator.folder / "keys").write_text(json.dumps(keys))
+    (rotator.folder / "aws").write_text(
+        f"[profile luna]\ncredential_process = cat {rotator.folder / 'keys'}\n"
+    )
+    aws = {"AWS_PROFILE": "luna", "AWS_CONFIG_FILE": str(rotator.folder / "aws")}
+    text = told(rotator, api, **AWS, **aws)
+    assert "the AWS credentials, or a proxy's address, have line breaks or worse" in text
+
+
+@pytest.mark.parametrize("charmap", ["ISO-8859-1", "KOI8-R"])
+def test_a_path_means_the_same_file_under_every_locale(
+    rotator: Runner, api: Sandbox, tmp_path: Path, charmap: str
+) -> None:
+    made = shutil.which("localedef") and subprocess.run(
+        ["localedef", "-c", "-i", "POSIX", "-f", charmap, str(tmp_path / f"xx_XX.{charmap}")],  # noqa: S607 - any
+        capture_output=True,
+        check=False,
+    )
+    if not (tmp_path / f"xx_XX.{charmap}").is_dir():
+        pytest.skip(f"needs localedef and its charmaps: {made}")
+    rotator.use(api)
+    del rotator.env["ROTATOR_STORE"]
+    for number, name in enumerate(("b\u00f6t.env", "\u043a\u043b\u044e\u0447.env")):
+        path = rotator.folder / name
+        path.write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(days=60)}\n")
+        path.chmod(0o600)
+        config = f'[[token]]\nname = "t{number}"\nstores = ["dotenv:{name}"]\n'
+        (rotator.folder / "rotator.toml").write_text(config, "utf-8")
+        result = rotator("check", LOCPATH=str(tmp_path), LC_ALL=f"xx_XX.{charmap}")
+        assert (result.status, result.err) == (0, "")
 
 
 @as_somebody

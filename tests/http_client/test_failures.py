@@ -1,6 +1,7 @@
 """From an exception to what went wrong."""
 
 import socket
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,47 @@ def test_a_proxy_that_is_not_there() -> None:
     for scheme in ("http", "https"):
         found = failure(f"{scheme}://elsewhere.invalid", proxies={scheme: DEAD})
         assert (found.kind, found.never_sent) == (FailureKind.PROXY, True)
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("http://", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("http://:8080", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("luna:of-the-proxy@127.0.0.1:9", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("http://127.0.0.1:port", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("http://127.0.0.1:99999", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("http://[::1", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("http://luna:of-the-proxy@a host:9", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("http://127.0.0.1:9\r", "is no URL of a proxy, such as http://HOST:PORT"),
+        ("ftp://127.0.0.1:9", "begins with none of http, https, socks5"),
+        ("socks://127.0.0.1:9", "begins with none of http, https, socks5"),
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_named_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, why: str
+) -> None:
+    for each in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(name, value)
+    found = failure("https://elsewhere.invalid")
+    assert (found.kind, found.never_sent) == (FailureKind.BAD_PROXY, True)
+    assert found.detail.startswith(f"{name} {why}")
+    assert "of-the-proxy" not in found.detail
+
+
+@pytest.mark.skipif(find_spec("socks") is not None, reason="PySocks is installed")
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h", "socks4a"])
+def test_a_socks_proxy_says_which_package_it_needs(scheme: str) -> None:
+    found = failure("http://elsewhere.invalid", proxies={"http": f"{scheme}://127.0.0.1:9"})
+    assert found.kind is FailureKind.BAD_PROXY
+    assert "pip install PySocks" in found.detail
+
+
+def test_a_proxy_may_be_named_without_a_scheme() -> None:
+    found = failure("http://elsewhere.invalid", proxies={"http": "127.0.0.1:1"})
+    assert found.kind is FailureKind.PROXY
 
 
 def test_a_proxy_that_refuses_a_tunnel() -> None:
