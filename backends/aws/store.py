@@ -12,6 +12,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -39,6 +40,8 @@ _NOT_FOUND = "ResourceNotFoundException"
 _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
 # botocore lets these through, over odd settings and over answers that are no JSON object.
 _STRAY = (ValueError, AttributeError, TypeError, RecursionError)
+_PATIENCE = 60.0  # seconds for a call: retries, and calls for credentials, included
+_LARGEST_ANSWER = 4 << 20  # bytes
 _LONGEST = 65536  # bytes, https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 AwsClient = Any  # boto3 makes the methods of its clients at run time: no type tells them
 # Clients are thread-safe, but creating one is not
@@ -73,15 +76,18 @@ class AwsSecret:
 class SecretsManagerStore(NotedStore[AwsSecret]):
     """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises.
 
-    `client` is asked for at each call.
+    `client` is asked for at each call, which ends within `patience` seconds.
     """
 
     is_consistent = False  # a new tag may not show everywhere at once
 
-    def __init__(self, address: AwsAddress, client: Callable[[], AwsClient]) -> None:
+    def __init__(
+        self, address: AwsAddress, client: Callable[[], AwsClient], patience: float = _PATIENCE
+    ) -> None:
         super().__init__(address.canonical, address.field or _NO_FIELD, _LONGEST_TAG)
         self._address = address
         self._client = client
+        self._patience = patience
 
     def preflight(self) -> None:
         """Make each call of `write` and `note`, in a form that can change nothing at any time.
@@ -217,7 +223,8 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         named = "Name" if operation == "CreateSecret" else "SecretId"
         given[named] = self._address.secret_id
         try:
-            answer: dict[str, Any] = getattr(self._client(), xform_name(operation))(**given)
+            with bounded(self._patience):
+                answer: dict[str, Any] = getattr(self._client(), xform_name(operation))(**given)
         except (BotoCoreError, ClientError, ResponseParserError, *_STRAY) as error:
             if failures.code_of(error, operation) in tolerated:
                 return None
@@ -257,17 +264,25 @@ def _refuse_others(about: Mapping[str, Any], region: str) -> None:
 def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
     """Return a client of a region; credentials and endpoint are the usual ones, or `explicit`.
 
-    Connecting may take 5 s, an answer 15 s. A call without an answer is sent again, `attempts`
-    times in all: every call of this store may be repeated.
+    Connecting may take 5 s, an answer 15 s, and all of a call what `bounded` says. A call without
+    an answer is sent again, `attempts` times in all: every call of this store may be repeated.
     """
     import boto3  # noqa: PLC0415 - an SDK: loaded only where it is used
+    from botocore.awsrequest import (  # noqa: PLC0415 - part of the SDK
+        AWSHTTPConnectionPool,
+        AWSHTTPSConnectionPool,
+    )
     from botocore.config import Config  # noqa: PLC0415 - part of the SDK
+
+    from rotator.http.client import bound_pool  # noqa: PLC0415 - it loads requests
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=5,
         read_timeout=15,
     )
+    for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
+        bound_pool(pool)
     session = boto3.Session(region_name=region)
     # botocore would ask a terminal, which may be somebody's who waits for something else.
     assume_role = session._session.get_component("credential_provider").get_provider(  # noqa: SLF001 - boto3 has no other way to it
@@ -280,6 +295,16 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
         if name.partition(".")[0] == "botocore":
             logging.getLogger(name).addFilter(_is_harmless)
     return client
+
+
+def bounded(seconds: float) -> AbstractContextManager[None]:
+    """Let the calls of this block end in time, those for credentials included.
+
+    The SDK's own time-outs are for each read, so an answer that drips would never end.
+    """
+    from rotator.http.client import exchanges_within  # noqa: PLC0415 - it loads requests
+
+    return exchanges_within(seconds, _LARGEST_ANSWER)
 
 
 def shared_client(region: str) -> AwsClient:

@@ -21,6 +21,7 @@ import socket
 import ssl
 import time
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -34,6 +35,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
 
 from rotator.http.urls import is_loopback
@@ -180,6 +182,30 @@ class AnswerTooLargeError(requests.RequestException):
     """A body is longer than permitted."""
 
 
+@contextmanager
+def exchanges_within(seconds: float, largest: int) -> Iterator[None]:
+    """Let what the connections of `bound_pool` do in this block end in time; for SDKs.
+
+    All exchanges of this thread share the seconds, and each may bring `largest` bytes. What takes
+    longer or is larger raises an `OSError` where the SDK reads, connects or sends.
+    """
+    deadline, most = _deadline.set(time.monotonic() + seconds), _largest.set(largest)
+    try:
+        yield
+    finally:
+        _largest.reset(most)
+        _deadline.reset(deadline)
+
+
+def bound_pool(pool: type[HTTPConnectionPool]) -> None:
+    """Let the connections of a class of pools obey `exchanges_within`; outside they are as before.
+
+    It is for SDKs that take neither a session nor a class of pools from outside.
+    """
+    if not issubclass(pool.ConnectionCls, _TimedConnection):
+        pool.ConnectionCls = type("Timed", (_TimedConnection, pool.ConnectionCls), {})
+
+
 def read_body(response: requests.Response, largest: int) -> bytes:
     """Read the body of a `stream=True` response, at most `largest` bytes (unpacked).
 
@@ -296,6 +322,8 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 # When the exchange of this thread ends (monotonic seconds). It also tells our log lines from
 # those of others, as most of urllib3's name no server.
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+# How many bytes an answer may have, where no session counts those of its body.
+_largest: ContextVar[int | None] = ContextVar("largest", default=None)
 
 
 def _redact(record: logging.LogRecord) -> bool:
@@ -315,9 +343,11 @@ def _redact(record: logging.LogRecord) -> bool:
     return True
 
 
-def _seconds_left(deadline: float | None, most: float | None) -> float:
+def _seconds_left(deadline: float | None, most: float | None) -> float | None:
     """Return the time-out of the next step, at most `most`; raises `TimeoutError`."""
-    left = (deadline or 0.0) - time.monotonic()
+    if deadline is None:  # an exchange of somebody else
+        return most
+    left = deadline - time.monotonic()
     if left <= 0:
         raise TimeoutError("the exchange took too long")
     return left if most is None else min(left, most)
@@ -377,11 +407,12 @@ class _Retry(Retry):
         return super(_Retry, self if in_time else self.new(total=0)).increment(*args, **kwargs)
 
     def get_backoff_time(self) -> float:
-        return _seconds_left(_deadline.get(), super().get_backoff_time())
+        pause = super().get_backoff_time()
+        return _seconds_left(_deadline.get(), pause) or 0.0
 
     def parse_retry_after(self, retry_after: str) -> float:
         try:
-            return _seconds_left(_deadline.get(), super().parse_retry_after(retry_after))
+            return _seconds_left(_deadline.get(), super().parse_retry_after(retry_after)) or 0.0
         except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return 0.0
 
@@ -397,13 +428,19 @@ class _TimedReader(io.RawIOBase):
         self._sock = sock
         self._silence = sock.gettimeout()
         self._deadline = _deadline.get()
+        self._largest = _largest.get()
+        self._read = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
         self._sock.settimeout(_seconds_left(self._deadline, self._silence))
-        return self._file.readinto(buffer)
+        count = self._file.readinto(buffer)
+        self._read += count or 0
+        if self._largest is not None and self._read > self._largest:
+            raise OSError("the answer is too large")
+        return count
 
     def close(self) -> None:
         self._file.close()
@@ -415,7 +452,8 @@ class _TimedResponse(HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
+        if _deadline.get() is not None:
+            self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
 
     def begin(self) -> None:
         """Read past interim answers (RFC 9110, section 15.2); http.client knows only 100."""
@@ -431,13 +469,20 @@ class _TimedConnection(HTTPConnection):
     response_class = _TimedResponse
 
     def connect(self) -> None:
+        deadline = _deadline.get()
+        if deadline is None:
+            super().connect()
+            return
         try:
-            self.timeout = _seconds_left(_deadline.get(), self.timeout)
+            self.timeout = _seconds_left(deadline, self.timeout)
             super().connect()
         except TimeoutError as error:  # of the tunnel or of TLS: urllib3 would call it a read's
             raise urllib3.exceptions.ConnectTimeoutError(self, "no connection in time") from error
 
     def send(self, data: Any) -> None:
+        if _deadline.get() is None:
+            super().send(data)
+            return
         if self.sock is None:
             self.connect()
         # The time-out of a TLS socket is for each record of 16 KiB.

@@ -75,6 +75,22 @@ def dripping(start: bytes, piece: bytes) -> Script:
     return script
 
 
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+DRIPS = {
+    "a status line": dripping(b"HTTP/1.1 200 ", b"O"),
+    "a header": dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "100 Continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "103 Early Hints": dripping(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
+    "a body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
+    "a body without a length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+    "chunks": dripping(CHUNKED, b"1\r\nx\r\n"),
+    "the length of a chunk": dripping(CHUNKED + b"1;", b"x"),
+    "trailers": dripping(CHUNKED + b"1\r\nx\r\n0\r\n", b"X: y\r\n"),
+    "nothing": dripping(b"", b""),
+}
+
+
 def tunnel(script: Script, tls: ssl.SSLContext) -> Script:
     """Let a proxy's client through, and answer in the place of the server behind it."""
 

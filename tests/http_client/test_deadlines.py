@@ -12,11 +12,11 @@ import requests
 
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_body
 from tests.http_client.support import (
+    DRIPS,
     RawServer,
     Script,
     Timer,
     answering,
-    dripping,
     ok,
     raw_server,
     tunnel,
@@ -26,20 +26,6 @@ from tests.support.waiting import PATIENCE
 
 TOTAL = 0.2
 HASTY = Limits(total=TOTAL)
-CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-DRIPS = {
-    "a status line": dripping(b"HTTP/1.1 200 ", b"O"),
-    "a header": dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-    "headers": dripping(b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
-    "100 Continue": dripping(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "103 Early Hints": dripping(b"", b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"),
-    "a body": dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
-    "a body without a length": dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
-    "chunks": dripping(CHUNKED, b"1\r\nx\r\n"),
-    "the length of a chunk": dripping(CHUNKED + b"1;", b"x"),
-    "trailers": dripping(CHUNKED + b"1\r\nx\r\n0\r\n", b"X: y\r\n"),
-    "nothing": dripping(b"", b""),
-}
 
 
 @pytest.fixture(scope="module")
