@@ -155,9 +155,16 @@ def describe_denial(operations: Collection[str], address: AwsAddress) -> StoreEr
 
 
 def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
-    from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - loaded with the client
+    from botocore.exceptions import ConnectionError, HTTPClientError, SSLError  # noqa: A004, PLC0415 - loaded with the client
+
+    from rotator.http.client import advise_on_certificate, find_certificate_fault  # noqa: PLC0415 - loaded with the client
 
     name = type(error).__name__
+    if isinstance(error, SSLError):
+        fault = find_certificate_fault(error.kwargs.get("error") or error)
+        if fault and (remedy := advise_on_certificate(fault)):
+            reason = fault.name.lower().replace("_", " ")
+            return StoreUnreachableError(f"its certificate is not trusted ({reason}): {remedy}")
     if str(error).startswith("Invalid endpoint"):
         return StoreError(
             "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"

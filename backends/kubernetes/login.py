@@ -15,7 +15,14 @@ import urllib3
 from backends.kubernetes.failures import NOT_KUBERNETES
 from backends.kubernetes.kubeconfig import ClusterAccess, find_access, user_from_plugin
 from rotator.errors import StoreUnreachableError
-from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
+from rotator.http.client import (
+    BoundedSession,
+    Failure,
+    FailureKind,
+    Limits,
+    advise_on_certificate,
+    explain_failure,
+)
 
 _LIMITS = Limits(backoff=0.05)
 _REASONS = {
@@ -75,10 +82,10 @@ def describe_failure(failure: Failure, server: str) -> str:
     kind, reason = failure.kind, _REASONS.get(failure.kind, failure.detail)
     server = f"the API server {server}"
     if kind is FailureKind.CERTIFICATE:
-        return (
-            f"the certificate of {server} is not trusted ({reason}): correct `server` or"
-            " certificate-authority of the kubeconfig"
+        remedy = advise_on_certificate(failure.certificate) or (
+            "correct `server` or certificate-authority of the kubeconfig"
         )
+        return f"the certificate of {server} is not trusted ({reason}): {remedy}"
     if kind in (FailureKind.NO_TLS, FailureKind.TLS):
         return (
             f"no TLS with {server}: check `server` of the kubeconfig, and the client certificate,"

@@ -26,7 +26,14 @@ from urllib3.util.ssl_ import create_urllib3_context
 from backends.vault.failures import VaultAnswer, explain
 from backends.vault.settings import Lease, VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
+from rotator.http.client import (
+    BoundedSession,
+    Failure,
+    FailureKind,
+    Limits,
+    advise_on_certificate,
+    explain_failure,
+)
 
 _LIMITS = Limits(backoff=0.05)
 _log = logging.getLogger(__name__)
@@ -168,9 +175,13 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
 def _describe(failure: Failure, settings: VaultSettings) -> str:
     address = settings.address
     where = address + (", the default: set VAULT_ADDR" if settings.is_default else " (VAULT_ADDR)")
+    remedy = advise_on_certificate(failure.certificate) or (
+        "set VAULT_CACERT to the file of its CA, and use the name that it is made for"
+    )
     known = {
         FailureKind.CERTIFICATE: f"the certificate of {address} is not trusted ({failure.detail}):"
-        " set VAULT_CACERT to the file of its CA, and use the name that it is made for",
+        f" {remedy}",
+        FailureKind.WANTS_TLS: f"the server speaks TLS at {address}: begin VAULT_ADDR with https://",
         FailureKind.NO_TLS: f"there is no TLS at {address}: begin VAULT_ADDR with http:// or"
         " correct it",
         FailureKind.TLS: f"TLS with {address} failed: see its TLS versions, and whether it wants a"

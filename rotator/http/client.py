@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.client import HTTPResponse
+from http.client import BadStatusLine, HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from importlib.util import find_spec
 from typing import Any, Self
@@ -37,6 +37,7 @@ from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from rotator.http.urls import is_loopback
 
@@ -237,7 +238,8 @@ def read_json(response: requests.Response, largest: int) -> Any:
 class FailureKind(enum.Enum):
     """What went wrong, as far as a user can do something about it."""
 
-    CERTIFICATE = enum.auto()  # the server's is not trusted
+    CERTIFICATE = enum.auto()  # the server's is not trusted: `Failure.certificate` says why
+    WANTS_TLS = enum.auto()  # the server speaks TLS at this port, and got plain HTTP
     NO_TLS = enum.auto()  # the server speaks something else at this port
     TLS = enum.auto()  # anything else about TLS
     FILE = enum.auto()  # a CA bundle or a client certificate is not there
@@ -251,17 +253,28 @@ class FailureKind(enum.Enum):
     BROKEN = enum.auto()  # the connection broke, or what came is not HTTP
 
 
+class CertificateFault(enum.Enum):
+    """Why a server's certificate is not accepted; another remedy helps with each."""
+
+    EXPIRED = enum.auto()
+    NOT_YET_VALID = enum.auto()
+    OTHER_HOST = enum.auto()
+    UNTRUSTED = enum.auto()  # anything else, mostly an authority that is not known
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """Why an exchange failed.
 
     `never_sent`: the server cannot have seen the request. `detail` is what OpenSSL says of the
     certificate, or the system's text about the error, or empty; never what a server sent.
+    `certificate` is what is wrong with the server's, if the kind is `CERTIFICATE`.
     """
 
     kind: FailureKind
     never_sent: bool
     detail: str
+    certificate: CertificateFault | None = None
 
 
 def explain_failure(error: OSError) -> Failure:
@@ -283,8 +296,39 @@ def explain_failure(error: OSError) -> Failure:
             detail = cause.verify_message
         elif isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
             kind = FailureKind.NO_TLS
-    return Failure(kind, never_sent, detail)
+        elif isinstance(cause, BadStatusLine) and str(cause).startswith(_TLS_ALERT):
+            kind = FailureKind.WANTS_TLS
+    return Failure(kind, never_sent, detail, find_certificate_fault(error))
 
+
+def find_certificate_fault(error: BaseException) -> CertificateFault | None:
+    """Return what is wrong with the server's certificate, None where the error is about others."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _CERTIFICATES.get(cause.verify_code, CertificateFault.UNTRUSTED)
+        if isinstance(cause, CertificateError):  # where urllib3 compares the names itself
+            return CertificateFault.OTHER_HOST
+    return None
+
+
+def advise_on_certificate(fault: CertificateFault | None) -> str | None:
+    """Return what to do about it; None if that depends on the kind of server."""
+    return _REMEDIES.get(fault)
+
+
+_REMEDIES: dict[CertificateFault | None, str] = {
+    CertificateFault.EXPIRED: "renew it, and check this machine's clock",
+    CertificateFault.NOT_YET_VALID: "check this machine's clock, and when the certificate begins",
+    CertificateFault.OTHER_HOST: "use a name of the host that the certificate is made for",
+}
+# X509_V_ERR_… in OpenSSL's include/openssl/x509_vfy.h.
+_CERTIFICATES = {
+    9: CertificateFault.NOT_YET_VALID,
+    10: CertificateFault.EXPIRED,
+    62: CertificateFault.OTHER_HOST,
+    64: CertificateFault.OTHER_HOST,  # another IP address
+}
+_TLS_ALERT = "\x15\x03"
 
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _KINDS: dict[FailureKind, Any] = {  # the first that fits one of the causes

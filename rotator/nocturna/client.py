@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
@@ -28,9 +29,11 @@ from rotator.errors import (
 )
 from rotator.http.client import (
     BoundedSession,
+    CertificateFault,
     Failure,
     FailureKind,
     Limits,
+    advise_on_certificate,
     explain_failure,
     read_json,
 )
@@ -82,10 +85,30 @@ class NotDoneError(ApiUnreachableError):
 
 
 def error_of_status(call: Call, status: int) -> ApiError:
+    """Return the error for an answer of the API itself."""
     kind, text = _BY_CALL.get((call, status)) or _BY_STATUS.get(status) or _explain(status)
     return kind(f"{call.doing}: {text.format(status=status)}")
 
 
+def error_of_stranger(call: Call, status: int, challenge: str, url: str) -> ApiError | None:
+    """Return the error for an answer that shows by its kind that the API did not give it.
+
+    `challenge` is its `WWW-Authenticate`: the API's own names Bearer.
+    """
+    if status == HTTPStatus.UNAUTHORIZED and challenge and not _BEARER.search(challenge):
+        text = (
+            "a proxy in front of the API wants a login of its own (401); let whoever runs it admit"
+            " the rotator, or use a URL behind it"
+        )
+    elif status == HTTPStatus.BAD_REQUEST and url.startswith("http:"):
+        text = f"the API answered 400 to plain HTTP; {_IS_IT_TLS}"
+    else:
+        return None
+    return ApiError(f"{call.doing}: {text}")
+
+
+_BEARER = re.compile(r"(?i)(?:^|,)\s*bearer\b")
+_IS_IT_TLS = "if it speaks TLS, begin its URL with https://"
 _Meaning = tuple[type[ApiError], str]
 _NO_ADMIN = (NotAdminError, "the account is not an admin (403); use an admin's e-mail")
 _BY_CALL: dict[tuple[Call, int], _Meaning] = {
@@ -110,6 +133,14 @@ _BY_STATUS: dict[int, _Meaning] = {
         ),
     ),
     404: (ApiError, "no such address (404); is `/api` missing at the end of the API's URL?"),
+    407: (ApiError, "the proxy wants a login (407); check the user and password in HTTP_PROXY"),
+    413: (
+        ApiError,
+        (
+            "a proxy in front of the API refuses the request as too large (413); let whoever runs"
+            " it raise its limit: the rotator's requests are below 16 KiB"
+        ),
+    ),
     422: (ApiError, "the API rejects the request (422); is a value empty or wrong?"),
     429: (NotDoneError, "the API has too much to do (429); try again later"),
 }
@@ -130,14 +161,20 @@ def _explain(status: int) -> _Meaning:
             return ApiFaultError, "the API is not able to answer now ({status}); try again later"
 
 
-def error_of_failure(call: Call, failure: Failure, place: str) -> ApiError:
+def error_of_failure(call: Call, failure: Failure, place: str, url: str = "") -> ApiError:
     """Return the error for an exchange that failed; `place` is the API's host and port."""
     kind: type[ApiError] = ApiUnreachableError
     if failure.kind in (FailureKind.TOO_LARGE, FailureKind.NOT_JSON):
         kind = ApiFaultError
     elif failure.never_sent:
         kind = NotDoneError
-    text = _FAILURES[failure.kind].format(place=place, largest=call.largest, detail=failure.detail)
+    text = _FAILURES[failure.kind]
+    if failure.certificate in _CERTIFICATES:
+        remedy = advise_on_certificate(failure.certificate)
+        text = f"the API's TLS certificate {_CERTIFICATES[failure.certificate]}; {remedy}"
+    text = text.format(place=place, largest=call.largest, detail=failure.detail)
+    if failure.kind is FailureKind.BROKEN and url.startswith("http:"):
+        text += f"; {_IS_IT_TLS}"
     return kind(f"{call.doing}: {text}")
 
 
@@ -146,6 +183,7 @@ _FAILURES = {
     FailureKind.CERTIFICATE: (
         "the API's TLS certificate is not trusted; for a private CA set REQUESTS_CA_BUNDLE"
     ),
+    FailureKind.WANTS_TLS: "the API speaks TLS at {place}; begin its URL with https://",
     FailureKind.NO_TLS: _TLS,
     FailureKind.TLS: _TLS,
     FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names is not there",
@@ -157,6 +195,13 @@ _FAILURES = {
     FailureKind.TOO_LARGE: "the API's answer is longer than {largest} B",
     FailureKind.NOT_JSON: "the API's answer is not JSON",
     FailureKind.BROKEN: "the connection to the API broke; try again later",
+}
+
+
+_CERTIFICATES: dict[CertificateFault | None, str] = {
+    CertificateFault.EXPIRED: "has expired",
+    CertificateFault.NOT_YET_VALID: "is not valid yet",
+    CertificateFault.OTHER_HOST: "is made for another host than {place}",
 }
 
 
@@ -249,13 +294,16 @@ class ApiClient:
             ):
                 self.time.note(response.headers.get("Date"))
                 if response.status_code != 200:  # noqa: PLR2004 - the API's only success
-                    raise error_of_status(call, response.status_code)
+                    status = response.status_code
+                    challenge = response.headers.get("WWW-Authenticate", "")
+                    stranger = error_of_stranger(call, status, challenge, self._base_url)
+                    raise stranger or error_of_status(call, status)
                 return read_json(response, call.largest)
         except OSError as error:
             failure = explain_failure(error)
         # Raised here, without a context: the text of an `OSError` can hold the URL, and with it a
         # token; `from None` would only hide it.
-        raise error_of_failure(call, failure, self._place)
+        raise error_of_failure(call, failure, self._place, self._base_url)
 
     @contextmanager
     def _connect(self, call: Call) -> Iterator[BoundedSession]:

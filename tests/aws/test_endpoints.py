@@ -11,6 +11,8 @@ from rotator.stores.port import parse_url
 from tests.aws.answering import Endpoint
 from tests.aws.conftest import store_at
 from tests.aws.site import Aws, Site
+from tests.http_client.support import answering, ok, raw_server
+from tests.kubernetes import certificates
 
 URL = "aws-secretsmanager://bots/luna?region=eu-west-1#T"
 NO_AWS = "what answers is no AWS Secrets Manager: correct AWS_ENDPOINT_URL"
@@ -66,3 +68,17 @@ def failure(store: SecretsManagerStore) -> StoreError:
     with pytest.raises(StoreError) as caught:
         store.read()
     return caught.value
+
+
+def test_a_certificate_that_another_ca_would_not_help_is_told_as_it_is(
+    site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificates.make(tmp_path, "other", "server", "DNS:other.example")
+    tls = certificates.server_tls(tmp_path, "other", "other")
+    with raw_server(answering(ok()), tls) as server:
+        for name, value in site.variables(server.url).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "other.crt"))
+        told = str(failure(open_store(parse_url(site.store_url, Path()))))
+    assert "its certificate is not trusted (other host): use a name of the host" in told
+    assert "AWS_CA_BUNDLE" not in told

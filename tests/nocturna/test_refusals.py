@@ -1,16 +1,25 @@
 import pytest
 
-from rotator.errors import ApiError, ApiFaultError, LoginRefusedError, NotAdminError, NotFoundError
+from rotator.errors import (
+    ApiError,
+    ApiFaultError,
+    LoginRefusedError,
+    NotAdminError,
+    NotFoundError,
+    TokenRefusedError,
+)
 from rotator.nocturna.client import (
     EXCHANGE,
+    LIST,
     LOGIN,
+    MINT,
     REVOKE,
     Call,
     NotDoneError,
     UnauthorizedError,
     error_of_status,
 )
-from tests.nocturna.support import MADE_UP, Client, client_of, credentials
+from tests.nocturna.support import MADE_UP, Client, answer, client_of, credentials, recorder
 from tests.support.sandbox import Fault, Sandbox
 
 
@@ -31,6 +40,8 @@ from tests.support.sandbox import Fault, Sandbox
         (REVOKE, 500, ApiFaultError, "not able to answer now (500); try again later"),
         (REVOKE, 599, ApiFaultError, "not able to answer now (599); try again later"),
         (REVOKE, 204, ApiFaultError, "answered 204 instead of 200"),
+        (MINT, 413, ApiError, "let whoever runs it raise its limit"),
+        (LOGIN, 407, ApiError, "check the user and password in HTTP_PROXY"),
         (LOGIN, 418, ApiError, "answered 418, which it never should"),
     ],
 )
@@ -123,3 +134,24 @@ def test_the_cause_of_an_earlier_failure_is_not_taken_for_that_of_a_later_one(
     except ApiError:
         with pytest.raises(ApiError, match="the connection to the API broke"):
             client.tokens.exchange("a.b.c")
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="gate"', "Negotiate", 'Digest realm="a, b"'])
+@pytest.mark.parametrize("call", [LOGIN, EXCHANGE, LIST])
+def test_the_401_of_a_proxy_says_nothing_of_the_token_or_the_password(
+    call: Call, challenge: str
+) -> None:
+    with recorder(answer(401, "<html>who?</html>", f"WWW-Authenticate: {challenge}")) as server:
+        with pytest.raises(ApiError, match="a proxy in front of the API wants a login") as caught:
+            Client(server.url, MADE_UP).http.send(call, bearer="a.b.c")
+        assert type(caught.value) is ApiError
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("challenge", ["Bearer", 'Basic realm="x", bearer', 'bearer realm="x"'])
+def test_the_401_of_the_api_is_its_own(challenge: str) -> None:
+    with (
+        recorder(answer(401, "{}", f"WWW-Authenticate: {challenge}")) as server,
+        pytest.raises(TokenRefusedError),
+    ):
+        Client(server.url, MADE_UP).tokens.exchange("a.b.c")
