@@ -1,1 +1,1 @@
-"""The `.env` store, in three parts: the text, the file, and the store with its lock and errors."""
+"""The `.env` store: the text and the gate before it, the file, and the store with its lock."""

@@ -23,7 +23,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from backends.dotenv import rewrite
-from backends.dotenv.text import EnvText, UnsafeEditError, Variable
+from backends.dotenv.gate import UnsafeEditError
+from backends.dotenv.text import EnvText, Variable
 from rotator.errors import (
     ConfigError,
     ConflictError,

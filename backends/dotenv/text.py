@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from dotenv.parser import Binding, parse_stream
 
+from backends.dotenv.gate import Gate, UnsafeEditError, refuse_above, refuse_content
+
 _BOM = b"\xef\xbb\xbf"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _NOTE = "# rotator:"
 _NOTE_START = f"{_NOTE} v="  # without a version it is somebody's own comment
+# At the end of a note: the empty line below it came with it, and is to go with it.
+_ADDED = " added"
 # Parts of what python-dotenv calls a binding, which begins with the blank lines above it.
 _BLANK_LINES = re.compile(r"(?:\s*[\r\n])?")
 _COMMENT = re.compile(r"#[^\r\n]*")
@@ -18,11 +21,8 @@ _EQUALS = re.compile(r"[^\S\r\n]*=")
 _SPACE = re.compile(r"[^\S\r\n]*")
 _QUOTED = re.compile(r"""'((?:\\.|[^'\\])*)'|"((?:\\.|[^"\\])*)\"""", re.DOTALL)
 _REST = re.compile(r"[^\r\n]*")
+_ANY_NEWLINE = re.compile(r"\r\n|\r")
 _INLINE_COMMENT = re.compile(r"\s+#")
-
-
-class UnsafeEditError(Exception):
-    """The file is written in a way in which this change cannot be made alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,7 @@ class EnvText:
     """The content of a file, and where in it one variable stands.
 
     `variable` is the value that counts (the last one), and the journal directly above it. Raises
-    `UnsafeEditError` when the only line with that name cannot be parsed: were it called absent, a
-    second line would come below the broken one.
+    `UnsafeEditError` when the file or the line is not understood; see `backends.dotenv.gate`.
     """
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -55,17 +54,23 @@ class EnvText:
         self._first_note = self._at
         while self._first_note and _is_note(self._bindings[self._first_note - 1]):
             self._first_note -= 1
+        self._gate = Gate(self._bindings, name)
+        self._gate.refuse_lines(places[-1] if places else None)
+        self._refuse_continuation()
+        self._raw = ""
+        self._is_added = not places
         if not places:
-            ours = re.compile(rf"\s*(export\s+)?{re.escape(name)}\s*=")
-            for binding in self._bindings:
-                if binding.error and ours.match(binding.original.string):
-                    line = binding.original.line
-                    raise UnsafeEditError(f"line {line} cannot be parsed: close its quotes")
             self.variable = Variable(None, "")
             return
+        self._raw, after = _raw_value(self._originals[self._at])
+        self._gate.refuse_value(self._at, self._raw, after)
         note = self._originals[self._at - 1] if self._first_note < self._at else ""
         journal = note.strip().removeprefix(_NOTE).strip()
-        self.variable = Variable(self._bindings[self._at].value or None, journal)
+        self._is_added = journal.endswith(_ADDED)
+        journal = journal.removesuffix(_ADDED)
+        value = self._bindings[self._at].value
+        # python-dotenv reads files with all newlines made one.
+        self.variable = Variable(_ANY_NEWLINE.sub("\n", value or "") or None, journal)
 
     def with_variable(self, wanted: Variable) -> bytes:
         """Return the content with only this variable's value and journal line changed.
@@ -77,6 +82,8 @@ class EnvText:
         """
         if wanted == self.variable:
             return self._content
+        if self._count and wanted.value != self.variable.value:
+            self._gate.refuse_rewrite(self._at, self._raw)
         changed = self._bom + self._change(wanted).encode("utf-8", "surrogateescape")
         after = EnvText(changed, self._name)
         if after.variable != wanted or after._others != self._others:
@@ -84,6 +91,14 @@ class EnvText:
                 "the line cannot be changed safely without changing others: write it as NAME=value"
             )
         return changed
+
+    def _refuse_continuation(self) -> None:
+        at = self._first_note
+        above = "".join(self._originals[:at])
+        if at < len(self._originals):
+            above += self._originals[at][: _end(_BLANK_LINES, self._originals[at], 0)]
+        if at and not _is_comment(self._bindings[at - 1]):
+            refuse_above(above)
 
     @property
     def _others(self) -> list[tuple[str | None, str | None, bool, str]]:
@@ -96,7 +111,8 @@ class EnvText:
 
     def _change(self, wanted: Variable) -> str:
         newline, value = _newline(self._text), wanted.value or ""
-        note = f"{_NOTE} {wanted.journal}" if wanted.journal else ""
+        mark = _ADDED if self._is_added and not value else ""
+        note = f"{_NOTE} {wanted.journal}{mark}" if wanted.journal else ""
         above, below = self._above(note), "".join(self._originals[self._at :])
         new_note = f"{note}{newline}" if note and self._first_note == self._at else ""
         is_closed = not self._text or self._text.endswith(newline[-1])
@@ -106,7 +122,7 @@ class EnvText:
                 head += newline
             return f"{head}{new_note}{self._name}={value}{newline if is_closed else ''}"
         # What the journal of an absent variable left behind is undone to the byte.
-        is_placeholder = self._count == 1 and self._first_note < self._at
+        is_placeholder = self._count == 1 and self._is_added
         is_bare = below.removesuffix(newline) == f"{self._name}="
         if is_placeholder and is_bare and not value and not note:
             return above if self._text.endswith(newline) else above.removesuffix(newline)
@@ -153,22 +169,32 @@ def _value_span(original: str) -> tuple[int, int]:
     return (start, start + len(value)) if value else (equals, equals)
 
 
+def _raw_value(original: str) -> tuple[str, str]:
+    """Return the value with its quotes, and what follows it."""
+    start = _end(_SPACE, original, _end(_EQUALS, original, _end(_KEY, original, 0)))
+    if quoted := _QUOTED.match(original, start):
+        return quoted[0], original[quoted.end() :]
+    left, right = _value_span(original)
+    return original[left:right], original[right:]
+
+
 def _end(pattern: re.Pattern[str], text: str, start: int) -> int:
     match = pattern.match(text, start)
     return match.end() if match else start
 
 
-def _is_note(binding: Binding) -> bool:
+def _is_comment(binding: Binding) -> bool:
     is_comment = binding.key is None and not binding.error
-    return is_comment and binding.original.string.lstrip().startswith(_NOTE_START)
+    return is_comment and binding.original.string.lstrip().startswith("#")
+
+
+def _is_note(binding: Binding) -> bool:
+    return _is_comment(binding) and binding.original.string.lstrip().startswith(_NOTE_START)
 
 
 def _decode(content: bytes) -> tuple[bytes, str]:
-    if content.startswith(_UTF_16):
-        raise UnsafeEditError("it is UTF-16, which no reader of .env files takes: save it as UTF-8")
+    refuse_content(content)
     bom = _BOM if content.startswith(_BOM) else b""
-    if content.startswith(2 * _BOM):
-        raise UnsafeEditError("it starts with two byte order marks: remove one, or both")
     return bom, content.removeprefix(bom).decode("utf-8", "surrogateescape")
 
 

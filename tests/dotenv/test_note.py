@@ -9,6 +9,7 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry
 from tests.dotenv.helpers import NO_JOURNAL, dotenv_value, names_in, note, put, sh_value, store_at
 
+ADDED = b"# rotator: v=1 token=id-1 added"
 ONE, TWO = Journal(token_id="id-1"), Journal(token_id="id-2")
 LINE, SECOND = b"# rotator: v=1 token=id-1", b"# rotator: v=1 token=id-2"
 PRESENT = {
@@ -21,7 +22,11 @@ PRESENT = {
     "spaces around =": b"TOKEN =  'old' \n",
     "blank lines around": b"\n\n  TOKEN=old\n\n\n",
     "the last of duplicates": b"TOKEN=\nTOKEN=old\n",
-    "quotes and dollars in the value": b"TOKEN=o'l\"d$HOME`id`\n",
+    "quotes in the value": b"TOKEN=o'l\"d\n",
+    "dollars in single quotes": b"TOKEN='$HOME`id`'\n",
+    "the last line of a template": b"A=1\nTOKEN=\n",
+    "the last line of a template without a newline": b"A=1\nTOKEN=",
+    "a template of one line": b"TOKEN=\n",
     "escapes in the value": b'TOKEN="o\\tl\\"d\\\\" # c\n',
     "a value of several lines": b"TOKEN='o\nl\r\nd'\nB=1\n",
     "a value that is no UTF-8": b"TOKEN=a\xff\xfeb # \xe9\n",
@@ -83,7 +88,7 @@ def test_a_note_about_a_variable_that_is_absent_leaves_no_trace(case: str, file:
     assert dotenv_value(file) == ""
     newline = b"\r\n" if b"\r\n" in (before or b"") and case != "mixed newlines" else b"\n"
     newline = b"\r" if case == "CR alone" else newline
-    assert file.read_bytes().rstrip(newline).endswith(LINE + newline + b"TOKEN=")
+    assert file.read_bytes().rstrip(newline).endswith(ADDED + newline + b"TOKEN=")
     assert file.read_bytes().startswith(before or b"")
     note(file, TWO)
     note(file)
@@ -143,7 +148,14 @@ def test_an_empty_value_that_hides_an_older_one_stays(file: Path) -> None:
 def test_a_note_whose_variable_was_deleted_is_used_again(file: Path) -> None:
     file.write_bytes(b"A=1\n# rotator: v=1 token=gone\n")
     note(file, ONE)
-    assert file.read_bytes() == b"A=1\n" + LINE + b"\nTOKEN=\n"
+    assert file.read_bytes() == b"A=1\n" + ADDED + b"\nTOKEN=\n"
+
+
+def test_an_empty_line_that_was_filled_meanwhile_is_no_longer_ours(file: Path) -> None:
+    note(file, ONE)
+    put(file, "new", ONE)
+    put(file, "newer", TWO)
+    assert file.read_bytes() == SECOND + b"\nTOKEN=newer\n"
 
 
 def test_an_empty_note_removes_every_copy_of_the_line(file: Path) -> None:

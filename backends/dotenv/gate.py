@@ -1,0 +1,309 @@
+"""The gate before the first change: a file and a line that are not understood are refused.
+
+Two kinds of programs read `.env` files: those that parse them, as python-dotenv does, and shells.
+Where they would find different tokens, where the token lies behind an expression or a cipher, or
+where the file is none that holds variables, no new value can be put in the right place. Such a file
+is refused, with the line and what to do, and already when it is read: a look tells it long before a
+token is due.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from dotenv.parser import Binding
+
+_LONGEST_LINE = 64 << 10  # bytes; python-dotenv takes quadratic time in blanks
+_LONGEST_GAP = 200  # characters
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_BOM = b"\xef\xbb\xbf"
+# How a file begins that as a whole is something else.
+_BEGINNINGS = {
+    b"$ANSIBLE_VAULT;": "encrypted with Ansible Vault",
+    b"\0GITCRYPT\0": "encrypted with git-crypt",
+    b"age-encryption.org/": "encrypted with age",
+    b"-----BEGIN AGE ENCRYPTED": "encrypted with age",
+    b"-----BEGIN PGP MESSAGE": "encrypted with PGP",
+    b"Salted__": "encrypted with OpenSSL",
+    b"U2FsdGVkX1": "encrypted with OpenSSL",
+    b"-----BEGIN ": "an encrypted message, a key or a certificate",
+    b"{": "JSON",
+}
+# Old and new format of the packets for a public key's and a password's session key: RFC 9580, 4.2.
+_PGP_PACKETS = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
+_CIPHERTEXT = re.compile(
+    r"encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
+    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1",
+    re.IGNORECASE,
+)
+# The values of a file that dotenvx or SOPS has encrypted.
+_ENCRYPTED_VALUE = re.compile(r"encrypted:|ENC\[\w+,")
+_LOOKUP = re.compile(
+    r"op://|ref\+[a-z]|vault:|bws://|arn:aws|gcp:|azkv:|secretref[:+]|akv://|ssm://|sops://|file:"
+    r"|env:|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
+    r"|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@",
+    re.IGNORECASE,
+)
+_TOKEN = r"[\"']?eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"  # noqa: S105 - its form
+_HAS_TOKEN = re.compile(_TOKEN)
+_TOKEN_AND_MORE = re.compile(_TOKEN + r"[\"']?(?:\s+[^\s#]|[;&|<>])")
+# python-dotenv expands this whatever quotes are around it.
+_EXPANDED_BY_DOTENV = re.compile(r"\$\{[^}]*\}")
+# A `$` inside a word may belong to a password that is only read.
+_EXPRESSION = re.compile(
+    r"\$\{[^}]*\}|\$\([^)]*\)|`[^`]+`|(?:\A|(?<=[\s.:/-]))\$[A-Z_][A-Z0-9_]+(?![a-z])"
+)
+_ANY_EXPRESSION = re.compile(r"\$[\w{(@*#?!$-]|`|\A~")
+_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?[-?][^}]*)?\})")
+_ENDS_FOR_SH = re.compile(r"[;&|]|\s\w+\+?=")
+_NAME = r"(?!eyJ)[A-Za-z_][A-Za-z0-9_.]{0,63}"
+_ASSIGNED = re.compile(r"'?[\w./-]{1,100}'?")
+_BROKEN_ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?{_NAME}[^\S\r\n]*=")
+_EMBRACED = re.compile(
+    r"\s*(?:if|then|else|elif|fi|for|while|until|do|done|case|esac|select|function|return|exit"
+    r"|\{|\}|\w+\s*\(\s*\))(?![\w.=-])"
+)
+_CONFLICT = re.compile(r"\s*(?:<{7}|>{7})(?: |\Z)")
+_COMMENT = re.compile(r"(?:\A|(?<=\s))#[^\r\n]*")
+_CONTINUED = re.compile(r"\\(?:\r\n|\n|\r)?\Z")
+_NEWLINE = re.compile(r"\r\n|\n|\r")
+
+
+class UnsafeEditError(Exception):
+    """The file is written in a way in which this change cannot be made alone."""
+
+
+def refuse_content(content: bytes) -> None:
+    """Refuse a file that is no text of variables, or one that takes too long to parse."""
+    start = content.removeprefix(_BOM).lstrip()
+    for beginning, what in _BEGINNINGS.items():
+        if start.startswith(beginning):
+            raise _foreign(what)
+    if content.startswith(_UTF_16):
+        raise UnsafeEditError("it is UTF-16, which no reader of .env files takes: save it as UTF-8")
+    if content.startswith(2 * _BOM):
+        raise UnsafeEditError("it starts with two byte order marks: remove one, or both")
+    if content and content[0] in _PGP_PACKETS and not _is_utf_8(content):
+        raise _foreign("encrypted with PGP")
+    at = content.find(b"\0")
+    if at >= 0:
+        line = len(_NEWLINE.findall(content[:at].decode("latin-1"))) + 1
+        raise UnsafeEditError(
+            f"line {line} holds NUL bytes, so the file is damaged or no text: restore it"
+        )
+    _refuse_long_lines(content)
+
+
+def _refuse_long_lines(content: bytes) -> None:
+    for line, text in enumerate(content.splitlines(), 1):
+        if len(text) > _LONGEST_LINE:
+            raise UnsafeEditError(f"line {line} is longer than 64 KiB: shorten it")
+        if len(text) > _LONGEST_GAP:
+            gaps = re.findall(r"\s+", text.decode("utf-8", "surrogateescape"))
+            if max(map(len, gaps), default=0) > _LONGEST_GAP:
+                raise UnsafeEditError(f"line {line} has more than 200 blanks in a row: remove them")
+
+
+def _foreign(what: str) -> UnsafeEditError:
+    return UnsafeEditError(
+        f"it is {what}, and no .env file: nothing is added to it; decrypt it or name another file"
+        if what.startswith(("encrypted", "an encrypted"))
+        else f"it is {what}, and no .env file: nothing is added to it; name another file"
+    )
+
+
+def _is_utf_8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class Gate:
+    """Looks at the parsed lines of a file, `bindings`, for all that concerns one variable."""
+
+    def __init__(self, bindings: Sequence[Binding], name: str) -> None:
+        self._bindings = bindings
+        self._name = name
+        # As a word of its own, and not where it is only used, as in $NAME or ${NAME}.
+        self._mention = re.compile(rf"(?<![\w.$-])(?<!\$\{{){re.escape(name)}(?![\w.-])")
+        # After other assignments, or after the end of a command.
+        self._assigned = re.compile(
+            rf"\s*(?:export\s+)?(?:[^\s;&|]*=[^\s;&|]*\s+)+{re.escape(name)}\+?="
+            rf"|(?:;|&&|\|\|)\s*(?:export\s+)?{re.escape(name)}(?![\w.-])"
+        )
+
+    def refuse_lines(self, at: int | None) -> None:
+        """Refuse what makes it unclear where the variable is; `at` is its last line, if any."""
+        self._refuse_foreign_lines()
+        if at is None:
+            self._refuse_mentions(self._bindings)
+            self._refuse_strange_lines()
+            return
+        self._refuse_mentions(self._bindings[at + 1 :])
+        for binding in self._bindings[:at]:
+            if binding.error and re.search(r"\breadonly\b", binding.original.string):
+                self._refuse_mentions([binding])
+        last = self._bindings[at]
+        set_above = [b for b in self._bindings[:at] if b.key == self._name and b.value]
+        if last.value is None and set_above:
+            line, above = line_of(last), line_of(set_above[-1])
+            raise UnsafeEditError(
+                f"line {line} names {self._name} again without a value, so that python-dotenv reads"
+                f" none, though line {above} sets it: delete line {line}, and begin line {above}"
+                " with export"
+            )
+
+    def refuse_value(self, at: int, raw: str, after: str) -> None:
+        """Refuse a value that is no literal: `raw` with its quotes, `after` the rest of its line.
+
+        A password may be kept here, too, and is only read: what only a shell would read otherwise
+        is left to `refuse_rewrite`.
+        """
+        binding = self._bindings[at]
+        value, quote = binding.value or "", raw[:1] if raw[:1] in "\"'" else ""
+        line = line_of(binding)
+        is_literal = quote == "'"
+        expression = _EXPANDED_BY_DOTENV if is_literal else _EXPRESSION
+        if _CIPHERTEXT.match(value):
+            raise UnsafeEditError(
+                f"line {line}: the value of {self._name} is encrypted, and a token in plain text"
+                " must not take its place: decrypt the file, or keep the token in another one"
+            )
+        if expression.search(value) or (not is_literal and self._refers_to_another(value)):
+            raise self._is_expression(line, value)
+        if _LOOKUP.match(value):
+            raise UnsafeEditError(
+                f"line {line}: the value of {self._name} is a reference, which another program"
+                " replaces: rotate what it names, or write the token itself there"
+            )
+        if quote:
+            if after.startswith("#"):
+                raise self._goes_on(line)
+            return
+        words = self._mention.search(value) or re.search(r"(?:\s|[;&|])export\b", value)
+        if _TOKEN_AND_MORE.match(value) or (words and _ENDS_FOR_SH.search(value)):
+            raise self._goes_on(line)
+
+    def refuse_rewrite(self, at: int, raw: str) -> None:
+        """Refuse to put a new value in the place of one that a shell reads in another way."""
+        binding = self._bindings[at]
+        value = binding.value or ""
+        if raw[:1] != "'" and _ANY_EXPRESSION.search(value):
+            raise self._is_expression(line_of(binding), value)
+        if raw[:1] not in ("'", '"') and (_ENDS_FOR_SH.search(value) or value.endswith("\\")):
+            raise self._goes_on(line_of(binding))
+
+    def _refers_to_another(self, value: str) -> bool:
+        names = set(re.findall(r"\$(\w+)", value))
+        return any(binding.key in names for binding in self._bindings)
+
+    def _is_expression(self, line: int, value: str) -> UnsafeEditError:
+        # Only the name of a variable of this file is told: anything else may be a secret.
+        found = _REFERENCE.fullmatch(value)
+        name = (found[1] or found[2]) if found else None
+        if any(binding.key == name and name != self._name for binding in self._bindings):
+            return UnsafeEditError(
+                f"line {line}: {self._name} refers to ${name}: name that variable, #{name}, or"
+                " write the token itself there"
+            )
+        return UnsafeEditError(
+            f"line {line}: the value of {self._name} is an expression with $ or `, which its"
+            " readers expand: rotate what it refers to, or write the token itself there"
+        )
+
+    def _goes_on(self, line: int) -> UnsafeEditError:
+        return UnsafeEditError(
+            f"line {line} goes on behind the value of {self._name}, which sh and python-dotenv read"
+            f" differently: write `export {self._name}=value` on a line of its own"
+        )
+
+    def _refuse_foreign_lines(self) -> None:
+        for binding in self._bindings:
+            key, text = binding.key or "", binding.original.string
+            if key.startswith("sops_"):
+                raise UnsafeEditError(
+                    f"line {line_of(binding)}: the file is encrypted with SOPS, which refuses a"
+                    " change by anybody else: keep the token in another file"
+                )
+            if binding.value is not None or not (binding.error or key):
+                continue
+            if _CONFLICT.match(text):
+                raise UnsafeEditError(
+                    f"line {line_of(binding)} is the mark of a merge conflict: resolve it"
+                )
+            if binding.error and text.count('"') % 2 and not _BROKEN_ASSIGNMENT.match(text):
+                raise UnsafeEditError(
+                    f"line {line_of(binding)} cannot be parsed: close its quotes on that line"
+                )
+            if _EMBRACED.match(text):
+                raise UnsafeEditError(
+                    f"line {line_of(binding)} is shell code, which decides about other lines: keep"
+                    f" {self._name} in a file of plain lines NAME=value"
+                )
+
+    def _refuse_mentions(self, bindings: Iterable[Binding]) -> None:
+        for binding in bindings:
+            text = _COMMENT.sub("", binding.original.string)
+            if binding.error:
+                if self._mention.search(text) or f"${{{self._name}:=" in text:
+                    raise self._is_no_assignment(binding)
+            elif binding.key and binding.key != self._name:
+                if self._mention.search(binding.key):
+                    raise self._is_no_assignment(binding)
+                is_quoted = text.partition("=")[2].lstrip()[:1] in ("'", '"')
+                if not is_quoted and self._assigned.search(text):
+                    raise self._is_no_assignment(binding)
+
+    def _is_no_assignment(self, binding: Binding) -> UnsafeEditError:
+        line, text = line_of(binding), binding.original.string
+        start = re.match(rf"\s*(?:export\s+)?{re.escape(self._name)}[^\S\r\n]*=\s*", text)
+        if start:
+            rest = text[start.end() :]
+            closed = re.match(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", rest, re.DOTALL)
+            if not closed and rest[:1] in ("'", '"'):
+                return UnsafeEditError(f"line {line} cannot be parsed: close its quotes")
+            return self._goes_on(line)
+        return UnsafeEditError(
+            f"line {line} names {self._name}, but not as {self._name}=value, so it is not clear who"
+            f" reads what: write `export {self._name}=value` on a line of its own"
+        )
+
+    def _refuse_strange_lines(self) -> None:
+        """Refuse to add a line to a file that does not look like one of variables."""
+        for binding in self._bindings:
+            key, text = binding.key, binding.original.string
+            if binding.error:
+                is_understood = _BROKEN_ASSIGNMENT.match(text)
+            elif key is None:
+                continue
+            elif binding.value is None:
+                is_understood = re.fullmatch(_NAME, key)
+            else:
+                is_understood = _ASSIGNED.fullmatch(key)
+            if not is_understood:
+                raise UnsafeEditError(
+                    f"line {line_of(binding)} is no line NAME=value, so {self._name} is not added:"
+                    f" correct it, name another file, or add the line {self._name}= yourself"
+                )
+            if _ENCRYPTED_VALUE.match(binding.value or ""):
+                raise UnsafeEditError(
+                    f"line {line_of(binding)}: the values of this file are encrypted, so"
+                    f" {self._name} is not added in plain text: keep it in another file"
+                )
+
+
+def refuse_above(text: str) -> None:
+    """Refuse a text above the variable's line that, for sh, goes on in it."""
+    if _CONTINUED.search(text):
+        line = len(_NEWLINE.findall(_CONTINUED.sub("", text))) + 1
+        raise UnsafeEditError(
+            f"line {line} ends in a backslash, with which sh joins the next line to it: remove it"
+        )
+
+
+def line_of(binding: Binding) -> int:
+    """Return the line on which a binding begins, below the blank lines that belong to it."""
+    text = binding.original.string
+    blank = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + len(_NEWLINE.findall(blank))
