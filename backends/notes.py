@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import count, takewhile
 
-from rotator.stores.journal import Intent, Journal
+from rotator.stores.journal import Intent, Journal, is_taken_over
 
 NoteChanges = dict[str, str | None]  # None: this note is to be removed
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -67,13 +67,15 @@ class Notes:
         asleep: its token may be revoked by now.
         """
         is_same = self.version.rpartition("/")[0] == expected.rpartition("/")[0]
-        return is_same and _runs_in(expected) <= {intent.run for intent in self._intents}
+        # One that was taken over is nobody's: no writer depends on it.
+        needed = {run for run in _runs_in(expected) if not is_taken_over(run)}
+        return is_same and needed <= {intent.run for intent in self._intents}
 
     def has_rival(self, journal: Journal, expected: str) -> bool:
         """Tell whether a first intent in `journal` meets another that its writer does not know."""
         known = _runs_in(expected)
         wanted = {intent.run for intent in journal.intents}
-        return not wanted <= known and any(
+        return bool(_added(journal, expected)) and any(
             intent.run not in known | wanted for intent in self._intents
         )
 
@@ -81,9 +83,11 @@ class Notes:
         return self._plan_record(self._fingerprint, journal) | self._plan_intents(journal, expected)
 
     def plan_withdrawal(self, journal: Journal, expected: str) -> NoteChanges:
-        """Remove the intents that `journal` added to version `expected`."""
-        added = {intent.run for intent in journal.intents} - _runs_in(expected)
-        return {self._intent_key(run): None for run in added}
+        """Remove the first intents that `journal` added to version `expected`.
+
+        One that was taken over stays: it is the only record of its mint.
+        """
+        return {self._intent_key(run): None for run in _added(journal, expected)}
 
     def plan_write(self, secret: str, journal: Journal) -> NoteChanges:
         """Note the journal of a secret that is about to be written, before which it does not count.
@@ -151,6 +155,8 @@ class Notes:
     def _plan_intents(self, journal: Journal, expected: str) -> NoteChanges:
         wanted = {self._intent_key(each.run): each.to_text() for each in journal.intents}
         known = {self._intent_key(run) for run in _runs_in(expected)}
+        # What others settled meanwhile does not come back.
+        wanted = {k: text for k, text in wanted.items() if k not in known or k in self._present}
         settled = (known - set(wanted)) & set(self._present)
         return wanted | dict.fromkeys(settled)
 
@@ -177,6 +183,12 @@ def _version(fingerprint: str, record: str, intents: Iterable[Intent]) -> str:
 
 def _runs_in(version: str) -> set[str]:
     return set(version.rpartition("/")[2].split("+")) - {""}
+
+
+def _added(journal: Journal, expected: str) -> set[str]:
+    """Return the runs whose first intent `journal` adds to version `expected`."""
+    runs = {intent.run for intent in journal.intents if not is_taken_over(intent.run)}
+    return runs - _runs_in(expected)
 
 
 def _pack(words: list[str], longest: int) -> Iterator[str]:

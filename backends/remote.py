@@ -147,6 +147,19 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
                     raise ConflictError(_CHANGED)
         return version
 
+    def bump(self, *, expected: str) -> str:
+        """Write the same secret again as a new version; see `rotator.stores.port.BumpedStore`."""
+        with name_errors(self.url, self._spell):
+            for _ in range(_ATTEMPTS):
+                state, notes = self._look()
+                if not notes.is_at(expected):
+                    raise ConflictError(_CHANGED)
+                if notes.secret is None:
+                    raise StoreError("there is no token whose version could be changed: run again")
+                if self._repeat(state):
+                    return notes.version
+            raise ConflictError("the secret keeps changing; nothing was written: try again later")
+
     @abstractmethod
     def _read(self, *, to_write: bool) -> tuple[State, str | None, Mapping[str, str]]:
         """Return the state, the secret in it, and all notes beside it.
@@ -157,6 +170,10 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
     @abstractmethod
     def _replace(self, state: State, secret: str) -> bool:
         """Replace the secret; return False, having changed nothing, where the state has passed."""
+
+    @abstractmethod
+    def _repeat(self, state: State) -> bool:
+        """Make a new version of what is there; return False where the state has passed."""
 
     @abstractmethod
     def _send_notes(self, changes: NoteChanges) -> None:

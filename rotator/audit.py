@@ -26,6 +26,7 @@ class Event(StrEnum):
     MINTED = "minted"
     WRITTEN = "written"
     NOTED = "noted"
+    FENCED = "fenced"
     HOOK = "hook"
     REVOKED = "revoked"
     FINISHED = "finished"

@@ -171,12 +171,24 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
 
     def _replace(self, state: AwsSecret, secret: str) -> bool:
         text = with_secret(state.text, self._address.field, secret)
-        version = state.current if text == state.text else self._stage(state, text)
+        if text != state.text:
+            return self._put(state, text)
+        self._unstage(state.current)
+        return True
+
+    def _repeat(self, state: AwsSecret) -> bool:
+        return state.text is not None and self._put(state, state.text)
+
+    def _put(self, state: AwsSecret, text: str) -> bool:
+        version = self._stage(state, text)
         if version is None:
             return False
+        self._unstage(version)
+        return True
+
+    def _unstage(self, version: str | None) -> None:
         with self._tidying("written, but AWSPENDING was left on it"):
             self._move(_PENDING, version, None)
-        return True
 
     def _stage(self, state: AwsSecret, text: str) -> str | None:
         """Make `text` the current version in place of that of `state`; None if that has passed.

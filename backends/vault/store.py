@@ -110,6 +110,9 @@ class VaultStore(NotedStore[KvSecret]):
                 self._abandon(secret)
             raise
 
+    def _repeat(self, state: KvSecret) -> bool:
+        return self._put(state.fields, state.version)
+
     def _put(self, fields: Mapping[str, Any], version: int) -> bool:
         """Write the version after this one; return False if another has been written already."""
         answer = self._call_kv(

@@ -17,10 +17,11 @@ from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError, has_token
 from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.mint import mint_and_verify, new_intent, new_run_id, revoke_unused
+from rotator.rotation.mint import mint_and_verify, new_intent, revoke_unused
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
+from rotator.stores.journal import new_run_id
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rotator.config.settings import TokenSettings
-from rotator.errors import ApiError, RotatorError, StoreError, kind
+from rotator.errors import ApiError, RotatorError, StoreError, TokenRefusedError, kind
 from rotator.hooks.commands import Hooks
 from rotator.rotation.finish import Finisher, pending_after
 from rotator.rotation.inventory import SLACK
-from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError
+from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError, RevokedMeanwhileError
 from rotator.rotation.model import (
     Action,
     MintRequest,
@@ -24,12 +24,13 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Decider, Observation, Snapshot, observe
 from rotator.rotation.policy import Need, RotateOptions, Verdict
-from rotator.rotation.reconcile import POLL_SECONDS, reconcile
-from rotator.stores.journal import Intent, Journal
+from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
+from rotator.stores.journal import Journal, taken_over_run
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
 
 _ATTEMPTS = 10  # to write an intent while other rotators write theirs
+_MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 
 
 @dataclass(eq=False, repr=False)
@@ -53,31 +54,59 @@ class Change:
         Raises a `StoreError` when a store cannot be held.
         """
         notes: tuple[str, ...] = ()
+        refused: tuple[ServiceToken, ...] = ()
         with ExitStack() as held:
             # In one order everywhere, so that two rotators never wait for each other.
             for observation in sorted(before.reachable, key=lambda each: each.store.url):
                 held.enter_context(observation.store.hold())
             for attempt in range(_ATTEMPTS):
-                if attempt:  # rotators that met must not meet again
-                    self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
-                result = self._run_steps(before, verdict, options)
+                result = self._run_steps(before, verdict, options, refused)
                 notes += result.notes
-                if not result.not_begun:
+                refused += result.refused
+                if result.refused and len(refused) <= _MOST_REFUSED:
+                    verdict = replace(verdict, need=Need.MINT)  # at once: a bot may need it
+                elif result.not_begun:  # rotators that met must not meet again
+                    self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
+                else:
                     break
-            if result.action is Action.FAILED:
-                result = result._replace(after=self._observe())
         return result._replace(notes=notes)
 
     def _run_steps(
-        self, before: Snapshot, verdict: Verdict, options: RotateOptions
+        self,
+        before: Snapshot,
+        verdict: Verdict,
+        options: RotateOptions,
+        refused: Collection[ServiceToken],
     ) -> RotationResult:
-        """Take the steps, in the order of docs/rotation.md."""
+        """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""
         earlier = verdict
         snapshot = self._observe_alone(verdict)  # read and decide again: the stores are held now
-        verdict = self._decide_again(before, snapshot, verdict, options)
+        if snapshot.current in refused:
+            verdict = self._decider.decide_refused(snapshot)
+        else:
+            verdict = self._decide_again(before, snapshot, verdict, options)
         if not snapshot.reachable:
             return RotationResult(snapshot, verdict, Action.FAILED)
-        snapshot, notes, troubles = self._reconcile(snapshot)
+        dead = self._dead(snapshot)
+        result = self._renew(snapshot, verdict, options)
+        if verdict.need is not earlier.need and result.action is None:
+            result = _overtaken(snapshot, verdict)
+        if result.not_begun:
+            return result._replace(after=snapshot)
+        after = self._observe()
+        if dead:
+            # Now, since what was written fences these stores off already.
+            after, notes, troubles = self._reconcile(after, dead, result.written)
+            result = result._replace(notes=notes, troubles=(*troubles, *result.troubles))
+        if result.action is Action.FAILED:
+            return result._replace(after=after)
+        # Hooks, then retirement.
+        return self._finisher.finish(result, after, options)
+
+    def _renew(
+        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
+    ) -> RotationResult:
+        """Take the steps from preflight to spread, or copy the current token."""
         try:
             match verdict.need:
                 case Need.MINT:
@@ -99,21 +128,19 @@ class Change:
                     result = RotationResult(snapshot, settled, Action.ROTATED, token, written)
                 case Need.COPY:
                     result = self._copy(snapshot, verdict, options)
-                case _ if verdict.need is not earlier.need:
-                    result = _overtaken(snapshot, verdict)
                 case _:
                     result = RotationResult(snapshot, verdict)
         except NotBegunError as error:
             result = _failed(snapshot, verdict, error)._replace(not_begun=True)
         except OvertakenError as error:
             result = self._take_theirs(snapshot, verdict, error, options)
+        except RevokedMeanwhileError as error:
+            result = _failed(snapshot, verdict, error)._replace(refused=(token,))
+        except TokenRefusedError as error:
+            result = _refused(snapshot, verdict, error)
         except RotatorError as error:
             result = _failed(snapshot, verdict, error)
-        result = result._replace(notes=notes, troubles=(*troubles, *result.troubles))
-        if result.action is Action.FAILED:
-            return result
-        # Hooks, then retirement.
-        return self._finisher.finish(result, self._observe(), options)
+        return result
 
     def _observe(self) -> Snapshot:
         return observe(self._stores, self._context.clock())
@@ -122,7 +149,9 @@ class Change:
         """Observe; before a mint, wait until the intents of live rotators are gone."""
         while True:
             snapshot = self._observe()
-            if verdict.need is not Need.MINT or len(snapshot.intents) == len(self._dead(snapshot)):
+            if verdict.need is not Need.MINT:
+                return snapshot
+            if {taken_over_run(intent.run) for intent in snapshot.intents} <= self._dead(snapshot):
                 return snapshot
             self._context.sleep(POLL_SECONDS)
 
@@ -136,15 +165,22 @@ class Change:
             return self._decider.decide(snapshot, options)
         return verdict
 
-    def _reconcile(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
-        """Settle the mints of dead rotators; return the new snapshot, notes and troubles."""
-        dead = self._dead(snapshot)
-        if not dead:
-            return snapshot, (), ()
+    def _reconcile(
+        self, snapshot: Snapshot, dead: Collection[str], written: Sequence[StoreReport]
+    ) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
+        """Settle the mints of dead runs; return the new snapshot, notes and troubles.
+
+        `written` is what became of the stores that this run has written.
+        """
+        intents = [each for each in snapshot.intents if taken_over_run(each.run) in dead]
+        fences = Fences(
+            snapshot, {each.store for each in written if each.status is StoreState.WRITTEN}
+        )
         timeout = self._settings.rotation_timeout
-        reconciled = reconcile(self._context, dead, timeout)
-        snapshot, troubles = snapshot.note(
-            lambda each: each.journal.without_intents(reconciled.settled)
+        reconciled = reconcile(self._context, intents, timeout, fences.put_up)
+        settled = reconciled.settled | {taken_over_run(run) for run in reconciled.settled}
+        snapshot, troubles = fences.snapshot.note(
+            lambda each: each.journal.without_intents(settled)
         )
         notes = tuple(
             f"{token_id}, left over from a mint that was cut off, was revoked"
@@ -154,17 +190,20 @@ class Change:
             troubles.insert(0, reconciled.trouble)
         return snapshot, notes, tuple(troubles)
 
-    def _dead(self, snapshot: Snapshot) -> list[Intent]:
-        """Return the intents whose rotator is known to be dead, or must be by now."""
+    def _dead(self, snapshot: Snapshot) -> frozenset[str]:
+        """Return the runs with an intent that are known to be dead, or must be by now.
+
+        They are named as their intents are when they are taken over.
+        """
         if not snapshot.intents:
-            return []
+            return frozenset()
         api = self._context.api()
         with suppress(ApiError):
             api.log_in()  # tells the server's time
         alive = self._context.in_flight.current()
         oldest = api.time.now() - self._settings.rotation_timeout
-        return [
-            intent
+        return frozenset(
+            taken_over_run(intent.run)
             for observation in snapshot.reachable
             for intent in observation.journal.intents
             if intent.run not in alive
@@ -172,7 +211,7 @@ class Change:
                 not oldest <= intent.begun_at <= api.time.now() + SLACK
                 or observation.store.held_elsewhere() is False
             )
-        ]
+        )
 
     def _new_journal(self, snapshot: Snapshot, options: RotateOptions) -> Journal:
         """Return what stands beside the token to mint, except its id."""
@@ -202,6 +241,10 @@ class Change:
         try:
             if their_verdict.need is Need.COPY:
                 return self._copy(theirs, their_verdict, options)
+            if theirs.current and their_verdict.need is not Need.MINT:
+                self._context.api().exchange(theirs.current.secret)
+        except TokenRefusedError as refusal:
+            return _refused(theirs, verdict, refusal)
         except RotatorError as failure:
             return _failed(snapshot, verdict, failure)
         if their_verdict.need is Need.MINT:
@@ -255,6 +298,12 @@ def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> Rotati
     return RotationResult(
         snapshot, verdict, Action.FAILED, troubles=(str(error),), failure=kind(error)
     )
+
+
+def _refused(snapshot: Snapshot, verdict: Verdict, error: TokenRefusedError) -> RotationResult:
+    """Return a failure after which the current token, which the API refuses, is renewed."""
+    refused = (snapshot.current,) if snapshot.current else ()
+    return _failed(snapshot, verdict, error)._replace(refused=refused)
 
 
 def _overtaken(snapshot: Snapshot, verdict: Verdict) -> RotationResult:

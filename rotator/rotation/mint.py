@@ -6,7 +6,6 @@ The steps of an attempt are intend, mint, verify and promote. The intent is writ
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -30,7 +29,7 @@ from rotator.errors import (
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
 from rotator.rotation.reconcile import reconcile
-from rotator.stores.journal import Intent, Journal, scope_digest
+from rotator.stores.journal import Intent, Journal, new_run_id, scope_digest
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
@@ -46,6 +45,10 @@ class OvertakenError(StoreError):
 
 class NotBegunError(OvertakenError):
     """The store changed before the intent was written: nothing was minted."""
+
+
+class RevokedMeanwhileError(StoreError):
+    """The new token is in the first store, where the API does not accept it any more."""
 
 
 class UncertainWriteError(StoreError):
@@ -120,18 +123,55 @@ class MintAttempt:
     def promote(self, token: ServiceToken, journal: Journal) -> Journal:
         """Write the token to the first store, and make sure that it is there.
 
-        Returns `journal` as it then stands beside the token. Raises `UncertainWriteError` where the
-        write took so long that others may have revoked the token. A written token is not undone: a
-        bot may have read it.
+        Returns `journal` as it then stands beside the token. Where the write took so long that
+        others may have revoked the token, raises `RevokedMeanwhileError` if they have, and
+        `UncertainWriteError` if that cannot be known. A written token is not undone: a bot may have
+        read it.
         """
-        intent = self._written_intent
-        others = intent.observation.journal.without_intents({self._run}).intents
-        journal = replace(journal, token_id=token.token_id, intents=others)
-        _promote(intent.observation, token, journal)
+        journal = replace(journal, token_id=token.token_id)
+        try:
+            journal = self._write(token, journal)
+        except ConflictError:
+            if not self._may_replace_theirs():
+                raise
+            journal = self._write(token, journal)
         self._is_promoted = True
         if self._is_late():
             self._prove_not_revoked(token)
         return journal
+
+    def _write(self, token: ServiceToken, journal: Journal) -> Journal:
+        observation = self._written_intent.observation
+        others = observation.journal.without_intents({self._run}).intents
+        journal = replace(journal, intents=others)
+        _promote(observation, token, journal)
+        return journal
+
+    def _may_replace_theirs(self) -> bool:
+        """Tell whether what came before our write is of no use to a bot, and is ours to replace.
+
+        In that case the next write is compared with it. Whoever is late may have been taken for
+        dead, and the new token for an orphan.
+        """
+        latest = observe_store(self._first.store)
+        if isinstance(latest, Unreachable) or latest.token is None or self._is_late():
+            return False
+        if latest.secret == self._first.secret:  # others only noted something
+            is_useless = self._run in {intent.run for intent in latest.journal.intents}
+        else:
+            is_useless = self._is_refused(latest.token)
+        if is_useless:
+            self._intent = self._written_intent._replace(observation=latest)
+        return is_useless
+
+    def _is_refused(self, token: ServiceToken) -> bool:
+        try:
+            self._api.exchange(token.secret)
+        except TokenRefusedError:
+            return True
+        except ApiError:
+            return False
+        return False
 
     @property
     def _written_intent(self) -> WriteAheadIntent:
@@ -149,7 +189,7 @@ class MintAttempt:
         try:
             self._api.exchange(token.secret)
         except TokenRefusedError:
-            raise UncertainWriteError(
+            raise RevokedMeanwhileError(
                 f"the new token {token.name} was revoked while it was written, since {slow}:"
                 " run again"
             ) from None
@@ -251,10 +291,6 @@ class WriteAheadIntent(NamedTuple):
         except StoreError:
             return False
         return True
-
-
-def new_run_id() -> str:
-    return os.urandom(6).hex()
 
 
 def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:

@@ -182,7 +182,8 @@ class RotationResult(NamedTuple):
     `snapshot` is what it was decided by, `after` what the stores show at the end. `notes` tell what
     was finished of earlier runs; `error` says why no step was taken, `troubles` what went wrong in
     the steps, and `failure` is the kind of the error that ended them. `not_begun` says that another
-    rotator's intent came first.
+    rotator's intent came first, `refused` are tokens in the stores that the API turned out to
+    refuse: in both cases the steps are taken again.
     """
 
     snapshot: Snapshot
@@ -196,6 +197,7 @@ class RotationResult(NamedTuple):
     troubles: tuple[str, ...] = ()
     failure: str | None = None
     not_begun: bool = False
+    refused: tuple[ServiceToken, ...] = ()
     after: Snapshot | None = None
 
 

@@ -5,7 +5,7 @@ A store is written only while it is as it was observed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,7 +23,12 @@ from rotator.errors import (
 )
 from rotator.rotation.policy import Inputs, Need, RotateOptions, Status, Verdict, decide
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, SecretStore, is_missing_file
+from rotator.stores.port import (
+    Absent,
+    BumpedStore,
+    SecretStore,
+    is_missing_file,
+)
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -76,6 +81,18 @@ class Observation:
         with trace(event, message, store=self.store.url, **fields):
             version = self.store.note(journal, expected=self.version)
         return replace(self, journal=journal, version=version)
+
+    def fence(self, runs: Collection[str]) -> Observation:
+        """Make sure that these dead runs cannot write here any more, should they only sleep.
+
+        Return what the store then shows. Raises what the store raises.
+        """
+        fenced = _note(self, lambda each: each.journal.with_taken_over(runs))
+        store = fenced.store
+        if not isinstance(store, BumpedStore):
+            return fenced
+        with trace(Event.FENCED, f"the version of {store.url}", store=store.url):
+            return replace(fenced, version=store.bump(expected=fenced.version))
 
 
 class Unreachable(NamedTuple):
@@ -261,6 +278,10 @@ class Decider(NamedTuple):
             message = f"{verdict.message}; the API does not say whether it accepts it: {error}"
             verdict = replace(verdict, message=message)
         return verdict
+
+    def decide_refused(self, snapshot: Snapshot) -> Verdict:
+        """Decide about a current token which the server is known to refuse."""
+        return decide(replace(self._inputs(snapshot, RotateOptions()), refused=True))
 
     def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
         return decide(Inputs(now, self.settings.renew_before, token))

@@ -12,10 +12,18 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import ONE_DAY, minute
-from rotator.errors import RotatorError
+from rotator.errors import ConflictError, RotatorError
 from rotator.rotation.inventory import ETERNITY, SLACK, Inventory
 from rotator.rotation.model import RotationContext
-from rotator.stores.journal import Intent, scope_digest
+from rotator.rotation.observe import (
+    ATTEMPTS,
+    Observation,
+    Snapshot,
+    Unreachable,
+    observe_store,
+    snapshot_of,
+)
+from rotator.stores.journal import Intent, is_taken_over, scope_digest, taken_over_run
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
@@ -45,20 +53,29 @@ class ReconcileResult(NamedTuple):
         return self.trouble
 
 
+Fence = Callable[[Collection[str]], None]
+
+
 def reconcile(
-    context: RotationContext, intents: Sequence[Intent], timeout: timedelta
+    context: RotationContext,
+    intents: Sequence[Intent],
+    timeout: timedelta,
+    fence: Fence = lambda _: None,
 ) -> ReconcileResult:
     """Settle what can be settled of these intents, all of dead rotators; one thread at a time.
 
     `timeout` bounds a rotation: a live rotator that could have minted a suspect is waited for. A
-    failure becomes the result's `trouble`, and its intents stay open.
+    rotator that is taken for dead may only sleep, with a token in its hands that is about to be
+    revoked. So `fence` is called with the runs whose token is an orphan; after it, none of them can
+    write any more, and one look at the stores tells whether it wrote before. A failure becomes the
+    result's `trouble`, and its intents stay open.
     """
     settled: frozenset[str] = frozenset()
     revoked: tuple[str, ...] = ()
     while True:
         open_intents = [intent for intent in intents if intent.run not in settled]
         try:
-            result = _reconcile_once(context, open_intents, timeout)
+            result = _reconcile_once(context, open_intents, timeout, fence)
         except RotatorError as error:
             trouble = f"a mint that was cut off is not cleared up: {error}"
             return ReconcileResult(settled, revoked, trouble)
@@ -70,7 +87,7 @@ def reconcile(
 
 
 def _reconcile_once(
-    context: RotationContext, intents: Sequence[Intent], timeout: timedelta
+    context: RotationContext, intents: Sequence[Intent], timeout: timedelta, fence: Fence
 ) -> ReconcileResult:
     api = context.api()
     with context.in_flight.reconciling():
@@ -79,7 +96,7 @@ def _reconcile_once(
             in_flight=context.in_flight.current(),
             listed=api.list_tokens(),
             inventory=Inventory(),
-            examined=frozenset(intent.run for intent in intents),
+            examined=frozenset(taken_over_run(intent.run) for intent in intents),
             has_ended=context.in_flight.has_ended,
             account=api.account(),
             now=api.time.now(),
@@ -88,8 +105,10 @@ def _reconcile_once(
         if detection.needs_inventory(intents):
             detection = detection._replace(inventory=context.fleet.take_inventory())
         findings = [detection.examine(intent) for intent in intents]
-        if any(finding.orphans for finding in findings):
-            # Another rotator may have ended between the look and the question whether it lives.
+        if orphaned := [finding.run for finding in findings if finding.orphans]:
+            fence(orphaned)
+            # Another rotator may have written between the look and the fence, or have ended between
+            # the look and the question whether it lives.
             again = detection._replace(inventory=context.fleet.take_inventory())
             if [again.examine(intent) for intent in intents] != findings:
                 return ReconcileResult(is_waiting=True)
@@ -104,10 +123,57 @@ def _reconcile_once(
     )
 
 
+class Fences:
+    """Keeps dead runs, should they only sleep, from writing the stores of one token.
+
+    Run S sleeps in the middle of a write, and run R revokes the token of S:
+
+        S: looks at the version           (S sleeps)           writes, if the version still fits
+        R:                     takes the intent over, bumps the version, looks again, revokes
+
+    Either the write comes first, and R sees the token in the store; or the version does not fit any
+    more. Where R has written the store (`written` are the URLs), or holds its lock, that is so
+    already.
+    """
+
+    def __init__(self, snapshot: Snapshot, written: Collection[str]) -> None:
+        self.snapshot = snapshot
+        self._fenced_off = set(written)
+
+    def put_up(self, runs: Collection[str]) -> None:
+        """Fence off each store with an intent of these runs; raises `StoreError`."""
+        names = {taken_over_run(run) for run in runs}
+        answers = [
+            each if isinstance(each, Unreachable) else self._put_up_at(each, names)
+            for each in self.snapshot.answers
+        ]
+        self.snapshot = snapshot_of(answers, self.snapshot.taken_at)
+
+    def _put_up_at(self, observation: Observation, names: Collection[str]) -> Observation:
+        store = observation.store
+        for _ in range(ATTEMPTS):
+            intents = observation.journal.intents
+            runs = {intent.run for intent in intents if taken_over_run(intent.run) in names}
+            if not runs or store.url in self._fenced_off or store.held_elsewhere() is not None:
+                return observation
+            try:
+                fenced = observation.fence(runs)
+            except ConflictError:
+                latest = observe_store(store)
+                if isinstance(latest, Unreachable):
+                    raise latest.error from None
+                observation = latest
+            else:
+                self._fenced_off.add(store.url)
+                return fenced
+        raise ConflictError(f"{store.url}: it keeps changing: run again")
+
+
 class IntentFinding(NamedTuple):
     """What became of one intent: whether it is settled, and which orphans it left.
 
-    `rivals` are the runs that could have left them as well; `is_waiting` says that one lives.
+    `rivals` are the runs that could have left them as well, by the names under which they are or
+    would be taken over; `is_waiting` says that one lives.
     """
 
     run: str
@@ -122,7 +188,8 @@ class OrphanDetection(NamedTuple):
     """Finds the orphans of intents. All was read before, but whether the owner of an intent lives.
 
     `listed` are the API's tokens, `account` is the admin's user id, `now` the server's time,
-    `inventory` what the fleet's stores hold. `examined` are the runs in question.
+    `inventory` what the fleet's stores hold. `examined` are the runs in question. Runs are compared
+    by the names under which they are taken over, so that one counts once, before and after that.
     """
 
     listed: Sequence[ListedToken]
@@ -161,15 +228,16 @@ class OrphanDetection(NamedTuple):
         is_young = any(row.created_at > self.now - YOUNG for row in rows)
         if is_young or any(self._is_alive(store, other) for store, other in rivals):
             return IntentFinding(intent.run, is_waiting=True)
-        runs = frozenset(other.run for _, other in rivals)
-        if len(suspects) > len({intent.run, *runs}):
+        runs = frozenset(taken_over_run(other.run) for _, other in rivals)
+        mints = len({taken_over_run(intent.run), *runs})
+        if len(suspects) > mints:
             trouble = (
                 f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it"
                 " cannot be told which: none was revoked; revoke at the API those that nobody uses"
             )
             return IntentFinding(intent.run, trouble=trouble)
         # With fewer tokens than intents, another one may still be under way.
-        is_complete = len(suspects) == len({intent.run, *runs}) or self.now > self._end(intent)
+        is_complete = len(suspects) == mints or self.now > self._end(intent)
         return IntentFinding(intent.run, is_settled=is_complete, orphans=suspects, rivals=runs)
 
     def _examine_answered(self, intent: Intent, token_id: str) -> IntentFinding:
@@ -220,7 +288,9 @@ class OrphanDetection(NamedTuple):
         )
 
     def _is_alive(self, store: SecretStore, other: Intent) -> bool:
-        if other.run in self.examined or self.has_ended(other.run):
+        if taken_over_run(other.run) in self.examined or is_taken_over(other.run):
+            return False
+        if self.has_ended(other.run):
             return False
         return self.now <= self._end(other) and store.held_elsewhere() is not False
 

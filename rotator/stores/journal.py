@@ -10,6 +10,7 @@ At rest it has fewer than 256 characters; a store with a limit spreads a longer 
 notes.
 """
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -28,11 +29,16 @@ _INTENT = re.compile(
     r"(?P<run>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?"
 )
+# A random run never begins so. Older versions read such a run like any other.
+_TAKEN_OVER = "dead"
 _MOST = 8  # intents; beyond that the oldest are forgotten
 
 
 class Intent(NamedTuple):
     """A mint that was begun and is not settled: its token may exist, and no store holds it.
+
+    Once its run counts as dead, another one takes it over (`taken_over`): a write of that run then
+    finds its intent gone, and is a conflict.
 
     `begun_at` is the server's time (aware UTC, whole seconds), `days` the wanted life, None for
     eternal, `scope` a digest of the wanted scope. `token_id` is known from the answer on.
@@ -49,6 +55,14 @@ class Intent(NamedTuple):
         days = _ETERNAL if self.days is None else str(self.days)
         parts = (self.run, _time_text(self.begun_at), days, self.scope)
         return "/".join((*parts, self.token_id) if self.token_id else parts)
+
+    def taken_over(self) -> "Intent":
+        """Return the record of the same mint under a name that its run does not know.
+
+        The name follows from the run's: those who take over one intent at the same time, or after
+        one of them died, all come to the same, so that it never looks like two mints.
+        """
+        return self._replace(run=taken_over_run(self.run))
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
@@ -105,6 +119,13 @@ class Journal:
         """Return a journal without the intents of these runs."""
         return replace(self, intents=tuple(i for i in self.intents if i.run not in runs))
 
+    def with_taken_over(self, runs: Collection[str]) -> "Journal":
+        """Return a journal in which the intents of these runs are taken over."""
+        kept = self.without_intents(runs).intents
+        taken = (intent.taken_over() for intent in self.intents if intent.run in runs)
+        intents = {intent.run: intent for intent in (*kept, *taken)}
+        return replace(self, intents=tuple(intents.values()))
+
     def to_text(self) -> str:
         """Return the one-line text form, without what is no id; empty for an empty journal."""
         fields = {"token": self.token_id, "previous": self.previous_token_id}
@@ -137,6 +158,25 @@ class Journal:
             pending=tuple(each for each in pending if each),
             hooks=tuple(dict.fromkeys(hooks)),
         )
+
+
+def taken_over_run(run: str) -> str:
+    """Return the name under which the intent of a dead run is taken over."""
+    if is_taken_over(run):
+        return run
+    return _TAKEN_OVER + sha256(run.encode()).hexdigest()[: 12 - len(_TAKEN_OVER)]
+
+
+def is_taken_over(run: str) -> bool:
+    """Tell whether this is no run, but the name of an intent that was taken over from one."""
+    return run.startswith(_TAKEN_OVER)
+
+
+def new_run_id() -> str:
+    """Return the name of a new run."""
+    while is_taken_over(run := os.urandom(6).hex()):
+        pass
+    return run
 
 
 def scope_digest(scope: str | None) -> str:

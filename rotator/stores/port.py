@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import parse_qsl, unquote
 
 from rotator.errors import ConfigError, quote_value
@@ -103,6 +103,22 @@ class SecretStore(Protocol):
         """Tell whether another process is inside `hold` now; None where the store cannot know.
 
         False proves that whoever left an intent in this store is dead (or this process).
+        """
+
+
+@runtime_checkable
+class BumpedStore(SecretStore, Protocol):
+    """A store whose `write` looks at the version first, and compares less when it writes.
+
+    A rotator may sleep in between, for longer than others wait for it. What others `note` meanwhile
+    does not stop such a write; what they `bump` does.
+    """
+
+    def bump(self, *, expected: str) -> str:
+        """Make every write that is under way fail; readers see no change.
+
+        Raises `ConflictError` when the version is not `expected` any more, and `StoreError` where
+        there is no secret. Return the version, which may be the same.
         """
 
 

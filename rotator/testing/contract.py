@@ -12,7 +12,7 @@ import pytest
 
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
-from rotator.stores.port import SecretStore
+from rotator.stores.port import BumpedStore, SecretStore
 from rotator.testing.rig import (
     Rig,
     is_absent,
@@ -227,6 +227,72 @@ def _race(rig: Rig, method: str, arguments: Sequence[Sequence[object]]) -> list[
         return [number for number, is_success in enumerate(succeeded) if is_success]
 
 
+class FencedStores:
+    """Fencing: a run whose intent was taken over, since it was taken for dead, writes no more."""
+
+    def test_a_run_whose_intent_was_taken_over_cannot_write(self, rig: Rig) -> None:
+        version = write(rig.open(), secret := new_secret(), new_journal())
+        intent = new_intent("t-1")
+        journal = rig.open().read().journal.with_intent(intent)
+        version = rig.open().note(journal, expected=version)
+        taken = journal.with_taken_over({intent.run})
+        rig.open().note(taken, expected=version)
+        with pytest.raises(ConflictError):
+            rig.open().write(new_secret(), new_journal(), expected=version)
+        assert read_back(rig.open()) == (secret, taken)
+        rig.open().note(taken.without_intents({intent.taken_over().run}), expected=_version(rig))
+        with pytest.raises(ConflictError):
+            rig.open().write(new_secret(), new_journal(), expected=version)
+        assert read_back(rig.open()) == (secret, taken.without_intents({intent.taken_over().run}))
+
+    def test_an_intent_that_two_take_over_is_there_once(self, rig: Rig) -> None:
+        version = write(rig.open(), new_secret(), new_journal())
+        intent = new_intent()
+        journal = rig.open().read().journal.with_intent(intent)
+        version = rig.open().note(journal, expected=version)
+        taken = journal.with_taken_over({intent.run})
+        version = rig.open().note(taken, expected=version)
+        rig.open().note(taken.with_taken_over({intent.taken_over().run}), expected=version)
+        assert rig.open().read().journal.intents == (intent.taken_over(),)
+
+    def test_a_bump_changes_nothing_that_is_read(self, rig: Rig) -> None:
+        _bumped(rig.open())
+        version = write(rig.open(), secret := new_secret(), journal := new_journal(intents=1))
+        before = rig.neighbours()
+        for _ in range(2):
+            version = _bumped(rig.open()).bump(expected=version)
+            assert rig.open().read().version == version
+            assert read_back(rig.open()) == (secret, journal)
+            assert rig.neighbours() == before
+        rig.open().write(secret := new_secret(), journal, expected=version)
+        assert read_back(rig.open()) == (secret, journal)
+
+    def test_a_bump_of_a_version_that_has_passed_is_a_conflict(self, rig: Rig) -> None:
+        store = _bumped(rig.open())
+        version = write(store, new_secret(), new_journal())
+        write(store, secret := new_secret(), journal := new_journal())
+        with pytest.raises(ConflictError):
+            store.bump(expected=version)
+        assert read_back(rig.open()) == (secret, journal)
+
+    def test_a_bump_makes_no_secret(self, rig: Rig) -> None:
+        store = _bumped(rig.open())
+        version = store.note(Journal(intents=(new_intent(),)), expected=store.read().version)
+        with pytest.raises(StoreError):
+            store.bump(expected=version)
+        assert is_absent(rig.open())
+
+
+def _bumped(store: SecretStore) -> BumpedStore:
+    if not isinstance(store, BumpedStore):
+        pytest.skip("its write compares the version as it writes: nothing is to be bumped")
+    return store
+
+
+def _version(rig: Rig) -> str:
+    return rig.open().read().version
+
+
 class FailingStores:
     """Failing: with the right error, in one line without a secret, and with nothing half done."""
 
@@ -338,5 +404,5 @@ def _without_intents(entry: tuple[str | None, Journal]) -> tuple[str | None, Jou
     return entry[0], replace(entry[1], intents=())
 
 
-class StoreContract(ReadStores, WrittenStores, RacingStores, FailingStores):
+class StoreContract(ReadStores, WrittenStores, RacingStores, FencedStores, FailingStores):
     """Inherit it in a class whose name begins with `Test`, and give it a fixture `rig`."""

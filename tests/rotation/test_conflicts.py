@@ -6,6 +6,7 @@ import pytest
 from rotator.errors import ConflictError, StoreUnreachableError, UnconfirmedWriteError
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.stores.journal import Intent
 from rotator.tokens import ServiceToken
 from tests.rotation.failing import (
     assert_only_the_old_one_lives,
@@ -240,3 +241,96 @@ def test_a_token_whose_write_was_not_confirmed_is_revoked_where_the_store_does_n
     doubt = Failing(UnconfirmedWriteError("the value was changed"), 1)
     failed(world, SharedStore(world.store(), before_write=doubt))
     assert_only_the_old_one_lives(world, old)
+
+
+def test_a_token_that_was_revoked_while_it_was_written_is_renewed_at_once(
+    world: World, old: str
+) -> None:
+    times = count(1)
+
+    def sleep_and_be_taken_for_dead() -> None:
+        if next(times) == 1:
+            world.clock.advance(timedelta(minutes=3))
+            (ours,) = [row for row in world.api.live_tokens() if row.secret != old]
+            world.api.revoke(ours.id)
+
+    store = SharedStore(world.store(), before_write=sleep_and_be_taken_for_dead)
+    report = world.rotation(store, retire=timedelta(), probe=False).rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
+    assert world.store().read().journal.pending == ()
+
+
+def revoked(world: World) -> str:
+    """Return a token that looks good and is refused."""
+    secret = world.api.issue(days=90)
+    world.api.revoke(world.api.tokens[-1].id)
+    return secret
+
+
+@pytest.mark.parametrize("is_replaced", [False, True], ids=["line changed", "file replaced"])
+def test_who_is_overtaken_by_a_token_that_works_nowhere_writes_its_own(
+    world: World, old: str, *, is_replaced: bool
+) -> None:
+    dead, path, times = revoked(world), world.folder / ".env", count(1)
+
+    def put_back() -> None:
+        if next(times) > 1:
+            return
+        if is_replaced:
+            world.put(dead)
+        else:
+            path.write_text(path.read_text().replace(old, dead))
+
+    store = MeddledStore(world.store(), before_write=put_back)
+    report = world.rotation(store, probe=False).rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert {row.secret for row in world.api.live_tokens()} == {old, world.secret()}
+    assert world.mints() == 1
+    assert intents_left(world) == ()
+
+
+def test_who_is_overtaken_late_by_a_token_that_works_nowhere_mints_another_one(
+    world: World, old: str
+) -> None:
+    dead, times = revoked(world), count(1)
+
+    def sleep_and_be_overtaken() -> None:
+        if next(times) == 1:
+            world.clock.advance(timedelta(minutes=3))
+            world.put(dead)
+
+    store = SharedStore(world.store(), before_write=sleep_and_be_overtaken)
+    report = world.rotation(store, probe=False).rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert {row.secret for row in world.api.live_tokens()} == {old, world.secret()}
+    assert world.mints() == 2
+    assert intents_left(world) == ()
+
+
+def test_who_is_overtaken_asks_about_the_winners_token_before_its_own_is_revoked(
+    world: World, old: str
+) -> None:
+    theirs = world.api.issue(days=90)
+    store = MeddledStore(world.store(), before_write=lambda: world.put(theirs))
+    world.rotation(store, probe=False).rotate(RotateOptions())
+    assert world.secret() == theirs
+    assert world.api.accepts(old)
+    calls = [f"{method} {path}" for method, path, _ in world.api.calls]
+    revoke = next(number for number, call in enumerate(calls) if call.startswith("DELETE "))
+    before = [call for call in calls[:revoke] if call == CALL_EXCHANGE]
+    assert len(before) == 2  # of its own, and of the winner's
+
+
+def test_a_refused_token_is_not_copied_but_renewed(world: World) -> None:
+    world.put(revoked(world))
+    world.put(world.api.issue(days=60), "b.env")
+    rotation = world.rotation(world.store(), world.store("b.env"), probe=False)
+    report = rotation.rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.secret() == world.secret("b.env")
+    assert world.api.accepts(world.secret())
+
+
+def intents_left(world: World) -> tuple[Intent, ...]:
+    return world.store().read().journal.intents

@@ -4,11 +4,13 @@ import pytest
 import requests
 
 from rotator.errors import StoreUnreachableError
+from rotator.rotation.mint import WriteAheadIntent
 from rotator.rotation.model import Action
+from rotator.rotation.observe import Observation, observe_store
 from rotator.rotation.policy import RotateOptions
 from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Fault
-from tests.support.stores import Failing, MeddledStore
+from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.waiting import PATIENCE
 from tests.support.world import EXCHANGE, World
 
@@ -239,3 +241,50 @@ def test_a_list_that_cannot_be_had_is_told_and_does_not_keep_the_token_from_its_
     assert report.action is Action.ROTATED
     assert "a mint that was cut off is not cleared up" in str(report.error)
     assert intents(world) == 1
+
+
+def test_an_intent_that_was_taken_over_halfway_counts_as_one_mint(
+    world: World, left: Leftovers
+) -> None:
+    intent = left.intent(world.store())
+    reading = observe_store(world.store())
+    assert isinstance(reading, Observation)
+    WriteAheadIntent(reading, intent.taken_over()).write()
+    assert intents(world) == 2
+    rows = {left.token().id, left.token().id}
+    assert "cannot be told which" in str(world.rotation().rotate(RotateOptions()).error)
+    assert rows <= live_ids(world)
+    world.api.revoke(rows.pop())
+    assert world.rotation().rotate(RotateOptions()).error is None
+    assert not rows & live_ids(world)
+    assert intents(world) == 0
+
+
+def test_a_run_that_renews_the_token_revokes_leftovers_after_its_own_write(world: World) -> None:
+    world.put(old := world.api.issue(days=3))
+    left = Leftovers(world)
+    row = left.token()
+    left.intent(world.store(), token_id=row.id)
+    seen = []
+    store = SharedStore(world.store(), before_write=lambda: seen.append(row.id in live_ids(world)))
+    world.clock.advance(3 * MINUTE)
+    report = world.rotation(store).rotate(RotateOptions())
+    assert (report.action, report.error, seen) == (Action.ROTATED, None, [True])
+    assert {each.secret for each in world.api.live_tokens()} == {old, world.secret()}
+    assert intents(world) == 0
+
+
+def test_a_run_that_keeps_the_token_takes_the_intent_over_before_it_revokes(
+    world: World, left: Leftovers
+) -> None:
+    row = left.token()
+    intent = left.intent(world.store(), token_id=row.id)
+    world.clock.advance(3 * MINUTE)
+    world.api.misbehave(Fault.status(503), "DELETE /auth/admin/service-tokens/{id}", times=None)
+    report = world.rotation(SharedStore(world.store())).rotate(RotateOptions())
+    assert "not cleared up" in str(report.error)
+    assert world.store().read().journal.intents == (intent.taken_over(),)
+    world.api.behave()
+    assert world.rotation(SharedStore(world.store())).rotate(RotateOptions()).error is None
+    assert row.id not in live_ids(world)
+    assert intents(world) == 0

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.stores.journal import Intent, Journal, PendingRevocation, scope_digest
+from rotator.stores.journal import (
+    Intent,
+    Journal,
+    PendingRevocation,
+    is_taken_over,
+    new_run_id,
+    scope_digest,
+)
 
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 TAG_LETTERS = re.compile(r"[A-Za-z0-9 _.:/=+@-]*")
@@ -168,3 +175,16 @@ def test_any_text_is_read_without_trouble_and_keeps_its_meaning(text: str) -> No
     journal = Journal.from_text(f"v=1 {text}")
     assert TAG_LETTERS.fullmatch(journal.to_text())
     assert Journal.from_text(journal.to_text()) == journal
+
+
+def test_an_intent_is_taken_over_once_and_by_all_under_the_same_name() -> None:
+    intent = Intent(new_run_id(), MINTED, 90, "3f0a11c2", "t-1")
+    taken = intent.taken_over()
+    assert is_taken_over(taken.run)
+    assert not is_taken_over(intent.run)
+    assert taken == taken.taken_over() == intent.taken_over()
+    assert taken[1:] == intent[1:]
+    assert Intent.from_text(taken.to_text()) == taken
+    # One that died in between left both.
+    journal = Journal(intents=(intent, taken)).with_taken_over({intent.run})
+    assert journal.intents == (taken,)

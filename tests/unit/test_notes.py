@@ -238,3 +238,28 @@ def test_a_record_that_was_prepared_and_never_counted_is_not_taken_for_the_past(
     begun = changed(found, seen.plan_note(replace(old, intents=(intent,)), seen.version))
     prepared = changed(begun, notes("old", begun).plan_write("new", coming))
     assert notes("by hand", prepared).journal == replace(old, intents=(intent,))
+
+
+def test_an_intent_that_is_taken_over_is_no_rival_and_is_not_withdrawn() -> None:
+    intent, other = new_intent(), new_intent()
+    seen = notes("t", changed({}, notes("t", {}).plan_note(Journal(intents=(intent,)), "/")))
+    taken = seen.journal.with_taken_over({intent.run})
+    found = changed({}, seen.plan_note(taken, seen.version))
+    found = changed(found, notes("t", found).plan_note(Journal(intents=(other,)), "/"))
+    later = notes("t", found)
+    assert not later.has_rival(taken, seen.version)
+    assert later.plan_withdrawal(taken, seen.version) == {}
+    # A rotator that knew it under its old name only starts again.
+    assert later.has_rival(Journal(intents=(other,)), seen.version)
+    assert not later.is_at(seen.version)
+
+
+def test_an_intent_that_was_taken_over_may_be_settled_under_another_writer() -> None:
+    own, dead = new_intent(), new_intent().taken_over()
+    found = changed({}, notes("t", {}).plan_note(Journal(intents=(own, dead)), "/"))
+    version = notes("t", found).version
+    left = notes("t", {key: text for key, text in found.items() if dead.run not in key})
+    assert left.is_at(version)
+    # And it does not come back with what that writer knew.
+    changes = left.plan_cleanup("new", Journal(intents=(dead,)), version)
+    assert not [key for key, text in changes.items() if dead.run in key and text]
