@@ -16,6 +16,8 @@ from http import HTTPStatus
 from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
+from requests import Response
+
 from rotator.clock import Clock
 from rotator.errors import (
     ApiError,
@@ -41,6 +43,7 @@ from rotator.http.client import (
 _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
 _USUAL = Limits()
+_REFUSALS = frozenset({401, 403, 404, 422})
 _BUSY = frozenset({429, 500, 502, 503, 504})
 _VISIBLE_ASCII = re.compile(r"[!-~]+")
 DEFAULT_LIFETIME = 900.0
@@ -84,9 +87,10 @@ class NotDoneError(ApiUnreachableError):
     """The API cannot have done the call: it was not reached, or told us to wait."""
 
 
-def error_of_status(call: Call, status: int) -> ApiError:
-    """Return the error for an answer of the API itself."""
-    kind, text = _BY_CALL.get((call, status)) or _BY_STATUS.get(status) or _explain(status)
+def error_of_status(call: Call, status: int, *, is_own: bool = True) -> ApiError:
+    """Return the error for an answer; `is_own` tells whether it is the API's own."""
+    of_call = _BY_CALL.get((call, status)) if is_own else None
+    kind, text = of_call or _BY_STATUS.get(status) or _explain(status)
     return kind(f"{call.doing}: {text.format(status=status)}")
 
 
@@ -274,15 +278,16 @@ class ApiClient:
         """Send one call, with `item` appended to its path; return the JSON of a 200 answer.
 
         Raises `ApiUnreachableError`, `ApiFaultError`, or the `ApiError` that fits the status. For a
-        call that is not repeatable and that the API may have done, raises
-        `MintOutcomeUnknownError`.
+        call that is not repeatable, raises `MintOutcomeUnknownError` unless the API proves that it
+        did nothing.
         """
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         request = {"headers": headers, "data": form, "params": query, "json": json}
         try:
             return self._exchange(call, self._base_url + call.path + item, request)
         except ApiError as error:
-            if call.repeatable or not error.retryable or isinstance(error, NotDoneError):
+            is_known = isinstance(error, NotDoneError | MintOutcomeUnknownError)
+            if call.repeatable or not error.retryable or is_known:
                 raise
             raise outcome_unknown(error) from None
 
@@ -297,6 +302,9 @@ class ApiClient:
                     status = response.status_code
                     challenge = response.headers.get("WWW-Authenticate", "")
                     stranger = error_of_stranger(call, status, challenge, self._base_url)
+                    if not call.repeatable and not _is_refusal(response, call.largest):
+                        error = stranger or error_of_status(call, status, is_own=False)
+                        raise outcome_unknown(error)
                     raise stranger or error_of_status(call, status)
                 return read_json(response, call.largest)
         except OSError as error:
@@ -314,6 +322,21 @@ class ApiClient:
         # then tell whether it did the call. So this one gets a new connection, and no retry.
         with BoundedSession(self._limits, retried_methods=()) as session:
             yield session
+
+
+def _is_refusal(response: Response, largest: int) -> bool:
+    """Tell whether the API itself refuses a call, which proves that nothing was done.
+
+    Anybody in front of the API may answer anything after it did its work; only these answers are
+    the API's own, by status and form.
+    """
+    if response.status_code not in _REFUSALS:
+        return False
+    try:
+        body = read_json(response, largest)
+    except OSError:
+        return False
+    return isinstance(body, dict) and isinstance(body.get("detail"), str | list)
 
 
 def is_bearer(value: object) -> TypeGuard[str]:

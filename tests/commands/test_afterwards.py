@@ -33,7 +33,7 @@ def test_a_rotation_is_announced_and_its_hooks_are_run(rotator: Runner, api: San
 def test_a_failure_is_announced_with_its_urgency(rotator: Runner, api: Sandbox) -> None:
     with listener() as (url, arrived):
         configured(rotator, api, notify=[url])
-        api.misbehave(Fault.status(403), MINT)
+        api.misbehave(Fault.refusal(403), MINT)
         result = rotator("rotate")
     assert result.status == 1
     assert result.err.startswith("rotator: error: luna: mint a service token: ")
@@ -108,7 +108,7 @@ def test_what_is_finished_later_counts_as_a_change(rotator: Runner, api: Sandbox
 
 def test_failures_are_logged_as_json_where_that_is_asked_for(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=3))
-    api.misbehave(Fault.status(403), MINT)
+    api.misbehave(Fault.refusal(403), MINT)
     *trail, entry = rotator("rotate", "--log-format", "json").err.splitlines()
     assert (json.loads(entry)["level"], "default: mint" in entry) == ("error", True)
     assert {json.loads(line)["logger"] for line in trail} == {"rotator.audit"}

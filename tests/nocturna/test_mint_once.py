@@ -1,4 +1,5 @@
 import socket
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -18,6 +19,15 @@ from tests.support.waiting import FOREVER, wait_until
 DAY = timedelta(days=1)
 UNKNOWN = MintOutcomeUnknownError
 
+# What stands in front of the API answers these, after the API has done the work.
+STRANGERS: dict[str, Callable[[int], Fault]] = {
+    "a page": lambda status: Fault.html(status, work=True),
+    "nothing": lambda status: Fault.status(status, work=True),
+    "other JSON": lambda status: Fault.status(status, b'{"message": "no"}', work=True),
+    "JSON that is cut off": lambda status: Fault.status(status, b'{"detail": "n', work=True),
+    "a list": lambda status: Fault.status(status, b'["detail"]', work=True),
+    "an odd detail": lambda status: Fault.refusal(status, None, work=True),
+}
 # Whether the work was done is not for the client to know: both kinds end alike.
 FAULTS = [
     pytest.param(Fault.reset_before(), UNKNOWN, 0, id="reset before the work"),
@@ -38,12 +48,22 @@ FAULTS = [
     pytest.param(Fault.huge(None), UNKNOWN, 1, id="endless"),
     pytest.param(Fault.drip(0.02), UNKNOWN, 1, id="a byte at a time"),
     pytest.param(Fault.delay(FOREVER), UNKNOWN, 1, id="no answer in time"),
-    pytest.param(Fault.too_many(), NotDoneError, 0, id="429"),
-    pytest.param(Fault.too_many(retry_after=0), NotDoneError, 0, id="429 with Retry-After"),
-    pytest.param(Fault.status(403), NotAdminError, 0, id="403"),
-    pytest.param(Fault.status(404), ApiError, 0, id="404"),
-    pytest.param(Fault.status(422), ApiError, 0, id="422"),
-    pytest.param(Fault.redirect("/elsewhere"), ApiError, 0, id="redirect"),
+    pytest.param(Fault.too_many(), UNKNOWN, 0, id="429"),
+    pytest.param(Fault.too_many(retry_after=0), UNKNOWN, 0, id="429 with Retry-After"),
+    pytest.param(Fault.redirect("/elsewhere"), UNKNOWN, 0, id="redirect"),
+    pytest.param(Fault.html(302, work=True), UNKNOWN, 1, id="302 after the work"),
+    pytest.param(Fault.refusal(408, work=True), UNKNOWN, 1, id="408 after the work"),
+    pytest.param(Fault.refusal(400, work=True), UNKNOWN, 1, id="400 after the work"),
+    pytest.param(Fault.refusal(409, work=True), UNKNOWN, 1, id="409 after the work"),
+    pytest.param(Fault.refusal(429, work=True), UNKNOWN, 1, id="429 after the work"),
+    *(
+        pytest.param(fault(status), UNKNOWN, 1, id=f"{status} with {what}")
+        for status in (401, 403, 404, 422)
+        for what, fault in STRANGERS.items()
+    ),
+    pytest.param(Fault.refusal(403), NotAdminError, 0, id="403 of the API"),
+    pytest.param(Fault.refusal(404), ApiError, 0, id="404 of the API"),
+    pytest.param(Fault.refusal(422, [{"msg": "no"}]), ApiError, 0, id="422 of the API"),
 ]
 
 
@@ -101,7 +121,7 @@ def test_a_mint_whose_connection_is_never_accepted_is_a_plain_retryable_error(
 def test_a_mint_after_a_401_is_sent_again_since_nothing_was_made(
     api: Sandbox, client: Client
 ) -> None:
-    api.misbehave(Fault.status(401), call=MINT)
+    api.misbehave(Fault.refusal(401), call=MINT)
     minted = client.tokens.mint(DAY, "charts")
     assert paths(api).count(MINT) == 2
     assert [row.id for row in api.live_tokens()] == [minted.token_id]

@@ -27,7 +27,7 @@ def run(world: World, **settings: object) -> Report:
     [
         (CALL_LOGIN, Fault.status(401), "login-refused"),
         (CALL_LOGIN, Fault.reset_before(), "api-unreachable"),
-        (CALL_MINT, Fault.status(403), "not-admin"),
+        (CALL_MINT, Fault.refusal(403), "not-admin"),
         (CALL_EXCHANGE, Fault.status(401), "verification"),
     ],
 )

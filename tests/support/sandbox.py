@@ -112,6 +112,12 @@ class Fault:
         return cls(work=work, answer=ApiResponse(code, body, content_type))
 
     @classmethod
+    def refusal(cls, code: int, detail: object = "no", *, work: bool = False) -> "Fault":
+        """Answer as the API does when it refuses a call."""
+        body = json.dumps({"detail": detail}).encode()
+        return cls.status(code, body, "application/json", work=work)
+
+    @classmethod
     def html(cls, status: int = 502, *, work: bool = False) -> "Fault":
         """Answer with a web page, as proxies do."""
         page = f"<html><head><title>{status}</title></head><body>nginx</body></html>"
