@@ -135,9 +135,8 @@ def _known_tokens(name: str, observation: Observation) -> Iterator[tuple[str, Pl
             yield intent.token_id, Place(name, url, Part.MINTING)
     for pending in journal.pending:
         yield pending.token_id, Place(name, url, Part.OWED, pending.due_at)
-    for token_id in (journal.token_id, journal.previous_token_id):
-        if token_id:
-            yield token_id, Place(name, url, Part.REPLACED)
+    for token_id in sorted(observation.known_ids):
+        yield token_id, Place(name, url, Part.REPLACED)
 
 
 ETERNITY = 36500 * ONE_DAY  # what the API's list shows for a token without an end

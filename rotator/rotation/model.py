@@ -46,8 +46,7 @@ class MintRequest(NamedTuple):
         validity = None if options.eternal else options.validity or settings.validity
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if options.validity else settings.renew_before
-        known = frozenset(token_id for each in snapshot.reachable for token_id in each.known_ids)
-        return cls(validity, scope, margin, known)
+        return cls(validity, scope, margin, snapshot.known_ids)
 
     @property
     def tolerance(self) -> timedelta:

@@ -63,10 +63,17 @@ class Observation:
     @property
     def known_ids(self) -> frozenset[str]:
         """The ids of the tokens that the store shows, or showed by its journal."""
-        journal = self.journal
-        ids = {journal.token_id, journal.previous_token_id, *(p.token_id for p in journal.pending)}
-        ids |= {self.token.token_id} if self.token else set()
-        return frozenset(token_id for token_id in ids if token_id)
+        ids = {self.journal.token_id, self.token.token_id if self.token else None}
+        return self.journal.old_ids | {token_id for token_id in ids if token_id}
+
+    @property
+    def is_put_back(self) -> bool:
+        """Tell whether somebody put a token back that the rotator had replaced here."""
+        return (
+            self.token is not None
+            and self.journal.token_id is not None
+            and self.token.token_id in self.journal.old_ids
+        )
 
     def write(self, token: ServiceToken, journal: Journal) -> None:
         """Replace secret and journal; raises what the store raises."""
@@ -107,8 +114,9 @@ class Snapshot:
 
     `current` is the newest live token in them, `journal` the one about it, empty where there is
     none. `behind` are the stores that answered and do not hold it. `fault` is what is wrong with
-    the text in the first store that holds no token but a text. `intents` and `pending` are the open
-    ones of all journals, `hooks` the digests of the hooks that have not worked yet.
+    the text in the first store that holds no token but a text. `put_back` are the stores into which
+    somebody put an old token. `intents` and `pending` are the open ones of all journals, and
+    `hooks` the digests of the hooks that have not worked yet.
     """
 
     def __init__(
@@ -130,10 +138,26 @@ class Snapshot:
         # Each as the first store that names the token has it.
         pending = [each for journal in journals for each in journal.pending]
         self.pending = tuple({each.token_id: each for each in reversed(pending)}.values())
-        is_about_current = (
+        self.put_back = tuple(each for each in self.reachable if each.is_put_back)
+        is_about_current = [
             each for each in self.reachable if each.holds(current) and each.is_written_by_rotator
-        )
+        ]
+        # Where an old token was put back, the journal is still about the one that is lost there.
+        is_about_current += [
+            each for each in self.put_back if current and each.journal.token_id == current.token_id
+        ]
         self.journal = next((each.journal for each in is_about_current), Journal())
+
+    @property
+    def lost_id(self) -> str | None:
+        """The id of the current token's successor, if somebody put the current token back."""
+        put_back = (each for each in self.put_back if each.holds(self.current))
+        return next((each.journal.token_id for each in put_back), None)
+
+    @property
+    def known_ids(self) -> frozenset[str]:
+        """The ids of all tokens that the stores show, or showed by their journals."""
+        return frozenset(token_id for each in self.reachable for token_id in each.known_ids)
 
     def note(self, change: Callable[[Observation], Journal]) -> tuple[Snapshot, list[str]]:
         """Write each journal that `change` changes; return the new snapshot, and what went wrong.
@@ -181,41 +205,40 @@ def observe_store(store: SecretStore) -> Observation | Unreachable:
 
 
 def _newest_token(observations: list[Observation], now: datetime) -> ServiceToken | None:
-    replaced = {each.journal.previous_token_id for each in observations}
-    replaced |= {pending.token_id for each in observations for pending in each.journal.pending}
-    replaced.discard(None)
-    newest: Observation | None = None
-    for each in observations:
-        if each.token and (newest is None or _is_newer(each, newest, replaced, now)):
-            newest = each
-    return newest.token if newest else None
+    """Return the newest token, whatever the order of the stores; a token has no date of creation.
 
-
-def _is_newer(
-    one: Observation, other: Observation, replaced: set[str | None], now: datetime
-) -> bool:
-    """Compare two tokens, which carry no date of creation.
-
-    A live token is newer than a dead one, and one that a journal calls replaced is older. Between
-    two that rotators minted the journals' dates decide, otherwise the later expiry.
+    A live token is newer than a dead one, and one that a journal calls replaced is older. Among the
+    others, the newest of those that rotators minted, by the journals' dates, and the one among the
+    rest that expires last are compared by their expiry.
     """
-    one_left, other_left = _remaining(one, now), _remaining(other, now)
-    one_rank, other_rank = (
-        (left > timedelta(), each.token is not None and each.token.token_id not in replaced)
-        for each, left in ((one, one_left), (other, other_left))
-    )
-    if one_rank != other_rank:
-        return one_rank > other_rank
-    one_minted, other_minted = (
-        each.journal.minted_at if each.is_written_by_rotator else None for each in (one, other)
-    )
-    if one_minted and other_minted:
-        return one_minted > other_minted
-    return one_left > other_left
+    old = frozenset[str]().union(*(each.journal.old_ids for each in observations))
+    minted: dict[str, datetime] = {}
+    for each in observations:
+        if each.token and each.is_written_by_rotator and each.journal.minted_at:
+            known = minted.get(each.token.secret, each.journal.minted_at)
+            minted[each.token.secret] = max(known, each.journal.minted_at)
+
+    def rank(token: ServiceToken) -> tuple[bool, bool]:
+        return _remaining(token, now) > timedelta(), token.token_id not in old
+
+    def expiry(token: ServiceToken) -> tuple[timedelta, str]:
+        return _remaining(token, now), token.secret  # equal ones need an order, too
+
+    tokens = {each.token.secret: each.token for each in observations if each.token}.values()
+    highest = max(map(rank, tokens), default=None)
+    newest = [token for token in tokens if rank(token) == highest]
+    recorded = [token for token in newest if token.secret in minted]
+    finalists = [token for token in newest if token.secret not in minted]
+    if recorded:
+        finalists = [
+            *sorted(finalists, key=expiry)[-1:],
+            max(recorded, key=lambda token: (minted[token.secret], *expiry(token))),
+        ]
+    return max(finalists, key=expiry, default=None)
 
 
-def _remaining(observation: Observation, now: datetime) -> timedelta:
-    left = observation.token.remaining(now) if observation.token else None
+def _remaining(token: ServiceToken, now: datetime) -> timedelta:
+    left = token.remaining(now)
     return timedelta.max if left is None else left
 
 

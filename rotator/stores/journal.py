@@ -93,14 +93,35 @@ class PendingRevocation(NamedTuple):
         return cls(token_id, due_at) if is_token_id(token_id) and due_at else None
 
 
+class ReplacedToken(NamedTuple):
+    """An old token that nobody revokes, until it ends at `expires_at` (aware UTC), None: never."""
+
+    token_id: str
+    expires_at: datetime | None
+
+    def to_text(self) -> str:
+        """Return one word."""
+        end = _time_text(self.expires_at) if self.expires_at else _ETERNAL
+        return f"{self.token_id}@{end}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Read the text form, None where it is not one."""
+        token_id, _, end = text.partition("@")
+        expires_at = _checked_time(end)
+        is_known = is_token_id(token_id) and (end == _ETERNAL or expires_at)
+        return cls(token_id, expires_at) if is_known else None
+
+
 @dataclass(frozen=True, slots=True)
 class Journal:
     """What the store knows about the token that it holds, and what is still to be done.
 
     `token_id` is the token that a rotator wrote last, `previous_token_id` the one that it replaced,
     `minted_at` (aware UTC, whole seconds, the server's) the time of its creation. `intents` are
-    mints that are not settled, `pending` the old tokens that are to be revoked, and `hooks` the
-    digests of hooks that have not worked yet.
+    mints that are not settled, `pending` the old tokens that are to be revoked, `replaced` others
+    that may still be alive, and `hooks` the digests of hooks that have not worked yet.
+    `put_back_at` is when an old token was first seen in the place of a newer one.
     """
 
     token_id: str | None = None
@@ -109,6 +130,15 @@ class Journal:
     intents: tuple[Intent, ...] = ()
     pending: tuple[PendingRevocation, ...] = ()
     hooks: tuple[str, ...] = ()
+    replaced: tuple[ReplacedToken, ...] = ()
+    put_back_at: datetime | None = None
+
+    @property
+    def old_ids(self) -> frozenset[str]:
+        """The ids of the tokens that others have replaced."""
+        ids = {self.previous_token_id, *(each.token_id for each in self.pending)}
+        ids |= {each.token_id for each in self.replaced}
+        return frozenset(each for each in ids if each and each != self.token_id)
 
     def with_intent(self, intent: Intent) -> "Journal":
         """Return a journal with this intent, in the place of an earlier state of the same run."""
@@ -135,6 +165,9 @@ class Journal:
         words += [f"intent={intent.to_text()}" for intent in self.intents]
         words += [f"owed={pending.to_text()}" for pending in self.pending]
         words += [f"hook={digest}" for digest in self.hooks]
+        words += [f"old={replaced.to_text()}" for replaced in self.replaced]
+        if self.put_back_at:
+            words.append(f"back={_time_text(self.put_back_at)}")
         return " ".join([_FORMAT, *words]) if words else ""
 
     @classmethod
@@ -150,6 +183,7 @@ class Journal:
         intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
         pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
+        replaced = [ReplacedToken.from_text(value) for key, value in pairs if key == "old"]
         return cls(
             token_id=token_id if is_token_id(token_id) else None,
             previous_token_id=previous if is_token_id(previous) else None,
@@ -157,6 +191,8 @@ class Journal:
             intents=tuple(intent for intent in intents if intent)[-_MOST:],
             pending=tuple(each for each in pending if each),
             hooks=tuple(dict.fromkeys(hooks)),
+            replaced=tuple(each for each in replaced if each)[-_MOST:],
+            put_back_at=_checked_time(fields.get("back")),
         )
 
 

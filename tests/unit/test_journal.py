@@ -10,6 +10,7 @@ from rotator.stores.journal import (
     Intent,
     Journal,
     PendingRevocation,
+    ReplacedToken,
     is_taken_over,
     new_run_id,
     scope_digest,
@@ -51,6 +52,10 @@ busy_journals = st.builds(
     intents=st.lists(intents, max_size=8).map(tuple),
     pending=st.lists(st.builds(PendingRevocation, known_ids, whole_seconds), max_size=9).map(tuple),
     hooks=st.lists(digests, unique=True).map(tuple),
+    replaced=st.lists(
+        st.builds(ReplacedToken, known_ids, st.none() | whole_seconds), max_size=8
+    ).map(tuple),
+    put_back_at=st.none() | whole_seconds,
 )
 
 
@@ -71,8 +76,10 @@ def test_the_text_is_made_of_what_every_store_takes(journal: Journal) -> None:
 )
 def test_at_rest_it_fits_one_aws_tag(journal: Journal, pending: PendingRevocation) -> None:
     assert len(journal.to_text()) <= 256
-    uuids = Journal("t" * 36, "p" * 36, MINTED, pending=(pending,), hooks=("0123abcd",))
-    assert len(uuids.to_text()) <= 256
+    uuids = Journal("t" * 36, "p" * 36, MINTED, hooks=("0123abcd",))
+    assert len(replace(uuids, pending=(pending,)).to_text()) <= 256
+    left = replace(uuids, replaced=(ReplacedToken("p" * 36, MINTED),), put_back_at=MINTED)
+    assert len(left.to_text()) <= 256
 
 
 def test_each_kind_of_record_is_a_word_of_its_own() -> None:
@@ -80,10 +87,13 @@ def test_each_kind_of_record_is_a_word_of_its_own() -> None:
         intents=(Intent("0123456789ab", MINTED, None, "89abcdef", "5f0c"),),
         pending=(PendingRevocation("1b2d", MINTED),),
         hooks=("01234567",),
+        replaced=(ReplacedToken("2c3e", MINTED), ReplacedToken("3d4f", None)),
+        put_back_at=MINTED,
     )
     assert journal.to_text() == (
         "v=1 intent=0123456789ab/2026-11-23T09:12:33Z/eternal/89abcdef/5f0c"
         " owed=1b2d@2026-11-23T09:12:33Z hook=01234567"
+        " old=2c3e@2026-11-23T09:12:33Z old=3d4f@eternal back=2026-11-23T09:12:33Z"
     )
 
 
@@ -101,6 +111,10 @@ def test_each_kind_of_record_is_a_word_of_its_own() -> None:
         "owed=../../x@2026-11-23T09:12:33Z",
         "hook=$(reboot)",
         "hook=",
+        "old=2c3e",
+        "old=2c3e@soon",
+        "old=../x@eternal",
+        "back=soon",
     ],
 )
 def test_a_record_that_is_not_understood_is_ignored(word: str) -> None:

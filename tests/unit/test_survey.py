@@ -1,11 +1,12 @@
 from contextlib import nullcontext
 from datetime import timedelta
+from itertools import combinations, permutations
 from pathlib import Path
 
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.rotation.observe import Snapshot, Unreachable, observe
+from rotator.rotation.observe import Snapshot, Unreachable, observe, snapshot_of
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, SecretStore
 from rotator.stores.registry import Backends
@@ -189,3 +190,24 @@ def test_a_store_that_fails_is_told_apart_and_the_others_go_on(
 def test_when_no_store_answers_nothing_is_known() -> None:
     seen = observe([MuteStore(StoreUnreachableError("mute"))], NOON)
     assert (seen.reachable, seen.behind, seen.current) == ((), (), None)
+
+
+def test_the_order_of_the_stores_decides_nothing(shelf: Shelf) -> None:
+    # Two recorded tokens compare by their mint, the third by its expiry: a circle in pairs.
+    shelf.add(lasting(2 * WEEK, "young"), "v=1 token=young minted=2026-11-23T11:00:00Z")
+    shelf.add(lasting(6 * WEEK, "aged"), "v=1 token=aged minted=2026-11-20T11:00:00Z")
+    shelf.add(lasting(4 * WEEK, "manual"))
+    shelf.add(lasting(None, "eternal-1"))
+    shelf.add(lasting(None, "eternal-2"))
+    shelf.add(lasting(-WEEK, "over"), "v=1 token=over minted=2026-11-23T11:30:00Z")
+    for size in (2, 3, 5):
+        for chosen in combinations(shelf.look().answers, size):
+            found = {current(snapshot_of(order, NOON)) for order in permutations(chosen)}
+            assert len(found) == 1
+
+
+def test_a_recorded_token_is_newer_than_a_recorded_one_that_lasts_longer(shelf: Shelf) -> None:
+    shelf.add(lasting(3 * WEEK, "manual"))
+    shelf.add(lasting(6 * WEEK, "aged"), "v=1 token=aged minted=2026-11-20T11:00:00Z")
+    shelf.add(lasting(2 * WEEK, "young"), "v=1 token=young minted=2026-11-23T11:00:00Z")
+    assert current(shelf.look()) == "manual"
