@@ -66,11 +66,12 @@ def record(event: Event, message: str, **fields: str | None) -> None:
 def trace(event: Event, message: str, **fields: str | None) -> Iterator[dict[str, str | None]]:
     """Write one line when the block ends; after an error its kind is the outcome.
 
-    The block gets the fields and may add to them.
+    `message` is a sentence about what was then done; a line about an error has the error's own
+    text, which names the call or the store. The block gets the fields and may add to them.
     """
     try:
         yield fields
     except RotatorError as error:
-        record(event, f"{message}: {error}", **{**fields, "outcome": kind(error)})
+        record(event, str(error), **{**fields, "outcome": kind(error)})
         raise
     record(event, message, **fields)

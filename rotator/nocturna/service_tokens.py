@@ -210,7 +210,7 @@ class ServiceTokens:
             if validity % ONE_DAY or not ONE_DAY <= validity <= LONGEST_VALIDITY:
                 raise ValueError("validity is a whole number of days from 1 to 365")
             wish["days"] = validity.days
-        with trace(Event.MINTED, "a token, at the API", scope=scope) as fields:
+        with trace(Event.MINTED, "the API minted a token", scope=scope) as fields:
             body = self._admin.send(MINT, json=wish)
             answer = body if isinstance(body, dict) else {}
             secret, token_id = answer.get("service_token"), answer.get("token_id")
@@ -280,8 +280,8 @@ class ServiceTokens:
         The audit trail shows the reason. Raises `NotFoundError` when the API lists the token and
         yet does not find it: a proxy, say, may not know the path.
         """
-        what = f"the token {token_id}, at the API"
-        with trace(Event.REVOKED, what, token_id=token_id, reason=reason) as fields:
+        message = f"the token {token_id} is revoked at the API"
+        with trace(Event.REVOKED, message, token_id=token_id, reason=reason) as fields:
             try:
                 self.revoke(token_id)
             except NotFoundError:

@@ -249,7 +249,7 @@ class WriteAheadIntent(NamedTuple):
     def write(self) -> WriteAheadIntent:
         """Write it; raises `ConflictError` when another rotator was faster, or a `StoreError`."""
         intent = self.intent
-        message = f"a mint, in the journal of {self.observation.store.url}"
+        message = f"the intent to mint was noted in the journal of {self.observation.store.url}"
         fields = {"intent": intent.run, "token_id": intent.token_id}
         journal = self.observation.journal.with_intent(intent)
         written = self.observation.note(journal, Event.INTENDED, message, **fields)
@@ -265,7 +265,7 @@ class WriteAheadIntent(NamedTuple):
         Where that fails it stays: others that have to mint then wait until they take it for dead.
         """
         observation, run = self.observation, self.intent.run
-        message = f"the end of a mint, in the journal of {observation.store.url}"
+        message = f"the settled intent was removed from the journal of {observation.store.url}"
         with suppress(StoreError):
             for _ in range(ATTEMPTS):
                 journal = observation.journal.without_intents({run})

@@ -78,7 +78,8 @@ class Observation:
     def write(self, token: ServiceToken, journal: Journal) -> None:
         """Replace secret and journal; raises what the store raises."""
         url = self.store.url
-        with trace(Event.WRITTEN, f"the token in {url}", store=url, token_id=token.name):
+        message = f"the token was written to {url}"
+        with trace(Event.WRITTEN, message, store=url, token_id=token.name):
             self.store.write(token.secret, journal, expected=self.version)
 
     def note(
@@ -243,7 +244,8 @@ def _remaining(token: ServiceToken, now: datetime) -> timedelta:
 
 
 def _note(observation: Observation, change: Callable[[Observation], Journal]) -> Observation:
-    now, attempts, message = observation, 0, f"the journal in {observation.store.url}"
+    now, attempts = observation, 0
+    message = f"the journal in {observation.store.url} was updated"
     while (journal := change(now)) != now.journal:
         attempts += 1
         try:

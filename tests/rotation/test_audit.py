@@ -77,6 +77,19 @@ def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -
     assert finished["previous_token_id"] == previous
     assert finished["expires_at"] == f"{world.token().expires_at:%Y-%m-%dT%H:%M:%SZ}"
     assert revoked["reason"] == "replaced"
+    url = world.store().url
+    assert [line["message"] for line in lines] == [
+        lines[0]["message"],
+        f"the intent to mint was noted in the journal of {url}",
+        "the API minted a token",
+        f"the intent to mint was noted in the journal of {url}",
+        f"the token was written to {url}",
+        lines[5]["message"],
+        f"the journal in {url} was updated",
+        f"the token {previous} is revoked at the API",
+        f"the journal in {url} was updated",
+        report.message,
+    ]
     assert old not in trail.stream.getvalue()
     assert world.secret() not in trail.stream.getvalue()
 
