@@ -1,5 +1,6 @@
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -48,6 +49,29 @@ def test_it_leaves_with_0_when_asked_to(number: signal.Signals) -> None:
         assert process.stderr.read() == ""
 
 
+def test_it_serves_in_the_background_of_a_terminal() -> None:
+    fd, inner = pty.openpty()
+    job = 'set -m; "$@" & echo $!; wait $!; echo "ended with $?"'
+    with subprocess.Popen(
+        ["setsid", "--ctty", "bash", "-c", job, "bash", *COMMAND],  # noqa: S607 - any bash
+        env=os.environ | {"NOCTURNA_ADMIN_PASSWORD": "hunter22"},
+        stdin=inner,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as shell:
+        assert shell.stdout
+        pid, printed = int(shell.stdout.readline()), json.loads(shell.stdout.readline())
+        os.write(fd, b"a line that is for the shell\n")
+        client = Client(printed["url"])
+        assert client.log_in(printed["admin_email"], "hunter22").status == 200
+        client.close()
+        os.kill(pid, signal.SIGTERM)
+        assert shell.stdout.readline() == "ended with 0\n"
+    os.close(inner)
+    os.close(fd)
+
+
 def test_a_port_in_use_is_an_error_of_one_line() -> None:
     with running() as (_, printed):
         port = printed["url"].removesuffix("/api").rpartition(":")[2]
@@ -60,7 +84,21 @@ def test_a_port_in_use_is_an_error_of_one_line() -> None:
             check=False,
         )
     assert (second.returncode, second.stdout, second.stderr.count("\n")) == (1, "", 1)
-    assert f"port {port}" in second.stderr
+    assert second.stderr == f"cannot serve on port {port}: Address already in use\n"
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_port_that_cannot_be_is_an_error_of_one_line(port: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "--port", port],
+        env=os.environ | {"NOCTURNA_ADMIN_PASSWORD": "hunter22"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"cannot serve on port {port}: expected a port from 0 to 65535\n"
 
 
 @pytest.mark.parametrize("value", [None, ""])
