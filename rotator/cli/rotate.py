@@ -26,7 +26,11 @@ Spans = Mapping[str, tuple[datetime, datetime]]
 @options.names
 @click.option("--force", is_flag=True, help="Mint a new token even if the old one is not due.")
 @click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
-@click.option("--dry-run", is_flag=True, help="Log in and say what would happen; change nothing.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Change nothing; say what would happen. Logs in only if it would mint.",
+)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 3 when something was changed.")
 @click.option(
     "--shard",
