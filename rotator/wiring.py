@@ -195,7 +195,8 @@ def _configured_password(settings: ApiSettings) -> Secret | StoredSecret:
 
 def _missing_key(settings: ApiSettings, key: str, variable: str, what: str) -> ConfigError:
     if settings.file is None:
-        return ConfigError(f"environment: {variable}: found nothing, expected {what}")
+        file = " (or a rotator.toml; there is none here)" if settings.is_bare else ""
+        return ConfigError(f"environment: {variable}: found nothing, expected {what}{file}")
     place = f"{settings.file}: [api] {key}"
     return ConfigError(f"{place}: found nothing, expected {what} (or the variable {variable})")
 
@@ -207,7 +208,7 @@ def _select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     if not tokens:
         raise ConfigError(
             "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
-            " (or a rotator.toml with a [[token]] for each token)"
+            " (or a rotator.toml with a [[token]] for each token; there is none here)"
         )
     by_name = {token.name: token for token in tokens}
     for name in names:

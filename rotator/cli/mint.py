@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,12 +23,19 @@ from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
 from rotator.stores.journal import new_run_id
-from rotator.tokens import ServiceToken
+from rotator.tokens import LONGEST_VALIDITY, ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
 _log = logging.getLogger(__name__)
+_LONGEST = LONGEST_VALIDITY.days
+
+
+def _parse_days(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text) or not 1 <= int(text) <= _LONGEST:
+        raise ValueError(f"found {text!r}, expected a whole number from 1 to {_LONGEST}")
+    return int(text)
 
 
 def _parse_scope(text: str) -> str:
@@ -40,8 +48,9 @@ def _parse_scope(text: str) -> str:
 @options.name
 @click.option(
     "--days",
-    type=click.IntRange(1, 365),
-    help="Life in days [default: as configured; 90 with --show].",
+    type=options.Parsed("days", _parse_days),
+    metavar="DAYS",
+    help="Life in days, 1 to 365 [default: as configured; 90 with --show].",
 )
 @click.option("--eternal", is_flag=True, help="Mint one that never expires.")
 @click.option(

@@ -1,5 +1,6 @@
 """The options that commands share, and how a command gets its settings."""
 
+import logging
 import os
 import resource
 import sys
@@ -35,6 +36,7 @@ class Parsed(click.ParamType[T], Generic[T]):
 
 def complete_name(context: click.Context, _parameter: click.Parameter, begin: str) -> list[str]:
     """Complete the name of a token; nothing where the settings are wrong."""
+    logging.disable()  # nor a warning
     try:
         tokens = load(context.params.get("config")).tokens
     except Exception:  # noqa: BLE001 - a shell that completes cannot show an error

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from rotator.clock import in_words, utc_now
-from rotator.errors import ConfigError, RotatorError
+from rotator.errors import ConfigError, RotatorError, quote_value
 from rotator.http.client import Limits
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.nocturna.client import AccessToken, ApiClient
@@ -282,7 +282,7 @@ class AccessTokens(ABC):
 
 
 def _check_url(url: str, *, allow_insecure_http: bool) -> str:
-    """Return the API's URL without a slash at its end; raises `ConfigError`, without the URL."""
+    """Return the API's URL without a slash at its end; raises `ConfigError`."""
     if not isinstance(url, str):  # such as `os.environ.get` of a variable that is not set
         raise ConfigError(f"api_url: found {type(url).__name__}, expected a text")
     if "@" in url:
@@ -291,7 +291,10 @@ def _check_url(url: str, *, allow_insecure_http: bool) -> str:
         )
     parts = parse_http_url(url)
     if parts is None:
-        raise ConfigError("api_url: expected a URL such as https://your-api-server.com/api")
+        raise ConfigError(
+            f"api_url: found {quote_value(url)}, expected a URL such as"
+            " https://your-api-server.com/api"
+        )
     if is_readable_on_the_way(parts) and not allow_insecure_http:
         raise ConfigError(
             "api_url: expected https: http would show the token to the network"

@@ -29,7 +29,7 @@ class Key(NamedTuple):
 
     `meaning` is Markdown. Messages say what is `expected`. `schema` is the JSON Schema of what a
     file takes, and `default` is as a user writes it. `parse_variable` reads a variable that is not
-    written like the text in a file.
+    written like the text in a file; where it holds something else, `variable_meaning` says what.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Key(NamedTuple):
     variable: str = ""
     default: str = ""
     parse_variable: Callable[[Value], Any] | None = None
+    variable_meaning: str = ""
 
 
 API_KEYS = (
@@ -66,11 +67,12 @@ API_KEYS = (
     ),
     Key(
         "admin_password",
-        "the URL of a store that holds the password; only the variable holds the password itself",
+        "the URL of a store that holds the password, never the password itself",
         EXPECTED_STORE_URL,
         values.read_secret_store,
         variable="NOCTURNA_ADMIN_PASSWORD",
         parse_variable=values.read_secret,
+        variable_meaning="the password itself, never the URL of a store",
     ),
     Key(
         "admin_password_file",

@@ -1,5 +1,6 @@
 """Reads the settings from a TOML file or from the environment."""
 
+import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ DEFAULT_FILE = "rotator.toml"
 ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
 HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
+_log = logging.getLogger(__name__)
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
 
 _Values = dict[str, Value]
@@ -31,8 +33,15 @@ def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) 
     variables = {name: value for name, value in variables.items() if value}
     if config or CONFIG in variables:
         return _load_file(config or Path(variables[CONFIG]), cwd, variables)
-    if STORE not in variables and _has_default_file(cwd):
-        return _load_file(Path(DEFAULT_FILE), cwd, variables)
+    if STORE not in variables:
+        if _has_default_file(cwd):
+            return _load_file(Path(DEFAULT_FILE), cwd, variables)
+    elif os.access(cwd / DEFAULT_FILE, os.F_OK):
+        _log.warning(
+            "environment: %s is set, so the %s in the current folder is not used: unset the"
+            " variable to use the file",
+            *(STORE, DEFAULT_FILE),
+        )
     return _load_environment(variables, cwd)
 
 
@@ -55,6 +64,7 @@ def _load_environment(variables: Mapping[str, str], cwd: Path) -> Settings:
     }
     token = _read_token(values, place, place)
     api = _read_api(_from_variables("api", variables, cwd), None)
+    api = api._replace(is_bare=not token.stores)
     return Settings(api, (token,) if token.stores else (), cwd)
 
 
@@ -149,7 +159,7 @@ def _read_api(values: _Values, file: Path | None) -> ApiSettings:
     for key, other in _SECRETS:
         if key in values and other in values:
             raise ConfigError(
-                f"{values[key].place}: found both this and {values[other].place}, expected one"
+                f"{values[key].place}: found {values[other].place} beside it, expected only one"
             )
     found = {name: value.parse(value) for name, value in values.items()}
     url = parse_http_url(found.get("url", ""))

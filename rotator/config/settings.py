@@ -58,13 +58,15 @@ class ApiSettings(NamedTuple):
     """Where the API is and how to log in; what is not configured is None.
 
     `url` has no slash at its end. `file` is the config file, in which a command that misses a value
-    says that it could stand; None for the environment.
+    says that it could stand; None for the environment. `is_bare` tells that there is neither a
+    config file nor a `$ROTATOR_STORE`.
     """
 
     url: str | None = None
     admin_email: Secret | None = None
     admin_password: Secret | StoredSecret | None = None
     file: Path | None = None
+    is_bare: bool = False
 
 
 class TokenSettings(NamedTuple):

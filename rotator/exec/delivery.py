@@ -51,9 +51,10 @@ def _parse_option(text: str, names: list[str]) -> tuple[str, str]:
         expected = "a variable such as API_TOKEN" if len(names) == 1 else "NAME=VARIABLE"
         raise ConfigError(f"exec: --env: found {quote_value(text)}, expected {expected}")
     if variable in _TAKEN:
+        used = "where programs are found" if variable == "PATH" else "a setting of the rotator"
         raise ConfigError(
-            f"exec: --env: found {variable}, which means something else, expected a variable for"
-            " the token alone"
+            f"exec: --env: found {variable}, which is {used}, expected a variable for the token"
+            " alone"
         )
     if name not in names:
         expected = nearest(name, names) or f"one of: {', '.join(names)}"

@@ -18,8 +18,10 @@ def is_loopback(host: str | None) -> bool:
 def parse_http_url(text: str) -> SplitResult | None:
     """Return the parts of an http or https URL; None for any other text.
 
-    It has a host, and no query and no fragment; a user and a password are permitted.
+    It has a host, and no query, no fragment and no blanks; a user and a password are permitted.
     """
+    if any(map(str.isspace, text)):  # `urlsplit` drops some of them
+        return None
     try:
         url = urlsplit(text)
         is_usable = url.scheme in ("http", "https") and url.hostname and url.port != 0

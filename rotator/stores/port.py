@@ -171,7 +171,10 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
     """Take a store URL apart; raises `ConfigError`, without the URL where it holds credentials."""
     match = _URL.fullmatch(text)
     if not match:
-        raise ConfigError(f"found {quote_value(text)}, expected a store URL such as dotenv:.env")
+        blank = ", in which a space is written %20" if " " in text.strip() else ""
+        raise ConfigError(
+            f"found {quote_value(text)}, expected a store URL such as dotenv:.env{blank}"
+        )
     rest, _, fragment = match["rest"].partition("#")
     location, _, query = rest.partition("?")
     authority = location[2:].split("/", 1)[0] if location.startswith("//") else ""

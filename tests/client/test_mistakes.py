@@ -92,6 +92,20 @@ def test_a_variable_that_is_not_set_is_told_at_once(api: Sandbox, tmp_path: Path
         TokenManager(api.url, path)
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1", "https://nocturna.example/api "])
+def test_a_url_that_is_none_is_told_with_what_was_found(url: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TokenManager(url, "dotenv:.env")
+    assert str(caught.value) == (
+        f'api_url: found "{url}", expected a URL such as https://your-api-server.com/api'
+    )
+
+
+def test_a_token_in_the_place_of_the_url_is_not_shown(api: Sandbox) -> None:
+    with pytest.raises(ConfigError, match=r"api_url: found .*<token>"):
+        TokenManager(api.issue(), "dotenv:.env")
+
+
 def test_a_token_that_was_passed_itself_and_is_refused_cannot_be_replaced(api: Sandbox) -> None:
     manager = TokenManager(api.url, api.issue())
     api.revoke(api.tokens[0].id)

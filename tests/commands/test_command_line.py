@@ -185,3 +185,14 @@ def _read(terminal: int) -> Iterator[str]:
     with suppress(OSError):  # Linux says EIO when the other side is gone
         while chunk := os.read(terminal, 65536):
             yield chunk.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    "command", ["check", "rotate", "mint", "daemon", "tokens list", "access-token", "doctor"]
+)
+def test_a_folder_without_settings_is_told_as_such(rotator: Runner, command: str) -> None:
+    nothing = dict.fromkeys(rotator.env, "")
+    result = rotator(*command.split(), **nothing)
+    assert result.status == (3 if command == "check" else 2)
+    assert "rotator.toml" in result.err + result.out
+    assert "there is none here" in result.err + result.out

@@ -47,6 +47,9 @@ def test_slashes_at_the_end_are_cut(tmp_path: Path) -> None:
         "https://[::1/api",
         "https://nocturna.example/api?key=1",
         "https://nocturna.example/api#top",
+        "https://nocturna.example/api ",
+        " https://nocturna.example/api",
+        "https://nocturna.example/my api",
     ],
 )
 def test_what_is_no_url_of_an_api_is_a_mistake(tmp_path: Path, url: str) -> None:

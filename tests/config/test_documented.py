@@ -18,10 +18,14 @@ def code(text: str) -> str:
 
 def table(keys: Iterable[Key]) -> str:
     head = ("| key | variable | meaning | default |", "|---|---|---|---|")
-    rows = (
-        f"| `{key.name}` | {code(key.variable)} | {key.meaning} | {code(key.default)} |"
-        for key in keys
-    )
+    rows: list[str] = []
+    for key in keys:
+        end = f"{key.meaning} | {code(key.default)} |"
+        if key.variable_meaning:
+            rows.append(f"| `{key.name}` | – | {end}")
+            rows.append(f"| – | `{key.variable}` | {key.variable_meaning} | – |")
+        else:
+            rows.append(f"| `{key.name}` | {code(key.variable)} | {end}")
     return "\n".join((*head, *rows))
 
 

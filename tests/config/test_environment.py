@@ -173,8 +173,8 @@ def test_a_token_in_the_wrong_variable_is_not_shown(
 def test_a_secret_given_twice_is_a_mistake(tmp_path: Path) -> None:
     message = mistake(tmp_path, variables={**API, "NOCTURNA_ADMIN_PASSWORD_FILE": "password"})
     assert message == (
-        "environment: NOCTURNA_ADMIN_PASSWORD: found both this and environment:"
-        " NOCTURNA_ADMIN_PASSWORD_FILE, expected one"
+        "environment: NOCTURNA_ADMIN_PASSWORD: found environment:"
+        " NOCTURNA_ADMIN_PASSWORD_FILE beside it, expected only one"
     )
 
 
@@ -242,3 +242,15 @@ def test_a_wrong_value_names_the_variable_and_what_was_expected(
 ) -> None:
     message = mistake(tmp_path, variables={"ROTATOR_STORE": "dotenv:.env", name: value})
     assert message == f'environment: {name}: found "{value}", expected {expected}'
+
+
+def test_a_file_that_the_environment_hides_is_a_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = load(tmp_path, "[api]\n", {**API, "ROTATOR_STORE": "dotenv:.env"})
+    assert [token.name for token in settings.tokens] == ["default"]
+    [record] = caplog.records
+    assert record.getMessage() == (
+        "environment: ROTATOR_STORE is set, so the rotator.toml in the current folder is not used:"
+        " unset the variable to use the file"
+    )

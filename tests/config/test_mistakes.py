@@ -148,7 +148,7 @@ MISTAKES = [
     ),
     (
         f'{API}admin_email_file = "x"',
-        f"{IN_API}admin_email: found both this and {IN_API}admin_email_file, expected one",
+        f"{IN_API}admin_email: found {IN_API}admin_email_file beside it, expected only one",
     ),
     (
         "[api]\nadmin_email = 5",

@@ -45,6 +45,15 @@ def test_what_is_no_store_url_is_shown_with_an_example(text: str) -> None:
         parse_url(text, HERE)
 
 
+def test_a_space_in_a_store_url_is_explained() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_url("dotenv:my bot.env", HERE)
+    assert str(caught.value) == (
+        'found "dotenv:my bot.env", expected a store URL such as dotenv:.env, in which a space is'
+        " written %20"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -74,7 +74,7 @@ def test_a_mistake_in_the_url_is_told_with_its_place(tmp_path: Path) -> None:
 def test_a_password_in_two_places_is_a_mistake(tmp_path: Path) -> None:
     toml = f'{API}admin_password = "vault://a/b#c"\nadmin_password_file = "x"'
     assert mistake(tmp_path, toml) == (
-        f"{IN_API}found both this and rotator.toml: [api] admin_password_file, expected one"
+        f"{IN_API}found rotator.toml: [api] admin_password_file beside it, expected only one"
     )
 
 

@@ -17,13 +17,17 @@ TWINS = (
     "exec: found sol and vega both in $NOCTURNA_SERVICE_TOKEN, expected a variable for each:"
     " --env vega=VARIABLE"
 )
-ELSE = "which means something else, expected a variable for the token alone"
+ALONE = "expected a variable for the token alone"
 WRONG = [
     ((SOL, VEGA), [], TWINS),
     ((LUNA, SOL), ["TOKEN"], 'exec: --env: found "TOKEN", expected NAME=VARIABLE'),
     ((LUNA,), ["A-B"], 'exec: --env: found "A-B", expected a variable such as API_TOKEN'),
-    ((LUNA,), ["PATH"], f"exec: --env: found PATH, {ELSE}"),
-    ((LUNA, SOL), ["luna=NOCTURNA_API_URL"], f"exec: --env: found NOCTURNA_API_URL, {ELSE}"),
+    ((LUNA,), ["PATH"], f"exec: --env: found PATH, which is where programs are found, {ALONE}"),
+    (
+        (LUNA, SOL),
+        ["luna=NOCTURNA_API_URL"],
+        f"exec: --env: found NOCTURNA_API_URL, which is a setting of the rotator, {ALONE}",
+    ),
     ((LUNA, SOL), ["lune=A"], 'exec: --env: there is no token "lune" here, expected luna'),
 ]
 
