@@ -97,9 +97,9 @@ class DotenvStore:
         with self._file(writing=False) as path:
             state = rewrite.read_settled(path)
             variable = EnvText(state.content, self._variable).variable
-        if state.status and state.status.st_mode & stat.S_IROTH and not self._has_warned:
+        if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
-            _log.warning("%s is readable by every user of this machine: chmod 600 it", self.url)
+            _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
             return Absent(version, journal)
@@ -364,6 +364,16 @@ def _read_path(url: StoreUrl) -> Path:
     return Path(url.folder, path).absolute()
 
 
+def _is_open_to_all(path: Path, status: os.stat_result) -> bool:
+    """Tell whether every user may read the file, and enter all folders on the way to it."""
+    try:
+        return bool(status.st_mode & stat.S_IROTH) and all(
+            folder.stat().st_mode & stat.S_IXOTH for folder in path.parents
+        )
+    except OSError:  # of a folder that was moved meanwhile
+        return False
+
+
 def _version(variable: Variable) -> str:
     text = f"{variable.value or ''}\n{variable.journal}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
@@ -374,6 +384,9 @@ def _from_system(error: OSError, url: str, path: Path, *, writing: bool) -> Stor
         right = _missing_right(error, path, writing=writing)
         return StoreDeniedError(f"{url}: user {os.geteuid()} {right}")
     reason = error.strerror or type(error).__name__
+    if error.errno == errno.ENOENT and path.parent.is_dir():  # such as /proc
+        text = f"the file system of {_shown(path.parent)} lets nobody create files there"
+        return StoreUnreachableError(f"{url}: {text}: choose another folder")
     unknown = (StoreUnreachableError, f"{reason}: check the file system of {{folder}}")
     kind, sentence = _KNOWN.get(error.errno, unknown)
     return kind(f"{url}: {sentence.format(file=_shown(path), folder=_shown(path.parent))}")

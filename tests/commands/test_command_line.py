@@ -1,6 +1,8 @@
 import os
 import pty
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -125,7 +127,9 @@ def test_a_folder_that_is_gone_is_told_in_a_line(rotator: Runner) -> None:
 
 
 def test_a_name_cannot_steer_the_terminal(rotator: Runner, api: Sandbox) -> None:
-    target = rotator.folder / "\x1b[31m\u202eevil"
+    folder = Path(tempfile.mkdtemp())  # pytest's own are closed to others
+    folder.chmod(0o755)
+    target = folder / "\x1b[31m\u202eevil"
     target.write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(3)}\n")
     target.chmod(0o604)
     rotator.env_file.symlink_to(target)
@@ -133,6 +137,7 @@ def test_a_name_cannot_steer_the_terminal(rotator: Runner, api: Sandbox) -> None
     assert result.status == 0
     assert "readable by every user" in result.err
     assert not {"\x1b", "\u202e"} & set(result.out + result.err)
+    shutil.rmtree(folder)
 
 
 def test_a_terminal_that_knows_only_ascii_is_no_failure(rotator: Runner, api: Sandbox) -> None:

@@ -107,16 +107,28 @@ def test_a_file_in_utf_16_is_refused(text: str, file: Path) -> None:
 
 
 def test_a_file_that_everybody_can_read_is_worth_one_warning(
-    file: Path, caplog: pytest.LogCaptureFixture
+    open_folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    file = open_folder / ".env"
     file.write_text("TOKEN=a\n")
     file.chmod(0o644)
     store = store_at(file)
     store.read()
     store.read()
     assert [record.getMessage() for record in caplog.records] == [
-        f"{store.url} is readable by every user of this machine: chmod 600 it"
+        f"{store.url} is readable by every user of this machine: chmod o-r it"
     ]
+
+
+def test_a_file_in_a_folder_that_others_cannot_enter_is_worth_none(
+    open_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (open_folder / "closed").mkdir(0o750)
+    file = open_folder / "closed" / ".env"
+    file.write_text("TOKEN=a\n")
+    file.chmod(0o644)
+    store_at(file).read()
+    assert caplog.records == []
 
 
 def test_a_file_of_ones_own_is_worth_none(file: Path, caplog: pytest.LogCaptureFixture) -> None:

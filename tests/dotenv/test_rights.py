@@ -141,6 +141,11 @@ def test_a_missing_folder_is_unreachable_not_absent(tmp_path: Path) -> None:
             action()
 
 
+def test_a_folder_in_which_nobody_creates_files_is_named() -> None:
+    with pytest.raises(StoreUnreachableError, match=r"file system of /proc lets nobody create"):
+        store_at(Path("/proc/.env")).preflight()
+
+
 def test_a_file_for_a_folder_is_unreachable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreUnreachableError, match="is no folder: correct the path"):
