@@ -1,6 +1,7 @@
 """Reads the settings from a TOML file or from the environment."""
 
 import logging
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
