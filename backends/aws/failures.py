@@ -154,7 +154,7 @@ def describe_denial(operations: Collection[str], address: AwsAddress) -> StoreEr
     return NotAllowedError(f"AWS denies {names}: allow {them} on {resource}{hint}")
 
 
-def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
+def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:  # noqa: PLR0911 - one per kind
     from botocore.exceptions import ConnectionError, HTTPClientError, SSLError  # noqa: A004, PLC0415 - loaded with the client
 
     from rotator.http.client import advise_on_certificate, find_certificate_fault  # noqa: PLC0415 - loaded with the client
