@@ -15,14 +15,21 @@ from rotator.cli import exit_codes, options, output
 from rotator.cli.rotate import run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
-from rotator.errors import ApiError, ConfigError, MintOutcomeUnknownError, OutputError, has_token
+from rotator.errors import (
+    ApiError,
+    ConfigError,
+    MintOutcomeUnknownError,
+    OutputError,
+    RotatorError,
+    has_token,
+)
 from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.mint import mint_and_verify, new_intent, revoke_unused
+from rotator.rotation.mint import by_hand, mint_and_verify, new_intent, revoke_if_ours
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
-from rotator.stores.journal import new_run_id
+from rotator.stores.journal import Intent, new_run_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
 
 if TYPE_CHECKING:
@@ -112,28 +119,31 @@ def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
     validity = None if wanted.eternal else wanted.validity or VALIDITY
     request = MintRequest(validity, wanted.scope or FIRST_SCOPE, renew_before=timedelta())
     with stop_requests():  # from here on the token is printed or revoked, whatever happens
-        return _print_token(context.api(), _mint(context, request))
+        api = context.api()
+        api.log_in()
+        intent = new_intent(new_run_id(), request, api.time.now())
+        return _print_token(api, _mint(context, request, intent), intent)
 
 
-def _mint(context: RotationContext, request: MintRequest) -> ServiceToken:
-    api = context.api()
-    api.log_in()
-    intent = new_intent(new_run_id(), request, api.time.now())
+def _mint(context: RotationContext, request: MintRequest, intent: Intent) -> ServiceToken:
     try:
-        return mint_and_verify(api, request, context.clock())
+        return mint_and_verify(context.api(), request, intent, context.clock())
     except MintOutcomeUnknownError as error:
         found = reconcile(context, [intent], ROTATION_TIMEOUT)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
         raise ApiError(f"{error}: {found.summary or later}") from None
 
 
-def _print_token(api: ServiceTokens, token: ServiceToken) -> int:
+def _print_token(api: ServiceTokens, token: ServiceToken, intent: Intent) -> int:
     try:
         sys.stdout.write(f"{token.secret}\n")
         sys.stdout.flush()
     except OSError as error:
-        failure = revoke_unused(api, token.token_id or "")
-        end = f"{failure}: revoke {token.name} at the API by hand" if failure else "it was revoked"
+        end = "it was revoked"
+        try:
+            revoke_if_ours(api, intent._replace(token_id=token.token_id), ROTATION_TIMEOUT)
+        except RotatorError as failure:
+            end = by_hand(failure, token.name)
         raise OutputError(
             f"the new token {token.name} reached nobody ({error.strerror}); {end}"
         ) from None

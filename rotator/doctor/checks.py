@@ -255,18 +255,37 @@ def _list(facts: ListFacts) -> Iterator[Finding]:
 
 
 def _list_time(facts: ListFacts) -> Iterator[Finding]:
-    """Compare the clock of the API's database, by a token just exchanged, with that of its Date."""
-    probed = {
-        t.snapshot.current.token_id for t in facts.tokens if t.is_probed and t.snapshot.current
-    }
-    times = [row.last_used_at for row in facts.rows if row.token_id in probed and row.last_used_at]
-    off = max(facts.begun - max(times), max(times) - facts.now) if times else timedelta()
+    """Compare the clock of the API's database, which dates its rows, with that of its Date."""
+    off = max(_differences(facts), default=timedelta())
     if off > SLACK:
         message = (
             f"the API's list and the Date of its answers are {in_words(off)} apart, so a mint that"
             " was cut off could not be recognised by its time: set the clocks of the API right"
         )
         yield Finding(Topic.CLOCK, Result.WARNING, message)
+
+
+def _differences(facts: ListFacts) -> Iterator[timedelta]:
+    """Yield how far dates of the list are from where they must be, negative within.
+
+    A token that was just exchanged tells most; without one, those tell that were minted by a
+    rotator, which noted the Date.
+    """
+    rows = {row.token_id: row for row in facts.rows}
+    yield from (row.created_at - facts.now for row in facts.rows)
+    probed = {
+        t.snapshot.current.token_id for t in facts.tokens if t.is_probed and t.snapshot.current
+    }
+    used = [row.last_used_at for row in facts.rows if row.token_id in probed and row.last_used_at]
+    if used:
+        yield max(facts.begun - max(used), max(used) - facts.now)
+        return
+    for each in facts.tokens:
+        journal = each.snapshot.journal
+        row = rows.get(journal.token_id or "")
+        if row and journal.minted_at:
+            yield journal.minted_at - row.created_at
+            yield row.created_at - journal.minted_at - each.settings.rotation_timeout
 
 
 def _listed_tokens(facts: ListFacts) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.audit import Event
 from rotator.clock import in_words, minute
+from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import (
     ApiError,
     ConflictError,
@@ -28,7 +29,7 @@ from rotator.errors import (
 )
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
-from rotator.rotation.reconcile import reconcile
+from rotator.rotation.reconcile import can_come_of, reconcile
 from rotator.stores.journal import Intent, Journal, new_run_id, scope_digest
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
@@ -103,7 +104,7 @@ class MintAttempt:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
         minted = mint(self._api, self._request)
         if not self._in_flight.register(self._run, minted.token_id):
-            raise in_use(minted)
+            raise confused(minted, "which is in use")
         self._minted_id = minted.token_id
         self._minting.close()
         self._intent = self._written_intent.with_token(minted.token_id).write()
@@ -212,9 +213,13 @@ class MintAttempt:
         self._intent.close()
         return error
 
-    def _search_minted(self, error: MintOutcomeUnknownError) -> ApiError:
-        """Look for the token whose answer was lost, and revoke it."""
+    def _search_minted(self, error: RotatorError) -> ApiError:
+        """Look for the token whose answer was lost, or named another one, and revoke it."""
         self._in_flight.end(self._run)
+        if self._written_intent.intent.token_id is not None:
+            self._intent = self._written_intent.with_token(None)
+            with suppress(StoreError):
+                self._intent = self._intent.write()
         intent = self._written_intent
         result = reconcile(self._context, [intent.intent], self._timeout)
         if self._run in result.settled:
@@ -224,14 +229,18 @@ class MintAttempt:
         )
 
     def _revoke_minted(self, token_id: str, error: RotatorError) -> RotatorError:
-        intent = self._written_intent.with_token(token_id)
-        failure = revoke_unused(self._api, token_id)
-        if failure is None:
-            intent.close()
-        elif intent.ensure_noted():
-            failure += "; the next run tries again"
+        intent, failure = self._written_intent.with_token(token_id), None
+        try:
+            is_ours = revoke_if_ours(self._api, intent.intent, self._timeout)
+        except RotatorError as trouble:
+            failure = by_hand(trouble, token_id)
+            if intent.ensure_noted():
+                failure = f"it could not be revoked ({trouble}); the next run tries again"
         else:
-            failure += f": revoke {token_id} at the API by hand"
+            if not is_ours and isinstance(error, VerificationError):
+                return self._search_minted(error)
+            # Else it was proven to be ours; whoever took us for dead has revoked it.
+            intent.close()
         outcome = failure or "it was revoked"
         if not isinstance(error, VerificationError):  # which names the token
             outcome = f"the new token {token_id} is not in use: {outcome}"
@@ -255,8 +264,8 @@ class WriteAheadIntent(NamedTuple):
         written = self.observation.note(journal, Event.INTENDED, message, **fields)
         return self._replace(observation=written)
 
-    def with_token(self, token_id: str) -> WriteAheadIntent:
-        """Return the intent of a mint that made this token; not yet written."""
+    def with_token(self, token_id: str | None) -> WriteAheadIntent:
+        """Return the intent of a mint that made this token, None if unknown; not yet written."""
         return self._replace(intent=self.intent._replace(token_id=token_id))
 
     def close(self) -> None:
@@ -302,17 +311,25 @@ def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:
 def mint(api: ServiceTokens, request: MintRequest) -> MintedToken:
     """Return a new token, of which nothing is proven yet; raises the `ApiError` of the call.
 
-    Raises `VerificationError` for an answer that must not even be revoked.
+    An answer may be another one's, from a cache or a confused proxy. One that names a token in use,
+    or another one than it holds, is worth as much as none: raises `MintOutcomeUnknownError`.
     """
     minted = api.mint(request.validity, request.scope)
-    if minted.token_id in request.in_use:  # from a cache, say: revoking it would cut a bot off
-        raise in_use(minted)
+    if minted.token_id in request.in_use:
+        raise confused(minted, "which is in use")
+    with suppress(MalformedTokenError):
+        token = ServiceToken.parse(minted.secret)
+        if token.token_id != minted.token_id:
+            raise confused(minted, f"and holds another one ({token.name})")
     return minted
 
 
-def in_use(minted: MintedToken) -> VerificationError:
-    """Return the error about an answer that names a token which a bot may have."""
-    return VerificationError(f"the API answered with the token {minted.token_id}, which is in use")
+def confused(minted: MintedToken, why: str) -> MintOutcomeUnknownError:
+    """Return the error about an answer that names a token which it cannot have made."""
+    return MintOutcomeUnknownError(
+        f"the API's answer to a mint names the token {minted.token_id}, {why}; another one may have"
+        " been made"
+    )
 
 
 def verify(
@@ -330,25 +347,45 @@ def verify(
     return token
 
 
-def mint_and_verify(api: ServiceTokens, request: MintRequest, now: datetime) -> ServiceToken:
-    """Mint a token that no store gets; one that fails is revoked. Raises what these two raise."""
+def mint_and_verify(
+    api: ServiceTokens, request: MintRequest, intent: Intent, now: datetime
+) -> ServiceToken:
+    """Mint a token that no store gets; one that fails is revoked. Raises what these two raise.
+
+    `intent` is on record nowhere. Raises `MintOutcomeUnknownError` also where the answer names a
+    token that cannot come of it.
+    """
     minted = mint(api, request)
     try:
         return verify(api, minted, request, now)
     except VerificationError as error:
-        outcome = "it was revoked"
-        if failure := revoke_unused(api, minted.token_id):
-            outcome = f"{failure}: revoke {minted.token_id} at the API by hand"
-        raise VerificationError(f"{error}; {outcome}") from None
+        intent = intent._replace(token_id=minted.token_id)
+        try:
+            is_ours = revoke_if_ours(api, intent, ROTATION_TIMEOUT)
+        except RotatorError as failure:
+            outcome = by_hand(failure, minted.token_id)
+            raise VerificationError(f"{error}; {outcome}") from None
+        if not is_ours:
+            raise MintOutcomeUnknownError(str(error)) from None
+        raise VerificationError(f"{error}; it was revoked") from None
 
 
-def revoke_unused(api: ServiceTokens, token_id: str) -> str | None:
-    """Revoke a token that no store holds; return why that failed, None when it is revoked."""
-    try:
-        api.ensure_revoked(token_id, "unused")
-    except RotatorError as error:
-        return f"it could not be revoked ({error})"
-    return None
+def revoke_if_ours(api: ServiceTokens, intent: Intent, timeout: timedelta) -> bool:
+    """Revoke the token that an answer named for this intent, and that no store holds.
+
+    The name may be wrong, and of a token that others need: where the API's list does not say that
+    it can come of the intent, return False. Raises what the API's calls raise.
+    """
+    row = next((row for row in api.list_tokens() if row.token_id == intent.token_id), None)
+    if row is None or not can_come_of(row, intent, api.account(), timeout):
+        return False
+    api.ensure_revoked(row.token_id, "unused")
+    return True
+
+
+def by_hand(failure: RotatorError, token_id: str) -> str:
+    """Return what is to be done where a new token could not be revoked, and nothing notes it."""
+    return f"it could not be revoked ({failure}): revoke {token_id} at the API by hand"
 
 
 def _promote(observation: Observation, token: ServiceToken, journal: Journal) -> None:
@@ -397,8 +434,6 @@ def _check_claims(
         token = ServiceToken.parse(minted.secret)
     except MalformedTokenError as fault:
         raise VerificationError(str(fault)) from None
-    if token.token_id != minted.token_id:
-        raise VerificationError(f"its claims carry another id ({token.name})")
     if token.scope != request.scope:
         raise VerificationError("its scope is not the one that was asked for")
     _check_expiry(token, request, now, skew)

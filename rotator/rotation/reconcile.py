@@ -204,7 +204,7 @@ class OrphanDetection(NamedTuple):
     def needs_inventory(self, intents: Sequence[Intent]) -> bool:
         """Tell whether it matters what the stores hold, which takes long to read."""
         return any(
-            intent.token_id or any(self._is_suspect(row, intent) for row in self.listed)
+            intent.token_id or any(self._is_stray(row, intent) for row in self.listed)
             for intent in intents
         )
 
@@ -220,8 +220,8 @@ class OrphanDetection(NamedTuple):
         """Look for the token of a mint whose answer nobody noted."""
         rows = [row for row in self.listed if self._is_suspect(row, intent)]
         suspects = tuple(dict.fromkeys(row.token_id for row in rows))
-        if not suspects:  # a request can be under way for as long as a rotation may take
-            return IntentFinding(intent.run, is_settled=self.now > self._end(intent))
+        if not suspects:
+            return self._examine_lost(intent)
         if self.inventory.unreachable:
             return IntentFinding(intent.run, trouble=self._describe_unknown(suspects))
         rivals = [pair for pair in self.inventory.intents if self._is_rival(pair[1], intent)]
@@ -240,6 +240,27 @@ class OrphanDetection(NamedTuple):
         is_complete = len(suspects) == mints or self.now > self._end(intent)
         return IntentFinding(intent.run, is_settled=is_complete, orphans=suspects, rivals=runs)
 
+    def _examine_lost(self, intent: Intent) -> IntentFinding:
+        """Settle a mint of which no token is found, once none can come any more.
+
+        Where the clock that dates the API's answers and the one that dates its rows differ, the
+        token is there with another date. It is named for a day, and nothing is revoked.
+        """
+        if self.now <= self._end(intent):
+            return IntentFinding(intent.run)
+        strays = [row.token_id for row in self.listed if self._is_stray(row, intent)]
+        if not strays:
+            return IntentFinding(intent.run, is_settled=True)
+        if self.inventory.unreachable:
+            return IntentFinding(intent.run, trouble=self._describe_unknown(strays))
+        trouble = (
+            f"{', '.join(strays)} may be left over from the mint of {minute(intent.begun_at)} that"
+            " was cut off, though the API's list has another date: revoke at the API what nobody"
+            " uses; rotator doctor compares the API's clocks"
+        )
+        is_over = self.now > intent.begun_at + ONE_DAY
+        return IntentFinding(intent.run, is_settled=is_over, trouble=trouble)
+
     def _examine_answered(self, intent: Intent, token_id: str) -> IntentFinding:
         """Find out whether the token of a mint reached a store, or is an orphan."""
         row = next((row for row in self.listed if row.token_id == token_id), None)
@@ -248,34 +269,33 @@ class OrphanDetection(NamedTuple):
         if self.inventory.unreachable:
             return IntentFinding(intent.run, trouble=self._describe_unknown([token_id]))
         is_used = row.last_used_at is not None and row.last_used_at > self._end(intent)
-        if is_used or not self._can_come_of(row, intent):
+        if is_used or not can_come_of(row, intent, self.account, self.timeout):
             what = "is in use" if is_used else "cannot come of it"
+            lost = self._examine_unanswered(intent._replace(token_id=None))
+            if not is_used and (lost.orphans or lost.trouble or lost.is_waiting):
+                return lost  # the answer named another one's token
             trouble = f"{token_id}, noted for a rotation that was cut off, {what}: left as it is"
             return IntentFinding(intent.run, is_settled=True, trouble=trouble)
         return IntentFinding(intent.run, is_settled=True, orphans=(token_id,))
 
     def _is_suspect(self, row: ListedToken, intent: Intent) -> bool:
+        return can_come_of(row, intent, self.account, self.timeout) and self._is_nobodys(row)
+
+    def _is_stray(self, row: ListedToken, intent: Intent) -> bool:
         return (
-            self._can_come_of(row, intent)
-            and row.last_used_at is None
+            abs(row.created_at - intent.begun_at) <= ONE_DAY
+            and _is_as_wished(row, intent, self.account)
+            and self._is_nobodys(row)
+        )
+
+    def _is_nobodys(self, row: ListedToken) -> bool:
+        """Tell whether a token lives that nobody has used, and that no store knows."""
+        return (
+            row.last_used_at is None
             and row.expires_at > self.now
             and row.token_id not in self.inventory.known_ids
             and all(row.token_id != other.token_id for _, other in self.inventory.intents)
             and row.token_id not in self.in_flight.values()
-        )
-
-    def _can_come_of(self, row: ListedToken, intent: Intent) -> bool:
-        """Tell whether our account minted this token, as the intent says, and at that time.
-
-        Whoever may write the store can forge a journal, and must not thereby revoke any token.
-        """
-        life = ETERNITY if intent.days is None else intent.days * ONE_DAY
-        return (
-            row.user_id == self.account
-            and intent.begun_at - SLACK <= row.created_at <= self._end(intent)
-            and scope_digest(row.scope) == intent.scope
-            # The server computes the two dates one after the other.
-            and abs(row.expires_at - row.created_at - life) < SLACK
         )
 
     def _is_rival(self, other: Intent, intent: Intent) -> bool:
@@ -295,7 +315,7 @@ class OrphanDetection(NamedTuple):
         return self.now <= self._end(other) and store.held_elsewhere() is not False
 
     def _end(self, intent: Intent) -> datetime:
-        return intent.begun_at + self.timeout + SLACK
+        return _end(intent, self.timeout)
 
     def _describe_unknown(self, suspects: Collection[str]) -> str:
         unreachable = ", ".join(self.inventory.unreachable_urls)
@@ -303,3 +323,27 @@ class OrphanDetection(NamedTuple):
             f"{', '.join(suspects)} may be left over from a mint that was cut off, which cannot be"
             f" told while {unreachable} does not answer: run again when it does"
         )
+
+
+def can_come_of(row: ListedToken, intent: Intent, account: str, timeout: timedelta) -> bool:
+    """Tell whether the account minted this token, as the intent says, and at that time.
+
+    Whoever may write the store can forge a journal, and must not thereby revoke any token.
+    """
+    is_in_time = intent.begun_at - SLACK <= row.created_at <= _end(intent, timeout)
+    return is_in_time and _is_as_wished(row, intent, account)
+
+
+def _is_as_wished(row: ListedToken, intent: Intent, account: str) -> bool:
+    life = ETERNITY if intent.days is None else intent.days * ONE_DAY
+    return (
+        row.user_id == account
+        and scope_digest(row.scope) == intent.scope
+        # The server computes the two dates one after the other.
+        and abs(row.expires_at - row.created_at - life) < SLACK
+    )
+
+
+def _end(intent: Intent, timeout: timedelta) -> datetime:
+    """Return when no token can come of a mint any more: a request can take a whole rotation."""
+    return intent.begun_at + timeout + SLACK

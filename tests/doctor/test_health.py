@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tests.doctor.clinic import Clinic, bad, message
+from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault
 
 
@@ -108,3 +109,36 @@ def test_a_list_of_another_time_zone_is_told(clinic: Clinic) -> None:
     found = clinic.examine()
     assert bad(found) == [("clock", "warning")]
     assert "are 2 hours apart" in message(found)
+
+
+@pytest.mark.parametrize(
+    ("off", "apart"),
+    [
+        (timedelta(), None),
+        (timedelta(seconds=-30), None),
+        (timedelta(minutes=2), None),  # as long as a rotation may take
+        (timedelta(minutes=-5), "are 5 minutes apart"),
+        (timedelta(hours=2), "are 1 hour"),
+    ],
+)
+def test_without_a_probe_the_list_is_compared_with_the_dates_of_mints(
+    clinic: Clinic, clock: FakeClock, off: timedelta, apart: str | None
+) -> None:
+    minted = clock.now - timedelta(days=3)
+    secret = clinic.api.issue(created_at=minted + off, expires_at=minted + timedelta(days=90))
+    about = f"token={clinic.api.tokens[-1].id} minted={minted:%Y-%m-%dT%H:%M:%SZ}"
+    clinic.api.revoke(clinic.api.tokens[0].id)
+    clinic.put(secret, note=f"# rotator: v=1 {about}\n")
+    found = clinic.examine(toml="probe = false")
+    assert bad(found) == ([("clock", "warning")] if apart else [])
+    assert not apart or apart in message(found)
+
+
+def test_a_token_that_is_listed_as_minted_in_the_future_is_told(
+    clinic: Clinic, clock: FakeClock
+) -> None:
+    ahead = clock.now + timedelta(minutes=7)
+    clinic.api.issue(created_at=ahead, expires_at=ahead + timedelta(days=90))
+    found = clinic.examine("luna", toml="probe = false")
+    assert bad(found) == [("clock", "warning")]
+    assert "are 7 minutes apart" in message(found)

@@ -22,6 +22,8 @@ HASTY = Limits(read=0.2, retries=0)
 LOGIN = "POST /auth/login"
 REFRESH = "POST /auth/refresh"
 MINT = "POST /auth/admin/service-tokens"
+LIST = "GET /auth/admin/service-tokens"
+VERIFY = "GET /auth/admin/verify"
 EXCHANGE = "POST /auth/service-token/refresh"
 GONE = "DELETE /auth/admin/service-tokens/gone"
 REVOKE = "DELETE /auth/admin/service-tokens/{id}"

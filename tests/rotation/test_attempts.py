@@ -44,7 +44,7 @@ def test_who_finds_the_store_changed_when_it_wants_to_begin_takes_what_is_there(
 
 
 def test_a_mint_that_the_api_refuses_leaves_no_intent(world: World) -> None:
-    world.api.misbehave(Fault.too_many(), CALL_MINT)
+    world.api.misbehave(Fault.refusal(403), CALL_MINT)
     assert world.rotation().rotate(RotateOptions()).action is Action.FAILED
     assert "intent=" not in (world.folder / ".env").read_text()
 

@@ -50,8 +50,15 @@ def used(world: World, secret: str) -> None:
         Fault.empty_body(),
         Fault.truncated(),
         Fault.json_of({"token_id": "x"}),
+        Fault.html(403, work=True),
+        Fault.html(302, work=True),
+        Fault.refusal(408, work=True),
+        Fault.json_of({"token_id": "x", "service_token": "no token"}),
     ],
-    ids=["reset", "500 with token", "page", "empty", "truncated", "half"],
+    ids=[
+        *("reset", "500 with token", "page", "empty", "truncated", "half"),
+        *("403 of a firewall", "302", "408", "a token that is not there"),
+    ],
 )
 def test_a_mint_whose_answer_is_lost_is_found_and_revoked_at_once(
     world: World, fault: Fault
@@ -287,4 +294,75 @@ def test_a_run_that_keeps_the_token_takes_the_intent_over_before_it_revokes(
     world.api.behave()
     assert world.rotation(SharedStore(world.store())).rotate(RotateOptions()).error is None
     assert row.id not in live_ids(world)
+    assert intents(world) == 0
+
+
+@pytest.mark.parametrize("kind", ["in use", "its id alone", "its text alone", "no token at all"])
+def test_an_answer_of_another_ones_mint_cuts_nobody_off_and_leaves_nothing_over(
+    world: World, kind: str
+) -> None:
+    world.put(old := world.api.issue(days=3))
+    now = world.clock.now
+    foreign = world.api.issue(created_at=now, expires_at=now + timedelta(days=90))
+    row = world.api.tokens[-1]
+    used(world, foreign)
+    token_id, secret = {
+        "in use": (str(world.token().token_id), old),
+        "its id alone": (row.id, world.api.sign({"type": "service", "token_id": "x"})),
+        "its text alone": ("x", foreign),
+        "no token at all": ("x", "no token"),
+    }[kind]
+    answer = {"service_token": secret, "token_id": token_id}
+    world.api.misbehave(Fault.json_of(answer), CALL_MINT)
+    report = world.rotation().rotate(RotateOptions())
+    assert report.action is Action.FAILED
+    assert "which came of it, was revoked; run again" in str(report.error)
+    assert {each.secret for each in world.api.live_tokens()} == {old, foreign}
+    assert intents(world) == 0
+    assert world.rotation().rotate(RotateOptions()).error is None
+
+
+def test_an_answer_that_names_another_ones_token_is_noted_so_that_the_next_run_finds_its_own(
+    world: World, left: Leftovers
+) -> None:
+    foreign = left.token(days=30)
+    lost = left.token()
+    left.intent(world.store(), token_id=foreign.id)
+    world.clock.advance(5 * SECOND)
+    assert world.rotation().rotate(RotateOptions()).error is None
+    assert foreign.id in live_ids(world)
+    assert lost.id not in live_ids(world)
+
+
+@pytest.mark.parametrize("off", [timedelta(minutes=-5), timedelta(minutes=10), timedelta(hours=20)])
+def test_a_leftover_that_the_list_dates_otherwise_is_named_for_a_day(
+    world: World, left: Leftovers, off: timedelta
+) -> None:
+    row = left.token(age=-off)
+    strangers = [left.token(days=30, age=-off), left.token(age=timedelta(days=2))]
+    tried = left.token(age=-off)
+    used(world, tried.secret)
+    left.intent(world.store())
+    world.clock.advance(4 * MINUTE)
+    for _ in range(2):
+        report = world.rotation().rotate(RotateOptions())
+        assert report.action is Action.KEPT
+        assert f"{row.id} may be left over" in str(report.error)
+        assert not any(each.id in str(report.error) for each in (*strangers, tried))
+    assert {row.id, tried.id, *(each.id for each in strangers)} <= live_ids(world)
+    world.clock.advance(timedelta(days=1))
+    assert f"{row.id} may be left over" in str(world.rotation().rotate(RotateOptions()).error)
+    assert world.rotation().rotate(RotateOptions()).error is None
+    assert intents(world) == 0
+
+
+def test_a_leftover_with_another_date_that_is_revoked_by_hand_is_told_no_more(
+    world: World, left: Leftovers
+) -> None:
+    row = left.token(age=5 * MINUTE)
+    left.intent(world.store())
+    world.clock.advance(4 * MINUTE)
+    assert row.id in str(world.rotation().rotate(RotateOptions()).error)
+    world.api.revoke(row.id)
+    assert world.rotation().rotate(RotateOptions()).error is None
     assert intents(world) == 0

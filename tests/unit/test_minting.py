@@ -1,12 +1,15 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from rotator.errors import MintOutcomeUnknownError, VerificationError
-from rotator.rotation.mint import mint_and_verify, revoke_unused
+from rotator.config.settings import ROTATION_TIMEOUT
+from rotator.errors import MintOutcomeUnknownError, RotatorError, VerificationError
+from rotator.rotation.mint import mint_and_verify, new_intent, revoke_if_ours
 from rotator.rotation.model import MintRequest
+from rotator.stores.journal import Intent, new_run_id
 from rotator.tokens import ServiceToken
-from tests.nocturna.support import EXCHANGE, LOGIN, MINT, REVOKE, client_of, paths
+from tests.nocturna.support import EXCHANGE, LIST, LOGIN, MINT, REVOKE, VERIFY, client_of, paths
 from tests.support.clock import NOON, FakeClock
 from tests.support.sandbox import Fault, Sandbox
 from tests.unit.jwts import encoded
@@ -17,19 +20,31 @@ WISH = MintRequest(90 * DAY, "calculations", 7 * DAY)
 ETERNAL = MintRequest(None, "calculations", 7 * DAY)
 
 
+def intent(wish: MintRequest = WISH) -> Intent:
+    return new_intent(new_run_id(), wish, NOON)
+
+
 def minted(api: Sandbox, wish: MintRequest = WISH) -> ServiceToken:
-    return mint_and_verify(client_of(api).tokens, wish, NOON)
+    return mint_and_verify(client_of(api).tokens, wish, intent(wish), NOON)
 
 
-def failure(api: Sandbox, wish: MintRequest = WISH) -> str:
-    with pytest.raises(VerificationError) as caught:
+def failure(
+    api: Sandbox,
+    wish: MintRequest = WISH,
+    kind: type[RotatorError] = VerificationError,
+) -> str:
+    with pytest.raises(kind) as caught:
         minted(api, wish)
+    assert type(caught.value) is kind
     return str(caught.value)
 
 
-def answered(api: Sandbox, claims: dict[str, object], text: str | None = None) -> str:
+def answered(
+    api: Sandbox, claims: dict[str, object], text: str | None = None, wish: MintRequest = WISH
+) -> str:
     """Let the next mint answer with a live token, or the same with other claims; return its id."""
-    api.issue(days=90)
+    end = NOON + wish.validity if wish.validity else None
+    api.issue(created_at=NOON, expires_at=end, eternal=end is None)
     row = api.tokens[-1]
     usual = {"type": "service", "scope": "calculations", "token_id": row.id}
     secret = api.sign({**usual, "exp": int((NOON + 90 * DAY).timestamp()), **claims})
@@ -58,8 +73,6 @@ EXP = int(NOON.timestamp())
 @pytest.mark.parametrize(
     ("wish", "claims", "why"),
     [
-        pytest.param(WISH, {"token_id": "other"}, "carry another id", id="another id"),
-        pytest.param(WISH, {"token_id": None}, "carry another id", id="no id"),
         pytest.param(
             WISH,
             {"scope": "charts"},
@@ -86,28 +99,52 @@ EXP = int(NOON.timestamp())
             "not 8 days from now",
             id="near enough, but due at once",
         ),
-        pytest.param(ETERNAL, {}, "it is not eternal", id="not eternal"),
+        pytest.param(ETERNAL, {"exp": EXP}, "it is not eternal", id="not eternal"),
     ],
 )
 def test_a_token_that_is_not_what_was_asked_for_is_revoked(
     timed_api: Sandbox, wish: MintRequest, claims: dict[str, object], why: str
 ) -> None:
-    token_id = answered(timed_api, claims)
+    token_id = answered(timed_api, claims, wish=wish)
     message = failure(timed_api, wish)
     assert message.startswith(f"the new token {token_id} is not usable: ")
     assert why in message
     assert message.endswith("; it was revoked")
-    assert paths(timed_api) == [LOGIN, MINT, REVOKE.replace("{id}", token_id)]
+    assert paths(timed_api) == [LOGIN, MINT, LIST, VERIFY, REVOKE.replace("{id}", token_id)]
     assert timed_api.live_tokens() == []
 
 
-def test_an_eternal_token_instead_of_one_that_ends_is_revoked(timed_api: Sandbox) -> None:
-    timed_api.issue(eternal=True)
-    row = timed_api.tokens[0]
-    body = {"service_token": row.secret, "token_id": row.id}
+@pytest.mark.parametrize("token_id", ["other", None])
+def test_an_answer_that_holds_another_token_than_it_names_is_as_good_as_lost(
+    timed_api: Sandbox, token_id: str | None
+) -> None:
+    named = answered(timed_api, {"token_id": token_id})
+    message = failure(timed_api, kind=MintOutcomeUnknownError)
+    assert message.startswith(f"the API's answer to a mint names the token {named}, and holds")
+    assert paths(timed_api) == [LOGIN, MINT]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"created_at": NOON, "eternal": True},
+        {"created_at": NOON, "expires_at": NOON + 30 * DAY},
+        {"created_at": NOON, "expires_at": NOON + 90 * DAY, "scope": "charts"},
+        {"created_at": NOON - HOUR, "expires_at": NOON + 90 * DAY - HOUR},
+    ],
+    ids=["eternal", "another life", "another scope", "older"],
+)
+def test_a_token_that_is_listed_as_another_than_was_asked_for_is_left_alone(
+    timed_api: Sandbox, row: dict[str, Any]
+) -> None:
+    timed_api.issue(**row)
+    [theirs] = timed_api.tokens
+    body = {"service_token": "no token", "token_id": theirs.id}
     timed_api.misbehave(Fault.json_of(body, work=False), call=MINT)
-    assert "it is eternal; it was revoked" in failure(timed_api)
-    assert timed_api.live_tokens() == []
+    assert f"the new token {theirs.id} is not usable" in failure(
+        timed_api, kind=MintOutcomeUnknownError
+    )
+    assert timed_api.live_tokens() == [theirs]
 
 
 @pytest.mark.parametrize("text", ["changeme", encoded("{}"), "'quoted'", "a b"])
@@ -164,7 +201,7 @@ def test_a_wrong_clock_is_told_where_it_explains_a_wrong_expiry(
     if says is None:
         answered(timed_api, {"exp": EXP})
     with pytest.raises(VerificationError) as caught:
-        mint_and_verify(client.tokens, WISH, clock() + ahead)
+        mint_and_verify(client.tokens, WISH, intent(), clock() + ahead)
     assert ("this machine's clock" in str(caught.value)) == bool(says)
     assert (says or "") in str(caught.value)
     assert timed_api.live_tokens() == []
@@ -178,7 +215,8 @@ def test_a_mint_that_fails_is_passed_on_as_it_is(timed_api: Sandbox) -> None:
 
 
 def test_giving_back_a_token_that_is_gone_already_is_done(timed_api: Sandbox) -> None:
-    assert revoke_unused(client_of(timed_api).tokens, "gone") is None
+    gone = intent()._replace(token_id="gone")
+    assert not revoke_if_ours(client_of(timed_api).tokens, gone, ROTATION_TIMEOUT)
 
 
 def test_no_message_holds_the_token(timed_api: Sandbox) -> None:
