@@ -25,7 +25,7 @@ Spans = Mapping[str, tuple[datetime, datetime]]
 @click.command("rotate", short_help="Renew the tokens that are due.")
 @options.names
 @click.option("--force", is_flag=True, help="Mint a new token even if the old one is not due.")
-@click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced token now.")
+@click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced tokens now.")
 @click.option(
     "--dry-run",
     is_flag=True,

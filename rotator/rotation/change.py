@@ -11,10 +11,11 @@ from datetime import timedelta
 from rotator.config.settings import TokenSettings
 from rotator.errors import ApiError, RotatorError, StoreError, TokenRefusedError, kind
 from rotator.hooks.commands import Hooks
-from rotator.rotation.finish import Finisher, pending_after
+from rotator.rotation.finish import Finisher, pending_after, replaced_after
 from rotator.rotation.inventory import SLACK
 from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError, RevokedMeanwhileError
 from rotator.rotation.model import (
+    CHANGED,
     Action,
     MintRequest,
     RotationContext,
@@ -81,6 +82,7 @@ class Change:
         """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""
         earlier = verdict
         snapshot = self._observe_alone(verdict)  # read and decide again: the stores are held now
+        snapshot = self._decider.recover(snapshot, options)
         if snapshot.current in refused:
             verdict = self._decider.decide_refused(snapshot)
         else:
@@ -89,7 +91,7 @@ class Change:
             return RotationResult(snapshot, verdict, Action.FAILED)
         dead = self._dead(snapshot)
         result = self._renew(snapshot, verdict, options)
-        if verdict.need is not earlier.need and result.action is None:
+        if verdict.need not in (earlier.need, Need.HELP) and result.action is None:
             result = _overtaken(snapshot, verdict)
         if result.not_begun:
             return result._replace(after=snapshot)
@@ -97,7 +99,9 @@ class Change:
         if dead:
             # Now, since what was written fences these stores off already.
             after, notes, troubles = self._reconcile(after, dead, result.written)
-            result = result._replace(notes=notes, troubles=(*troubles, *result.troubles))
+            result = result._replace(
+                notes=(*notes, *result.notes), troubles=(*troubles, *result.troubles)
+            )
         if result.action is Action.FAILED:
             return result._replace(after=after)
         # Hooks, then retirement.
@@ -140,7 +144,7 @@ class Change:
             result = _refused(snapshot, verdict, error)
         except RotatorError as error:
             result = _failed(snapshot, verdict, error)
-        return result
+        return _tell_put_back(result, verdict)
 
     def _observe(self) -> Snapshot:
         return observe(self._stores, self._context.clock())
@@ -219,11 +223,39 @@ class Change:
         # Without a token there may be the id of one that was removed by hand.
         removed = (each.journal.token_id for each in snapshot.reachable if not each.token)
         previous = next((token_id for token_id in removed if token_id), None)
-        return Journal(
+        journal = Journal(
             previous_token_id=snapshot.current.token_id if snapshot.current else previous,
             minted_at=now,
-            pending=pending_after(snapshot, snapshot.reachable, self._grace(options), now),
             hooks=self._hooks.ids,
+        )
+        return self._with_old_tokens(journal, snapshot, snapshot.reachable, options)
+
+    def _with_old_tokens(
+        self,
+        journal: Journal,
+        snapshot: Snapshot,
+        replaced: Iterable[Observation],
+        options: RotateOptions,
+    ) -> Journal:
+        """Return what is to be known of the old tokens once these observations are replaced."""
+        now = self._context.api().time.now()
+        # Who forces it has stopped what put a token back.
+        is_put_back = bool(snapshot.put_back) and not options.force
+        pending = pending_after(
+            snapshot,
+            replaced,
+            self._grace(options),
+            now,
+            sparing_put_back=is_put_back and not options.revoke_old,
+        )
+        since = (each.journal.put_back_at for each in snapshot.put_back)
+        return replace(
+            journal,
+            pending=pending,
+            replaced=replaced_after(
+                snapshot, journal.token_id, pending, self._settings.validity, now
+            ),
+            put_back_at=next(filter(None, since), now) if is_put_back else None,
         )
 
     def _grace(self, options: RotateOptions) -> timedelta | None:
@@ -257,19 +289,32 @@ class Change:
             return _overtaken(snapshot, verdict)
         # Whether or not it was probed before: a refused token must not replace one that works.
         self._context.api().exchange(current.secret)
-        now = self._context.api().time.now()
-        pending = pending_after(snapshot, snapshot.behind, self._grace(options), now)
-        journal = replace(snapshot.journal, token_id=current.token_id, pending=pending)
-        first, *others = [each.store for each in snapshot.reachable if each not in snapshot.behind]
+        journal = replace(snapshot.journal, token_id=current.token_id)
+        journal = self._with_old_tokens(journal, snapshot, snapshot.behind, options)
+        holders = [each.store for each in snapshot.reachable if each not in snapshot.behind]
 
-        def with_pending(observation: Observation) -> Journal:
-            if observation.store not in (first, *others):
+        def with_old_tokens(observation: Observation) -> Journal:
+            if observation.store not in holders:
                 return observation.journal
-            hooks = self._hooks.ids if observation.store is first else ()
-            return replace(observation.journal, pending=pending, hooks=hooks)
+            hooks = self._hooks.ids if observation.store is holders[0] else ()
+            return replace(
+                observation.journal,
+                pending=journal.pending,
+                replaced=journal.replaced,
+                put_back_at=journal.put_back_at,
+                hooks=hooks,
+            )
 
-        snapshot, troubles = snapshot.note(with_pending)
-        written = _spread(snapshot.behind, current, journal)
+        is_repeated = any(each.journal.put_back_at for each in snapshot.put_back)
+        snapshot, troubles = snapshot.note(with_old_tokens)
+        if holders:
+            written = _spread(snapshot.behind, current, journal)
+        else:  # the token is in none of them: it was put out by an old one
+            first, *others = snapshot.behind
+            hooked = replace(journal, hooks=self._hooks.ids)
+            written = (_write(first, current, hooked), *_spread(others, current, journal))
+        if is_repeated:
+            troubles.append(verdict.message)
         settled = self._settle(verdict, current)
         return RotationResult(
             snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
@@ -283,15 +328,25 @@ def _spread(
 
     Open intents stay in the store that has them; hooks are noted in the first store only.
     """
-    reports = []
-    for each in observations:
-        state, message = StoreState.WRITTEN, None
-        try:
-            each.write(token, replace(journal, intents=each.journal.intents, hooks=()))
-        except StoreError as error:
-            state, message = StoreState.BEHIND, str(error)
-        reports.append(StoreReport(each.store.url, state, message))
-    return tuple(reports)
+    unhooked = replace(journal, hooks=())
+    return tuple(_write(each, token, unhooked) for each in observations)
+
+
+def _write(observation: Observation, token: ServiceToken, journal: Journal) -> StoreReport:
+    url = observation.store.url
+    try:
+        observation.write(token, replace(journal, intents=observation.journal.intents))
+    except StoreError as error:
+        return StoreReport(url, StoreState.BEHIND, str(error))
+    return StoreReport(url, StoreState.WRITTEN)
+
+
+def _tell_put_back(result: RotationResult, verdict: Verdict) -> RotationResult:
+    """Note why it was done: else nobody would hear of it before it fails."""
+    is_told = verdict.message in result.troubles
+    if verdict.reason != "put_back" or result.action not in CHANGED or is_told:
+        return result
+    return result._replace(notes=(*result.notes, verdict.message))
 
 
 def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:

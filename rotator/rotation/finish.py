@@ -24,10 +24,11 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
 from rotator.rotation.policy import RotateOptions
-from rotator.stores.journal import Journal, PendingRevocation
+from rotator.stores.journal import Journal, PendingRevocation, ReplacedToken
 from rotator.tokens import ServiceToken
 
 MOST_PENDING = 8
+MOST_REPLACED = 8
 GONE = "it was gone already"
 _WHOLE_SECONDS = timedelta(seconds=2)  # the precision of the server's time
 _NONE_OLDER = (
@@ -112,12 +113,19 @@ class Finisher:
         )
 
     def _make_due(self, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
-        """Note all that is pending, and the token that was last replaced, as due now."""
-        previous = snapshot.journal.previous_token_id
-        ids = [each.token_id for each in snapshot.pending] + ([previous] if previous else [])
+        """Note all that the journals know of, except the current token, as due now."""
         now = self._api().time.now()
-        pending = tuple(PendingRevocation(token_id, now) for token_id in dict.fromkeys(ids))
-        snapshot, troubles = snapshot.note(lambda each: replace(each.journal, pending=pending))
+        current = snapshot.current.token_id if snapshot.current else None
+        ids = {each.token_id: None for each in snapshot.pending}
+        for journal in (each.journal for each in snapshot.reachable):
+            expired = {e.token_id for e in journal.replaced if e.expires_at and e.expires_at <= now}
+            known = {*journal.old_ids, journal.token_id or ""} - expired - {""}
+            ids |= dict.fromkeys(sorted(known))
+        ids.pop(current or "", None)
+        pending = tuple(PendingRevocation(token_id, now) for token_id in ids)
+        snapshot, troubles = snapshot.note(
+            lambda each: replace(each.journal, pending=pending, replaced=())
+        )
         if not troubles and not set(pending) <= set(snapshot.pending):
             troubles.append("another rotator has replaced the token meanwhile: run again")
         return snapshot, troubles
@@ -180,11 +188,17 @@ class Finisher:
 
 
 def pending_after(
-    snapshot: Snapshot, replaced: Iterable[Observation], grace: timedelta | None, now: datetime
+    snapshot: Snapshot,
+    replaced: Iterable[Observation],
+    grace: timedelta | None,
+    now: datetime,
+    *,
+    sparing_put_back: bool,
 ) -> tuple[PendingRevocation, ...]:
     """Return what is pending once these observations are replaced, with what was pending before.
 
-    `grace` None lets the replaced tokens expire by themselves; `now` is the server's time. A
+    `grace` None lets the replaced tokens expire by themselves; `now` is the server's time. With
+    `sparing_put_back`, so are those that somebody puts back: a bot may have to live with one. A
     journal is small: of more than 8 the oldest are due now.
     """
     pending = {each.token_id: each for each in snapshot.pending}
@@ -192,9 +206,40 @@ def pending_after(
         for token_id in (each.token.token_id for each in replaced if each.token):
             if token_id and token_id not in pending:
                 pending[token_id] = PendingRevocation(token_id, now + grace)
+    if sparing_put_back:
+        for token in (each.token for each in snapshot.put_back):
+            pending.pop((token and token.token_id) or "", None)
     by_age = sorted(pending.values(), key=lambda each: each.due_at)
     early, rest = by_age[:-MOST_PENDING], by_age[-MOST_PENDING:]
     return (*(each._replace(due_at=min(now, each.due_at)) for each in early), *rest)
+
+
+def replaced_after(
+    snapshot: Snapshot,
+    new_id: str | None,
+    pending: Iterable[PendingRevocation],
+    validity: timedelta,
+    now: datetime,
+) -> tuple[ReplacedToken, ...]:
+    """Return the old tokens that may be alive, and are not pending, once all stores have `new_id`.
+
+    A token that a store has lost is taken to live for `validity`, as its end is not known.
+    """
+    ends: dict[str, datetime | None] = {}
+    for each in snapshot.reachable:
+        ends |= dict(each.journal.replaced)
+        if (lost_id := each.journal.token_id) and not each.is_written_by_rotator:
+            ends.setdefault(lost_id, (each.journal.minted_at or now) + validity)
+    shown = (each.token for each in snapshot.reachable if each.token)
+    ends |= {token.token_id: token.expires_at for token in shown if token.token_id}
+    others = {new_id, *(each.token_id for each in pending)}
+    alive = [
+        ReplacedToken(token_id, end)
+        for token_id, end in ends.items()
+        if token_id not in others and (end is None or end > now)
+    ]
+    alive.sort(key=lambda each: (each.expires_at is None, each.expires_at, each.token_id))
+    return tuple(alive[-MOST_REPLACED:])
 
 
 def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:

@@ -5,7 +5,8 @@ A store is written only while it is as it was observed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,11 +22,22 @@ from rotator.errors import (
     TokenRefusedError,
     internal_error,
 )
-from rotator.rotation.policy import Inputs, Need, RotateOptions, Status, Verdict, decide
+from rotator.rotation.policy import (
+    Inputs,
+    Need,
+    PutBack,
+    RotateOptions,
+    Status,
+    Verdict,
+    decide,
+)
 from rotator.stores.journal import Journal
 from rotator.stores.port import (
     Absent,
     BumpedStore,
+    KeepsHistory,
+    KnowsProvenance,
+    Provenance,
     SecretStore,
     is_missing_file,
 )
@@ -308,6 +320,24 @@ class Decider(NamedTuple):
         """Decide about a current token which the server is known to refuse."""
         return decide(replace(self._inputs(snapshot, RotateOptions()), refused=True))
 
+    def recover(self, snapshot: Snapshot, options: RotateOptions) -> Snapshot:
+        """Find the token again in whose place somebody put an old one, and make it the current one.
+
+        Returns the same snapshot where there is nothing to recover, or no store still has the
+        token, or the API does not accept it any more. Raises `ApiError` when the API does not say.
+        """
+        lost_id = snapshot.lost_id
+        if lost_id is None or options.force:
+            return snapshot
+        found = next((t for t in _earlier_tokens(snapshot) if t.token_id == lost_id), None)
+        if found is None or _remaining(found, snapshot.taken_at) <= timedelta():
+            return snapshot
+        try:
+            self.api().exchange(found.secret)
+        except TokenRefusedError:
+            return snapshot
+        return Snapshot(snapshot.answers, found, snapshot.taken_at)
+
     def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
         return decide(Inputs(now, self.settings.renew_before, token))
 
@@ -321,7 +351,42 @@ class Decider(NamedTuple):
             minted_at=snapshot.journal.minted_at,
             behind=len(snapshot.behind),
             forced=options.force,
+            put_back=_describe_put_back(snapshot),
         )
+
+
+def _earlier_tokens(snapshot: Snapshot) -> Iterator[ServiceToken]:
+    for observation in snapshot.put_back:
+        if not isinstance(observation.store, KeepsHistory):
+            continue
+        with suppress(StoreError):  # a history that may not be read is as good as none
+            for text in observation.store.earlier_secrets():
+                with suppress(MalformedTokenError):
+                    yield ServiceToken.parse(text)
+
+
+def _describe_put_back(snapshot: Snapshot) -> PutBack | None:
+    if not snapshot.put_back:
+        return None
+    first = snapshot.put_back[0]
+    provenance = provenance_of(first.store)
+    return PutBack(
+        store=first.store.url,
+        token_id=first.token.name if first.token else "",
+        lost_id=first.journal.token_id or "",
+        is_lost=snapshot.lost_id is not None,
+        is_repeated=any(each.journal.put_back_at for each in snapshot.put_back),
+        changed_at=provenance.changed_at,
+        owner=provenance.owner,
+    )
+
+
+def provenance_of(store: SecretStore) -> Provenance:
+    """Return who else writes a secret; nothing where the store does not tell. Raises nothing."""
+    if isinstance(store, KnowsProvenance):
+        with suppress(StoreError):
+            return store.provenance()
+    return Provenance()
 
 
 def lack_of(reading: Observation, now: datetime) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 from rotator.clock import ONE_DAY, in_words, minute
 from rotator.errors import MalformedTokenError
@@ -15,6 +16,7 @@ from rotator.tokens import ServiceToken
 
 # A younger token is not renewed unless forced: another mint would not help it.
 SETTLING_TIME = timedelta(hours=1)
+_STOP = "stop that, or let it leave this value alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,43 @@ class Status(StrEnum):
 
 
 class Need(StrEnum):
-    """What a verdict asks for: nothing, a new token, a copy to the stores behind, or to wait."""
+    """What a verdict asks for: nothing, a new token, a copy to the stores behind, or to wait.
+
+    With `HELP` a person has to act first: a rotation would do no good, and fails.
+    """
 
     NOTHING = "nothing"
     MINT = "mint"
     COPY = "copy"
     PATIENCE = "patience"
+    HELP = "help"
+
+
+class PutBack(NamedTuple):
+    """An old token in a store, into which somebody put it back in the place of `lost_id`.
+
+    `changed_at` is when, and `owner` who owns the secret there, as far as the store tells.
+    `is_lost` tells that no store shows the newer token, `is_repeated` that it happened before.
+    """
+
+    store: str
+    token_id: str
+    lost_id: str
+    is_lost: bool
+    is_repeated: bool = False
+    changed_at: datetime | None = None
+    owner: str | None = None
+
+    @property
+    def message(self) -> str:
+        """What happened, and who must have done it."""
+        at = f" (last changed {minute(self.changed_at)})" if self.changed_at else ""
+        owner = f"{self.owner} writes it" if self.owner else "something else writes this secret"
+        again = " again" if self.is_repeated else ""
+        return (
+            f"the old token {self.token_id} was put back{again} into {self.store} in the place of"
+            f" {self.lost_id}{at}; {owner}"
+        )
 
 
 @dataclass(frozen=True)
@@ -60,7 +93,8 @@ class Inputs:
 
     `token` is the current one, None where no store holds a readable token; `fault` then says what
     is wrong with the text there. `scope` is None unless configured; `refused` is the server's
-    answer; `behind` counts the stores that hold another token than the current one.
+    answer; `behind` counts the stores that hold another token than the current one. `put_back` is
+    the first store, if any, into which somebody put an old token.
     """
 
     now: datetime
@@ -72,6 +106,7 @@ class Inputs:
     minted_at: datetime | None = None
     behind: int = 0
     forced: bool = False
+    put_back: PutBack | None = None
 
     @cached_property
     def left(self) -> timedelta | None:
@@ -111,6 +146,20 @@ def _malformed(inputs: Inputs) -> Verdict | None:
     if inputs.token or not inputs.fault:
         return None
     return Verdict(Status.INVALID, inputs.fault.reason, str(inputs.fault), Need.MINT)
+
+
+def _put_back(inputs: Inputs) -> Verdict | None:
+    found = inputs.put_back
+    if not found or not found.is_lost or inputs.forced:
+        return None
+    dead = _refused(inputs) or _expired(inputs)
+    status = dead.status if dead else Status.DUE
+    if found.is_repeated:
+        # Another token would be lost as well: they would become more with each run.
+        message = f"{found.message}: {_STOP}, then run rotate --force; no other token is minted"
+        return Verdict(status, "put_back", message, Need.HELP)
+    message = f"{found.message}: {_STOP}; it is replaced once more, and then not again"
+    return Verdict(status, "put_back", message, Need.MINT)
 
 
 def _refused(inputs: Inputs) -> Verdict | None:
@@ -157,6 +206,9 @@ def _forced(inputs: Inputs) -> Verdict | None:
 def _behind(inputs: Inputs) -> Verdict | None:
     if not inputs.behind:
         return None
+    if inputs.put_back:
+        message = f"{inputs.put_back.message}: {_STOP}; the newer token takes its place again"
+        return Verdict(Status.DUE, "put_back", message, Need.COPY)
     stores = "store does" if inputs.behind == 1 else "stores do"
     message = f"{inputs.behind} {stores} not hold the current token"
     return Verdict(Status.DUE, "behind", message, Need.COPY)
@@ -184,6 +236,7 @@ def _life(inputs: Inputs) -> str:
 CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (
     _missing,  # no store holds anything
     _malformed,  # wrapped, garbage, or another kind of token: useless to a bot
+    _put_back,  # before all that would be repaired by a new one
     _refused,  # the server's answer counts more than the claims
     _expired,
     _last_day,  # "0 days left" is the most urgent of the live ones

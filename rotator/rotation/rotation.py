@@ -73,6 +73,13 @@ class Rotation:
 
     def _rotate(self, options: RotateOptions) -> RotationResult:
         snapshot = observe(self._stores, self._context.clock())
+        try:
+            snapshot = self._decider.recover(snapshot, options)
+        except RotatorError as error:
+            verdict = self._decider.decide_from_stores(snapshot, options)
+            return RotationResult(
+                snapshot, verdict, Action.FAILED, error=str(error), failure=kind(error)
+            )
         verdict = self._decider.decide(snapshot, options)
         _log_decision(snapshot, verdict)
         result = RotationResult(snapshot, verdict)
@@ -118,6 +125,8 @@ def _leave(result: RotationResult) -> RotationResult:
     verdict = result.verdict
     if verdict.status is Status.UNKNOWN:
         return result._replace(action=Action.FAILED)
+    if verdict.need is Need.HELP:
+        return result._replace(action=Action.FAILED, error=verdict.message, failure="put-back")
     if verdict.need is not Need.PATIENCE:
         return result._replace(action=Action.KEPT)
     # To wait with a token that is due is a plan; with one that is useless, a failure.

@@ -5,7 +5,7 @@ group `rotator.backends` under its URL scheme.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,6 +120,37 @@ class BumpedStore(SecretStore, Protocol):
         Raises `ConflictError` when the version is not `expected` any more, and `StoreError` where
         there is no secret. Return the version, which may be the same.
         """
+
+
+@runtime_checkable
+class KeepsHistory(Protocol):
+    """A store that may implement this, too: it keeps what was written before."""
+
+    def earlier_secrets(self) -> Iterator[str]:
+        """Yield the texts that were in the place of the secret, the newest first.
+
+        Raises what `read` raises. Used where somebody has put an old token back, to find the
+        newer one again; so ten of them are enough.
+        """
+
+
+class Provenance(NamedTuple):
+    """Who else writes a secret: a short phrase such as `the ExternalSecret luna`.
+
+    `changed_at` (aware UTC) is when the secret was last changed by others than the rotator. Either
+    is None where the store cannot tell.
+    """
+
+    owner: str | None = None
+    changed_at: datetime | None = None
+
+
+@runtime_checkable
+class KnowsProvenance(Protocol):
+    """A store that may implement this, too: it can tell who else writes the secret, and when."""
+
+    def provenance(self) -> Provenance:
+        """Tell it as it is now; raises what `read` raises."""
 
 
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)

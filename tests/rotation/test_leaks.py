@@ -22,9 +22,39 @@ def test_what_leaked_is_found_in_the_journal_where_a_hand_has_emptied_the_store(
     path.write_text(path.read_text().replace(leaked, left))
     report = world.rotation().rotate(LEAK)
     assert report.error is None
-    assert [each.state for each in report.old_tokens] == [OldTokenState.REVOKED]
+    assert [each.state for each in report.old_tokens] == [OldTokenState.REVOKED] * 2
     assert leaked not in [row.secret for row in world.api.live_tokens()]
+    assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
     assert world.api.accepts(world.secret())
+
+
+@pytest.mark.parametrize("order", [LEAK, RotateOptions(revoke_old=True)], ids=["forced", "only"])
+@pytest.mark.parametrize("validity", [timedelta(days=90), None], ids=["90 days", "eternal"])
+def test_all_that_were_replaced_and_live_on_are_revoked(
+    world: World, old: str, order: RotateOptions, validity: timedelta | None
+) -> None:
+    world.put(old, "b.env")
+    stores = (world.store(), world.store("b.env"))
+    for _ in range(3):
+        forced = RotateOptions(force=True, validity=validity, eternal=validity is None)
+        world.rotation(*stores).rotate(forced)
+    report = world.rotation(*stores).rotate(order)
+    assert report.error is None
+    assert len(report.old_tokens) == (4 if order.force else 3)
+    assert [row.secret for row in world.api.live_tokens()] == [world.secret()]
+    assert "old=" not in (world.folder / ".env").read_text()
+
+
+def test_the_journal_forgets_a_replaced_token_that_has_expired(world: World, old: str) -> None:
+    assert world.api.accepts(old)
+    world.rotation().rotate(RotateOptions())
+    first = str(world.token().token_id)
+    world.clock.advance(timedelta(days=84))
+    world.rotation().rotate(RotateOptions())
+    text = (world.folder / ".env").read_text()
+    assert [word for word in text.split() if word.startswith("old=")] == [
+        f"old={first}@2027-02-21T12:00:00Z"
+    ]
 
 
 def test_a_journal_without_its_token_revokes_nothing_unless_somebody_asks(

@@ -4,7 +4,7 @@ import pytest
 
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
-from rotator.stores.journal import Journal
+from rotator.stores.journal import Journal, ReplacedToken
 from rotator.stores.port import Entry
 from rotator.tokens import ServiceToken
 from tests.support.sandbox import Fault
@@ -29,9 +29,15 @@ def test_the_journal_names_the_new_token_the_old_one_and_the_time(world: World) 
     world.put(old)
     report = world.rotation().rotate(RotateOptions())
     found = world.store().read()
-    old_id = ServiceToken.parse(old).token_id
+    replaced = ServiceToken.parse(old)
+    old_id = str(replaced.token_id)
     assert isinstance(found, Entry)
-    assert found.journal == Journal(world.token().token_id, old_id, world.clock())
+    assert found.journal == Journal(
+        world.token().token_id,
+        old_id,
+        world.clock(),
+        replaced=(ReplacedToken(old_id, replaced.expires_at),),
+    )
     assert (report.token_id, report.previous_token_id) == (world.token().token_id, old_id)
 
 

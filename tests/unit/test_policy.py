@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import MalformedTokenError
-from rotator.rotation.policy import CHAIN, Inputs, Need, Status, Verdict, decide
+from rotator.rotation.policy import CHAIN, Inputs, Need, PutBack, Status, Verdict, decide
 from tests.support.clock import NOON
 from tests.unit.jwts import token
 
@@ -21,6 +21,8 @@ def holding(left: timedelta | None) -> Inputs:
 
 FINE = holding(timedelta(days=30))
 EMPTY = Inputs(NOON, WEEK)
+
+LOST = PutBack("dotenv:///a#X", "old", "new", is_lost=True)
 
 EVERY_VERDICT = [
     pytest.param(EMPTY, "missing", Status.MISSING, Need.MINT, id="no token at all"),
@@ -58,6 +60,44 @@ EVERY_VERDICT = [
     ),
     pytest.param(replace(FINE, forced=True), "forced", Status.DUE, Need.MINT, id="forced"),
     pytest.param(replace(FINE, behind=1), "behind", Status.DUE, Need.COPY, id="one store behind"),
+    pytest.param(
+        replace(FINE, put_back=LOST), "put_back", Status.DUE, Need.MINT, id="put back once"
+    ),
+    pytest.param(
+        replace(FINE, put_back=LOST._replace(is_repeated=True)),
+        "put_back",
+        Status.DUE,
+        Need.HELP,
+        id="put back again",
+    ),
+    pytest.param(
+        replace(FINE, put_back=LOST._replace(is_repeated=True), refused=True),
+        "put_back",
+        Status.REFUSED,
+        Need.HELP,
+        id="put back again, and revoked meanwhile",
+    ),
+    pytest.param(
+        replace(holding(-TICK), put_back=LOST),
+        "put_back",
+        Status.EXPIRED,
+        Need.MINT,
+        id="put back, and over",
+    ),
+    pytest.param(
+        replace(FINE, put_back=LOST._replace(is_lost=False), behind=1),
+        "put_back",
+        Status.DUE,
+        Need.COPY,
+        id="put back where the newer one is known",
+    ),
+    pytest.param(
+        replace(FINE, put_back=LOST._replace(is_repeated=True), forced=True),
+        "forced",
+        Status.DUE,
+        Need.MINT,
+        id="put back again, and forced",
+    ),
     pytest.param(holding(None), "eternal", Status.ETERNAL, Need.NOTHING, id="eternal"),
     pytest.param(
         replace(holding(12 * HOUR), renew_before=2 * HOUR),
@@ -152,6 +192,16 @@ def test_a_token_minted_less_than_an_hour_ago_is_not_replaced_unless_forced(
         (holding(-3 * HOUR), "expired 3 hours ago (2026-11-23 09:00 UTC)"),
         (replace(FINE, behind=2), "2 stores do not hold the current token"),
         (replace(FINE, behind=1), "1 store does not hold the current token"),
+        (
+            replace(
+                FINE, put_back=LOST._replace(is_repeated=True, changed_at=NOON, owner="Flux (a)")
+            ),
+            (
+                "the old token old was put back again into dotenv:///a#X in the place of new (last"
+                " changed 2026-11-23 12:00 UTC); Flux (a) writes it: stop that, or let it leave"
+                " this value alone, then run rotate --force; no other token is minted"
+            ),
+        ),
         (replace(FINE, scope="a\nb"), r"the token's scope is not the configured 'a\nb'"),
     ],
 )
