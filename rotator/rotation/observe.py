@@ -306,9 +306,14 @@ class Decider(NamedTuple):
         return decide(inputs), no_answer
 
     def decide(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
-        """Decide, and ask the server where its answer can change the verdict."""
+        """Decide, and ask the server where its answer can change the verdict.
+
+        What is to be copied is asked for always: the copy of a dead token would fail in each run,
+        and renew nothing.
+        """
         verdict = self.decide_from_stores(snapshot, options)
-        if not self.settings.probe or verdict.need is Need.MINT or not snapshot.current:
+        is_asked = self.settings.probe or verdict.need is Need.COPY
+        if not is_asked or verdict.need is Need.MINT or not snapshot.current:
             return verdict
         verdict, error = self.decide_with_server(snapshot, options)
         if error:  # neither a reason to rotate nor a failure: the next run asks again

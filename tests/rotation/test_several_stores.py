@@ -82,6 +82,20 @@ def test_a_token_that_is_not_proven_does_not_replace_one_that_works(
     assert world.secret("b.env") == working
 
 
+@pytest.mark.parametrize("probe", [True, False])
+def test_a_revoked_token_that_would_last_longest_does_not_block_a_renewal(
+    world: World, *, probe: bool
+) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+    world.put(world.api.issue(days=3), "b.env")
+    world.api.revoke(str(world.token("a.env").token_id))
+    stores = (world.store("a.env"), world.store("b.env"))
+    report = world.rotation(*stores, probe=probe).rotate(RotateOptions())
+    assert (report.action, report.reason, report.error) == (Action.ROTATED, "refused", None)
+    assert world.secret("a.env") == world.secret("b.env")
+    assert world.api.accepts(world.secret("a.env"))
+
+
 def test_two_variables_of_one_file_hold_one_token(world: World) -> None:
     backends = Backends()
     stores = [backends.open(f"dotenv:.env#{name}", world.folder) for name in "AB"]
