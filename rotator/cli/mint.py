@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -104,6 +105,9 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
                 in_words(wanted.validity),
                 in_words(token.renew_before),
             )
+        if token.name in names and not wanted.eternal and not wanted.validity:
+            # As configured, also in the place of an eternal one, which rotate would keep so.
+            wanted = replace(wanted, validity=token.validity)
     wiring.require_rotation(settings)
     rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     reports, _ = run_rotations(rotations, wanted)

@@ -118,7 +118,8 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "validity",
-        "lifetime of a new token: whole days, `1d` to `365d`",
+        "lifetime of a new token: whole days, `1d` to `365d`; an eternal token is replaced by an"
+        " eternal one",
         "whole days from 1d to 365d",
         values.read_validity,
         variable="ROTATOR_VALIDITY",

@@ -40,10 +40,16 @@ class MintRequest(NamedTuple):
     def build(
         cls, options: RotateOptions, settings: TokenSettings, snapshot: Snapshot
     ) -> MintRequest:
-        """Return the token to mint: as asked for, else as configured, else like the current one."""
+        """Return the token to mint: as asked for, else as configured, else like the current one.
+
+        In the place of an eternal token comes an eternal one, unless asked for otherwise.
+        """
         current = snapshot.current.scope if snapshot.current else None
         scope = options.scope or settings.scope or current or FIRST_SCOPE
-        validity = None if options.eternal else options.validity or settings.validity
+        # An eternal token was asked for by hand: only by hand it becomes one that ends.
+        is_eternal = snapshot.current is not None and snapshot.current.expires_at is None
+        configured = None if is_eternal else settings.validity
+        validity = None if options.eternal else options.validity or configured
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if options.validity else settings.renew_before
         return cls(validity, scope, margin, snapshot.known_ids)

@@ -44,6 +44,13 @@ def test_an_eternal_token_with_a_scope_of_its_own(rotator: Runner) -> None:
     assert rotator("check").status == 0
 
 
+def test_without_days_it_is_as_configured_also_in_the_place_of_an_eternal_one(
+    rotator: Runner,
+) -> None:
+    rotator("mint", "--eternal")
+    assert "valid for 90 days" in rotator("mint").out
+
+
 def test_shown_tokens_go_to_stdout_and_nowhere_else(rotator: Runner, api: Sandbox) -> None:
     with rotator.started("mint", "--show", "--days", "1") as running:
         assert running.process.wait(PATIENCE) == 0

@@ -128,6 +128,32 @@ def test_an_eternal_token_can_be_made_on_demand(world: World) -> None:
     assert world.token().expires_at is None
 
 
+@pytest.mark.parametrize(
+    ("options", "life"),
+    [
+        (RotateOptions(force=True), None),
+        (RotateOptions(force=True, revoke_old=True), None),
+        (RotateOptions(force=True, eternal=True), None),
+        (RotateOptions(force=True, validity=timedelta(days=30)), timedelta(days=30)),
+    ],
+    ids=["forced", "after a leak", "asked for", "for 30 days"],
+)
+def test_an_eternal_token_becomes_one_that_ends_only_where_that_is_asked_for(
+    world: World, options: RotateOptions, life: timedelta | None
+) -> None:
+    world.put(world.api.issue(eternal=True))
+    report = world.rotation().rotate(options)
+    assert (report.action, report.error) == (Action.ROTATED, None)
+    assert world.token().expires_at == (life and world.clock.now + life)
+
+
+def test_an_eternal_token_that_is_refused_is_replaced_by_an_eternal_one(world: World) -> None:
+    world.put(world.api.issue(eternal=True))
+    world.api.revoke(str(world.token().token_id))
+    assert world.rotation().rotate(RotateOptions()).reason == "refused"
+    assert world.token().expires_at is None
+
+
 def test_a_token_that_is_refused_is_renewed_however_young_it_is(world: World) -> None:
     world.rotation().rotate(RotateOptions())
     world.clock.advance(timedelta(minutes=5))
