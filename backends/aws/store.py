@@ -11,9 +11,10 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -25,7 +26,7 @@ from backends.aws.text import secret_in, with_secret
 from backends.notes import NoteChanges
 from backends.remote import NotedStore, name_errors
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
-from rotator.stores.port import StoreUrl
+from rotator.stores.port import Provenance, StoreUrl
 
 _SDK = "boto3"
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
@@ -34,7 +35,7 @@ _NO_FIELD = "token"  # names the field in the tags of a secret without one
 _LONGEST_TAG = 256
 _MOST_TAGS = 50
 _NEW_TAGS = 3  # a record of the old secret, one of the new, an intent
-_CURRENT, _PENDING = "AWSCURRENT", "AWSPENDING"
+_CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 _NOT_FOUND = "ResourceNotFoundException"
 # AWS answers these to a request that is allowed, but cannot be fulfilled.
 _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
@@ -88,6 +89,21 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         self._address = address
         self._client = client
         self._patience = patience
+
+    def earlier_secrets(self) -> Iterator[str]:
+        """Yield the secret in AWSPREVIOUS; AWS keeps no older version that can be found."""
+        with name_errors(self.url):
+            found = self._call("GetSecretValue", (_NOT_FOUND,), VersionStage=_PREVIOUS) or {}
+            value = secret_in(str(found.get("SecretString", "")), self._address.field)
+        if value:
+            yield value
+
+    def provenance(self) -> Provenance:
+        """Tell when the secret was last changed; AWS does not tell by whom."""
+        with name_errors(self.url):
+            about = self._call("DescribeSecret") or {}
+        changed_at = about.get("LastChangedDate")
+        return Provenance(changed_at=changed_at if isinstance(changed_at, datetime) else None)
 
     def preflight(self) -> None:
         """Make each call of `write` and `note`, in a form that can change nothing at any time.

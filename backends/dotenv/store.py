@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
@@ -34,7 +35,7 @@ from rotator.errors import (
     quote_value,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import DEFAULT_FIELD, Absent, Entry, StoreUrl
+from rotator.stores.port import DEFAULT_FIELD, Absent, Entry, Provenance, StoreUrl
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # No quoting, in no style, changes any of these for sh or for python-dotenv; `~` in front would.
@@ -106,6 +107,12 @@ class DotenvStore:
         # Text that is no UTF-8 is no token; it must not break the message that says so.
         secret = variable.value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return Entry(secret, version, journal)
+
+    def provenance(self) -> Provenance:
+        """Tell when the file was last changed; a file does not tell by whom."""
+        with self._file(writing=False) as path:
+            seconds = path.stat().st_mtime
+        return Provenance(changed_at=datetime.fromtimestamp(seconds, UTC))
 
     def preflight(self) -> None:
         """Prove that `write` and `note` would succeed: rights, space, a line that can be changed.

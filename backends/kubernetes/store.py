@@ -16,6 +16,7 @@ from typing import Any
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import MANAGER, Connection, open_connection
 from backends.kubernetes.failures import NOT_KUBERNETES, KubernetesAnswer, Subject, explain
+from backends.kubernetes.owners import find_provenance
 from backends.remote import RemoteStore, name_errors
 from rotator.errors import (
     ConflictError,
@@ -24,7 +25,7 @@ from rotator.errors import (
     UnconfirmedWriteError,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, StoreUrl, parse_end
+from rotator.stores.port import Absent, Entry, Provenance, StoreUrl, parse_end
 
 _ATTEMPTS = 5
 _SAMPLE = ("x", "v=1 token=x")
@@ -108,6 +109,17 @@ class KubernetesStore(RemoteStore):
         if part.value is None:
             return Absent(part.version, journal)
         return Entry(part.value, part.version, journal, part.ends_at)
+
+    def provenance(self) -> Provenance:
+        """Tell who owns the Secret, by its metadata, and when others last wrote our key."""
+        with name_errors(self.url):
+            answer = self._connection.ask("GET", self._path)
+            if answer.status != HTTPStatus.OK or not isinstance(answer.body, dict):
+                return Provenance()
+            metadata = answer.body.get("metadata")
+            return find_provenance(
+                metadata if isinstance(metadata, dict) else {}, self._address.key
+            )
 
     def preflight(self) -> None:
         """Let the server go through a change with all its checks, as a dry run."""

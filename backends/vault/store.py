@@ -11,8 +11,10 @@ https://openbao.org/api-docs/secret/kv/kv-v2/
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -24,12 +26,13 @@ from backends.vault.address import VaultAddress
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, denied, explain
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.stores.port import StoreUrl
+from rotator.stores.port import Provenance, StoreUrl
 
 if TYPE_CHECKING:
     import hvac
 
 Request = Callable[["hvac.Client"], VaultAnswer]
+_MOST_VERSIONS = 10  # as many as Vault keeps unless told otherwise
 _LONGEST_NOTE = 512  # bytes of a value in custom_metadata, of which there are at most 64
 _DATA = ("read", "update")
 _METADATA = ("create", "patch", "read")
@@ -74,6 +77,28 @@ class VaultStore(NotedStore[KvSecret]):
         # As a policy has them:
         self._data = f"{mount}/data/{address.path}"
         self._metadata = f"{mount}/metadata/{address.path}"
+
+    def earlier_secrets(self) -> Iterator[str]:
+        """Yield the field in the versions before the last one, the newest first."""
+        with name_errors(self.url, self._spell):
+            last = self._read_data(to_write=False).version
+            for version in range(last - 1, max(0, last - 1 - _MOST_VERSIONS), -1):
+                read = partial(_read_version, version=version, secret=self._secret)
+                fields = as_object(self._call_kv(read).data.get("data"))  # none of a deleted one
+                value = fields.get(self._field)
+                if isinstance(value, str):
+                    yield value
+
+    def provenance(self) -> Provenance:
+        """Tell when the last version was written; Vault does not tell by whom."""
+        with name_errors(self.url, self._spell):
+            created = self._read_data(to_write=False).metadata.get("created_time")
+        # In nanoseconds, which `datetime` does not read: 2026-11-23T09:12:33.123456789Z
+        whole = str(created).partition(".")[0].removesuffix("Z")
+        try:
+            return Provenance(changed_at=datetime.fromisoformat(whole).replace(tzinfo=UTC))
+        except ValueError:
+            return Provenance()
 
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, by asking which rights the token has."""
@@ -210,3 +235,10 @@ class VaultStore(NotedStore[KvSecret]):
 
     def _call_kv(self, request: Callable[[Any], VaultAnswer]) -> VaultAnswer:
         return self._call(lambda vault: request(vault.secrets.kv.v2))
+
+
+def _read_version(kv: Any, version: int, secret: Mapping[str, str]) -> VaultAnswer:  # noqa: ANN401 - hvac has no types
+    answer: VaultAnswer = kv.read_secret_version(
+        **secret, version=version, raise_on_deleted_version=False
+    )
+    return answer

@@ -49,7 +49,7 @@ class TokenFacts(NamedTuple):
     `write_faults` says by URL why a store cannot be written. `broken_hooks` names the hooks that
     could not be started. `restarts` says by workload what prevents its restart. `failed_hooks`
     names the hooks, restarts and notices of the settings that have not worked since the last
-    rotation.
+    rotation. `owners` says by URL what keeps the secret of a store as it wants it.
     """
 
     settings: TokenSettings
@@ -62,6 +62,7 @@ class TokenFacts(NamedTuple):
     broken_hooks: Sequence[str]
     restarts: Mapping[str, str | None]
     failed_hooks: Sequence[str]
+    owners: Mapping[str, str | None]
 
 
 class ListFacts(NamedTuple):
@@ -165,8 +166,28 @@ def _stores(facts: TokenFacts) -> Iterator[Finding]:
         yield Finding(Topic.STORE, result, message, store=url)
 
 
+def _owners(facts: TokenFacts) -> Iterator[Finding]:
+    """Tell of secrets that somebody else keeps as they are, before that undoes a rotation."""
+    put_back = {each.store.url for each in facts.snapshot.put_back}  # told with the token
+    for url, owner in facts.owners.items():
+        if owner and url not in put_back:
+            message = (
+                f"{url}: {owner} owns this secret, and may put the old token back after a rotation:"
+                " let it leave this key alone, or use a secret of your own"
+            )
+            yield Finding(Topic.STORE, Result.WARNING, message, store=url)
+    if (since := facts.snapshot.journal.put_back_at) and not put_back:
+        message = (
+            f"an old token was put back {minute(since)}, and replaced since: find what did so, and"
+            " let it leave this value alone"
+        )
+        yield Finding(Topic.JOURNAL, Result.WARNING, message)
+
+
 def _contents(facts: TokenFacts) -> Iterator[Finding]:
     for behind in facts.snapshot.behind:
+        if behind.is_put_back:  # told with the token
+            continue
         url, result = behind.store.url, Result.WARNING
         if behind.fault:
             content = str(behind.fault)
@@ -181,6 +202,11 @@ def _token(facts: TokenFacts) -> Iterator[Finding]:
     if facts.snapshot.current is None:
         return
     verdict = facts.verdict
+    if verdict.reason == "put_back":
+        is_mild = verdict.status is Status.DUE and verdict.need is not Need.HELP
+        result = Result.WARNING if is_mild else Result.PROBLEM
+        yield Finding(Topic.TOKEN, result, verdict.message)
+        return
     descriptions = {
         "refused": "is not accepted by the API (revoked, or signed with another key)",
         "scope": "has another scope than configured",
@@ -241,6 +267,7 @@ TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _hooks,
     _restarts,  # the right to, and workloads that follow
     _stores,  # reachable, with the rights to write
+    _owners,  # other writers
     _contents,  # each store holds the current token
     _token,  # and the API accepts it
     _mints,  # what runs left behind that died or failed

@@ -27,7 +27,7 @@ from rotator.hooks.restarts import Restarts
 from rotator.nocturna.client import ApiClient, Call
 from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threads
 from rotator.rotation.model import MintRequest
-from rotator.rotation.observe import Decider, observe
+from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.port import SecretStore
 
@@ -133,6 +133,7 @@ class Gatherer:
             verdict=verdict,
             is_probed=is_probed,
             no_answer=no_answer,
+            owners={each.store.url: provenance_of(each.store).owner for each in snapshot.reachable},
             write_faults={each.store.url: _write_fault(each.store) for each in snapshot.reachable},
             broken_hooks=_find_broken_hooks(token, self._environ),
             restarts=_try_restarts(token),

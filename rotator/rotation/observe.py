@@ -382,7 +382,7 @@ def _describe_put_back(snapshot: Snapshot) -> PutBack | None:
         is_lost=snapshot.lost_id is not None,
         is_repeated=any(each.journal.put_back_at for each in snapshot.put_back),
         changed_at=provenance.changed_at,
-        owner=provenance.owner,
+        owner=provenance.owner or provenance.writer,
     )
 
 

@@ -135,13 +135,14 @@ class KeepsHistory(Protocol):
 
 
 class Provenance(NamedTuple):
-    """Who else writes a secret: a short phrase such as `the ExternalSecret luna`.
+    """Who else writes a secret, as far as the store can tell, and a message may show.
 
-    `changed_at` (aware UTC) is when the secret was last changed by others than the rotator. Either
-    is None where the store cannot tell.
+    `owner` is what keeps the secret as it wants it, such as `the ExternalSecret luna`; `writer` is
+    who wrote it last, of those that are no rotator, and `changed_at` (aware UTC) is when.
     """
 
     owner: str | None = None
+    writer: str | None = None
     changed_at: datetime | None = None
 
 

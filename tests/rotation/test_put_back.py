@@ -32,7 +32,7 @@ class StoreWithHistory(MeddledStore):
         yield from self.earlier
 
     def provenance(self) -> Provenance:
-        return Provenance(self.owner, NOON)
+        return Provenance(self.owner, changed_at=NOON)
 
 
 def put_back(world: World, secret: str, file: str = ".env") -> None:
