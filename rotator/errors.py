@@ -24,6 +24,10 @@ class ConfigError(RotatorError):
     """The settings are wrong; nothing was read and nothing was changed."""
 
 
+class MissingPackageError(ConfigError):
+    """The settings ask for what a package does that is not installed."""
+
+
 class OutputError(RotatorError):
     """The results could not be written to stdout, though the work was done."""
 

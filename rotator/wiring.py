@@ -153,11 +153,13 @@ def require_rotation(settings: Settings) -> None:
 
 
 def require_notices(settings: Settings) -> None:
-    """Raise `ConfigError` when notices are wanted that nothing could send."""
+    """Raise `ConfigError` when notices are wanted that nothing could send, or to no known place."""
     if wanted := [url for token in settings.tokens for url in token.notify]:
-        from rotator.hooks.notify import require_apprise  # noqa: PLC0415 - few have notices
+        from rotator.hooks.notify import examine_urls  # noqa: PLC0415 - few have notices
 
-        require_apprise(wanted[0].origin)
+        mistakes, _ = examine_urls(wanted, os.environ)
+        if mistakes:
+            raise ConfigError("; ".join(mistakes))
 
 
 def require_restarts(settings: Settings) -> None:

@@ -1,11 +1,14 @@
 """`rotator check`: a monitoring plugin."""
 
+from contextlib import suppress
+
 import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
+from rotator.errors import MissingPackageError
 from rotator.rotation.fleet import run_fleet
 from rotator.rotation.in_flight import InFlightMints
 
@@ -24,6 +27,8 @@ def command(settings: Settings, names: tuple[str, ...], *, probe: bool, as_json:
     """
     if probe:
         wiring.require_url(settings.api)
+    with suppress(MissingPackageError):  # whoever only looks needs no apprise
+        wiring.require_notices(settings)
     rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     reports = run_fleet(rotations, lambda rotation: rotation.check(probe=probe))
     output.show_results(reports, in_json=as_json)

@@ -23,6 +23,7 @@ from rotator.errors import (
     quote_value,
 )
 from rotator.hooks.commands import Hooks
+from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.client import ApiClient, Call
 from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threads
@@ -46,7 +47,7 @@ def examine(
     usable, unusable = _open_tokens(settings, names)
     needed = (wiring.require_url, wiring.require_email, wiring.require_password)
     no_login = _mistakes(settings.api, *needed)
-    found = list(_examine_settings(settings, [*unusable, *no_login]))
+    found = list(_examine_settings(settings, [*unusable, *no_login], environ))
     gatherer = Gatherer(settings, clock, environ)
     of_api = gatherer.reach_api(may_log_in=not no_login)
     begun = of_api.server_time(clock())
@@ -158,10 +159,15 @@ class Gatherer:
         )
 
 
-def _examine_settings(settings: Settings, known: Sequence[str]) -> Iterator[Finding]:
+def _examine_settings(
+    settings: Settings, known: Sequence[str], environ: Mapping[str, str]
+) -> Iterator[Finding]:
     """Yield the mistakes, of which some are `known`, and what works and should not be so."""
-    others = (wiring.require_notices, wiring.require_restarts)
-    mistakes = dict.fromkeys([*known, *_mistakes(settings, *others)])
+    of_notices, silent = _examine_notices(settings, environ)
+    of_restarts = _mistakes(settings, wiring.require_restarts)
+    mistakes = dict.fromkeys([*known, *of_notices, *of_restarts])
+    for message in silent:
+        yield Finding(Topic.HOOKS, Result.PROBLEM, message)
     for mistake in mistakes:
         yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
     password = settings.api.admin_password
@@ -175,6 +181,14 @@ def _examine_settings(settings: Settings, known: Sequence[str]) -> Iterator[Find
             yield Finding(Topic.SETTINGS, Result.WARNING, message)
     if not mistakes:
         yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
+
+
+def _examine_notices(settings: Settings, environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return the mistakes in the URLs, and what else keeps a notice from being sent."""
+    try:
+        return examine_urls([url for token in settings.tokens for url in token.notify], environ)
+    except ConfigError as error:
+        return [str(error)], []
 
 
 def _open_tokens(settings: Settings, names: Sequence[str]) -> tuple[_OpenTokens, list[str]]:

@@ -5,28 +5,46 @@ import nothing of the rotator.
 
 Reads `{"urls": [...], "title": "...", "body": "...", "kind": "..."}` from stdin. Writes a line for
 each URL as soon as it is known: its number, from 0, and `sent`, `refused`, or `unknown` to apprise.
+Without a title and so on nothing is sent; the answers are `known`, `silent` or `unknown` then.
 """
 
 import json
 import os
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
+
+_CONNECT = 5.0  # seconds
+# Of these the URL names the server itself; others have a key or a name in the place of the host.
+_SERVERS = ("apprise", "form", "gotify", "json", "mmost", "nctalk", "ncloud", "xml")
 
 
 def main() -> None:
-    """Send the notice to all URLs at the same time."""
+    """Send the notice to all URLs at the same time, or look whether that could work."""
     order = json.load(sys.stdin)
     answers = os.dup(1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
-    from apprise import Apprise, NotifyBase  # noqa: PLC0415 - it may complain when it is loaded
+    from apprise import Apprise  # noqa: PLC0415 - it may complain when it is loaded
 
     def tell(number: int, answer: str) -> None:
         os.write(answers, f"{number} {answer}\n".encode())
 
-    def send(number: int, service: NotifyBase) -> None:
+    def look(number: int, service: "NotifyBase") -> None:
+        answer = "silent"
+        try:
+            if _is_answered(service):
+                answer = "known"
+        finally:
+            tell(number, answer)
+
+    def send(number: int, service: "NotifyBase") -> None:
         sender = Apprise()
         sender.add(service)
         answer = "refused"
@@ -40,9 +58,28 @@ def main() -> None:
         for number, url in enumerate(order["urls"]):
             service = Apprise.instantiate(url)  # not `add`, which splits a text at its commas
             if service:
-                pool.submit(partial(send, number, service))
+                pool.submit(partial(send if "body" in order else look, number, service))
             else:
                 tell(number, "unknown")
+
+
+def _is_answered(service: "NotifyBase") -> bool:
+    """Tell whether the server takes connections; True where it is not known which one it is."""
+    schema = str(getattr(service, "schema", "") or "")
+    is_secure = bool(getattr(service, "secure", False))
+    host, port = getattr(service, "host", None), getattr(service, "port", None)
+    if schema in ("mailto", "mailtos"):
+        host = getattr(service, "smtp_host", None) or host
+        port = port or (587 if is_secure else 25)
+    elif schema.removesuffix("s") not in _SERVERS:
+        return True
+    if not host or "HTTPS_PROXY" in map(str.upper, os.environ):
+        return True
+    try:
+        socket.create_connection((host, port or (443 if is_secure else 80)), _CONNECT).close()
+    except OSError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

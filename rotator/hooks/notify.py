@@ -9,15 +9,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from rotator.config.keys import CREDENTIALS
 from rotator.config.settings import Secret
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, MissingPackageError
 from rotator.hooks.processes import run_process
 
 TIMEOUT = timedelta(seconds=20)
-_ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown)$", re.MULTILINE)
+_ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown|known|silent)$", re.MULTILINE)
 _MISSING = "notices need the package apprise: pip install 'nocturna-rotator[notify]'"
 _FAULTS = {
     "sent": None,
+    "known": None,
+    "silent": "its server does not take connections; check the URL, and that its server is up",
     "refused": "the notice could not be delivered; check the URL, and that its server is up",
     "unknown": "apprise does not understand this URL; compare it with apprise's documentation",
 }
@@ -38,14 +41,36 @@ class Notice(NamedTuple):
 
 
 def require_apprise(origin: str) -> None:
-    """Raise `ConfigError` when apprise is not installed; it is not loaded.
+    """Raise `MissingPackageError` when apprise is not installed; it is not loaded.
 
     `origin` is the setting that asks for notices.
     """
     from importlib.util import find_spec  # noqa: PLC0415 - few have notices
 
     if find_spec("apprise") is None:
-        raise ConfigError(f"{origin}: {_MISSING}")
+        raise MissingPackageError(f"{origin}: {_MISSING}")
+
+
+def examine_urls(
+    urls: Sequence[Secret], environ: Mapping[str, str], timeout: timedelta = TIMEOUT
+) -> tuple[list[str], list[str]]:
+    """Say what keeps notices from being sent, without sending one: in the URLs, and elsewhere.
+
+    Raises `MissingPackageError` where apprise is not installed.
+    """
+    known = list({url.get(): url for url in urls}.values())
+    if not known:
+        return [], []
+    require_apprise(known[0].origin)
+    safe = {name: value for name, value in environ.items() if not name.startswith(CREDENTIALS)}
+    answers, silence = _answers({"urls": [url.get() for url in known]}, safe, timeout)
+    mistakes: list[str] = []
+    others: list[str] = []
+    for number, url in enumerate(known):
+        answer = answers.get(number, "")
+        if fault := _FAULTS.get(answer, silence):
+            (mistakes if answer == "unknown" else others).append(f"{url.origin}: {fault}")
+    return mistakes, others
 
 
 def send_notice(

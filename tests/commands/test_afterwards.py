@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from rotator.tokens import ServiceToken
 from tests.support.listener import listener
 from tests.support.process import Runner
@@ -49,6 +51,20 @@ def test_a_dry_run_announces_nothing(rotator: Runner, api: Sandbox) -> None:
         api.misbehave(Fault.status(403), "GET /auth/admin/verify")
         assert rotator("rotate", "--dry-run").status == 1
     assert arrived == []
+
+
+@pytest.mark.parametrize(
+    ("command", "status"), [("check", 3), ("rotate", 2), ("rotate --dry-run", 2), ("mint", 2)]
+)
+def test_a_mistyped_url_is_told_before_anything_is_done(
+    rotator: Runner, api: Sandbox, command: str, status: int
+) -> None:
+    configured(rotator, api, notify=["slak://hunter2/b"])
+    result = rotator(*command.split())
+    assert result.status == status
+    assert "notify: URL 1: apprise does not understand this URL" in result.err
+    assert "hunter2" not in result.err + result.out
+    assert api.calls == []
 
 
 def test_a_failed_hook_makes_the_run_fail_until_it_worked(rotator: Runner, api: Sandbox) -> None:

@@ -225,7 +225,7 @@ def test_without_apprise_the_package_to_install_is_named() -> None:
         check=True,
     )
     text = "notices need the package apprise: pip install 'nocturna-rotator[notify]'"
-    assert done.stdout.splitlines() == [f"here: {text}", f"ConfigError there: {text}"]
+    assert done.stdout.splitlines() == [f"here: {text}", f"MissingPackageError there: {text}"]
 
 
 def test_apprise_is_looked_for_without_being_loaded() -> None:
