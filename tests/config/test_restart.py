@@ -178,3 +178,29 @@ def test_no_package_with_a_door_is_a_mistake(
     wiring.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
     monkeypatch.setattr(sys, "path", [])
     assert "no installed package restarts workloads; install nocturna" in required(tmp_path)
+
+
+COUNTING = """
+import sys
+from rotator.config.settings import TokenSettings
+from rotator.hooks.restarts import Restarts
+
+scans = []
+sys.addaudithook(
+    lambda event, given: scans.append(given[0])
+    if event == "open" and str(given[0]).endswith("entry_points.txt") else None
+)
+tokens = [TokenSettings(f"b{n}", "t", (), restart=("deployment/b",)) for n in range(20)]
+Restarts(tokens[0]).require()
+once = len(scans)
+for token in tokens:
+    Restarts(token).require()
+print(once > 0, len(scans) - once)
+"""
+
+
+def test_the_packages_are_looked_through_once_for_all_tokens() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COUNTING], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "True 0\n"
