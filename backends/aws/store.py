@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache, partial
-from hashlib import sha256
 from importlib.util import find_spec
 from typing import Any
 
@@ -196,38 +195,35 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         return state.text is not None and self._put(state, state.text)
 
     def _put(self, state: AwsSecret, text: str) -> bool:
-        version = self._stage(state, text)
-        if version is None:
-            return False
+        # An id of this write alone: two rotators that write the same text must not meet in one
+        # version, of which each would move the labels. botocore repeats a request with the same id.
+        version = str(uuid.uuid4())
+        is_current = self._stage(state, text, version)
         self._unstage(version)
-        return True
+        return is_current
 
     def _unstage(self, version: str | None) -> None:
         with self._tidying("written, but AWSPENDING was left on it"):
             self._move(_PENDING, version, None)
 
-    def _stage(self, state: AwsSecret, text: str) -> str | None:
-        """Make `text` the current version in place of that of `state`; None if that has passed.
+    def _stage(self, state: AwsSecret, text: str, version: str) -> bool:
+        """Make `text` the current version in place of that of `state`; False if that has passed.
 
-        It is staged and read back first. The same write of the same secret gets the same version
-        id: a repetition finds its own work, before the last step or after it.
+        It is staged and read back first.
         """
         if len(text.encode()) > _LONGEST:
             raise StoreError(f"AWS takes secrets of up to {_LONGEST} bytes: remove some of it")
-        # The token in the text makes the id impossible to guess.
-        digest = sha256(f"{state.current}\n{text}".encode()).hexdigest()
-        version = str(uuid.UUID(digest[:32]))
         staged = self._call("PutSecretValue", **_staging(version, text)) or {}
         if _CURRENT in staged.get("VersionStages", ()):
-            return version
+            return True
         # A new version may not show everywhere at once.
         seen = self._call("GetSecretValue", (_NOT_FOUND,), VersionId=version)
         if seen is not None and seen.get("SecretString") != text:
             raise StoreError("AWS returns another secret than was written: report it")
         # A move that is refused may have been our own, whose answer was lost.
         if self._move(_CURRENT, state.current, version):
-            return version
-        return version if self._read(to_write=False)[0].current == version else None
+            return True
+        return self._read(to_write=False)[0].current == version
 
     def _move(self, label: str, origin: str | None, to: str | None) -> bool:
         """Move a label; return False where it was not there, or no such version is."""

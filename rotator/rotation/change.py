@@ -9,7 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rotator.config.settings import TokenSettings
-from rotator.errors import ApiError, RotatorError, StoreError, TokenRefusedError, kind
+from rotator.errors import (
+    ApiError,
+    ConflictError,
+    RotatorError,
+    StoreError,
+    TokenRefusedError,
+    kind,
+)
 from rotator.hooks.commands import Hooks
 from rotator.rotation.finish import Finisher, pending_after, replaced_after
 from rotator.rotation.inventory import SLACK
@@ -23,7 +30,7 @@ from rotator.rotation.model import (
     StoreReport,
     StoreState,
 )
-from rotator.rotation.observe import Decider, Observation, Snapshot, observe
+from rotator.rotation.observe import Decider, Observation, Snapshot, observe, observe_store
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
 from rotator.stores.journal import Journal, taken_over_run
@@ -337,7 +344,10 @@ def _write(observation: Observation, token: ServiceToken, journal: Journal) -> S
     try:
         observation.write(token, replace(journal, intents=observation.journal.intents))
     except StoreError as error:
-        return StoreReport(url, StoreState.BEHIND, str(error))
+        latest = observe_store(observation.store) if isinstance(error, ConflictError) else None
+        # Another rotator may have written the same token meanwhile.
+        if not (isinstance(latest, Observation) and latest.holds(token)):
+            return StoreReport(url, StoreState.BEHIND, str(error))
     return StoreReport(url, StoreState.WRITTEN)
 
 

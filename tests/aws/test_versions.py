@@ -149,10 +149,10 @@ def test_a_version_that_a_killed_rotator_left_pending_is_no_obstacle(
     assert site.versions("AWSPENDING") == []
 
 
-def test_the_same_write_takes_up_what_it_left_pending(site: Site, relay: Relay) -> None:
+def test_the_same_write_takes_the_place_of_what_it_left_pending(site: Site, relay: Relay) -> None:
     site.put(new_secret())
     _die_before_the_move(site, relay, new := new_secret())
-    (pending,) = site.versions("AWSPENDING")
+    assert len(site.versions("AWSPENDING")) == 1
     write(store_at(site.store_url, site.aws), new, new_journal())
     assert site.version() == pending
 
@@ -247,3 +247,22 @@ def _die_before_the_move(site: Site, relay: Relay, secret: str) -> None:
     relay.at = lambda _: not site.versions("AWSPENDING")
     with suppress(StoreError):
         write(store, secret, new_journal())
+
+
+def test_two_rotators_that_write_the_same_text_do_not_meet_in_one_version(site: Site) -> None:
+    secret, barrier = new_secret(), Barrier(3, timeout=PATIENCE)
+
+    def copy(expected: str) -> None:
+        store = store_at(site.store_url, site.aws)
+        barrier.wait()
+        with suppress(ConflictError):
+            store.write(secret, new_journal(), expected=expected)
+
+    for _ in range(3):
+        site.put(new_secret())
+        version = store_at(site.store_url, site.aws).read().version
+        with ThreadPoolExecutor(3) as pool:
+            list(pool.map(copy, [version] * 3))
+        assert site.secret() == secret
+        assert len(site.versions("AWSCURRENT")) == 1
+        assert site.versions("AWSPENDING") == []

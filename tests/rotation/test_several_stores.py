@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 from rotator.errors import StoreUnreachableError
 from rotator.rotation.model import Action, StoreState
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.stores.journal import Journal
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
 from tests.support.sandbox import Fault
@@ -231,3 +232,16 @@ def test_while_a_store_is_away_that_may_hold_the_token_none_is_made_for_an_empty
     assert "there is no token in the stores that could be read" in report.message
     forced = world.rotation(away, world.store("b.env")).rotate(RotateOptions(force=True))
     assert (forced.action, world.mints()) == (Action.ROTATED, 1)
+
+
+def test_a_store_to_which_another_rotator_copied_the_same_token_is_written(world: World) -> None:
+    world.put(world.api.issue(days=60), "a.env")
+
+    def copy() -> None:
+        entry = world.store("b.env").read()
+        world.store("b.env").write(world.secret("a.env"), Journal(), expected=entry.version)
+
+    overtaken = MeddledStore(world.store("b.env"), before_write=copy)
+    report = world.rotation(world.store("a.env"), overtaken).rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.CONVERGED, None)
+    assert [store.status for store in report.stores] == [StoreState.CURRENT, StoreState.WRITTEN]
