@@ -24,7 +24,7 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from backends.vault.failures import VaultAnswer, explain
-from backends.vault.settings import Lease, VaultSettings
+from backends.vault.settings import Lease, VaultSettings, is_live
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.http.client import (
     BoundedSession,
@@ -81,12 +81,21 @@ class VaultSession:
         for _ in range(2):
             client = self._live_client(instead_of=client)
             answer = request(client)
-            if answer.status != HTTPStatus.FORBIDDEN:
+            # Of a token whose last use this is, the rights cannot be asked: "invalid token".
+            is_bad = answer.status == HTTPStatus.BAD_REQUEST
+            is_used_up = is_bad and "invalid token" in answer.errors
+            if answer.status != HTTPStatus.FORBIDDEN and not is_used_up:
                 return answer
             if answer.is_foreign:
                 raise explain(answer)
-            if _is_live(client):
+            if not is_used_up and is_live(client):
                 return answer
+        if self._lease and (uses := self._lease.uses):
+            raise StoreDeniedError(
+                f"the Vault token is used up: it serves {uses} request{'s' if uses > 1 else ''}, and"
+                " a rotation needs 20: set token_num_uses of the role, or num_uses of the token, to"
+                " 0"
+            )
         raise StoreDeniedError(
             "the server does not know the Vault token (403): it has expired, was revoked, or is"
             f" bound to other addresses: {self._login.remedy}"
@@ -127,16 +136,6 @@ def _renew(client: hvac.Client) -> Lease:
             f"it is not renewed ({answer.status}): see its explicit_max_ttl and the default policy"
         )
     return Lease.parse(client, answer)
-
-
-def _is_live(client: hvac.Client) -> bool:
-    """Tell whether a 403 is about a right and not about the token.
-
-    Every token may ask about a mount, as the CLI does; one that lacks rights is told so:
-    https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
-    """
-    answer = client.read("sys/internal/ui/mounts/cubbyhole")
-    return answer.status != HTTPStatus.FORBIDDEN or "preflight capability check" in answer.errors
 
 
 def open_client(settings: VaultSettings, token: str) -> hvac.Client:

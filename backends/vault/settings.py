@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult
+from urllib.parse import SplitResult, urlsplit
 
 from backends.remote import find_home
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, explain
@@ -159,12 +160,16 @@ Connect = Callable[[str], "hvac.Client"]  # opens a client that sends this token
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A client whose token lives `left` of `life` seconds; both are 0 if it never ends."""
+    """A client whose token lives `left` of `life` seconds; both are 0 if it never ends.
+
+    It serves `uses` requests, 0 if there is no limit.
+    """
 
     client: hvac.Client
     left: float
     life: float
     renewable: bool
+    uses: int = 0
 
     @classmethod
     def parse(cls, client: hvac.Client, answer: VaultAnswer) -> Lease:
@@ -174,7 +179,8 @@ class Lease:
         if not isinstance(token, str) or not is_token(token):
             raise explain(answer)
         client.token = token
-        return cls(client, seconds, seconds, auth.get("renewable") is True)
+        is_renewable, uses = auth.get("renewable") is True, int(_seconds(auth.get("num_uses")))
+        return cls(client, seconds, seconds, is_renewable, uses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +196,8 @@ class GivenToken:
         if answer.status == HTTPStatus.OK:
             data = answer.data
             left, life = _seconds(data.get("ttl")), _seconds(data.get("creation_ttl"))
-            return Lease(client, left, max(left, life), data.get("renewable") is True)
+            is_renewable, uses = data.get("renewable") is True, int(_seconds(data.get("num_uses")))
+            return Lease(client, left, max(left, life), is_renewable, uses)
         if answer.status == HTTPStatus.FORBIDDEN:  # no right to ask; or no token, as will be seen
             return Lease(client, 0, 0, renewable=False)
         raise explain(answer)
@@ -209,9 +216,12 @@ class TokenFile:
 
     def acquire(self, connect: Connect) -> Lease:
         """Return the token that the file holds now, with its life if it may ask for that."""
-        if self.path is None:
-            raise StoreDeniedError(_NO_TOKEN)
-        token = _read_file(self.path, if_missing=_NO_TOKEN)
+        try:
+            token = _read_file(self.path, if_missing=_NO_TOKEN)
+        except StoreDeniedError:
+            if agent := _ask_agent(connect):
+                return agent
+            raise
         if not is_token(token):
             raise StoreDeniedError("the file of the Vault token holds none: log in again")
         return GivenToken(token).acquire(connect)
@@ -273,6 +283,31 @@ def is_token(text: str) -> bool:
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
 
+def is_live(client: hvac.Client) -> bool:
+    """Tell whether the server knows the token: a 403 is then about a right.
+
+    Every token may ask about a mount, as the CLI does; one that lacks rights is told so:
+    https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts
+    """
+    answer: VaultAnswer = client.read("sys/internal/ui/mounts/cubbyhole")
+    return answer.status != HTTPStatus.FORBIDDEN or "preflight capability check" in answer.errors
+
+
+def _ask_agent(connect: Connect) -> Lease | None:
+    """Return a client without a token if an agent on this machine adds its own; it renews that.
+
+    https://developer.hashicorp.com/vault/docs/agent-and-proxy/autoauth
+    """
+    client = connect("")
+    if not is_loopback(urlsplit(client.url).hostname):
+        return None
+    with suppress(StoreUnreachableError):
+        answer = client.auth.token.lookup_self()
+        if answer.is_success or (answer.status == HTTPStatus.FORBIDDEN and is_live(client)):
+            return Lease(client, 0, 0, renewable=False)
+    return None
+
+
 def _accept(client: hvac.Client, answer: VaultAnswer, mount: str, hint: str) -> Lease:
     if answer.status == HTTPStatus.OK:
         return Lease.parse(client, answer)
@@ -286,7 +321,9 @@ def _accept(client: hvac.Client, answer: VaultAnswer, mount: str, hint: str) -> 
     )
 
 
-def _read_file(path: Path, if_missing: str = "") -> str:
+def _read_file(path: Path | None, if_missing: str = "") -> str:
+    if path is None:
+        raise StoreDeniedError(if_missing)
     try:
         return path.read_text("ascii").strip()
     except (FileNotFoundError, NotADirectoryError) as error:

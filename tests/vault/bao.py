@@ -19,7 +19,12 @@ from tests.support.waiting import PATIENCE
 
 ROOT = "root-of-this-test"
 # The last of what it says at its start, as a server for development and otherwise.
-_READY = ("Development mode should NOT be used", "Unseal Key (will not be used)", "server started!")
+_READY = (
+    "Development mode should NOT be used",
+    "Unseal Key (will not be used)",
+    "server started!",
+    "Proxy started!",
+)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _BAO = shutil.which("bao", path=str(Path(sys.executable).parent)) or "bao"
 
@@ -103,6 +108,25 @@ def sealed_server(folder: Path, listener: str = "tls_disable = true") -> Iterato
         yield port
 
 
+@contextmanager
+def agent(folder: Path, upstream: str, role_id: str, secret_id: str) -> Iterator[str]:
+    """Run a proxy that logs in by itself and adds its token; yield its URL."""
+    port = free_port()
+    for name, text in (("role-id", role_id), ("secret-id", secret_id)):
+        (folder / name).write_text(text)
+    config = folder / "proxy.hcl"
+    config.write_text(
+        f'vault {{ address = "{upstream}" }}\n'
+        'auto_auth { method "approle" { config = {\n'
+        f'  role_id_file_path = "{folder}/role-id"\n  secret_id_file_path = "{folder}/secret-id"\n'
+        "  remove_secret_id_file_after_reading = false\n} } }\n"
+        "api_proxy { use_auto_auth_token = true }\n"
+        f'listener "tcp" {{ address = "127.0.0.1:{port}"\n  tls_disable = true }}\n'
+    )
+    with _running(folder, port, (f"-config={config}",), "proxy"):
+        yield f"http://127.0.0.1:{port}"
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -110,11 +134,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(folder: Path, port: int, arguments: tuple[str, ...]) -> Iterator[None]:
+def _running(
+    folder: Path, port: int, arguments: tuple[str, ...], command: str = "server"
+) -> Iterator[None]:
     log = folder / f"bao-{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [_BAO, "server", *arguments],
+            [_BAO, command, *arguments],
             env={"PATH": os.environ["PATH"], "HOME": str(folder)},
             stdin=subprocess.DEVNULL,
             stdout=output,

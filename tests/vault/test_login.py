@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.testing.rig import new_journal, new_secret, write
+from rotator.testing.rig import new_journal, new_secret, read_back, write
+from tests.support.waiting import wait_until
+from tests.vault.bao import agent
 from tests.vault.helpers import open_vault
 from tests.vault.roles import make_role, named_policy
 from tests.vault.site import Site
@@ -37,6 +40,46 @@ def test_the_secret_id_may_come_from_a_file(
         open_vault(site.store_url, approle).read()
     file.write_text(f"{secret_id}\n")
     open_vault(site.store_url, approle).preflight()
+
+
+@pytest.mark.parametrize("uses", [1, 2, 3, 7])
+def test_a_role_whose_tokens_serve_few_requests_is_told_or_logs_in_again(
+    site: Site, approle: dict[str, str], uses: int
+) -> None:
+    site.bao.call("POST", make_role(site), {"token_num_uses": uses})
+    store = open_vault(site.store_url, approle)
+    if uses == 1:
+        with pytest.raises(StoreDeniedError, match="token is used up: it serves 1 request, and"):
+            store.preflight()
+    else:
+        store.preflight()
+        write(store, secret := new_secret(), new_journal())
+        assert site.secret() == secret
+
+
+def test_an_agent_of_this_machine_that_adds_its_own_token_needs_no_other(
+    site: Site, approle: dict[str, str], tmp_path: Path
+) -> None:
+    site.put(secret := new_secret())
+    ids = approle["VAULT_ROLE_ID"], approle["VAULT_SECRET_ID"]
+    with agent(tmp_path, site.upstream, *ids) as address:
+        variables = {"VAULT_ADDR": address, "HOME": str(tmp_path)}
+
+        def is_logged_in() -> bool:
+            with suppress(StoreError):
+                return read_back(open_vault(site.store_url, variables))[0] == secret
+            return False
+
+        wait_until(is_logged_in)
+        store = open_vault(site.store_url, variables)
+        store.preflight()
+        write(store, new_secret(), new_journal())
+
+
+def test_a_server_without_an_agent_before_it_asks_for_a_token(site: Site, tmp_path: Path) -> None:
+    variables = {"VAULT_ADDR": site.upstream, "HOME": str(tmp_path)}
+    with pytest.raises(StoreDeniedError, match="there is no Vault token: set VAULT_TOKEN"):
+        open_vault(site.store_url, variables).read()
 
 
 def test_a_login_that_is_refused_is_told_without_its_credentials(
