@@ -6,6 +6,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -103,10 +104,10 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
     def read(self) -> Entry | Absent:
         with name_errors(self.url, self._spell):
-            _, notes = self._look(to_write=False)
+            state, notes = self._look(to_write=False)
         if notes.secret is None:
             return Absent(notes.version, notes.journal)
-        return Entry(notes.secret, notes.version, notes.journal)
+        return Entry(notes.secret, notes.version, notes.journal, self._ends_at(state))
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> str:
         """Note what is to come, replace the secret by a compare-and-set, remove old notes.
@@ -178,6 +179,10 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
     @abstractmethod
     def _send_notes(self, changes: NoteChanges) -> None:
         """Change these notes, of which each differs from what is there, and leave all others."""
+
+    def _ends_at(self, state: State) -> datetime | None:  # noqa: ARG002 - for those that know it
+        """Return when the store itself will delete this value, None where it does not."""
+        return None
 
     def _create_if_missing(self, state: State) -> None:
         """Make a place for notes, where that takes a step of its own."""

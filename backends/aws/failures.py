@@ -154,17 +154,12 @@ def describe_denial(operations: Collection[str], address: AwsAddress) -> StoreEr
     return NotAllowedError(f"AWS denies {names}: allow {them} on {resource}{hint}")
 
 
-def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:  # noqa: PLR0911 - one per kind
-    from botocore.exceptions import ConnectionError, HTTPClientError, SSLError  # noqa: A004, PLC0415 - loaded with the client
-
-    from rotator.http.client import advise_on_certificate, find_certificate_fault  # noqa: PLC0415 - loaded with the client
+def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
+    from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - loaded with the client
 
     name = type(error).__name__
-    if isinstance(error, SSLError):
-        fault = find_certificate_fault(error.kwargs.get("error") or error)
-        if fault and (remedy := advise_on_certificate(fault)):
-            reason = fault.name.lower().replace("_", " ")
-            return StoreUnreachableError(f"its certificate is not trusted ({reason}): {remedy}")
+    if described := _describe_cause(error):
+        return described
     if str(error).startswith("Invalid endpoint"):
         return StoreError(
             "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"
@@ -172,12 +167,6 @@ def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:  #
         )
     if name in _BY_NAME:
         return _BY_NAME[name]()
-    # Python's HTTP refuses a header with a line break, before anything is sent.
-    if isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
-        return StoreDeniedError(
-            "the AWS credentials, or a proxy's address, have line breaks or worse: correct what"
-            " the profile, its credential_process or HTTPS_PROXY gives"
-        )
     if isinstance(error, (ConnectionError, HTTPClientError)):
         return StoreUnreachableError(
             f"AWS Secrets Manager in {address.region} does not answer: check the region's name, the"
@@ -186,6 +175,26 @@ def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:  #
     if any(word in name for word in _FETCHING):
         return _describe_unfetched(name)
     return StoreError(f"the AWS SDK cannot make this request ({name}): check the AWS settings")
+
+
+def _describe_cause(error: Exception) -> StoreError | None:
+    """Describe what the SDK has wrapped, None where that tells no more."""
+    from botocore.exceptions import HTTPClientError, SSLError  # noqa: PLC0415 - loaded with the client
+
+    from rotator.http.client import advise_on_certificate, find_certificate_fault  # noqa: PLC0415 - loaded with the client
+
+    if isinstance(error, SSLError):
+        fault = find_certificate_fault(error.kwargs.get("error") or error)
+        if fault and (remedy := advise_on_certificate(fault)):
+            reason = fault.name.lower().replace("_", " ")
+            return StoreUnreachableError(f"its certificate is not trusted ({reason}): {remedy}")
+    # Python's HTTP refuses a header with a line break, before anything is sent.
+    elif isinstance(error, HTTPClientError) and isinstance(error.kwargs.get("error"), ValueError):
+        return StoreDeniedError(
+            "the AWS credentials, or a proxy's address, have line breaks or worse: correct what"
+            " the profile, its credential_process or HTTPS_PROXY gives"
+        )
+    return None
 
 
 def _describe_unfetched(why: str) -> StoreError:

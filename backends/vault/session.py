@@ -91,8 +91,9 @@ class VaultSession:
             if not is_used_up and is_live(client):
                 return answer
         if self._lease and (uses := self._lease.uses):
+            requests = "1 request" if uses == 1 else f"{uses} requests"
             raise StoreDeniedError(
-                f"the Vault token is used up: it serves {uses} request{'s' if uses > 1 else ''}, and"
+                f"the Vault token is used up: it serves {requests}, and"
                 " a rotation needs 20: set token_num_uses of the role, or num_uses of the token, to"
                 " 0"
             )

@@ -26,7 +26,7 @@ from backends.vault.address import VaultAddress
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, denied, explain
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.stores.port import Provenance, StoreUrl
+from rotator.stores.port import Provenance, StoreUrl, parse_end
 
 if TYPE_CHECKING:
     import hvac
@@ -124,6 +124,10 @@ class VaultStore(NotedStore[KvSecret]):
         raise StoreError(
             "the value of this field is no text: correct it, or name another field after the `#`"
         )
+
+    def _ends_at(self, state: KvSecret) -> datetime | None:
+        """https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/cookbook/delete-data."""
+        return parse_end(state.metadata.get("deletion_time"))
 
     def _replace(self, state: KvSecret, secret: str) -> bool:
         if state.fields.get(self._field) == secret:

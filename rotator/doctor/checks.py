@@ -220,6 +220,8 @@ def _token(facts: TokenFacts) -> Iterator[Finding]:
                 message = f"{message}; is it run often enough?"
         result = Result.WARNING if verdict.status is Status.DUE else Result.PROBLEM
         yield Finding(Topic.TOKEN, result, message)
+    elif facts.snapshot.ends_at(facts.snapshot.current):
+        yield Finding(Topic.TOKEN, Result.WARNING, message)
     elif facts.no_answer:
         message = f"{message}; it is not known whether the API accepts it: {facts.no_answer}"
         yield Finding(Topic.TOKEN, Result.WARNING, message)

@@ -16,7 +16,7 @@ from rotator.errors import kind
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
-from rotator.rotation.policy import RotateOptions, Status, Verdict
+from rotator.rotation.policy import RotateOptions, Status, Verdict, describe_deletion, earlier
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -216,26 +216,31 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     troubles += [report.message for report in result.written if report.status is StoreState.BEHIND]
     troubles += result.troubles
     shown = token or snapshot.current
-    left = shown.remaining(now) if shown else None
+    after = result.after or snapshot
+    end = earlier(shown.expires_at, after.ends_at(shown)) if shown else None
+    left = end - now if end else None
+    notes, message = result.notes, verdict.message
+    if shown and end != shown.expires_at and left is not None and result.action in CHANGED:
+        notes = (*notes, f"it {describe_deletion(end, in_words(left))}")
+        message = notes[-1]
     previous = snapshot.journal.previous_token_id
     if token and snapshot.current:
         previous = snapshot.current.token_id
     unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
-    after = result.after or snapshot
     return Report(
         name=name,
         status=verdict.status,
         reason=verdict.reason,
-        message=verdict.message,
+        message=message,
         action=result.action,
         token_id=shown.token_id if shown else None,
         previous_token_id=previous,
-        expires_at=shown.expires_at if shown else None,
+        expires_at=end,
         seconds_left=left.total_seconds() if left is not None else None,
         stores=tuple(stores.values()),
         error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
         old_tokens=result.old_tokens,
-        notes=result.notes,
+        notes=notes,
         failure=result.failure or _find_failure(result),
         orphans=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),

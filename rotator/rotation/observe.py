@@ -53,7 +53,8 @@ ATTEMPTS = 5  # to note a journal while other rotators note theirs
 class Observation:
     """What a store showed: a token, a text that is no token (`fault` says why), or nothing.
 
-    `version` and `journal` are those of the port; `secret` is None where there is nothing.
+    `version`, `journal` and `ends_at` are those of the port; `secret` is None where there is
+    nothing.
     """
 
     store: SecretStore
@@ -62,6 +63,7 @@ class Observation:
     journal: Journal
     token: ServiceToken | None = None
     fault: MalformedTokenError | None = None
+    ends_at: datetime | None = None
 
     def holds(self, token: ServiceToken | None) -> bool:
         return token is not None and self.token is not None and self.token.secret == token.secret
@@ -172,6 +174,11 @@ class Snapshot:
         """The ids of all tokens that the stores show, or showed by their journals."""
         return frozenset(token_id for each in self.reachable for token_id in each.known_ids)
 
+    def ends_at(self, token: ServiceToken | None) -> datetime | None:
+        """Return when the first of the stores that hold this token will delete it by itself."""
+        ends = [each.ends_at for each in self.reachable if each.ends_at and each.holds(token)]
+        return min(ends, default=None)
+
     def note(self, change: Callable[[Observation], Journal]) -> tuple[Snapshot, list[str]]:
         """Write each journal that `change` changes; return the new snapshot, and what went wrong.
 
@@ -210,7 +217,7 @@ def observe_store(store: SecretStore) -> Observation | Unreachable:
         return Unreachable(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
     if isinstance(entry, Absent):
         return Observation(store, None, entry.version, entry.journal)
-    seen = Observation(store, entry.secret, entry.version, entry.journal)
+    seen = Observation(store, entry.secret, entry.version, entry.journal, ends_at=entry.ends_at)
     try:
         return replace(seen, token=ServiceToken.parse(entry.secret))
     except MalformedTokenError as fault:
@@ -357,6 +364,7 @@ class Decider(NamedTuple):
             behind=len(snapshot.behind),
             forced=options.force,
             put_back=_describe_put_back(snapshot),
+            ends_at=snapshot.ends_at(snapshot.current),
         )
 
 

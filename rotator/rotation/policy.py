@@ -94,7 +94,8 @@ class Inputs:
     `token` is the current one, None where no store holds a readable token; `fault` then says what
     is wrong with the text there. `scope` is None unless configured; `refused` is the server's
     answer; `behind` counts the stores that hold another token than the current one. `put_back` is
-    the first store, if any, into which somebody put an old token.
+    the first store, if any, into which somebody put an old token. `ends_at` is when the first store
+    deletes the token by itself, as Vault does after `delete_version_after`.
     """
 
     now: datetime
@@ -107,11 +108,27 @@ class Inputs:
     behind: int = 0
     forced: bool = False
     put_back: PutBack | None = None
+    ends_at: datetime | None = None
 
     @cached_property
     def left(self) -> timedelta | None:
         """The exact life left; None without a token, and of an eternal one."""
-        return self.token.remaining(self.now) if self.token else None
+        return self.end - self.now if self.end else None
+
+    @property
+    def end(self) -> datetime | None:
+        """When the token or what a store holds of it ends, whichever is first."""
+        return earlier(self.token.expires_at, self.ends_at) if self.token else None
+
+    @property
+    def is_deleted_before(self) -> bool:
+        """Whether a store deletes the token before it expires."""
+        return self.end is not None and self.end == self.ends_at
+
+
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the earlier of two moments, of which None is never."""
+    return min(filter(None, (one, other)), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +186,13 @@ def _refused(inputs: Inputs) -> Verdict | None:
     return Verdict(Status.REFUSED, "refused", message, Need.MINT)
 
 
+def _deleted(inputs: Inputs) -> Verdict | None:
+    if not inputs.is_deleted_before or inputs.left is None or inputs.left > timedelta():
+        return None
+    message = f"is being deleted by a store that holds it, since {_expiry(inputs)}"
+    return Verdict(Status.EXPIRED, "deleted", message, Need.MINT)
+
+
 def _expired(inputs: Inputs) -> Verdict | None:
     # RFC 7519, section 4.1.4: not accepted "on or after" the expiry.
     if inputs.left is None or inputs.left > timedelta():
@@ -180,7 +204,8 @@ def _expired(inputs: Inputs) -> Verdict | None:
 def _last_day(inputs: Inputs) -> Verdict | None:
     if inputs.left is None or inputs.left >= min(ONE_DAY, inputs.renew_before):
         return None
-    message = f"expires within the day, in {in_words(inputs.left)} ({_expiry(inputs)})"
+    how = "is deleted by a store" if inputs.is_deleted_before else "expires"
+    message = f"{how} within the day, in {in_words(inputs.left)} ({_expiry(inputs)})"
     return Verdict(Status.DUE, "last_day", message, Need.MINT)
 
 
@@ -225,12 +250,23 @@ def _fine(inputs: Inputs) -> Verdict | None:
 
 
 def _expiry(inputs: Inputs) -> str:
-    return minute(inputs.token.expires_at) if inputs.token and inputs.token.expires_at else ""
+    return minute(inputs.end) if inputs.end else ""
 
 
 def _life(inputs: Inputs) -> str:
     left, limit = in_words(inputs.left or timedelta()), in_words(inputs.renew_before)
+    if inputs.is_deleted_before:
+        return f"{describe_deletion(inputs.end, left)}; renewed below {limit}"
     return f"expires in {left} ({_expiry(inputs)}); renewed below {limit}"
+
+
+def describe_deletion(end: datetime | None, left: str) -> str:
+    """Say that a store deletes the token before it expires."""
+    when = minute(end) if end else ""
+    return (
+        f"is gone in {left} ({when}), when a store deletes it, before it expires (see"
+        " delete_version_after in Vault)"
+    )
 
 
 CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (
@@ -238,6 +274,7 @@ CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (
     _malformed,  # wrapped, garbage, or another kind of token: useless to a bot
     _put_back,  # before all that would be repaired by a new one
     _refused,  # the server's answer counts more than the claims
+    _deleted,  # a store says so itself; before the token's own end
     _expired,
     _last_day,  # "0 days left" is the most urgent of the live ones
     _expiring,

@@ -48,6 +48,8 @@ def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedu
     left = timedelta(seconds=report.seconds_left or 0)
     if report.status is Status.UNKNOWN:
         level, text = Severity.ERROR, "it is not known how long the token still lives"
+    elif report.reason == "deleted":
+        level, text = Severity.CRITICAL, "the bot's token is gone as soon as the store is done"
     elif report.status is not Status.DUE or left <= timedelta():
         level, text = Severity.CRITICAL, "the bot has no working token"
     else:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from datetime import datetime
 
 from rotator.errors import StoreError
 from rotator.stores.journal import Journal
@@ -63,6 +65,16 @@ class MeddledStore:
 
     def held_elsewhere(self) -> bool | None:
         return self._store.held_elsewhere()
+
+
+class EphemeralStore(MeddledStore):
+    """A real store that deletes what it holds at `ends_at`, and says so."""
+
+    ends_at: datetime | None = None
+
+    def read(self) -> Entry | Absent:
+        found = super().read()
+        return replace(found, ends_at=self.ends_at) if isinstance(found, Entry) else found
 
 
 class Failing:

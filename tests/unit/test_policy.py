@@ -106,6 +106,37 @@ EVERY_VERDICT = [
         Need.NOTHING,
         id="a margin under a day is obeyed on the last day",
     ),
+    pytest.param(
+        replace(FINE, ends_at=NOON),
+        "deleted",
+        Status.EXPIRED,
+        Need.MINT,
+        id="a store is deleting it",
+    ),
+    pytest.param(
+        replace(holding(None), ends_at=NOON + WEEK - TICK),
+        "expiring",
+        Status.DUE,
+        Need.MINT,
+        id="eternal, and a store deletes it soon",
+    ),
+    pytest.param(
+        replace(FINE, ends_at=NOON + HOUR),
+        "last_day",
+        Status.DUE,
+        Need.MINT,
+        id="a store deletes it within the day",
+    ),
+    pytest.param(
+        replace(holding(-TICK), ends_at=NOON + WEEK),
+        "expired",
+        Status.EXPIRED,
+        Need.MINT,
+        id="over before a store deletes it",
+    ),
+    pytest.param(
+        replace(FINE, ends_at=NOON + 8 * WEEK), "ok", Status.OK, Need.NOTHING, id="deleted later"
+    ),
 ]
 
 
