@@ -1,4 +1,4 @@
-"""What Vault says of the end of a version: `delete_version_after` of the secret, or of its mount."""
+"""What Vault says of the end of a version: `delete_version_after` of the secret or its mount."""
 
 from datetime import UTC, datetime, timedelta
 
