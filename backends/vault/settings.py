@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from backends.remote import find_home
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, explain
-from rotator.errors import ConfigError, StoreDeniedError, StoreUnreachableError
+from rotator.errors import ConfigError, StoreDeniedError, StoreUnreachableError, has_control
 from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
 _DEFAULT = "https://127.0.0.1:8200"
@@ -103,6 +103,9 @@ def _parse_verify(skip: str, url: SplitResult) -> bool:
 
 def _parse_login(variables: Mapping[str, str], home: Path | None) -> Login:
     get = variables.get
+    for name in ("ROLE_ID", "SECRET_ID", "ROLE"):
+        if has_control(get(name, "")):
+            raise ConfigError(f"VAULT_{name} has line breaks or worse in it: set it again")
     match _choose_method(variables):
         case "approle":
             if "ROLE_ID" not in variables:
@@ -325,12 +328,15 @@ def _read_file(path: Path | None, if_missing: str = "") -> str:
     if path is None:
         raise StoreDeniedError(if_missing)
     try:
-        return path.read_text("ascii").strip()
+        text = path.read_text("ascii").strip()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreDeniedError(if_missing or _unreadable(path, error.strerror)) from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no ASCII text"
         raise StoreDeniedError(_unreadable(path, reason)) from None
+    if has_control(text):
+        raise StoreDeniedError(f"{path} has line breaks or worse in its text: correct it")
+    return text
 
 
 def _unreadable(path: Path, reason: str | None) -> str:

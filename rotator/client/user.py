@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from rotator.client.access_tokens import BOOT_SECONDS, LIMITS, AccessTokens, Jitter, Seconds
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, has_control
 from rotator.http.client import Limits
 from rotator.nocturna.client import REFRESH, AccessToken, ApiClient, log_in, refresh
 
@@ -65,9 +65,15 @@ class UserSession(AccessTokens):
 
 
 def _as_callable(value: str | Callable[[], str], name: str) -> Callable[[], str]:
+    def checked(text: str) -> str:
+        if isinstance(text, str) and has_control(text):
+            raise ConfigError(f"{name}: found line breaks or control characters in it: cut them")
+        return text
+
     if isinstance(value, str):
+        checked(value)
         return lambda: value
     if callable(value):
-        return value
+        return lambda: checked(value())
     found = type(value).__name__  # such as what `os.environ.get` returns
     raise ConfigError(f"{name}: found {found}, expected a text, or a callable that returns it")

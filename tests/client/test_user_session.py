@@ -97,6 +97,18 @@ def test_a_wrong_password_is_not_sent_again_and_again(
     assert statuses(api, LOGIN) == [401]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r", "\x1b[0m"])
+def test_control_characters_in_a_login_are_refused_and_not_sent(api: Sandbox, end: str) -> None:
+    broken = f"{api.admin_password}{end}"
+    with pytest.raises(ConfigError, match=r"^password: found line breaks or control") as caught:
+        UserSession(api.url, api.admin_email, broken)
+    assert api.admin_password not in str(caught.value)
+    user = UserSession(api.url, lambda: f"{api.admin_email}{end}", api.admin_password)
+    with pytest.raises(ConfigError, match=r"^email: found line breaks or control"):
+        user.get_access_token()
+    assert paths(api) == []
+
+
 def test_neither_repr_nor_mode_gives_the_password_away(user: UserSession) -> None:
     assert "luna" not in repr(user)
     with pytest.raises(ConfigError, match='"direct" with a TokenManager'):
