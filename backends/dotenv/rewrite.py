@@ -14,6 +14,7 @@ import re
 import stat
 import sys
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from operator import attrgetter
@@ -25,7 +26,11 @@ LARGEST = 1 << 20
 _TEMPORARY = SIDECAR + "tmp"
 # EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)
-_NO_ATTRIBUTES = (errno.ENOTSUP, errno.EPERM, errno.EACCES)
+# What file systems say that have no owners or modes, such as FAT and CIFS.
+_NO_ATTRIBUTES = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EACCES)
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+_GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS, from <linux/fs.h>
+_APPEND_ONLY = 0x20  # FS_APPEND_FL
 _MOST_LOOKS = 500
 _SPARE = 12 << 10  # bytes: the longest secret and journal, the most that a change can add
 _log = logging.getLogger(__name__)
@@ -70,6 +75,12 @@ def read_file(path: Path) -> FileState:
         _refuse_others(status)
         return FileState(read_all(fd), status)
     finally:
+        close(fd)
+
+
+def close(fd: int) -> None:
+    """Close a file that was synced or only read: an error then means nothing for its content."""
+    with suppress(OSError):
         os.close(fd)
 
 
@@ -123,11 +134,13 @@ def prove_changeable(path: Path, state: FileState) -> None:
             except CannotReplaceError:
                 in_place = True
             try:
-                os.close(open_in_place(path))
+                close(open_in_place(path))
             except OSError as error:
                 # A rename needs no right on the old file, but EPERM is a flag that forbids both.
                 if in_place or error.errno != errno.EACCES:
                     raise
+        if in_place:
+            _refuse_obstacles(path)
         copies = 2 if in_place else 1
         write_all(fd, bytes(copies * (len(state.content) + _SPARE)))
         os.fsync(fd)
@@ -136,13 +149,13 @@ def prove_changeable(path: Path, state: FileState) -> None:
 def settle(path: Path) -> None:
     """Put right what a killed writer left behind; call it under the lock only."""
     remove_leftovers(path)
-    old = _look(path).overwritten
+    old = _look(path, writing=True).overwritten
     if old is not None:
         fd = open_in_place(path)
         try:
             _fill(fd, old)
         finally:
-            os.close(fd)
+            close(fd)
         _log.warning("%s: a rotator died while writing it; its old content is back", path)
     _remove_copies(path)
 
@@ -175,15 +188,35 @@ def open_in_place(path: Path) -> int:
 @contextmanager
 def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
     """Open a new file beside `path` that only we can read, and remove it unless it was renamed."""
+    _refuse_append_only(path.parent)
     name = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(name, flags, 0o600)
     try:
-        os.fchmod(fd, 0o600)  # the umask may have taken even our own rights
+        try:
+            os.fchmod(fd, 0o600)  # the umask may have taken even our own rights
+        except OSError as error:
+            if error.errno not in _NO_ATTRIBUTES:
+                raise
         yield fd, name
     finally:
-        os.close(fd)
+        close(fd)
         name.unlink(missing_ok=True)
+
+
+def _refuse_append_only(folder: Path) -> None:
+    """Refuse a folder from which nothing could be removed again, not even the new file."""
+    if sys.platform != "linux":
+        return
+    flags = array("i", [0, 0])  # the kernel writes an int, though the call's number says long
+    with suppress(OSError):  # not every file system has flags
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, _GET_FLAGS, flags)
+        finally:
+            close(fd)
+    if flags[0] & _APPEND_ONLY:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(folder))
 
 
 def remove_leftovers(path: Path) -> None:
@@ -193,7 +226,8 @@ def remove_leftovers(path: Path) -> None:
     with suppress(PermissionError):
         for name in os.listdir(path.parent):  # noqa: PTH208 - a Path for each file is a waste
             if ours.fullmatch(name):
-                path.with_name(name).unlink(missing_ok=True)
+                with suppress(OSError):  # a stranger's, in a folder like /tmp
+                    path.with_name(name).unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -203,7 +237,7 @@ def sync_folder(folder: Path) -> None:
         try:
             os.fsync(fd)
         finally:
-            os.close(fd)
+            close(fd)
     except OSError as error:
         _log.warning("%s: written, but a power cut may undo it (%s)", folder, error.strerror)
 
@@ -242,7 +276,7 @@ def _mount_id(path: Path) -> str:
     except OSError:
         return ""  # no /proc: the rename will fail
     finally:
-        os.close(fd)
+        close(fd)
     return facts.partition("mnt_id:")[2].partition("\n")[0]
 
 
@@ -254,7 +288,9 @@ def _keep_attributes(fd: int, path: Path, status: os.stat_result) -> None:
             os.fchown(fd, status.st_uid, status.st_gid)
         if sys.platform == "linux":
             _keep_extended_attributes(fd, path)
-        os.fchmod(fd, status.st_mode & 0o7777)
+        wanted = stat.S_IMODE(status.st_mode)
+        if stat.S_IMODE(os.fstat(fd).st_mode) != wanted:
+            os.fchmod(fd, wanted)
     except OSError as error:
         if error.errno in _NO_ATTRIBUTES:
             raise CannotReplaceError from error
@@ -266,9 +302,9 @@ def _keep_extended_attributes(fd: int, path: Path) -> None:
         wanted = {key: os.getxattr(path, key) for key in os.listxattr(path)}
         own = {key: os.getxattr(fd, key) for key in os.listxattr(fd)}
     except OSError as error:
-        if error.errno == errno.ENOTSUP:
+        if error.errno in (errno.ENOTSUP, errno.ENOSYS):
             return
-        raise
+        raise CannotReplaceError from error  # what cannot be looked at stays in its place
     for key in own.keys() - wanted.keys():
         os.removexattr(fd, key)  # an access list that the folder gives to new files
     for key, value in wanted.items():
@@ -311,14 +347,15 @@ class _Look(NamedTuple):
         return old if is_mixture and shorter <= len(file) <= longer else None
 
 
-def _look(path: Path) -> _Look:
+def _look(path: Path, *, writing: bool = False) -> _Look:
     # The copies come first: two equal answers about them then enclose a look at the file.
-    old, new = _read_copy(path, "backup"), _read_copy(path, "new")
+    old, new = (_read_copy(path, kind, writing=writing) for kind in ("backup", "new"))
     return _Look(read_file(path), new, old)
 
 
 def _rewrite(path: Path, state: FileState, content: bytes) -> None:
     """Write `content` over the file that was read; on failure the old content is put back."""
+    _refuse_obstacles(path)
     fd = open_in_place(path)
     try:
         try:
@@ -326,6 +363,9 @@ def _rewrite(path: Path, state: FileState, content: bytes) -> None:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ChangedError from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         if not state.is_same(os.fstat(fd)) or read_all(fd) != state.content:
             raise ChangedError
         try:
@@ -344,7 +384,7 @@ def _rewrite(path: Path, state: FileState, content: bytes) -> None:
             raise
         _remove_copies(path)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def _fill(fd: int, content: bytes) -> None:
@@ -364,15 +404,51 @@ def _save_copy(path: Path, kind: str, content: bytes) -> None:
         name.rename(_copy_path(path, kind))
 
 
-def _read_copy(path: Path, kind: str) -> bytes | None:
-    """Return the content of a copy; one that a stranger could put into a shared folder is none."""
-    content, status = read_file(_copy_path(path, kind))
+def _read_copy(path: Path, kind: str, *, writing: bool) -> bytes | None:
+    """Return the content of a copy that a rotator made.
+
+    Who only reads the file is not stopped by a copy that cannot be read; who changes it is, since
+    the copy may be all that is left of the old content.
+    """
+    copy = _copy_path(path, kind)
+    if not _is_copy(copy, path):
+        return None
+    try:
+        return read_file(copy).content
+    except (OSError, NotAnEnvFileError):
+        if writing:
+            raise
+        return None
+
+
+def _is_copy(copy: Path, path: Path) -> bool:
+    """Tell whether a rotator made this: others can put anything into a shared folder."""
     owners = {0, os.geteuid()}
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         owners.add(path.lstat().st_uid)
-    return content if status and status.st_uid in owners else None
+    try:
+        status = copy.lstat()
+    except OSError:  # a folder that may not be entered hides the file, too
+        return False
+    is_file = stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST
+    return is_file and status.st_uid in owners
+
+
+def _refuse_obstacles(path: Path) -> None:
+    """Refuse what stands where a copy is to be made, and is none."""
+    for kind in ("backup", "new"):
+        copy = _copy_path(path, kind)
+        if os.path.lexists(copy) and not _is_copy(copy, path):
+            raise NotAnEnvFileError(
+                f"{str(copy)!r} is in the way, and no copy that a rotator made: remove it"
+            )
 
 
 def _remove_copies(path: Path) -> None:
-    _copy_path(path, "backup").unlink(missing_ok=True)
-    _copy_path(path, "new").unlink(missing_ok=True)
+    for kind in ("backup", "new"):
+        copy = _copy_path(path, kind)
+        try:
+            copy.unlink(missing_ok=True)
+        except OSError:
+            if _is_copy(copy, path):
+                raise

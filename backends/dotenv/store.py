@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 from backends.dotenv import rewrite
 from backends.dotenv.gate import UnsafeEditError
+from backends.dotenv.links import ForeignLinkError, resolve
 from backends.dotenv.text import EnvText, Variable
 from rotator.errors import (
     ConfigError,
@@ -46,7 +47,14 @@ _FULL = (StoreError, "disk full: free some space, or raise the quota, for {folde
 _KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
-    errno.EFBIG: _FULL,
+    errno.EFBIG: (
+        StoreError,
+        "disk full for this process: raise its limit on the size of files (ulimit -f)",
+    ),
+    errno.ENOLCK: (
+        StoreUnreachableError,
+        "No locks available: two rotators need file locks: move {folder} to where these exist",
+    ),
     errno.EROFS: (StoreDeniedError, "read-only file system: mount {folder} writable"),
     errno.ENOENT: (StoreUnreachableError, "there is no folder {folder}: create or mount it"),
     errno.ENOTDIR: (StoreUnreachableError, "a part of {folder} is no folder: correct the path"),
@@ -166,13 +174,19 @@ class DotenvStore:
 
         Every failure becomes a `StoreError` that names the store and the remedy.
         """
-        path = Path(os.path.realpath(self._path))  # a loop stays as it is
+        path = self._path
         try:
+            path = resolve(self._path)
             yield path
         except OSError as error:
             raise _from_system(error, self.url, path, writing=writing) from error
-        except (rewrite.NotAnEnvFileError, UnsafeEditError) as error:
+        except (rewrite.NotAnEnvFileError, UnsafeEditError, ForeignLinkError) as error:
             raise StoreError(f"{self.url}: {error}") from None
+        except ForeignLockError:
+            raise StoreUnreachableError(
+                f"{self.url}: {_shown(path)}{rewrite.SIDECAR}lock is no regular file, so no rotator"
+                " made it: remove it"
+            ) from None
         except LockTimeoutError:
             raise StoreUnreachableError(
                 f"{self.url}: another rotator has been holding {_shown(path)}{rewrite.SIDECAR}lock"
@@ -213,6 +227,10 @@ class DotenvStore:
 
 class LockTimeoutError(Exception):
     """Somebody else held the lock for all the time that there was."""
+
+
+class ForeignLockError(Exception):
+    """In the place of the lock file stands something that no rotator made."""
 
 
 class _Queue:
@@ -265,8 +283,8 @@ class FileLock:
         with self._queue.kernel:
             with suppress(OSError):  # a lock file that stays is harmless
                 self._file.unlink()
-            os.close(self._queue.fd)
-            self._queue.fd = -1
+            fd, self._queue.fd = self._queue.fd, -1
+            rewrite.close(fd)
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process holds the lock now, without waiting for it or taking it.
@@ -288,6 +306,7 @@ class FileLock:
 
     def _look(self) -> bool | None:
         """Return None where the file was replaced meanwhile: a lock on the old one says nothing."""
+        self._refuse_foreign()
         try:
             fd = os.open(self._file, os.O_RDONLY | _LOCK_FLAGS)
         except PermissionError:
@@ -298,12 +317,12 @@ class FileLock:
             try:
                 # Shared: two processes that ask must not take each other for a holder. One that
                 # wants the lock at this moment tries again.
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                _flock(fd, fcntl.LOCK_SH)
             except BlockingIOError:
                 held = True
             return held if os.path.samestat(os.fstat(fd), self._file.lstat()) else None
         finally:
-            os.close(fd)
+            rewrite.close(fd)
 
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -319,19 +338,20 @@ class FileLock:
                 return False
             try:
                 with suppress(BlockingIOError, FileNotFoundError):
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    _flock(fd, fcntl.LOCK_EX)
                     # The last holder removed its file: a lock on that one keeps nobody out.
                     if os.path.samestat(os.fstat(fd), self._file.lstat()):
                         self._queue.fd, fd = fd, -1
                         return True
             finally:
                 if fd >= 0:
-                    os.close(fd)
+                    rewrite.close(fd)
             return False
 
     def _open(self) -> int:
         """Open the lock file; return -1 where that has to be tried again."""
         flags = os.O_RDWR | _LOCK_FLAGS
+        self._refuse_foreign()
         try:
             # Not O_CREAT alone: in folders like /tmp, Linux refuses it for another user's file.
             return os.open(self._file, flags)
@@ -343,6 +363,20 @@ class FileLock:
             with suppress(FileExistsError):
                 return os.open(self._file, flags | os.O_CREAT | os.O_EXCL, 0o600)
             return -1
+
+    def _refuse_foreign(self) -> None:
+        with suppress(OSError):  # whoever opens it is told
+            if not stat.S_ISREG(self._file.lstat().st_mode):
+                raise ForeignLockError
+
+
+def _flock(fd: int, operation: int) -> None:
+    try:
+        fcntl.flock(fd, operation | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in rewrite.NO_LOCKS:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK)) from error
+        raise
 
 
 # Addresses and errors
@@ -400,6 +434,16 @@ def _from_system(error: OSError, url: str, path: Path, *, writing: bool) -> Stor
 
 
 def _missing_right(error: OSError, path: Path, *, writing: bool) -> str:
+    if str(error.filename).endswith((f"{rewrite.SIDECAR}backup", f"{rewrite.SIDECAR}new")):
+        return (
+            f"may not read {_shown(Path(error.filename))}, a copy that another user's rotator left"
+            " when it died: run that one again, as its user"
+        )
+    if writing and error.errno == errno.EPERM:
+        return (
+            f"may not change {_shown(path)}, whatever its rights: remove an immutable flag or"
+            " append-only flag from it and its folder (chattr), or use another file system"
+        )
     if writing and rewrite.SIDECAR in str(error.filename):
         return (
             f"may not create files in {_shown(path.parent)}, which replacing the file needs:"
@@ -407,8 +451,7 @@ def _missing_right(error: OSError, path: Path, *, writing: bool) -> str:
         )
     verb, rights = ("change", "read and write rights (rw)") if writing else ("read", "read rights")
     return (
-        f"may not {verb} {_shown(path)}: grant {rights} on it and search rights (x) on its"
-        f" folders{', and remove an immutable flag' if writing else ''}"
+        f"may not {verb} {_shown(path)}: grant {rights} on it and search rights (x) on its folders"
     )
 
 

@@ -5,6 +5,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +15,7 @@ import pytest
 
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from tests.dotenv.helpers import NO_JOURNAL, names_in, put, store_at
+from tests.support.waiting import PATIENCE
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="Linux has it, or its types")
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -56,6 +58,74 @@ def test_an_attribute_that_cannot_be_kept(file: Path, monkeypatch: pytest.Monkey
     assert_rewritten(file)
 
 
+@pytest.mark.parametrize("code", [errno.EIO, errno.EPERM, errno.EINVAL])
+def test_attributes_that_cannot_be_looked_at(
+    code: int, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "listxattr", failing(code), raising=False)
+    assert_rewritten(file)
+
+
+@pytest.mark.parametrize("code", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL])
+def test_a_mode_that_cannot_be_set(code: int, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.chmod(0o640)
+    monkeypatch.setattr(os, "fchmod", failing(code))
+    assert_rewritten(file)
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_mode_that_need_not_be_set(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.chmod(0o600)
+    inode = file.stat().st_ino
+    monkeypatch.setattr(os, "fchmod", failing(errno.EPERM))
+    put(file, "new")
+    assert file.read_text() == "TOKEN=new\n"
+    assert file.stat().st_ino != inode, "it was replaced, which no reader sees half of"
+
+
+def test_a_file_rewritten_in_place_needs_no_lock_of_its_own(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.with_name("twin").hardlink_to(file)
+    store, flock = store_at(file), fcntl.flock
+    version = store.read().version
+
+    def only_beside(fd: int, operation: int) -> None:
+        if os.path.samestat(os.fstat(fd), file.stat()):
+            failing(errno.ENOTSUP)()
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", only_beside)
+    store.write("new", NO_JOURNAL, expected=version)
+    assert file.with_name("twin").read_text() == "TOKEN=new\n"
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_file_that_cannot_be_closed_was_written_and_nobody_is_kept_out(
+    file: Path, monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
+    if linked:
+        file.with_name("twin").hardlink_to(file)
+    close = os.close
+
+    def complaining(fd: int) -> None:
+        close(fd)
+        failing(errno.EIO)()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", complaining)
+        store_at(file).preflight()
+        put(file, "new")
+        assert store_at(file).held_elsewhere() is False
+    assert file.read_text() == "TOKEN=new\n"
+    done: list[int] = []
+    thread = threading.Thread(target=lambda: done.append(len(put(file, "newer"))), daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert done
+    assert names_in(file.parent) == [".env", "twin"][: 1 + linked]
+
+
 def test_a_mount_point_that_only_the_rename_reveals(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +153,7 @@ def test_a_system_without_attributes(file: Path, monkeypatch: pytest.MonkeyPatch
     assert file.read_text() == "TOKEN=new\n"
 
 
-@pytest.mark.parametrize("call", ["listxattr", "fsync", "fchmod"])
+@pytest.mark.parametrize("call", ["fsync", "fchmod"])
 def test_a_disk_that_fails_leaves_the_old_file(
     call: str, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +245,29 @@ def test_an_immutable_file_is_denied_before_anything_is_minted(file: Path) -> No
     assert names_in(file.parent) == [".env"]
 
 
+@on_linux
+@as_root
+@pytest.mark.parametrize("what", [".env", "."])
+def test_an_append_only_file_or_folder_is_denied_before_anything_is_minted(
+    what: str, file: Path
+) -> None:
+    flagged = str(file.parent / what)
+    ran = subprocess.run(
+        ["/usr/bin/env", "chattr", "+a", flagged], capture_output=True, check=False
+    )
+    if ran.returncode:
+        pytest.skip(f"no append-only files here: {ran.stderr.decode().strip()}")
+    try:
+        for action in (store_at(file).preflight, lambda: put(file, "new")):
+            with pytest.raises(StoreDeniedError, match="append-only flag") as caught:
+                action()
+            assert "grant" not in str(caught.value)
+    finally:
+        subprocess.run(["/usr/bin/env", "chattr", "-a", flagged], check=True)
+    assert file.read_text() == "TOKEN=old\n"
+    assert not [name for name in names_in(file.parent) if name.endswith("-tmp")]
+
+
 def test_a_read_only_file_of_ones_own_can_be_replaced(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,8 +278,8 @@ def test_a_read_only_file_of_ones_own_can_be_replaced(
 def test_a_file_system_without_locks_is_unreachable(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOLCK))
-    with pytest.raises(StoreUnreachableError, match="No locks available"):
+    monkeypatch.setattr(fcntl, "flock", failing(errno.ENOTSUP))
+    with pytest.raises(StoreUnreachableError, match="No locks available: two rotators need file"):
         put(file, "new")
 
 
