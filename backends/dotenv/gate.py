@@ -30,42 +30,39 @@ _BEGINNINGS = {
 }
 # Old and new format of the packets for a public key's and a password's session key: RFC 9580, 4.2.
 _PGP_PACKETS = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
-_CIPHERTEXT = re.compile(
-    r"encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
-    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1",
-    re.IGNORECASE,
+# The patterns are compiled where they are used: few files need any, and `check` is to start fast.
+_CIPHERTEXT = (
+    r"(?i)encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
+    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1"
 )
 # The values of a file that dotenvx or SOPS has encrypted.
-_ENCRYPTED_VALUE = re.compile(r"encrypted:|ENC\[\w+,")
-_LOOKUP = re.compile(
-    r"op://|ref\+[a-z]|vault:|bws://|arn:aws|gcp:|azkv:|secretref[:+]|akv://|ssm://|sops://|file:"
+_ENCRYPTED_VALUE = r"encrypted:|ENC\[\w+,"
+_LOOKUP = (
+    r"(?i)op://|ref\+[a-z]|vault:|bws://|arn:aws|gcp:|azkv:|secretref[:+]|akv://|ssm://|sops://|file:"
     r"|env:|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
-    r"|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@",
-    re.IGNORECASE,
+    r"|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@"
 )
-_TOKEN = r"[\"']?eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"  # noqa: S105 - its form
-_HAS_TOKEN = re.compile(_TOKEN)
-_TOKEN_AND_MORE = re.compile(_TOKEN + r"[\"']?(?:\s+[^\s#]|[;&|<>])")
+# What no reader takes for anything else than itself.
+_LITERAL = r"(?:[A-Za-z0-9_-]+\.){0,2}[A-Za-z0-9_-]*"
+_TOKEN_AND_MORE = r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]+)(?:\s+[^\s#]|[;&|<>])"  # noqa: S105 - its form
 # python-dotenv expands this whatever quotes are around it.
-_EXPANDED_BY_DOTENV = re.compile(r"\$\{[^}]*\}")
+_EXPANDED_BY_DOTENV = r"\$\{[^}]*\}"
 # A `$` inside a word may belong to a password that is only read.
-_EXPRESSION = re.compile(
-    r"\$\{[^}]*\}|\$\([^)]*\)|`[^`]+`|(?:\A|(?<=[\s.:/-]))\$[A-Z_][A-Z0-9_]+(?![a-z])"
-)
-_ANY_EXPRESSION = re.compile(r"\$[\w{(@*#?!$-]|`|\A~")
-_REFERENCE = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?[-?][^}]*)?\})")
-_ENDS_FOR_SH = re.compile(r"[;&|]|\s\w+\+?=")
+_EXPRESSION = r"\$\{[^}]*\}|\$\([^)]*\)|`[^`]+`|(?:\A|(?<=[\s.:/-]))\$[A-Z_][A-Z0-9_]+(?![a-z])"
+_ANY_EXPRESSION = r"\$[\w{(@*#?!$-]|`|\A~"
+_REFERENCE = r"\$(?:(\w+)|\{(\w+)(?::?[-?][^}]*)?\})"
+_ENDS_FOR_SH = r"[;&|]|\s\w+\+?="
 _NAME = r"(?!eyJ)[A-Za-z_][A-Za-z0-9_.]{0,63}"
-_ASSIGNED = re.compile(r"'?[\w./-]{1,100}'?")
-_BROKEN_ASSIGNMENT = re.compile(rf"\s*(?:export\s+)?{_NAME}[^\S\r\n]*=")
-_EMBRACED = re.compile(
+_ASSIGNED = r"'?[\w./-]{1,100}'?"
+_BROKEN_ASSIGNMENT = rf"\s*(?:export\s+)?{_NAME}[^\S\r\n]*="
+_EMBRACED = (
     r"\s*(?:if|then|else|elif|fi|for|while|until|do|done|case|esac|select|function|return|exit"
     r"|\{|\}|\w+\s*\(\s*\))(?![\w.=-])"
 )
-_CONFLICT = re.compile(r"\s*(?:<{7}|>{7})(?: |\Z)")
-_COMMENT = re.compile(r"(?:\A|(?<=\s))#[^\r\n]*")
-_CONTINUED = re.compile(r"\\(?:\r\n|\n|\r)?\Z")
-_NEWLINE = re.compile(r"\r\n|\n|\r")
+_CONFLICT = r"\s*(?:<{7}|>{7})(?: |\Z)"
+_COMMENT = r"(?:\A|(?<=\s))#[^\r\n]*"
+_CONTINUED = r"\\(?:\r\n|\n|\r)?\Z"
+_NEWLINE = r"\r\n|\n|\r"
 
 
 class UnsafeEditError(Exception):
@@ -86,7 +83,7 @@ def refuse_content(content: bytes) -> None:
         raise _foreign("encrypted with PGP")
     at = content.find(b"\0")
     if at >= 0:
-        line = len(_NEWLINE.findall(content[:at].decode("latin-1"))) + 1
+        line = len(re.findall(_NEWLINE, content[:at].decode("latin-1"))) + 1
         raise UnsafeEditError(
             f"line {line} holds NUL bytes, so the file is damaged or no text: restore it"
         )
@@ -126,10 +123,10 @@ class Gate:
         self._bindings = bindings
         self._name = name
         # As a word of its own, and not where it is only used, as in $NAME or ${NAME}.
-        self._mention = re.compile(rf"(?<![\w.$-])(?<!\$\{{){re.escape(name)}(?![\w.-])")
+        self._mention = rf"(?<![\w.$-])(?<!\$\{{){re.escape(name)}(?![\w.-])"
         # After other assignments, or after the end of a command.
-        self._assigned = re.compile(
-            rf"\s*(?:export\s+)?(?:[^\s;&|]*=[^\s;&|]*\s+)+{re.escape(name)}\+?="
+        self._assigned = (
+            rf"\s*(?:export\s+)?(?:[^\s;&|=]*=[^\s;&|]*\s+)+{re.escape(name)}\+?="
             rf"|(?:;|&&|\|\|)\s*(?:export\s+)?{re.escape(name)}(?![\w.-])"
         )
 
@@ -162,17 +159,19 @@ class Gate:
         """
         binding = self._bindings[at]
         value, quote = binding.value or "", raw[:1] if raw[:1] in "\"'" else ""
+        if re.fullmatch(_LITERAL, value) and not after.startswith("#"):
+            return
         line = line_of(binding)
         is_literal = quote == "'"
         expression = _EXPANDED_BY_DOTENV if is_literal else _EXPRESSION
-        if _CIPHERTEXT.match(value):
+        if re.match(_CIPHERTEXT, value):
             raise UnsafeEditError(
                 f"line {line}: the value of {self._name} is encrypted, and a token in plain text"
                 " must not take its place: decrypt the file, or keep the token in another one"
             )
-        if expression.search(value) or (not is_literal and self._refers_to_another(value)):
+        if re.search(expression, value) or (not is_literal and self._refers_to_another(value)):
             raise self._is_expression(line, value)
-        if _LOOKUP.match(value):
+        if re.match(_LOOKUP, value):
             raise UnsafeEditError(
                 f"line {line}: the value of {self._name} is a reference, which another program"
                 " replaces: rotate what it names, or write the token itself there"
@@ -181,17 +180,17 @@ class Gate:
             if after.startswith("#"):
                 raise self._goes_on(line)
             return
-        words = self._mention.search(value) or re.search(r"(?:\s|[;&|])export\b", value)
-        if _TOKEN_AND_MORE.match(value) or (words and _ENDS_FOR_SH.search(value)):
+        words = re.search(self._mention, value) or re.search(r"(?:\s|[;&|])export\b", value)
+        if re.match(_TOKEN_AND_MORE, value) or (words and re.search(_ENDS_FOR_SH, value)):
             raise self._goes_on(line)
 
     def refuse_rewrite(self, at: int, raw: str) -> None:
         """Refuse to put a new value in the place of one that a shell reads in another way."""
         binding = self._bindings[at]
         value = binding.value or ""
-        if raw[:1] != "'" and _ANY_EXPRESSION.search(value):
+        if raw[:1] != "'" and re.search(_ANY_EXPRESSION, value):
             raise self._is_expression(line_of(binding), value)
-        if raw[:1] not in ("'", '"') and (_ENDS_FOR_SH.search(value) or value.endswith("\\")):
+        if raw[:1] not in ("'", '"') and (re.search(_ENDS_FOR_SH, value) or value.endswith("\\")):
             raise self._goes_on(line_of(binding))
 
     def _refers_to_another(self, value: str) -> bool:
@@ -200,7 +199,7 @@ class Gate:
 
     def _is_expression(self, line: int, value: str) -> UnsafeEditError:
         # Only the name of a variable of this file is told: anything else may be a secret.
-        found = _REFERENCE.fullmatch(value)
+        found = re.fullmatch(_REFERENCE, value)
         name = (found[1] or found[2]) if found else None
         if any(binding.key == name and name != self._name for binding in self._bindings):
             return UnsafeEditError(
@@ -228,15 +227,15 @@ class Gate:
                 )
             if binding.value is not None or not (binding.error or key):
                 continue
-            if _CONFLICT.match(text):
+            if re.match(_CONFLICT, text):
                 raise UnsafeEditError(
                     f"line {line_of(binding)} is the mark of a merge conflict: resolve it"
                 )
-            if binding.error and text.count('"') % 2 and not _BROKEN_ASSIGNMENT.match(text):
+            if binding.error and text.count('"') % 2 and not re.match(_BROKEN_ASSIGNMENT, text):
                 raise UnsafeEditError(
                     f"line {line_of(binding)} cannot be parsed: close its quotes on that line"
                 )
-            if _EMBRACED.match(text):
+            if re.match(_EMBRACED, text):
                 raise UnsafeEditError(
                     f"line {line_of(binding)} is shell code, which decides about other lines: keep"
                     f" {self._name} in a file of plain lines NAME=value"
@@ -244,15 +243,17 @@ class Gate:
 
     def _refuse_mentions(self, bindings: Iterable[Binding]) -> None:
         for binding in bindings:
-            text = _COMMENT.sub("", binding.original.string)
+            if self._name not in binding.original.string:
+                continue
+            text = re.sub(_COMMENT, "", binding.original.string)
             if binding.error:
-                if self._mention.search(text) or f"${{{self._name}:=" in text:
+                if re.search(self._mention, text) or f"${{{self._name}:=" in text:
                     raise self._is_no_assignment(binding)
             elif binding.key and binding.key != self._name:
-                if self._mention.search(binding.key):
+                if re.search(self._mention, binding.key):
                     raise self._is_no_assignment(binding)
                 is_quoted = text.partition("=")[2].lstrip()[:1] in ("'", '"')
-                if not is_quoted and self._assigned.search(text):
+                if not is_quoted and re.search(self._assigned, text):
                     raise self._is_no_assignment(binding)
 
     def _is_no_assignment(self, binding: Binding) -> UnsafeEditError:
@@ -274,19 +275,19 @@ class Gate:
         for binding in self._bindings:
             key, text = binding.key, binding.original.string
             if binding.error:
-                is_understood = _BROKEN_ASSIGNMENT.match(text)
+                is_understood = re.match(_BROKEN_ASSIGNMENT, text)
             elif key is None:
                 continue
             elif binding.value is None:
                 is_understood = re.fullmatch(_NAME, key)
             else:
-                is_understood = _ASSIGNED.fullmatch(key)
+                is_understood = re.fullmatch(_ASSIGNED, key)
             if not is_understood:
                 raise UnsafeEditError(
                     f"line {line_of(binding)} is no line NAME=value, so {self._name} is not added:"
                     f" correct it, name another file, or add the line {self._name}= yourself"
                 )
-            if _ENCRYPTED_VALUE.match(binding.value or ""):
+            if re.match(_ENCRYPTED_VALUE, binding.value or ""):
                 raise UnsafeEditError(
                     f"line {line_of(binding)}: the values of this file are encrypted, so"
                     f" {self._name} is not added in plain text: keep it in another file"
@@ -295,8 +296,8 @@ class Gate:
 
 def refuse_above(text: str) -> None:
     """Refuse a text above the variable's line that, for sh, goes on in it."""
-    if _CONTINUED.search(text):
-        line = len(_NEWLINE.findall(_CONTINUED.sub("", text))) + 1
+    if text.rstrip("\r\n").endswith("\\") and re.search(_CONTINUED, text):
+        line = len(re.findall(_NEWLINE, re.sub(_CONTINUED, "", text))) + 1
         raise UnsafeEditError(
             f"line {line} ends in a backslash, with which sh joins the next line to it: remove it"
         )
@@ -306,4 +307,4 @@ def line_of(binding: Binding) -> int:
     """Return the line on which a binding begins, below the blank lines that belong to it."""
     text = binding.original.string
     blank = text[: len(text) - len(text.lstrip())]
-    return binding.original.line + len(_NEWLINE.findall(blank))
+    return binding.original.line + len(re.findall(_NEWLINE, blank))
