@@ -46,10 +46,12 @@ class TokenFacts(NamedTuple):
     """One token at `now`, the server's time; `verdict` is about its current token.
 
     `is_probed` tells whether the API was asked if it accepts that, `no_answer` why it did not say.
-    `write_faults` says by URL why a store cannot be written. `broken_hooks` names the hooks that
-    could not be started. `restarts` says by workload what prevents its restart. `failed_hooks`
-    names the hooks, restarts and notices of the settings that have not worked since the last
-    rotation. `owners` says by URL what keeps the secret of a store as it wants it.
+    `write_faults` says by URL why a store cannot be written, `foreign_folders` which folder on the
+    way to a file belongs to another user, with that user's id, if this is root. `broken_hooks`
+    names the hooks that could not be started. `restarts` says by workload what prevents its
+    restart. `failed_hooks` names the hooks, restarts and notices of the settings that have not
+    worked since the last rotation. `owners` says by URL what keeps the secret of a store as it
+    wants it.
     """
 
     settings: TokenSettings
@@ -59,6 +61,7 @@ class TokenFacts(NamedTuple):
     is_probed: bool
     no_answer: str | None
     write_faults: Mapping[str, str | None]
+    foreign_folders: Mapping[str, tuple[str, int]]
     broken_hooks: Sequence[str]
     restarts: Mapping[str, str | None]
     failed_hooks: Sequence[str]
@@ -164,6 +167,13 @@ def _stores(facts: TokenFacts) -> Iterator[Finding]:
         result = Result.PROBLEM if fault else Result.OK
         message = fault or f"{url} can be read and written"
         yield Finding(Topic.STORE, result, message, store=url)
+        if url in facts.foreign_folders:
+            folder, owner = facts.foreign_folders[url]
+            message = (
+                f"{url}: this is root, and user {owner} owns {folder!r} and could lead a"
+                " write to any file: run the rotator as that user"
+            )
+            yield Finding(Topic.STORE, Result.WARNING, message, store=url)
 
 
 def _owners(facts: TokenFacts) -> Iterator[Finding]:

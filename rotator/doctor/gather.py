@@ -30,7 +30,7 @@ from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threa
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
-from rotator.stores.port import SecretStore
+from rotator.stores.port import SecretStore, path_of_file_store
 
 # The one call that needs no login and changes nothing.
 HEALTH = Call("reach the API", "GET", "/health")
@@ -136,6 +136,7 @@ class Gatherer:
             no_answer=no_answer,
             owners={each.store.url: provenance_of(each.store).owner for each in snapshot.reachable},
             write_faults={each.store.url: _write_fault(each.store) for each in snapshot.reachable},
+            foreign_folders=_find_foreign_folders(stores),
             broken_hooks=_find_broken_hooks(token, self._environ),
             restarts=_try_restarts(token),
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
@@ -247,6 +248,24 @@ def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
     workloads = tuple(dict.fromkeys(token.restart))
     faults = map_in_threads(lambda each: restarts.preflight(each, token.hook_timeout), workloads)
     return dict(zip(workloads, faults, strict=True))
+
+
+def _find_foreign_folders(stores: Sequence[SecretStore]) -> dict[str, tuple[str, int]]:
+    """Return by URL a folder of another user on the way to a file, and its owner, if we are root.
+
+    The owner can put a symlink in the place of what is in it, between a look and a write of ours.
+    """
+    found: dict[str, tuple[str, int]] = {}
+    if os.geteuid() != 0:
+        return found
+    for store in stores:
+        path = path_of_file_store(store.url)
+        for folder in path.parents if path else ():
+            with suppress(OSError):
+                owner = folder.stat().st_uid
+                if owner != 0:
+                    found.setdefault(store.url, (str(folder), owner))
+    return found
 
 
 def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[str]:

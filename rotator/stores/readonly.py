@@ -4,6 +4,7 @@ A bare file, such as a mounted Secret, is for bots; the rotator does not read it
 """
 
 import os
+import stat
 from abc import ABC, abstractmethod
 from hashlib import sha256
 from pathlib import Path
@@ -74,7 +75,11 @@ class BareFile(_RefusingStore):
     def read(self) -> Entry:
         """Return the text without one line break at its end, and an empty journal."""
         try:
-            with self._path.open("rb") as file:
+            # Who opens a FIFO would wait for its writer.
+            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with os.fdopen(fd, "rb") as file:
+                if not stat.S_ISREG(os.fstat(fd).st_mode):
+                    raise StoreUnreachableError(f"{self.url}: it is no regular file: name one")
                 content = file.read(_LARGEST)
         except FileNotFoundError:
             # Not `Absent`: the mount may be missing, like the folder of another store.

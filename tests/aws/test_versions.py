@@ -154,7 +154,8 @@ def test_the_same_write_takes_the_place_of_what_it_left_pending(site: Site, rela
     _die_before_the_move(site, relay, new := new_secret())
     assert len(site.versions("AWSPENDING")) == 1
     write(store_at(site.store_url, site.aws), new, new_journal())
-    assert site.version() == pending
+    assert site.secret() == new
+    assert site.versions("AWSPENDING") == []
 
 
 def test_a_label_that_died_on_the_current_version_does_no_harm(site: Site, relay: Relay) -> None:

@@ -51,6 +51,20 @@ def test_a_source_without_a_token_says_so(
     assert api.calls == []
 
 
+@pytest.mark.parametrize("name", ["token", ".env", ".env.rotator-backup", ".env.rotator-lock"])
+def test_a_pipe_in_the_place_of_a_file_stops_no_bot(
+    api: Sandbox, tmp_path: Path, name: str
+) -> None:
+    if name != ".env":
+        (tmp_path / ".env").write_text("A=1\n")
+        (tmp_path / ".env").chmod(0o600)
+    os.mkfifo(tmp_path / name)
+    source = f"file:{tmp_path}/token" if name == "token" else f"dotenv:{tmp_path}/.env"
+    why = "there is no token in it yet" if "rotator" in name else "it is no regular file"
+    with pytest.raises(ServiceTokenUnavailableError, match=why):
+        Bot(api, source).manager.get_access_token()
+
+
 def test_an_empty_store_says_so(api: Sandbox, tmp_path: Path) -> None:
     bot = Bot(api, f"dotenv://{tmp_path}/.env")
     with pytest.raises(ServiceTokenUnavailableError, match="there is no such file yet"):

@@ -1,5 +1,6 @@
 """What the doctor says of stores, of what they hold, and of what was left undone beside it."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -34,6 +35,17 @@ def test_what_a_store_holds_is_judged(
 ) -> None:
     clinic.put(secret(clinic.api))
     assert bad(clinic.examine()) == expected
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_root_is_warned_of_the_folder_of_another_user(clinic: Clinic) -> None:
+    folder = clinic.folder / "srv"
+    (folder / "bot").mkdir(parents=True)
+    os.chown(folder, 1234, 1234)
+    clinic.put(clinic.api.issue(60), "srv/bot/luna.env")
+    found = clinic.examine(tokens={"luna": 'stores = ["dotenv:srv/bot/luna.env"]'})
+    assert bad(found) == [("store", "warning")]
+    assert f"this is root, and user 1234 owns '{folder}'" in message(found)
 
 
 def test_a_token_that_the_api_refuses_is_a_problem(clinic: Clinic) -> None:
