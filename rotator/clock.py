@@ -9,6 +9,7 @@ Draw = Callable[[float, float], float]
 
 _DURATION = re.compile(r"([1-9][0-9]{0,5})([dhms])")
 MINUTE = 60
+WRONG_CLOCK = timedelta(minutes=5)  # a difference that messages mention, and that counts
 ONE_DAY = timedelta(days=1)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
@@ -45,3 +46,11 @@ def rfc3339(moment: datetime) -> str:
 def minute(moment: datetime) -> str:
     """Return a moment for people to read: `2026-11-23 09:12 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def describe_skew(skew: timedelta | None) -> str | None:
+    """Return a sentence where this machine's clock is wrong; `skew` is how far it is ahead."""
+    if skew is None or abs(skew) < WRONG_CLOCK:
+        return None
+    side = "ahead of" if skew > timedelta() else "behind"
+    return f"this machine's clock is {in_words(skew)} {side} the API's: set it right"

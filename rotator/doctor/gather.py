@@ -120,7 +120,8 @@ class Gatherer:
         """
         snapshot = observe(stores, self._clock())
         decider = Decider(token, self._open_api)
-        verdict, no_answer = decider.decide_from_stores(snapshot, RotateOptions()), None
+        decide = decider.decide_by_server if api.account else decider.decide_from_stores
+        verdict, no_answer = decide(snapshot, RotateOptions()), None
         is_live = snapshot.current is not None and verdict.status is not Status.EXPIRED
         is_probed = is_live and token.probe and api.answers
         if is_probed:

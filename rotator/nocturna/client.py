@@ -222,6 +222,7 @@ class ServerTime:
         self._monotonic = monotonic
         self._drift = 0.0
         self.skew: timedelta | None = None
+        self.is_told = False  # whether a warning of this run has named the skew
 
     def note(self, date: str | None) -> None:
         """Adopt a `Date` header, which is exact to the second; ignore a missing or wrong one."""

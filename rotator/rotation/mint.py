@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.audit import Event
-from rotator.clock import in_words, minute
+from rotator.clock import describe_skew, in_words, minute
 from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import (
     ApiError,
@@ -36,8 +36,6 @@ from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import MintedToken, ServiceTokens
-
-WRONG_CLOCK = timedelta(minutes=5)  # a difference that a message mentions
 
 
 class OvertakenError(StoreError):
@@ -86,6 +84,7 @@ class MintAttempt:
         `RotatorError` with what became of the token in its message.
         """
         self._api.log_in()  # the intent carries the server's time, and a login can take long
+        require_clock(self._api, self._request, self._context.clock())
         with self._in_flight.tracking(self._run):
             try:
                 with self._minting:
@@ -308,6 +307,14 @@ def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:
     return Intent(run, now.replace(microsecond=0), days, scope_digest(request.scope))
 
 
+def require_clock(api: ServiceTokens, request: MintRequest, now: datetime) -> None:
+    """Raise `VerificationError` where by this machine's `now` no new token would be accepted."""
+    skew = timedelta() if api.time.skew is None else now - api.time.now()
+    wrong = describe_skew(skew)
+    if wrong and abs(skew) > request.tolerance:
+        raise VerificationError(f"{wrong}; no token was minted, as its life could not be checked")
+
+
 def mint(api: ServiceTokens, request: MintRequest) -> MintedToken:
     """Return a new token, of which nothing is proven yet; raises the `ApiError` of the call.
 
@@ -355,6 +362,8 @@ def mint_and_verify(
     `intent` is on record nowhere. Raises `MintOutcomeUnknownError` also where the answer names a
     token that cannot come of it.
     """
+    api.log_in()
+    require_clock(api, request, now)
     minted = mint(api, request)
     try:
         return verify(api, minted, request, now)
@@ -450,9 +459,6 @@ def _check_expiry(
         return
     if abs(left - request.validity) > request.tolerance or left < request.renew_before:
         expected = f"{in_words(request.validity)} from now"
-        if skew is not None and abs(skew) >= WRONG_CLOCK:
-            side = "ahead of" if skew > timedelta() else "behind"
-            expected += (
-                f" (this machine's clock is {in_words(skew)} {side} the API's: set it right)"
-            )
+        if wrong := describe_skew(skew):
+            expected += f" ({wrong})"
         raise VerificationError(f"it ends {minute(token.expires_at)}, not {expected}")

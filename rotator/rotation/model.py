@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rotator.clock import ONE_DAY, Clock, in_words, minute, rfc3339
+from rotator.clock import ONE_DAY, Clock, describe_skew, in_words, minute, rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import kind
 from rotator.rotation.in_flight import InFlightMints
@@ -188,7 +188,8 @@ class RotationResult(NamedTuple):
     was finished of earlier runs; `error` says why no step was taken, `troubles` what went wrong in
     the steps, and `failure` is the kind of the error that ended them. `not_begun` says that another
     rotator's intent came first, `refused` are tokens in the stores that the API turned out to
-    refuse: in both cases the steps are taken again.
+    refuse: in both cases the steps are taken again. `skew` is how far this machine's clock is ahead
+    of the server's, so far as that matters.
     """
 
     snapshot: Snapshot
@@ -204,10 +205,15 @@ class RotationResult(NamedTuple):
     not_begun: bool = False
     refused: tuple[ServiceToken, ...] = ()
     after: Snapshot | None = None
+    skew: timedelta = timedelta()
 
 
 def build_report(name: str, result: RotationResult, now: datetime) -> Report:
-    """Return the report on a token; the failures of single stores join its `error`."""
+    """Return the report on a token by this machine's `now`.
+
+    The failures of single stores join its `error`.
+    """
+    now -= result.skew
     snapshot, verdict, token = result.snapshot, result.verdict, result.token
     stores = {each.store.url: _store_report(each, snapshot) for each in snapshot.answers}
     stores |= {report.store: report for report in result.written}
@@ -226,6 +232,9 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     previous = snapshot.journal.previous_token_id
     if token and snapshot.current:
         previous = snapshot.current.token_id
+    wrong = describe_skew(result.skew) if abs(result.skew) > ONE_DAY else None
+    if wrong and not any(wrong in trouble for trouble in troubles if trouble):
+        troubles.append(wrong)
     unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
     return Report(
         name=name,

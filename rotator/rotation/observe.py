@@ -5,6 +5,7 @@ A store is written only while it is as it was observed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.audit import Event, trace
+from rotator.clock import WRONG_CLOCK, describe_skew
 from rotator.config.settings import TokenSettings
 from rotator.errors import (
     ConflictError,
@@ -46,6 +48,7 @@ from rotator.tokens import ServiceToken
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
 
+_log = logging.getLogger(__name__)
 ATTEMPTS = 5  # to note a journal while other rotators note theirs
 
 
@@ -287,11 +290,14 @@ class Decider(NamedTuple):
     settings: TokenSettings
     api: Callable[[], ServiceTokens]
 
-    def decide_from_stores(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
+    def decide_from_stores(
+        self, snapshot: Snapshot, options: RotateOptions, skew: timedelta = timedelta()
+    ) -> Verdict:
         if not snapshot.reachable:
             message = "no store of this token could be read"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
-        verdict = decide(self._inputs(snapshot, options))
+        inputs = self._inputs(snapshot, options)
+        verdict = decide(replace(inputs, now=inputs.now - skew))
         if verdict.status is Status.MISSING and snapshot.unreachable and not options.force:
             # An unreachable store may hold the token, which a new one would replace.
             message = "there is no token in the stores that could be read (--force makes one)"
@@ -303,14 +309,43 @@ class Decider(NamedTuple):
     ) -> tuple[Verdict, str | None]:
         """Ask the server whether it accepts the token; the text says why it did not tell."""
         inputs = self._inputs(snapshot, options)
-        no_answer = None
+        no_answer, refused = None, False
         try:
             self.api().probe(inputs.token.secret if inputs.token else "")
         except TokenRefusedError:
-            inputs = replace(inputs, refused=True)
+            refused = True
         except RotatorError as error:
             no_answer = str(error)
-        return decide(inputs), no_answer
+        inputs = replace(inputs, now=snapshot.taken_at - self.skew())
+        is_over = inputs.left is not None and inputs.left <= timedelta()  # reason enough
+        inputs = replace(inputs, refused=refused and not is_over)
+        return self._with_clock(decide(inputs)), no_answer
+
+    def decide_by_server(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
+        """Decide once more by the server's time, which this run has asked for."""
+        return self._with_clock(self.decide_from_stores(snapshot, options, self.skew()))
+
+    def skew(self) -> timedelta:
+        """Return how far this machine's clock is ahead of the server's, if that is worth a word.
+
+        It is known from the answers of this run; before the first one it is nothing.
+        """
+        skew = self.api().time.skew or timedelta()
+        return skew if abs(skew) >= WRONG_CLOCK else timedelta()
+
+    def has_server_time(self) -> bool:
+        return self.api().time.skew is not None
+
+    def warn_once(self, wrong_clock: str) -> None:
+        """Log it, for the first token of a run only."""
+        time = self.api().time
+        if not time.is_told:
+            time.is_told = True
+            _log.warning("%s", wrong_clock)
+
+    def _with_clock(self, verdict: Verdict) -> Verdict:
+        wrong = describe_skew(self.skew())
+        return replace(verdict, message=f"{verdict.message}; {wrong}") if wrong else verdict
 
     def decide(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide, and ask the server where its answer can change the verdict.

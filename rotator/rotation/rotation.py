@@ -12,15 +12,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rotator import audit
 from rotator.audit import Event
-from rotator.clock import rfc3339
+from rotator.clock import describe_skew, rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, kind
-from rotator.rotation.model import Action, Report, RotationContext, RotationResult, build_report
+from rotator.rotation.model import (
+    CHANGED,
+    Action,
+    Report,
+    RotationContext,
+    RotationResult,
+    build_report,
+)
 from rotator.rotation.observe import Decider, Snapshot, observe
 from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
 from rotator.stores.port import SecretStore
@@ -28,6 +36,10 @@ from rotator.stores.port import SecretStore
 if TYPE_CHECKING:
     from rotator.hooks.commands import Hooks
     from rotator.rotation.change import Change
+
+
+# A server that was just out of reach is not asked again.
+_NO_ANSWER = ("api-unreachable", "not-done")
 
 
 class Rotation:
@@ -59,9 +71,11 @@ class Rotation:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
         snapshot = observe(self._stores, self._context.clock())
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
+        skew = timedelta()
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
             verdict, error = self._decider.decide_with_server(snapshot, RotateOptions())
-        result = RotationResult(snapshot, verdict, error=error)
+            skew = self._decider.skew()
+        result = RotationResult(snapshot, verdict, error=error, skew=skew)
         return build_report(self.name, result, self._context.clock())
 
     def rotate(self, options: RotateOptions) -> Report:
@@ -94,8 +108,35 @@ class Rotation:
                     with suppress(StoreError), observation.store.hold():
                         pass
         except RotatorError as error:
-            return result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
+            result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
+        result = self._judge_again(result, verdict)
         return _leave(result) if result.action is None else result
+
+    def _judge_again(self, result: RotationResult, decided: Verdict) -> RotationResult:
+        """Look at the current token by the server's time, and after a failure by its answer.
+
+        A token that was to be replaced anyway was not asked about; where that failed, it matters
+        whether the bots still have one that works.
+        """
+        settings, snapshot = self._settings, result.after or result.snapshot
+        failed = result.action is Action.FAILED
+        is_asked = settings.probe and snapshot.current is not None
+        if not (is_asked or failed or result.action in CHANGED):
+            return result
+        verdict = None
+        is_skipped = decided.reason in ("forced", "scope") or self._decider.has_server_time()
+        is_skipped &= decided.need is Need.MINT and result.failure not in _NO_ANSWER
+        if failed and is_asked and is_skipped:
+            verdict, _ = self._decider.decide_with_server(snapshot, RotateOptions())
+        skew = self._decider.skew()
+        if wrong := describe_skew(skew):
+            self._decider.warn_once(wrong)
+        if verdict and verdict.status is Status.REFUSED:
+            result = result._replace(verdict=verdict)
+        elif skew and failed and snapshot.current:
+            by_server = self._decider.decide_by_server(snapshot, RotateOptions())
+            result = result._replace(verdict=by_server)
+        return result._replace(skew=skew)
 
     def _rehearse(
         self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions

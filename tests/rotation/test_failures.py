@@ -88,7 +88,7 @@ def test_a_wrong_clock_is_noticed_before_anything_is_written(world: World, old: 
     ahead = world.clock.now + timedelta(days=30)
     report = world.rotation(clock=lambda: ahead).rotate(RotateOptions())
     assert report.action is Action.FAILED
-    assert "not 90 days from now" in str(report.error)
+    assert "this machine's clock is 30 days ahead of the API's: set it right" in str(report.error)
     assert_only_the_old_one_lives(world, old)
 
 

@@ -96,10 +96,10 @@ class World:
         """Let time pass as the clock has it."""
         self.clock.advance(timedelta(seconds=seconds))
 
-    def open_api(self) -> wiring.OpenApi:
+    def open_api(self, clock: Clock | None = None) -> wiring.OpenApi:
         email = Secret("test", value=self.api.admin_email)
         password = Secret("test", value=self.api.admin_password)
-        return wiring.lazy_api(ApiSettings(self.api.url, email, password), self.clock)
+        return wiring.lazy_api(ApiSettings(self.api.url, email, password), clock or self.clock)
 
     def mints(self) -> int:
         return self.api.calls.count(MINT)
