@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken
 
 POLL_SECONDS = 1.0  # between two looks while another rotator is at work
+LONGEST_PAUSE = 5.0  # the API's list is long, and most of these looks find nothing new
 # A rotator exchanges its new token as soon as it has it. Until then the token looks unused.
 YOUNG = timedelta(seconds=10)
 
@@ -72,10 +73,12 @@ def reconcile(
     """
     settled: frozenset[str] = frozenset()
     revoked: tuple[str, ...] = ()
+    account, pause = None, POLL_SECONDS
     while True:
         open_intents = [intent for intent in intents if intent.run not in settled]
         try:
-            result = _reconcile_once(context, open_intents, timeout, fence)
+            account = account or context.api().account()
+            result = _reconcile_once(context, account, open_intents, timeout, fence)
         except RotatorError as error:
             trouble = f"a mint that was cut off is not cleared up: {error}"
             return ReconcileResult(settled, revoked, trouble)
@@ -83,11 +86,16 @@ def reconcile(
         revoked += result.revoked
         if not result.is_waiting:
             return ReconcileResult(settled, revoked, result.trouble)
-        context.sleep(POLL_SECONDS)
+        context.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 def _reconcile_once(
-    context: RotationContext, intents: Sequence[Intent], timeout: timedelta, fence: Fence
+    context: RotationContext,
+    account: str,
+    intents: Sequence[Intent],
+    timeout: timedelta,
+    fence: Fence,
 ) -> ReconcileResult:
     api = context.api()
     with context.in_flight.reconciling():
@@ -98,7 +106,7 @@ def _reconcile_once(
             inventory=Inventory(),
             examined=frozenset(taken_over_run(intent.run) for intent in intents),
             has_ended=context.in_flight.has_ended,
-            account=api.account(),
+            account=account,
             now=api.time.now(),
             timeout=timeout,
         )

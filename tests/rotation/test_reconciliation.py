@@ -90,6 +90,15 @@ def test_a_mint_that_never_happened_stays_noted_until_it_cannot_happen_any_more(
     assert intents(world) == 0
 
 
+def test_the_api_is_asked_seldom_after_a_lost_answer(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    world.api.misbehave(Fault.reset_after(), CALL_MINT)
+    assert "which came of it, was revoked" in str(world.rotation().rotate(RotateOptions()).error)
+    looks = [path for method, path, _ in world.api.calls if method == "GET"]
+    assert looks.count("/auth/admin/verify") == 1
+    assert 2 <= looks.count("/auth/admin/service-tokens") <= 5
+
+
 def test_a_mint_that_happens_after_everybody_looked_is_found_by_the_next_run(
     world: World, left: Leftovers
 ) -> None:
