@@ -17,7 +17,7 @@ from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.severity import DAILY, notify_failures, with_severity
+from rotator.rotation.severity import FOUR_A_DAY, notify_failures, with_severity
 
 Spans = Mapping[str, tuple[datetime, datetime]]
 
@@ -117,7 +117,7 @@ def run_rotations(
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
         pairs = [
-            (rotation, with_severity(report, rotation.renew_before, DAILY))
+            (rotation, with_severity(report, rotation.renew_before, FOUR_A_DAY))
             for rotation, report in zip(rotations, found, strict=True)
         ]
         if not wanted.dry_run:

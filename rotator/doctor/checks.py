@@ -12,7 +12,7 @@ from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.inventory import SLACK, Inventory, RowStatus, ends_at, list_rows
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.rotation.severity import DAILY, FEW
+from rotator.rotation.severity import FEW, FOUR_A_DAY
 
 _AGAIN = "rotator rotate takes it up again"
 _MOST_NAMED = 5  # orphans
@@ -136,11 +136,11 @@ API_CHECKS: tuple[Check[ApiFacts], ...] = (
 
 def _margin(facts: TokenFacts) -> Iterator[Finding]:
     margin = facts.settings.renew_before
-    attempts = DAILY.attempts(margin)
+    attempts = FOUR_A_DAY.attempts(margin)
     if attempts < FEW:
         message = (
             f"renew_before is {in_words(margin)}, which leaves {attempts or 'no'}"
-            f" attempt{'' if attempts == 1 else 's'} {DAILY.text}: raise it, or run more often"
+            f" attempt{'' if attempts == 1 else 's'} {FOUR_A_DAY.text}: raise it, or run more often"
         )
         yield Finding(Topic.SETTINGS, Result.WARNING, message)
 

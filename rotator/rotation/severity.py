@@ -34,8 +34,10 @@ class RetrySchedule(NamedTuple):
     attempts: Callable[[timedelta], int]
 
 
-# A run by hand or by cron does not know its schedule; the docs recommend one run a day.
-DAILY = RetrySchedule("with one run a day", lambda left: int((left + _MINUTE) / ONE_DAY))
+# A run by hand or by cron does not know its schedule; the docs recommend four runs a day.
+FOUR_A_DAY = RetrySchedule(
+    "with four runs a day", lambda left: int((left + _MINUTE) / (ONE_DAY / 4))
+)
 
 
 def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedule) -> Report:

@@ -39,7 +39,7 @@ def test_a_failure_is_announced_with_its_urgency(rotator: Runner, api: Sandbox) 
         result = rotator("rotate")
     assert result.status == 1
     assert result.err.startswith("rotator: error: luna: mint a service token: ")
-    assert "the token still lives 3 days: 3 attempts left, with one run a day" in result.err
+    assert "the token still lives 3 days: 12 attempts left, with four runs a day" in result.err
     (notice,) = arrived
     assert notice["title"] == "luna: rotation failed"
     assert "luna (error): mint a service token" in notice["message"]

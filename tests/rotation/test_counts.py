@@ -7,7 +7,7 @@ import pytest
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.severity import DAILY, with_severity
+from rotator.rotation.severity import FOUR_A_DAY, with_severity
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World
@@ -86,4 +86,4 @@ def test_the_attempts_that_are_left_are_counted_where_a_renewal_failed(
 ) -> None:
     assert world.api.accepts(old)
     world.api.misbehave(Fault.status(503), CALL_LOGIN, times=None)
-    assert with_severity(run(world), timedelta(days=7), DAILY).attempts_left == 3
+    assert with_severity(run(world), timedelta(days=7), FOUR_A_DAY).attempts_left == 12
