@@ -87,11 +87,14 @@ class NotDoneError(ApiUnreachableError):
     """The API cannot have done the call: it was not reached, or told us to wait."""
 
 
-def error_of_status(call: Call, status: int, *, is_own: bool = True) -> ApiError:
-    """Return the error for an answer; `is_own` tells whether it is the API's own."""
+def error_of_status(call: Call, status: int, url: str, *, is_own: bool = True) -> ApiError:
+    """Return the error for an answer; `is_own` tells whether it is the API's own.
+
+    `url` is the API's, as configured.
+    """
     of_call = _BY_CALL.get((call, status)) if is_own else None
     kind, text = of_call or _BY_STATUS.get(status) or _explain(status)
-    return kind(f"{call.doing}: {text.format(status=status)}")
+    return kind(f"{call.doing}: {text.format(status=status, url=url)}")
 
 
 def error_of_stranger(call: Call, status: int, challenge: str, url: str) -> ApiError | None:
@@ -127,6 +130,7 @@ _BY_CALL: dict[tuple[Call, int], _Meaning] = {
     (REVOKE, 404): (NotFoundError, "there is no such token (404)"),
     **{(call, 403): _NO_ADMIN for call in (LIST, MINT, REVOKE, VERIFY)},
 }
+_NOT_THE_API = "the server answered {status}, which the API never does; check the API's URL: {url}"
 _BY_STATUS: dict[int, _Meaning] = {
     401: (UnauthorizedError, "the API does not accept the admin session (401)"),
     403: (
@@ -136,7 +140,7 @@ _BY_STATUS: dict[int, _Meaning] = {
             " account locked, or this machine not allowed?"
         ),
     ),
-    404: (ApiError, "no such address (404); is `/api` missing at the end of the API's URL?"),
+    404: (ApiError, "no such address (404); check the API's URL, which ends in /api: {url}"),
     407: (ApiError, "the proxy wants a login (407); check the user and password in HTTP_PROXY"),
     413: (
         ApiError,
@@ -147,6 +151,7 @@ _BY_STATUS: dict[int, _Meaning] = {
     ),
     422: (ApiError, "the API rejects the request (422); is a value empty or wrong?"),
     429: (NotDoneError, "the API has too much to do (429); try again later"),
+    501: (ApiFaultError, _NOT_THE_API),
 }
 
 
@@ -160,7 +165,7 @@ def _explain(status: int) -> _Meaning:
                 " final URL (https, no slash at the end)"
             )
         case 1 | 4:
-            return ApiError, "the API answered {status}, which it never should"
+            return ApiError, _NOT_THE_API
         case _:  # proxies have statuses of their own above 599
             return ApiFaultError, "the API is not able to answer now ({status}); try again later"
 
@@ -197,7 +202,7 @@ _FAILURES = {
     FailureKind.REFUSED: "nothing listens at the API's address, {place}; check its URL",
     FailureKind.TIMEOUT: "the API did not answer in time; try again later",
     FailureKind.TOO_LARGE: "the API's answer is longer than {largest} B",
-    FailureKind.NOT_JSON: "the API's answer is not JSON",
+    FailureKind.NOT_JSON: "the API's answer is not JSON; is the API at {place}? check its URL",
     FailureKind.BROKEN: "the connection to the API broke; try again later",
 }
 
@@ -302,11 +307,10 @@ class ApiClient:
                 if response.status_code != 200:  # noqa: PLR2004 - the API's only success
                     status = response.status_code
                     challenge = response.headers.get("WWW-Authenticate", "")
+                    is_own = call.repeatable or _is_refusal(response, call.largest)
                     stranger = error_of_stranger(call, status, challenge, self._base_url)
-                    if not call.repeatable and not _is_refusal(response, call.largest):
-                        error = stranger or error_of_status(call, status, is_own=False)
-                        raise outcome_unknown(error)
-                    raise stranger or error_of_status(call, status)
+                    error = stranger or error_of_status(call, status, self._base_url, is_own=is_own)
+                    raise error if is_own else outcome_unknown(error)
                 return read_json(response, call.largest)
         except OSError as error:
             failure = explain_failure(error)
@@ -356,7 +360,15 @@ class AccessToken:
 
 def log_in(http: ApiClient, email: str, password: str) -> AccessToken:
     """Log a user in; raises `LoginRefusedError` for a wrong e-mail or password."""
-    body = http.send(LOGIN, form={"username": email, "password": password})
+    try:
+        body = http.send(LOGIN, form={"username": email, "password": password})
+    except LoginRefusedError as error:
+        given = {"e-mail": email, "password": password}
+        padded = [name for name, value in given.items() if value != value.strip()]
+        if not padded:
+            raise
+        blanks = " and the ".join(padded)
+        raise LoginRefusedError(f"{error}; the {blanks} begins or ends with a blank") from None
     return parse_access_token(LOGIN, body)
 
 

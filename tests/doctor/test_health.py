@@ -44,7 +44,7 @@ def test_a_proxy_that_hides_the_health_call_is_no_problem(clinic: Clinic) -> Non
 def test_an_address_without_api_at_its_end_is_told(clinic: Clinic) -> None:
     clinic.url = clinic.url.removesuffix("/api")
     found = clinic.examine(toml="probe = false")
-    assert "is `/api` missing" in message(found)
+    assert "check the API's URL, which ends in /api" in message(found)
     assert bad(found) == [("login", "problem")]
 
 

@@ -22,6 +22,8 @@ from rotator.nocturna.client import (
 from tests.nocturna.support import MADE_UP, Client, answer, client_of, credentials, recorder
 from tests.support.sandbox import Fault, Sandbox
 
+URL = "https://nocturna.example/api"
+
 
 @pytest.mark.parametrize(
     ("call", "status", "kind", "advice"),
@@ -31,7 +33,7 @@ from tests.support.sandbox import Fault, Sandbox
         (REVOKE, 403, NotAdminError, "use an admin's e-mail"),
         (EXCHANGE, 403, ApiError, "ask whoever runs the API: is the account locked"),
         (LOGIN, 403, ApiError, "or this machine not allowed?"),
-        (LOGIN, 404, ApiError, "is `/api` missing at the end of the API's URL?"),
+        (LOGIN, 404, ApiError, f"check the API's URL, which ends in /api: {URL}"),
         (REVOKE, 404, NotFoundError, "there is no such token"),
         (REVOKE, 422, ApiError, "is a value empty or wrong?"),
         (LOGIN, 301, ApiError, "use its final URL (https, no slash at the end)"),
@@ -42,13 +44,15 @@ from tests.support.sandbox import Fault, Sandbox
         (REVOKE, 204, ApiFaultError, "answered 204 instead of 200"),
         (MINT, 413, ApiError, "let whoever runs it raise its limit"),
         (LOGIN, 407, ApiError, "check the user and password in HTTP_PROXY"),
-        (LOGIN, 418, ApiError, "answered 418, which it never should"),
+        (LOGIN, 501, ApiFaultError, f"which the API never does; check the API's URL: {URL}"),
+        (LOGIN, 405, ApiError, f"which the API never does; check the API's URL: {URL}"),
+        (LOGIN, 418, ApiError, f"which the API never does; check the API's URL: {URL}"),
     ],
 )
 def test_a_refusal_names_the_call_the_status_and_what_to_do(
     call: Call, status: int, kind: type[ApiError], advice: str
 ) -> None:
-    error = error_of_status(call, status)
+    error = error_of_status(call, status, URL)
     assert type(error) is kind
     assert str(error).startswith(f"{call.doing}: ")
     assert str(status) in str(error)
@@ -57,12 +61,12 @@ def test_a_refusal_names_the_call_the_status_and_what_to_do(
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 520, 200 + 4])
 def test_what_may_pass_by_itself_is_retryable(status: int) -> None:
-    assert error_of_status(REVOKE, status).retryable
+    assert error_of_status(REVOKE, status, URL).retryable
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 405, 422])
 def test_what_somebody_has_to_change_is_not_retryable(status: int) -> None:
-    assert not error_of_status(REVOKE, status).retryable
+    assert not error_of_status(REVOKE, status, URL).retryable
 
 
 def test_a_wrong_password_is_told_from_a_wrong_rank(api: Sandbox) -> None:
@@ -80,6 +84,21 @@ def test_the_case_of_the_email_counts(api: Sandbox) -> None:
         Client(api.url, credentials(api.admin_password, "Admin@example.com")).call()
 
 
+@pytest.mark.parametrize(
+    ("email", "password", "what"),
+    [
+        ("admin@example.com ", "wrong", "the e-mail begins or ends with a blank"),
+        ("admin@example.com", " wrong", "the password begins or ends with a blank"),
+        (" admin@example.com", "wrong ", "the e-mail and the password begins or ends"),
+    ],
+)
+def test_a_blank_around_the_credentials_is_told(
+    api: Sandbox, email: str, password: str, what: str
+) -> None:
+    with pytest.raises(LoginRefusedError, match=rf"\(401\).*; {what}"):
+        Client(api.url, credentials(password, email)).call()
+
+
 def test_an_empty_password_is_an_invalid_request(api: Sandbox) -> None:
     with pytest.raises(ApiError, match=r"log in: .*\(422\); is a value empty"):
         Client(api.url, credentials("")).call()
@@ -87,7 +106,7 @@ def test_an_empty_password_is_an_invalid_request(api: Sandbox) -> None:
 
 def test_a_url_without_api_is_advised(api: Sandbox) -> None:
     client = Client(api.url.removesuffix("/api"), credentials(api.admin_password))
-    with pytest.raises(ApiError, match="is `/api` missing"):
+    with pytest.raises(ApiError, match="check the API's URL, which ends in /api: http"):
         client.call()
 
 

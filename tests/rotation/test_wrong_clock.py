@@ -6,7 +6,7 @@ import pytest
 
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import RotateOptions, Status
-from rotator.rotation.severity import DAILY, Severity, with_severity
+from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
 from tests.support.sandbox import Fault
 from tests.support.world import World
 
@@ -19,7 +19,7 @@ def run(world: World, ahead: timedelta, options: RotateOptions | None = None) ->
     now = world.clock.now + ahead
     rotation = world.rotation(clock=lambda: now, api=world.open_api(lambda: now))
     report = rotation.rotate(options or RotateOptions())
-    return with_severity(report, rotation.renew_before, DAILY)
+    return with_severity(report, rotation.renew_before, FOUR_A_DAY)
 
 
 def test_a_clock_far_behind_does_not_hide_that_a_token_is_due(world: World) -> None:
