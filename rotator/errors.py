@@ -69,7 +69,12 @@ class ConflictError(StoreError):
 
 
 class ApiError(RotatorError):
-    """A call to the Nocturna API failed; the message names the call."""
+    """A call to the Nocturna API failed; the message names the call.
+
+    `status` is that of its answer, None where there was none, or it was not the status.
+    """
+
+    status: int | None = None
 
 
 class ApiUnreachableError(ApiError):

@@ -16,6 +16,7 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
     logging.raiseExceptions = False  # a line that cannot be written must not become a traceback
+    logging.captureWarnings(capture=True)  # Python would print them between the lines
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -47,7 +48,10 @@ class _JsonFormatter(logging.Formatter):
 
 def _message(record: logging.LogRecord) -> str:
     """Return one line; of an exception it has the class only, as the text may hold a secret."""
-    text = one_line(record.getMessage())
+    text = record.getMessage()
+    if record.name == "py.warnings":  # a line of source code follows
+        text = text.strip().partition("\n")[0]
+    text = one_line(text)
     if record.exc_info and record.exc_info[0]:
         text = f"{text} ({record.exc_info[0].__name__})"
     return text

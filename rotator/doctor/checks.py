@@ -361,6 +361,14 @@ def _orphans(facts: ListFacts) -> Iterator[Finding]:
     rows = list_rows(facts.rows, facts.inventory, facts.account, facts.now, facts.under_way)
     orphans = [row for row in rows if row.status is RowStatus.ORPHAN]
     own = [row.token_id for row in orphans if row.own]
+    young = sum(row.own and row.status in (RowStatus.UNKNOWN, RowStatus.MINTING) for row in rows)
+    if used := sum(row.own and row.last_used_at is not None for row in orphans):
+        message = (
+            f"somebody has used {_live(used)} of this admin that no store of the config holds, so"
+            " the account seems to be shared: give the rotator an admin account of its own, whose"
+            " unused tokens can only be left over from a mint of its own"
+        )
+        yield Finding(Topic.LOGIN, Result.WARNING, message)
     if others := len(orphans) - len(own):
         message = (
             f"{_live(others)} of other admins in no store of the config, which is their affair"
@@ -375,6 +383,12 @@ def _orphans(facts: ListFacts) -> Iterator[Finding]:
             " tokens revoke ID)"
         )
         yield Finding(Topic.ORPHANS, Result.WARNING, message)
+    elif young:
+        message = (
+            f"{_live(young)} of this admin may be on the way to a store, too young to tell; no"
+            " other is missing from the stores of the config"
+        )
+        yield Finding(Topic.ORPHANS, Result.OK, message)
     else:
         message = "no live token of this admin is missing from the stores of the config"
         yield Finding(Topic.ORPHANS, Result.OK, message)

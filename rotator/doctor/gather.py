@@ -34,6 +34,7 @@ from rotator.stores.port import SecretStore, path_of_file_store
 
 # The one call that needs no login and changes nothing.
 HEALTH = Call("reach the API", "GET", "/health")
+_DOWN = (502, 503, 504)  # what answers is a proxy in front of the API
 _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]
 
 
@@ -99,8 +100,10 @@ class Gatherer:
             http.send(HEALTH)
         except ApiUnreachableError as error:
             return facts._replace(silence=str(error))
-        except ApiError:
-            pass  # it answered: a proxy may hide this call, and serve the others
+        except ApiError as error:
+            if error.status in _DOWN:
+                return facts._replace(silence=str(error))
+            # Otherwise it answered: a proxy may hide this call, and serve the others.
         facts = facts._replace(skew=http.time.skew)
         if not may_log_in:
             return facts

@@ -61,6 +61,7 @@ class Limits:
 
 
 _USUAL = Limits()
+_SMALL = 1 << 20  # bytes of JSON
 _NO_METHOD = ("TRACE",)  # to urllib3 an empty list means every method
 _CONNECTIONS = 32
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
@@ -226,9 +227,12 @@ def read_body(response: requests.Response, largest: int) -> bytes:
 def read_json(response: requests.Response, largest: int) -> Any:
     """Read the body like `read_body` and parse it; raises `requests.RequestException`.
 
-    The parsed body may take 25 times the memory of its text.
+    The parsed body takes up to 25 times the memory of its text. So a large one with hardly anything
+    in it but empty lists and the like, which no server means, counts as too large.
     """
     body = read_body(response, largest)
+    if len(body) > _SMALL and sum(map(body.count, (b",", b"[", b"{"))) > len(body) // 12:
+        raise AnswerTooLargeError(request=response.request)
     try:
         return json.loads(body)
     except (ValueError, RecursionError):

@@ -94,7 +94,9 @@ def error_of_status(call: Call, status: int, url: str, *, is_own: bool = True) -
     """
     of_call = _BY_CALL.get((call, status)) if is_own else None
     kind, text = of_call or _BY_STATUS.get(status) or _explain(status)
-    return kind(f"{call.doing}: {text.format(status=status, url=url)}")
+    error = kind(f"{call.doing}: {text.format(status=status, url=url)}")
+    error.status = status
+    return error
 
 
 def error_of_stranger(call: Call, status: int, challenge: str, url: str) -> ApiError | None:

@@ -179,6 +179,13 @@ def _put_back(inputs: Inputs) -> Verdict | None:
     return Verdict(status, "put_back", message, Need.MINT)
 
 
+def _no_token_id(inputs: Inputs) -> Verdict | None:
+    if not inputs.token or inputs.token.token_id:
+        return None
+    message = "the token has no usable token_id, without which the API never exchanges it"
+    return Verdict(Status.INVALID, "no_token_id", message, Need.MINT)
+
+
 def _refused(inputs: Inputs) -> Verdict | None:
     if not inputs.refused:
         return None
@@ -273,6 +280,7 @@ CHAIN: tuple[Callable[[Inputs], Verdict | None], ...] = (
     _missing,  # no store holds anything
     _malformed,  # wrapped, garbage, or another kind of token: useless to a bot
     _put_back,  # before all that would be repaired by a new one
+    _no_token_id,  # a service token in all but the id, by which the API looks it up
     _refused,  # the server's answer counts more than the claims
     _deleted,  # a store says so itself; before the token's own end
     _expired,

@@ -7,6 +7,7 @@ import pytest
 from rotator.doctor.checks import API_CHECKS, ApiFacts
 from rotator.doctor.findings import run_checks
 from tests.doctor.clinic import Clinic, bad, message
+from tests.support.sandbox import Fault
 
 URL = "https://api.example.com/api"
 MET = ApiFacts(URL, timedelta(days=1), account="5f0c", skew=timedelta())
@@ -37,3 +38,20 @@ def test_a_bug_in_a_look_at_one_token_hides_nothing_else(clinic: Clinic) -> None
     assert message(found).startswith("internal error: ValueError at ")
     assert {"api", "login", "list"} <= {finding.topic for finding in found}
     assert "orphans" not in {finding.topic for finding in found}
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_the_answer_of_a_proxy_is_none_of_the_api(clinic: Clinic, status: int) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.api.misbehave(Fault.html(status), times=None)
+    found = clinic.examine()
+    assert ("api", "problem") in bad(found)
+    assert not any("answers" in each.message for each in found if each.topic == "api")
+    assert any(f"not able to answer now ({status})" in each.message for each in found)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_proxy_may_hide_the_health(clinic: Clinic, status: int) -> None:
+    clinic.put(clinic.api.issue(60))
+    clinic.api.misbehave(Fault.html(status), "GET /health", times=None)
+    assert bad(clinic.examine()) == []

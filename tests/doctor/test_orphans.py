@@ -51,4 +51,17 @@ def test_one_that_is_over_is_none(clinic: Clinic) -> None:
 
 def test_one_that_was_just_made_may_be_on_its_way(clinic: Clinic, clock: FakeClock) -> None:
     clinic.api.issue(60, created_at=clock.now - timedelta(seconds=30))
-    assert bad(clinic.examine()) == []
+    found = clinic.examine()
+    assert bad(found) == []
+    (told,) = [finding.message for finding in found if finding.topic == "orphans"]
+    assert told.startswith("1 live token of this admin may be on the way to a store, too young")
+
+
+def test_one_that_somebody_uses_shows_that_the_account_is_shared(
+    clinic: Clinic, clock: FakeClock
+) -> None:
+    clinic.api.issue(60)
+    clinic.api.tokens[-1].last_used_at = clock.now
+    found = clinic.examine()
+    assert bad(found) == [("login", "warning"), ("orphans", "warning")]
+    assert any("give the rotator an admin account of its own" in each.message for each in found)

@@ -300,3 +300,20 @@ def test_a_proxy_that_is_given_serves_this_machine_too() -> None:
             b"GET http://127.0.0.1:1/a HTTP/1.1",
             b"GET http://127.0.0.1:1/b HTTP/1.1",
         ]
+
+
+@pytest.mark.parametrize("piece", [b"[],", b"{},", b"1,", b'"",', b"["], ids=repr)
+def test_json_that_would_fill_the_memory_is_too_large(piece: bytes) -> None:
+    body = b"[" + piece * ((2 << 20) // len(piece)) + b"0]"
+    with raw_server(answering(ok(body))) as server:
+        response = BoundedSession().get(server.url, stream=True)
+        with pytest.raises(AnswerTooLargeError):
+            read_json(response, 4 << 20)
+
+
+def test_a_long_list_of_rows_is_read() -> None:
+    row = b'{"id":"5f0c2f0e-8f0e-4c53-8a55-0f7ad8a2a7f1","scope":"calculations","is_expired":false}'
+    body = b"[" + b",".join([row] * 20_000) + b"]"
+    with raw_server(answering(ok(body))) as server:
+        response = BoundedSession().get(server.url, stream=True)
+        assert len(read_json(response, 4 << 20)) == 20_000

@@ -30,6 +30,13 @@ EVERY_VERDICT = [
         replace(EMPTY, fault=FAULT), "quoted", Status.INVALID, Need.MINT, id="quotes around it"
     ),
     pytest.param(
+        replace(FINE, token=replace(FINE.token, token_id=None) if FINE.token else None),
+        "no_token_id",
+        Status.INVALID,
+        Need.MINT,
+        id="no id",
+    ),
+    pytest.param(
         replace(FINE, refused=True),
         "refused",
         Status.REFUSED,
