@@ -76,9 +76,8 @@ class BareFile(_RefusingStore):
         """Return the text without one line break at its end, and an empty journal."""
         try:
             # Who opens a FIFO would wait for its writer.
-            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with os.fdopen(fd, "rb") as file:
-                if not stat.S_ISREG(os.fstat(fd).st_mode):
+            with open(self._path, "rb", opener=_open_at_once) as file:
+                if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise StoreUnreachableError(f"{self.url}: it is no regular file: name one")
                 content = file.read(_LARGEST)
         except FileNotFoundError:
@@ -100,3 +99,7 @@ class BareFile(_RefusingStore):
     def refusal(self) -> StoreError:
         """Return the error."""
         return StoreDeniedError(f"{self.url}: a file with a bare token is only read")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
