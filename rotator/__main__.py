@@ -11,12 +11,14 @@ import click
 from rotator.cli import exit_codes
 from rotator.cli.main import cli
 from rotator.errors import ConfigError, RotatorError, internal_error, one_line
+from rotator.exec.signals import end_at_second_interrupt
 
 INTERRUPTED = 130
 
 
 def main() -> int:
     """Run a command and return its exit code."""
+    end_at_second_interrupt()
     _speak_utf8()
     # It would write the keys of connections, over which tokens go, to a file; or fail to.
     os.environ.pop("SSLKEYLOGFILE", None)

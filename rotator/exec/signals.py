@@ -1,5 +1,6 @@
 """Signals that wait until somebody asks for them, so that none interrupts a rotation."""
 
+import logging
 import os
 import select
 import signal
@@ -21,6 +22,7 @@ FORWARDED = (
 )
 WAKE_UP = 0  # no signal has this number
 _MOST = 4096
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -36,11 +38,31 @@ def _handle(numbers: tuple[int, ...], take: Callable[[int], object]) -> Iterator
             signal.signal(number, previous)
 
 
+def end_at_second_interrupt() -> None:
+    """Let the first SIGINT raise `KeyboardInterrupt`, and the next end the process at once.
+
+    A second `KeyboardInterrupt` while Python waits for threads at its exit would be a traceback.
+    """
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as by nohup
+        signal.signal(signal.SIGINT, interrupt)
+
+
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether SIGTERM or SIGINT came; they do nothing else."""
+    """Yield a function that tells whether SIGTERM or SIGINT came; the first is logged, no more."""
     received: list[int] = []
-    with _handle(STOP, received.append):
+
+    def take(number: int) -> None:
+        received.append(number)
+        if len(received) == 1:
+            _log.warning("stopping: a rotation in hand is finished first")
+
+    with _handle(STOP, take):
         yield lambda: bool(received)
 
 

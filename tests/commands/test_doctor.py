@@ -1,9 +1,13 @@
 """`rotator doctor` as a process: what it prints, and its exit status."""
 
 import re
+import signal
+import time
 
 from tests.support.process import Runner
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Fault, Sandbox
+from tests.support.waiting import FOREVER, PATIENCE, wait_until
+from tests.support.world import EXCHANGE
 
 
 def test_it_tells_how_things_stand_and_what_is_worst_last(rotator: Runner, api: Sandbox) -> None:
@@ -32,3 +36,19 @@ def test_its_json_has_an_object_for_each_finding(rotator: Runner) -> None:
         " admin",
     }
     assert [row["status"] for row in result.json if row["check"] == "store"] == ["ok", "warning"]
+
+
+def test_interrupts_end_it_without_a_traceback(rotator: Runner, api: Sandbox) -> None:
+    toml = ""
+    for name in ("luna", "sol"):  # two are looked at in threads, for which Python waits at its exit
+        rotator.env_file.with_name(f"{name}.env").write_text(f"TOKEN={api.issue(60)}\n")
+        toml += f'[[token]]\nname = "{name}"\nstores = ["dotenv:{name}.env#TOKEN"]\n'
+    (rotator.folder / "rotator.toml").write_text(toml)
+    api.misbehave(Fault.delay(FOREVER), f"POST {EXCHANGE}", times=None)
+    with rotator.started("doctor", ROTATOR_STORE="") as running:
+        wait_until(lambda: ("GET", "/auth/admin/verify", 200) in api.calls)
+        while running.process.poll() is None:
+            running.process.send_signal(signal.SIGINT)
+            time.sleep(0.3)
+        assert running.process.wait(PATIENCE) in (130, -signal.SIGINT)
+        assert running.result().err.strip() == ""

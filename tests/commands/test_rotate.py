@@ -184,7 +184,12 @@ def test_a_signal_lets_the_rotation_in_hand_finish(rotator: Runner, api: Sandbox
     api.misbehave(Fault.delay(1.0), CALL_MINT)
     with rotator.started("rotate") as running:
         wait_until(lambda: MINT in api.calls or LOGIN in api.calls)
+        running.process.send_signal(signal.SIGINT)
+        assert running.wait_for("stopping") == (
+            "rotator: warning: stopping: a rotation in hand is finished first\n"
+        )
         assert running.stop(signal.SIGTERM) == 0
+        assert len(running.lines) == 1
     assert api.accepts(secret(rotator))
     assert len(api.live_tokens()) == 2
 
