@@ -33,7 +33,7 @@ from rotator.rotation.model import (
 from rotator.rotation.observe import Decider, Observation, Snapshot, observe, observe_store
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
-from rotator.stores.journal import Journal, taken_over_run
+from rotator.stores.journal import Journal, is_taken_over, taken_over_run
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
 
@@ -219,7 +219,8 @@ class Change:
             for intent in observation.journal.intents
             if intent.run not in alive
             and (
-                not oldest <= intent.begun_at <= api.time.now() + SLACK
+                is_taken_over(intent.run)
+                or not oldest <= intent.begun_at <= api.time.now() + SLACK
                 or observation.store.held_elsewhere() is False
             )
         )
@@ -276,6 +277,8 @@ class Change:
         self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError, options: RotateOptions
     ) -> RotationResult:
         theirs = self._observe()
+        if theirs.current == snapshot.current:  # they took us for dead, and made no other token
+            return _failed(theirs, verdict, error)
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:

@@ -308,6 +308,24 @@ def test_who_is_overtaken_late_by_a_token_that_works_nowhere_mints_another_one(
     assert intents_left(world) == ()
 
 
+def test_who_slept_and_was_taken_for_dead_is_told_that_its_token_is_gone(world: World) -> None:
+    world.put(old := world.api.issue(days=60))
+
+    def sleep_and_be_taken_for_dead() -> None:
+        world.clock.advance(timedelta(minutes=3))
+        other = world.rotation(SharedStore(world.store())).rotate(RotateOptions())
+        assert (other.action, other.error) == (Action.KEPT, None)
+        assert len(other.notes) == 1
+
+    store = SharedStore(world.store(), before_write=sleep_and_be_taken_for_dead)
+    report = world.rotation(store).rotate(RotateOptions(force=True))
+    assert report.action is Action.FAILED
+    assert "somebody else changed" in str(report.error)
+    assert world.secret() == old
+    assert [row.secret for row in world.api.live_tokens()] == [old]
+    assert intents_left(world) == ()
+
+
 def test_who_is_overtaken_asks_about_the_winners_token_before_its_own_is_revoked(
     world: World, old: str
 ) -> None:

@@ -78,6 +78,10 @@ class Running:
         self._status: int | None = None
         self._waiting = Lock()
 
+    @property
+    def pid(self) -> int:
+        return self._pid
+
     def kill(self) -> None:
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
