@@ -2,12 +2,15 @@
 
 import json
 import logging
+import time
+from collections.abc import Callable
 from typing import TextIO
 
 from rotator import audit
 from rotator.clock import rfc3339, utc_now
 from rotator.errors import one_line
 
+_A_RUN = 600.0  # seconds
 FORMATS = ("text", "json")
 
 
@@ -15,6 +18,7 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     """Log warnings to `stream`, and with `verbose` what the rotator does, too."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    handler.addFilter(OncePerRun(time.monotonic))
     logging.raiseExceptions = False  # a line that cannot be written must not become a traceback
     logging.captureWarnings(capture=True)  # Python would print them between the lines
     root = logging.getLogger()
@@ -26,6 +30,26 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
         logging.getLogger("rotator").setLevel(logging.INFO)
     # People read the result of a run; its steps are for programs and the audit trail.
     logging.getLogger(audit.LOGGER).setLevel(logging.INFO if form == "json" else logging.WARNING)
+
+
+class OncePerRun(logging.Filter):
+    """Lets a warning pass once in ten minutes: a run may read the same store several times.
+
+    The daemon repeats it with its next look.
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._told: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to log it."""
+        if record.levelno != logging.WARNING:
+            return True
+        now, key = self._monotonic(), (record.getMessage(), str(record.__dict__.get("audit")))
+        self._told = {each: at for each, at in self._told.items() if now - at < _A_RUN}
+        return self._told.setdefault(key, now) == now
 
 
 class _TextFormatter(logging.Formatter):
