@@ -83,8 +83,10 @@ def _parse_address(address: str) -> SplitResult:
     url = parse_http_url(address)
     if url is None:
         raise ConfigError(f"VAULT_ADDR is no address of a server: write {_DEFAULT}")
-    if "@" in url.netloc or not address.isprintable() or " " in address:
-        raise ConfigError(f"VAULT_ADDR holds a user, a password or spaces: write {_DEFAULT}")
+    if "@" in url.netloc or not address.isprintable():
+        raise ConfigError(
+            f"VAULT_ADDR holds a user, a password or control characters: write {_DEFAULT}"
+        )
     if url.path.endswith("/v1"):
         raise ConfigError("VAULT_ADDR ends with /v1, which is added by itself: remove it")
     return url

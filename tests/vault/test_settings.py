@@ -116,7 +116,7 @@ def test_only_http_to_another_machine_can_be_read_on_the_way(
         ({"VAULT_ADDR": "https://h?token=s3cret"}, "VAULT_ADDR is no address"),
         ({"VAULT_ADDR": "https://h#s3cret"}, "VAULT_ADDR is no address"),
         ({"BAO_ADDR": "https://user:s3cret@h"}, "BAO_ADDR"),
-        ({"VAULT_ADDR": "https://h/a b"}, "VAULT_ADDR holds"),
+        ({"VAULT_ADDR": "https://h/a b"}, "VAULT_ADDR is no address"),
         ({"VAULT_ADDR": "https://h/\x7f"}, "VAULT_ADDR holds"),
         ({"VAULT_ADDR": "https://h/v1/"}, "VAULT_ADDR ends with /v1"),
         ({"VAULT_NAMESPACE": "a b"}, "VAULT_NAMESPACE"),
