@@ -86,7 +86,8 @@ class Finisher:
             )
             troubles += [*(failure.message for failure in failures), *unwritten]
             if (worked := len(due) - len(failures)) and result.action not in CHANGED:
-                notes.append(f"{worked} of its hooks worked now")
+                left = "1 hook" if worked == 1 else f"{worked} hooks"
+                notes.append(f"{left} that an earlier run left undone worked now")
         if failures:
             why = f"it may still be needed while {len(failures)} of the hooks fail"
             old_tokens = [

@@ -313,7 +313,7 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
     planned = [o for o in report.old_tokens if o.state is OldTokenState.WAITING and not o.message]
     if planned and report.action in CHANGED:
         last = max(planned, key=lambda old: old.due_at)
-        more = f" (and {len(planned) - 1} before)" if len(planned) > 1 else ""
+        more = f", and {len(planned) - 1} older before that" if len(planned) > 1 else ""
         yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
 
 

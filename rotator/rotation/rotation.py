@@ -146,7 +146,7 @@ class Rotation:
         if options.revoke_old:
             plans.append("the token that it replaced would be revoked")
         if self._change.is_due(snapshot, replace(options, revoke_old=False)):
-            plans.append("what an earlier run could not finish would be taken up again")
+            plans.append("what an earlier run left undone would be tried again")
         planned = replace(verdict, message="; ".join((verdict.message, *plans)))
         match verdict.need:
             case Need.MINT:

@@ -106,7 +106,7 @@ def test_a_dry_run_tells_of_revocations_and_of_unfinished_work(
     rotator("rotate")
     result = rotator("rotate", "--dry-run", "--revoke-old")
     assert "the token that it replaced would be revoked" in result.out
-    assert "what an earlier run could not finish would be taken up again" in result.out
+    assert "what an earlier run left undone would be tried again" in result.out
     assert len(api.live_tokens()) == 2
 
 
@@ -115,7 +115,10 @@ def test_what_is_finished_later_counts_as_a_change(rotator: Runner, api: Sandbox
     rotator("rotate")
     (rotator.folder / "mended").touch()
     result = rotator("rotate", "--detailed-exitcode")
-    assert (result.status, "1 of its hooks worked now" in result.out) == (3, True)
+    assert (result.status, "1 hook that an earlier run left undone worked now" in result.out) == (
+        3,
+        True,
+    )
     result = rotator("rotate", "--detailed-exitcode", "--revoke-old")
     assert (result.status, "; revoked: " in result.out) == (3, True)
     again = rotator("rotate", "--revoke-old")
