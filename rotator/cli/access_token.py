@@ -179,7 +179,8 @@ def command(settings: Settings, name: str | None, *, header: bool, cache: bool) 
 
     \b
       set -o pipefail
-      rotator access-token --header | curl -fsS -H @- https://your-api-server.com/api/...
+      rotator access-token --header |
+        curl -fsS -H @- https://your-api-server.com/api/...
 
     Without pipefail a failure of rotator is lost, and curl calls without a token.
 

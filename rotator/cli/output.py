@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -37,6 +37,7 @@ _LEAK = (
     ),
     "remove it from where it leaked, and restart the bots that read it only when they start",
 )
+_WIDEST = 10_000  # columns of a table
 _PATIENCE = 1.0  # seconds after which a run shows how far it is
 _log = logging.getLogger(__name__)
 _COLOURS = {
@@ -110,19 +111,25 @@ def terminal_width() -> int:
 
 
 def render_table(
-    titles: Sequence[str], rows: Iterable[Sequence[str]], unbroken: str | None = None
+    titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Collection[str] = ()
 ) -> str:
-    """Return cells of rich markup as a table; cells are wrapped, but in the column `unbroken`."""
+    """Return cells of rich markup as a table; cells are wrapped, but in the columns `unbroken`.
+
+    So ids and URLs can be copied: a table that needs them is wider than the terminal.
+    """
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.table import Table  # noqa: PLC0415 - only a terminal needs it
 
+    text = io.StringIO()
+    console = Console(file=text, highlight=False, width=_WIDEST, force_terminal=True)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold", no_wrap=title == unbroken)
+    for title, *cells in zip(titles, *rows, strict=True):
+        widest = max(console.measure(cell).maximum for cell in (title, *cells))
+        table.add_column(title, overflow="fold", width=widest if title in unbroken else None)
     for row in rows:
         table.add_row(*row)
-    text = io.StringIO()
-    Console(file=text, highlight=False, width=terminal_width(), force_terminal=True).print(table)
+    console.width = max(terminal_width(), console.measure(table).minimum)
+    console.print(table)
     return text.getvalue()
 
 
@@ -148,7 +155,7 @@ def _as_table(reports: Sequence[Report]) -> str:
         for report in reports
     ]
     action = ["action"] if has_acted else []
-    text = render_table(["token", "status", *action, "left", "expires", "store"], rows)
+    text = render_table(["token", "status", *action, "left", "expires", "store"], rows, {"store"})
     if len(reports) > 1:
         counts = Counter(str(report.action or report.status) for report in reports)
         text += ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n"

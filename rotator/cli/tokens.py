@@ -90,7 +90,7 @@ def as_table(rows: Sequence[TokenRow]) -> str:
             )
             for row in rows
         ],
-        unbroken="id",
+        unbroken={"id", "where"},
     )
 
 
@@ -109,8 +109,13 @@ def _left(row: TokenRow) -> str:
 
 
 def _places(row: TokenRow) -> list[str]:
-    """Describe the stores that know a token, or say that another admin minted it."""
-    return [_place(place) for place in row.places] or ([] if row.own else ["another admin's"])
+    """Describe the stores that know a token, or say why none does."""
+    if row.places:
+        return [_place(place) for place in row.places]
+    reasons = [] if row.own else ["another admin's"]
+    if row.status is RowStatus.UNKNOWN:
+        reasons.append("a store does not answer, or the token may be on its way to one")
+    return reasons
 
 
 def _place(place: Place) -> str:

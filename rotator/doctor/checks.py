@@ -16,6 +16,7 @@ from rotator.rotation.severity import FEW, FOUR_A_DAY
 
 _AGAIN = "rotator rotate takes it up again"
 _MOST_NAMED = 5  # orphans
+_MORE = ", … (rotator tokens list shows all)"
 
 
 class ApiFacts(NamedTuple):
@@ -375,7 +376,7 @@ def _orphans(facts: ListFacts) -> Iterator[Finding]:
         )
         yield Finding(Topic.ORPHANS, Result.OK, message)
     if own:
-        ids = ", ".join(own[:_MOST_NAMED]) + (", …" if len(own) > _MOST_NAMED else "")
+        ids = ", ".join(own[:_MOST_NAMED]) + (_MORE if len(own) > _MOST_NAMED else "")
         them = "it" if len(own) == 1 else "them"
         message = (
             f"{_live(len(own))} of this admin in no store of the config: {ids}; somebody else may"

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.cli.tokens import as_table
+from rotator.cli.output import render_table
+from rotator.cli.tokens import as_lines, as_table
 from rotator.rotation.inventory import Part, Place, RowStatus, TokenRow
 from tests.support.clock import NOON
 
@@ -38,3 +39,18 @@ def test_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_empty_list_is_told_on_a_terminal() -> None:
     assert as_table([]) == "the API lists no service token\n"
+
+
+def test_what_is_unknown_has_its_reason() -> None:
+    assert as_lines([row(RowStatus.UNKNOWN)]).endswith(
+        ", a store does not answer, or the token may be on its way to one\n"
+    )
+
+
+def test_a_url_is_not_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    url = "dotenv:///srv/" + "long/" * 20 + ".env"
+    rows = [["luna", "some words " * 9, url]]
+    lines = render_table(["name", "what", "store"], rows, {"store"}).splitlines()
+    assert [line.split()[-1] for line in lines if url in line] == [url]
+    assert len(lines) > 2  # words are still wrapped
