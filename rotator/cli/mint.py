@@ -126,7 +126,10 @@ def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
         api = context.api()
         api.log_in()
         intent = new_intent(new_run_id(), request, api.time.now())
-        return _print_token(api, _mint(context, request, intent), intent)
+        try:
+            return _print_token(api, _mint(context, request, intent), intent)
+        finally:
+            api.log_out()
 
 
 def _mint(context: RotationContext, request: MintRequest, intent: Intent) -> ServiceToken:

@@ -122,4 +122,6 @@ def run_rotations(
         ]
         if not wanted.dry_run:
             notify_failures(pairs)
+        for rotation in rotations[:1]:
+            rotation.log_out()
     return [report for _, report in pairs], spans

@@ -48,6 +48,7 @@ def show_tokens(settings: Settings, *, as_json: bool) -> int:
     api = wiring.lazy_api(settings.api, utc_now)()
     # In this order: a token that is minted meanwhile is not listed, instead of without its store.
     listed, account = api.list_tokens(), api.account()
+    api.log_out()
     inventory = fleet.take_inventory()
     rows = list_rows(listed, inventory, account, api.time.now(), longest_rotation(settings))
     if as_json:
@@ -150,6 +151,7 @@ def revoke_token(settings: Settings, token_id: str, *, force: bool) -> int:
             f"the API lists no token {token_id}: it is revoked already, or the id is wrong; see"
             " rotator tokens list"
         )
+    api.log_out()
     end = ends_at(row)
     until = f"until its end ({minute(end)})" if end else "for ever"
     output.write(f"revoked {token_id}: it is no longer exchanged; as a bearer it works {until}\n")

@@ -23,7 +23,7 @@ from rotator.config.settings import Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.orphans import OrphanReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
-from rotator.errors import ConfigError, internal_error
+from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.exec.signals import RELOAD, STOP, SelfPipe
 from rotator.rotation.fleet import run_guarded
 from rotator.rotation.in_flight import InFlightMints
@@ -132,6 +132,9 @@ class Daemon:
         self._scheduler.pause()
         self._scheduler.get_jobs()  # takes the lock under which jobs are handed to the threads
         self._scheduler.shutdown(wait=True)
+        for rotation in [*self._fleet.values()][:1]:
+            with suppress(RotatorError):
+                rotation.log_out()
 
     def _watch(self, fleet: Sequence[Rotation]) -> None:
         with self._planning:

@@ -66,6 +66,8 @@ class Call:
 
 LOGIN = Call("log in", "POST", "/auth/login")
 REFRESH = Call("refresh the admin session", "POST", "/auth/refresh")
+# Sent once: nothing depends on it, and a run must not wait for it.
+LOGOUT = Call("log out", "POST", "/auth/logout", repeatable=False)
 EXCHANGE = Call("exchange the service token", "POST", "/auth/service-token/refresh")
 MINT = Call("mint a service token", "POST", "/auth/admin/service-tokens", repeatable=False)
 LIST = Call(

@@ -8,6 +8,7 @@ harm.
 import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -19,12 +20,14 @@ from rotator.errors import (
     ApiFaultError,
     ApiUnreachableError,
     LoginRefusedError,
+    MalformedTokenError,
     NotFoundError,
     TokenRefusedError,
 )
 from rotator.nocturna.client import (
     EXCHANGE,
     LIST,
+    LOGOUT,
     MINT,
     REVOKE,
     VERIFY,
@@ -38,7 +41,7 @@ from rotator.nocturna.client import (
     parse_access_token,
     refresh,
 )
-from rotator.tokens import LONGEST_VALIDITY, is_token_id
+from rotator.tokens import LONGEST_VALIDITY, ServiceToken, is_token_id
 
 Credentials = Callable[[], tuple[str, str]]
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
@@ -111,6 +114,16 @@ class AdminSession:
                 token = current if current and current is not token else self._renew()
             return self._http.send(call, item=item, bearer=token.secret, json=json)
 
+    def log_out(self) -> None:
+        """End the session, whose refresh token would live on for 7 days; failures do not matter."""
+        with self._lock:
+            token, self._token = self._token, None
+        secret = token.refresh_token if token else None
+        # A service token would be revoked by this call.
+        if secret and not _is_service_token(secret):
+            with suppress(ApiError):
+                self._http.send(LOGOUT, query={"refresh_token": secret})
+
     def _renew(self) -> AccessToken:
         self._failure.raise_again()
         before = self._token.refresh_token if self._token else None
@@ -122,6 +135,14 @@ class AdminSession:
             raise
         self._token, self._ends = token, self._monotonic() + token.lifetime
         return token
+
+
+def _is_service_token(secret: str) -> bool:
+    try:
+        ServiceToken.parse(secret)
+    except MalformedTokenError:
+        return False
+    return True
 
 
 class ListedToken(NamedTuple):
@@ -198,6 +219,10 @@ class ServiceTokens:
         self._admin.ensure()
         if self.time.is_doubtful:
             self._admin.send(VERIFY)
+
+    def log_out(self) -> None:
+        """End the admin's session, if there is one; the next call would log in again."""
+        self._admin.log_out()
 
     def mint(self, validity: timedelta | None, scope: str) -> MintedToken:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.

@@ -67,6 +67,10 @@ class Rotation:
 
         return Change(self._settings, self._stores, self.hooks, self._context, self._decider)
 
+    def log_out(self) -> None:
+        """End the admin's session, which all rotations of this process share."""
+        self._context.api().log_out()
+
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
         snapshot = observe(self._stores, self._context.clock())

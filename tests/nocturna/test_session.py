@@ -13,6 +13,7 @@ from tests.nocturna.support import (
     REVOKE,
     Client,
     answer,
+    client_of,
     paths,
     recorder,
     session,
@@ -149,3 +150,40 @@ def test_a_new_refresh_token_is_adopted() -> None:
         "Bearer a2",
         "Bearer a3",
     ]
+
+
+LOGOUT = ("POST", "/auth/logout")
+
+
+def logouts(api: Sandbox) -> int:
+    return [(method, path) for method, path, _ in api.calls].count(LOGOUT)
+
+
+def test_a_session_is_ended_once_and_begun_anew(api: Sandbox) -> None:
+    client = client_of(api)
+    client.tokens.log_out()
+    assert logouts(api) == 0
+    client.call()
+    client.tokens.log_out()
+    client.tokens.log_out()
+    assert logouts(api) == 1
+    assert api.state.refresh_tokens == {}
+    client.call()
+
+
+def test_a_logout_that_fails_does_not_matter(api: Sandbox) -> None:
+    client = client_of(api)
+    client.call()
+    api.misbehave(Fault.reset_before(), "POST /auth/logout", times=None)
+    client.tokens.log_out()
+    assert logouts(api) == 1
+
+
+def test_a_service_token_in_the_place_of_the_refresh_token_is_not_ended(api: Sandbox) -> None:
+    secret = api.issue(days=60)
+    answer = {"access_token": api.access_token(), "refresh_token": secret, "expires_in": 900}
+    api.misbehave(Fault.json_of(answer), "POST /auth/login")
+    client = client_of(api)
+    client.call()
+    client.tokens.log_out()
+    assert logouts(api) == 0
