@@ -81,7 +81,7 @@ def test_wrong_settings_at_the_start_are_exit_status_2(rotator: Runner) -> None:
 
 def test_a_failed_run_is_told_with_the_time_of_the_next(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=3))
-    api.misbehave(Fault.status(403), "POST /auth/admin/service-tokens", times=None)
+    api.misbehave(Fault.refusal(403), "POST /auth/admin/service-tokens", times=None)
     with rotator.started("daemon", "--log-format", "json") as running:
         line = json.loads(running.wait_for("next look at"))
         assert running.stop() == 0

@@ -18,7 +18,7 @@ from tests.support.world import EXCHANGE, Changes, World
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-NO_ADMIN = (Fault.status(403), "POST /auth/admin/service-tokens", None)
+NO_ADMIN = (Fault.refusal(403), "POST /auth/admin/service-tokens", None)
 
 
 class Watch:

@@ -70,7 +70,7 @@ def test_both_ways_out_tell_of_successes_and_failures(
         assert (result.status, result.err) == (0, "")
         succeeded = read(file)[Series(SUCCESS, "luna")]
         (rotator.folder / "luna.env").unlink()
-        api.misbehave(Fault.status(403), "POST /auth/admin/service-tokens")
+        api.misbehave(Fault.refusal(403), "POST /auth/admin/service-tokens")
         assert rotator("rotate", *options, "luna").status == 1
         assert gateway.number("luna", SUCCESS) == succeeded
         assert (gateway.number("luna", FAILING), gateway.number("sol", FAILING)) == (1, 0)
