@@ -277,8 +277,8 @@ class Change:
         self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError, options: RotateOptions
     ) -> RotationResult:
         theirs = self._observe()
-        if theirs.current == snapshot.current:  # they took us for dead, and made no other token
-            return _failed(theirs, verdict, error)
+        if theirs.current == snapshot.current:  # they noted something, or took us for dead
+            return _failed(theirs, verdict, error)._replace(not_begun=True)
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:
