@@ -26,7 +26,14 @@ from rotator.errors import (
 )
 from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.mint import by_hand, mint_and_verify, new_intent, revoke_if_ours
+from rotator.rotation.mint import (
+    Found,
+    by_hand,
+    mint_and_verify,
+    new_intent,
+    revoke_if_ours,
+    strange,
+)
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
@@ -148,7 +155,9 @@ def _print_token(api: ServiceTokens, token: ServiceToken, intent: Intent) -> int
     except OSError as error:
         end = "it was revoked"
         try:
-            revoke_if_ours(api, intent._replace(token_id=token.token_id), ROTATION_TIMEOUT)
+            named = intent._replace(token_id=token.token_id)
+            if revoke_if_ours(api, named, ROTATION_TIMEOUT) is Found.STRANGE:
+                end = strange(token.name)
         except RotatorError as failure:
             end = by_hand(failure, token.name)
         raise OutputError(

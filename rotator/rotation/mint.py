@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.audit import Event
@@ -72,6 +73,7 @@ class MintAttempt:
         self._run = new_run_id()
         self._intent: WriteAheadIntent | None = None
         self._minted_id: str | None = None
+        self._is_verified = False
         self._is_promoted = False
         self._minting = ExitStack()
 
@@ -111,6 +113,7 @@ class MintAttempt:
 
     def verify(self, minted: MintedToken) -> ServiceToken:
         token = verify(self._api, minted, self._request, self._context.clock())
+        self._is_verified = True
         # Others take this rotation for dead, and its token for an orphan, once its time is up.
         if self._is_late():
             raise VerificationError(
@@ -154,12 +157,12 @@ class MintAttempt:
         dead, and the new token for an orphan.
         """
         latest = observe_store(self._first.store)
-        if isinstance(latest, Unreachable) or latest.token is None or self._is_late():
+        if isinstance(latest, Unreachable) or self._is_late():
             return False
         if latest.secret == self._first.secret:  # others only noted something
             is_useless = self._run in {intent.run for intent in latest.journal.intents}
         else:
-            is_useless = self._is_refused(latest.token)
+            is_useless = latest.token is not None and self._is_refused(latest.token)
         if is_useless:
             self._intent = self._written_intent._replace(observation=latest)
         return is_useless
@@ -212,7 +215,7 @@ class MintAttempt:
         self._intent.close()
         return error
 
-    def _search_minted(self, error: RotatorError) -> ApiError:
+    def _search_minted(self, error: RotatorError) -> RotatorError:
         """Look for the token whose answer was lost, or named another one, and revoke it."""
         self._in_flight.end(self._run)
         if self._written_intent.intent.token_id is not None:
@@ -221,25 +224,29 @@ class MintAttempt:
                 self._intent = self._intent.write()
         intent = self._written_intent
         result = reconcile(self._context, [intent.intent], self._timeout)
-        if self._run in result.settled:
+        is_settled = self._run in result.settled
+        if is_settled:
             intent.close()
-        return ApiError(
-            f"{error}: {result.summary or 'none is there yet; the next run looks again'}"
-        )
+        if is_settled and isinstance(error, ConflictError) and not result.trouble:
+            return OvertakenError(f"{error}; its token was revoked")
+        later = "none is left over" if is_settled else "none is there yet; the next run looks again"
+        return ApiError(f"{error}: {result.summary or later}")
 
     def _revoke_minted(self, token_id: str, error: RotatorError) -> RotatorError:
         intent, failure = self._written_intent.with_token(token_id), None
         try:
-            is_ours = revoke_if_ours(self._api, intent.intent, self._timeout)
+            found = revoke_if_ours(self._api, intent.intent, self._timeout)
         except RotatorError as trouble:
             failure = by_hand(trouble, token_id)
             if intent.ensure_noted():
                 failure = f"it could not be revoked ({trouble}); the next run tries again"
         else:
-            if not is_ours and isinstance(error, VerificationError):
+            if found is not Found.OURS and not self._is_verified:
                 return self._search_minted(error)
-            # Else it was proven to be ours; whoever took us for dead has revoked it.
-            intent.close()
+            if found is Found.STRANGE:
+                failure = strange(token_id)
+            else:  # or whoever took us for dead has revoked it
+                intent.close()
         outcome = failure or "it was revoked"
         if not isinstance(error, VerificationError):  # which names the token
             outcome = f"the new token {token_id} is not in use: {outcome}"
@@ -370,26 +377,44 @@ def mint_and_verify(
     except VerificationError as error:
         intent = intent._replace(token_id=minted.token_id)
         try:
-            is_ours = revoke_if_ours(api, intent, ROTATION_TIMEOUT)
+            found = revoke_if_ours(api, intent, ROTATION_TIMEOUT)
         except RotatorError as failure:
             outcome = by_hand(failure, minted.token_id)
             raise VerificationError(f"{error}; {outcome}") from None
-        if not is_ours:
+        if found is not Found.OURS:
             raise MintOutcomeUnknownError(str(error)) from None
         raise VerificationError(f"{error}; it was revoked") from None
 
 
-def revoke_if_ours(api: ServiceTokens, intent: Intent, timeout: timedelta) -> bool:
+class Found(Enum):
+    """What the API's list says of the token that an answer named; `OURS` is revoked."""
+
+    OURS = auto()
+    GONE = auto()
+    STRANGE = auto()
+
+
+def revoke_if_ours(api: ServiceTokens, intent: Intent, timeout: timedelta) -> Found:
     """Revoke the token that an answer named for this intent, and that no store holds.
 
-    The name may be wrong, and of a token that others need: where the API's list does not say that
-    it can come of the intent, return False. Raises what the API's calls raise.
+    The name may be wrong, and of a token that others need: nothing is revoked where the API's list
+    does not say that it can come of the intent. Raises what the API's calls raise.
     """
     row = next((row for row in api.list_tokens() if row.token_id == intent.token_id), None)
-    if row is None or not can_come_of(row, intent, api.account(), timeout):
-        return False
+    if row is None:
+        return Found.GONE
+    if not can_come_of(row, intent, api.account(), timeout):
+        return Found.STRANGE
     api.ensure_revoked(row.token_id, "unused")
-    return True
+    return Found.OURS
+
+
+def strange(token_id: str) -> str:
+    """Return what is to be done where the API's list does not say that a token is ours."""
+    return (
+        f"it was not revoked, since by the API's list it came of another mint: revoke {token_id} by"
+        " hand if nobody uses it"
+    )
 
 
 def by_hand(failure: RotatorError, token_id: str) -> str:

@@ -30,13 +30,17 @@ _MOST_REQUESTS = 26  # of one rotation, to the API and the store
 
 
 class Actor(NamedTuple):
-    """A rotator that starts at `start`; one with a `request` is frozen there, after a `pause`."""
+    """A rotator that starts at `start`; one with a `request` is frozen there, after a `pause`.
+
+    The request is done meanwhile, or `held` in the network until it wakes up.
+    """
 
     arguments: tuple[str, ...]
     start: float
     request: int | None = None
     pause: float = 0.0
     asleep: float = 0.0
+    held: bool = False
 
 
 class Schedule(NamedTuple):
@@ -68,9 +72,11 @@ class Schedule(NamedTuple):
         return Actor(
             arguments,
             start,
-            request=random.randrange(_MOST_REQUESTS),
+            # Twice as often in the second half, where it writes.
+            request=random.randrange(random.choice((0, _MOST_REQUESTS // 2)), _MOST_REQUESTS),
             pause=random.choice((0.0, 0.0, random.uniform(0, 0.05))),
             asleep=random.uniform(ROTATION_TIMEOUT + 1, ROTATION_TIMEOUT + 3),
+            held=random.choice((True, False)),
         )
 
 
@@ -91,7 +97,7 @@ class Sleeper:
         self._started.set()
 
     def reached(self, moment: str) -> bool:
-        """Count the requests, and freeze at the right one; it goes on to the server."""
+        """Count the requests, and freeze at the right one."""
         if self._left < 0 or not moment.startswith("before "):
             return True
         self._left -= 1
@@ -101,6 +107,8 @@ class Sleeper:
             self._send(signal.SIGSTOP)
             self._waking = threading.Timer(self._actor.asleep, self._send, (signal.SIGCONT,))
             self._waking.start()
+            if self._actor.held:
+                time.sleep(self._actor.asleep)
         return True
 
     def close(self) -> None:

@@ -325,6 +325,41 @@ def test_who_slept_and_was_taken_for_dead_is_told_that_its_token_is_gone(world: 
     assert intents_left(world) == ()
 
 
+def test_a_losers_token_that_the_list_dates_otherwise_is_named_and_left_alone(
+    world: World, old: str
+) -> None:
+    theirs = world.api.issue(days=90)
+
+    def put_theirs() -> None:
+        ours = world.api.tokens[-1]
+        ours.created_at -= timedelta(minutes=5)
+        ours.expires_at -= timedelta(minutes=5)
+        world.put(theirs)
+
+    report = failed(world, MeddledStore(world.store(), before_write=put_theirs))
+    (ours,) = [row for row in world.api.live_tokens() if row.secret not in (old, theirs)]
+    assert f"revoke {ours.id} by hand if nobody uses it" in str(report.error)
+    assert world.secret() == theirs
+
+
+def test_whose_answer_took_so_long_that_its_token_was_revoked_takes_the_other_one(
+    world: World, old: str
+) -> None:
+    times = count(1)
+
+    def sleep_and_be_replaced() -> None:
+        if next(times) == 2:  # with the answer in hand, before its token is noted
+            world.clock.advance(timedelta(minutes=3, seconds=5))
+            other = world.rotation(SharedStore(world.store())).rotate(RotateOptions())
+            assert (other.action, other.error) == (Action.ROTATED, None)
+
+    store = SharedStore(world.store(), before_note=sleep_and_be_replaced)
+    report = world.rotation(store).rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.SKIPPED, None)
+    assert {row.secret for row in world.api.live_tokens()} == {old, world.secret()}
+    assert intents_left(world) == ()
+
+
 def test_who_is_overtaken_asks_about_the_winners_token_before_its_own_is_revoked(
     world: World, old: str
 ) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import MintOutcomeUnknownError, RotatorError, VerificationError
-from rotator.rotation.mint import mint_and_verify, new_intent, revoke_if_ours
+from rotator.rotation.mint import Found, mint_and_verify, new_intent, revoke_if_ours
 from rotator.rotation.model import MintRequest
 from rotator.stores.journal import Intent, new_run_id
 from rotator.tokens import ServiceToken
@@ -216,7 +216,8 @@ def test_a_mint_that_fails_is_passed_on_as_it_is(timed_api: Sandbox) -> None:
 
 def test_giving_back_a_token_that_is_gone_already_is_done(timed_api: Sandbox) -> None:
     gone = intent()._replace(token_id="gone")
-    assert not revoke_if_ours(client_of(timed_api).tokens, gone, ROTATION_TIMEOUT)
+    found = revoke_if_ours(client_of(timed_api).tokens, gone, ROTATION_TIMEOUT)
+    assert found is Found.GONE
 
 
 def test_no_message_holds_the_token(timed_api: Sandbox) -> None:
