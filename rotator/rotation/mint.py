@@ -234,8 +234,10 @@ class MintAttempt:
 
     def _revoke_minted(self, token_id: str, error: RotatorError) -> RotatorError:
         intent, failure = self._written_intent.with_token(token_id), None
+        # It may have come late, since this process slept.
+        lasted = max(self._timeout, self._api.time.now() - intent.intent.begun_at)
         try:
-            found = revoke_if_ours(self._api, intent.intent, self._timeout)
+            found = revoke_if_ours(self._api, intent.intent, lasted)
         except RotatorError as trouble:
             failure = by_hand(trouble, token_id)
             if intent.ensure_noted():
