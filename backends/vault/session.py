@@ -64,6 +64,8 @@ class VaultSession:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._lease: Lease | None = None
+        self._failure: StoreError | None = None  # of the last login
+        self._failed_at = 0.0
         self._due_at = self._ends_at = math.inf  # of the lease, by `monotonic`
         if not settings.verify:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -103,10 +105,20 @@ class VaultSession:
         )
 
     def _live_client(self, instead_of: hvac.Client | None) -> hvac.Client:
+        asked_at = self._monotonic()
         with self._lock:
             now = self._monotonic()
             if self._lease is None or self._lease.client is instead_of:
-                self._lease = self._start(self._login.acquire(self._connect), now)
+                if self._failure and self._failed_at > asked_at:
+                    # Of the one that was waited for. Otherwise those of many stores would add up,
+                    # each as long as a server takes that does not answer.
+                    raise type(self._failure)(str(self._failure))
+                try:
+                    self._lease = self._start(self._login.acquire(self._connect), now)
+                except StoreError as error:
+                    self._failure, self._failed_at = error, self._monotonic()
+                    raise
+                self._failure = None
             elif now >= self._due_at:
                 self._lease = self._extend(self._lease, now)
             return self._lease.client

@@ -7,6 +7,7 @@ from threading import Event
 
 import pytest
 
+from tests.http_client.support import DRIPS, raw_server
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import PATIENCE
@@ -22,6 +23,25 @@ def test_it_rotates_at_the_start_and_ends_with_0(
         running.wait_for("default: rotated (expiring)")
         assert running.stop(number) == 0
     assert len(api.live_tokens()) == 2
+
+
+@pytest.mark.long  # eight times the shorter tests of tests/http_client and tests/vault
+def test_eight_answers_that_never_end_hold_neither_the_others_nor_the_end(
+    rotator: Runner, api: Sandbox
+) -> None:
+    tables = [
+        f'[[token]]\nname="held-{number}"\nstores=["vault://secret/held/{number}#T"]\n'
+        for number in range(8)
+    ]
+    tables.append('[[token]]\nname="luna"\nstores=["dotenv:.env"]\n')
+    (rotator.folder / "rotator.toml").write_text("".join(tables))
+    del rotator.env["ROTATOR_STORE"]
+    rotator.write_env(api.issue(days=3))
+    with raw_server(DRIPS["headers"]) as vault:
+        rotator.env |= {"VAULT_ADDR": vault.url, "VAULT_TOKEN": "a-token"}
+        with rotator.started("daemon") as running:
+            running.wait_for("luna: rotated (expiring)")
+            assert running.stop(signal.SIGTERM) == 0
 
 
 def test_a_signal_finishes_the_rotation_in_hand(rotator: Runner, api: Sandbox) -> None:
