@@ -17,10 +17,13 @@ KEPT, DUE = (60, "--force"), (3,)
 
 
 def cases() -> list[object]:
-    """Return each kind with each of the two; most of them only for the long run."""
+    """Return each kind with each of the two; all but one for the long run only."""
     return [
         pytest.param(
-            kind, case, id=f"{kind} {name}", marks=() if kind == "vault" else pytest.mark.long
+            kind,
+            case,
+            id=f"{kind} {name}",
+            marks=() if (kind, name) == ("vault", "kept") else pytest.mark.long,
         )
         for kind in KINDS
         for name, case in (("kept", KEPT), ("due", DUE))
