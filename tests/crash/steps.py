@@ -18,6 +18,7 @@ STEPS = {
     "rotator.rotation.mint.mint": "mint",
     "rotator.rotation.mint.verify": "verify",
     "rotator.nocturna.service_tokens.ServiceTokens.log_in": "log in",
+    "rotator.nocturna.service_tokens.ServiceTokens.log_out": "log out",
     "rotator.rotation.mint.WriteAheadIntent.write": "intend",
     "rotator.rotation.finish.Finisher._revoke_if_due": "retire",
     "rotator.rotation.mint._promote": "promote",

@@ -17,6 +17,7 @@ STEPS_OF_A_ROTATION = {
     "hold",
     "preflight",
     "log in",
+    "log out",
     "intend",
     "mint",
     "note answer",
