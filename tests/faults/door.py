@@ -15,8 +15,11 @@ class Door:
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
         self._behind = (str(address.hostname), address.port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._port: int = self._listener.getsockname()[1]
+        self._holder = socket.socket()  # so that nobody else gets the port while it is shut
+        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._holder.bind(("127.0.0.1", 0))
+        self._port: int = self._holder.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self._port))
         self.url = f"http://127.0.0.1:{self._port}{address.path}"
         self._thread = self._answering()
 
@@ -25,6 +28,7 @@ class Door:
 
     def __exit__(self, *_: object) -> None:
         self.shut()
+        self._holder.close()
 
     def shut(self) -> None:
         """Listen no more; connections that are open stay so."""
