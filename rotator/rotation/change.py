@@ -73,7 +73,7 @@ class Change:
                 refused += result.refused
                 if result.refused and len(refused) <= _MOST_REFUSED:
                     verdict = replace(verdict, need=Need.MINT)  # at once: a bot may need it
-                elif result.not_begun:  # rotators that met must not meet again
+                elif result.is_undone:  # rotators that met must not meet again
                     self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
                 else:
                     break
@@ -100,7 +100,7 @@ class Change:
         result = self._renew(snapshot, verdict, options)
         if verdict.need not in (earlier.need, Need.HELP) and result.action is None:
             result = _overtaken(snapshot, verdict)
-        if result.not_begun:
+        if result.is_undone:
             return result._replace(after=snapshot)
         after = self._observe()
         if dead:
@@ -142,7 +142,7 @@ class Change:
                 case _:
                     result = RotationResult(snapshot, verdict)
         except NotBegunError as error:
-            result = _failed(snapshot, verdict, error)._replace(not_begun=True)
+            result = _failed(snapshot, verdict, error)._replace(is_undone=True)
         except OvertakenError as error:
             result = self._take_theirs(snapshot, verdict, error, options)
         except RevokedMeanwhileError as error:
@@ -278,7 +278,7 @@ class Change:
     ) -> RotationResult:
         theirs = self._observe()
         if theirs.current == snapshot.current:  # they noted something, or took us for dead
-            return _failed(theirs, verdict, error)._replace(not_begun=True)
+            return _failed(theirs, verdict, error)._replace(is_undone=True)
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:

@@ -186,10 +186,11 @@ class RotationResult(NamedTuple):
 
     `snapshot` is what it was decided by, `after` what the stores show at the end. `notes` tell what
     was finished of earlier runs; `error` says why no step was taken, `troubles` what went wrong in
-    the steps, and `failure` is the kind of the error that ended them. `not_begun` says that another
-    rotator's intent came first, `refused` are tokens in the stores that the API turned out to
-    refuse: in both cases the steps are taken again. `skew` is how far this machine's clock is ahead
-    of the server's, so far as that matters.
+    the steps, and `failure` is the kind of the error that ended them. `is_undone` says that others
+    changed a store first, that nothing of ours is left, and that the token is still the same;
+    `refused` are tokens in the stores that the API turned out to refuse: in both cases the steps
+    are taken again. `skew` is how far this machine's clock is ahead of the server's, so far as that
+    matters.
     """
 
     snapshot: Snapshot
@@ -202,7 +203,7 @@ class RotationResult(NamedTuple):
     error: str | None = None
     troubles: tuple[str, ...] = ()
     failure: str | None = None
-    not_begun: bool = False
+    is_undone: bool = False
     refused: tuple[ServiceToken, ...] = ()
     after: Snapshot | None = None
     skew: timedelta = timedelta()
