@@ -1,5 +1,6 @@
 """A door in front of the API: while it is shut, nobody listens at the address that clients have."""
 
+import secrets
 import socket
 from contextlib import suppress
 from threading import Thread
@@ -7,6 +8,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 _CHUNK = 65536
+_LISTENED_TO = range(20000, 32768)  # below the ports that a system gives to clients by itself
 
 
 class Door:
@@ -15,11 +17,8 @@ class Door:
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
         self._behind = (str(address.hostname), address.port or 0)
-        self._holder = socket.socket()  # so that nobody else gets the port while it is shut
-        self._holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._holder.bind(("127.0.0.1", 0))
-        self._port: int = self._holder.getsockname()[1]
-        self._listener = socket.create_server(("127.0.0.1", self._port))
+        self._listener = _listen_anywhere()
+        self._port: int = self._listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self._port}{address.path}"
         self._thread = self._answering()
 
@@ -28,7 +27,6 @@ class Door:
 
     def __exit__(self, *_: object) -> None:
         self.shut()
-        self._holder.close()
 
     def shut(self) -> None:
         """Listen no more; connections that are open stay so."""
@@ -54,6 +52,13 @@ class Door:
                 server = socket.create_connection(self._behind)
                 for source, sink in ((client, server), (server, client)):
                     Thread(target=_pump, args=(source, sink), daemon=True).start()
+
+
+def _listen_anywhere() -> socket.socket:
+    """Listen at a port that no client's connection takes while the door is shut."""
+    while True:
+        with suppress(OSError):  # somebody listens there
+            return socket.create_server(("127.0.0.1", secrets.choice(_LISTENED_TO)))
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
