@@ -216,8 +216,8 @@ def _facts(row: StatusRow, state: TokenState, report: Report) -> Iterable[tuple[
         yield "Attempts left", str(report.attempts_left)
     if report.hooks_left:
         yield "Hooks to be repeated", str(report.hooks_left)
-    if report.orphans:
-        yield "Orphans", str(report.orphans)
+    if report.unsettled:
+        yield "Unsettled", str(report.unsettled)
     for old in report.old_tokens:
         fate = f" {old.state}; to be revoked from {minute(old.due_at)} on"
         yield "Old token", join(element("code", old.token_id), fate)

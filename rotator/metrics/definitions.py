@@ -141,9 +141,9 @@ GAUGES = (
         needs_store=True,
     ),
     GaugeMetric(
-        f"{PREFIX}orphans",
-        "Tokens that may be live and that no store holds.",
-        lambda state, _now: state.last.report.orphans,
+        f"{PREFIX}unsettled",
+        "Mints that were cut off and are not cleared up, and old tokens that could not be revoked.",
+        lambda state, _now: state.last.report.unsettled,
         needs_store=True,
     ),
     GaugeMetric(

@@ -129,7 +129,7 @@ class Report(NamedTuple):
     """What a command says about one token; `action` is None for `check`.
 
     `expires_at` is aware UTC and None when eternal or unknown, like `seconds_left`. `failure` is
-    the kind of the first error. `orphans` counts, by the journals, mints that are not settled and
+    the kind of the first error. `unsettled` counts, by the journals, mints that were cut off and
     old tokens that could not be revoked. `hooks_left` counts the hooks that have not worked yet,
     `attempts_left` the attempts that fit into the life of a token that could not be renewed.
     """
@@ -149,7 +149,7 @@ class Report(NamedTuple):
     notes: tuple[str, ...] = ()
     level: str | None = None
     failure: str | None = None
-    orphans: int = 0
+    unsettled: int = 0
     hooks_left: int = 0
     attempts_left: int | None = None
 
@@ -172,7 +172,7 @@ class Report(NamedTuple):
                 {**old._asdict(), "due_at": rfc3339(old.due_at)} for old in self.old_tokens
             ],
             "notes": list(self.notes),
-            "orphans": self.orphans,
+            "unsettled": self.unsettled,
             "hooks_left": self.hooks_left,
             "attempts_left": self.attempts_left,
             "level": self.level,
@@ -252,7 +252,7 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         old_tokens=result.old_tokens,
         notes=notes,
         failure=result.failure or _find_failure(result),
-        orphans=len(after.intents) + len(unrevoked),
+        unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
     )
 

@@ -205,7 +205,7 @@ def test_json_has_every_key(rotator: Runner, api: Sandbox) -> None:
         "stores": [{"store": url, "status": "current", "message": None}],
         "old_tokens": [],
         "notes": [],
-        "orphans": 0,
+        "unsettled": 0,
         "hooks_left": 0,
         "attempts_left": None,
         "level": None,

@@ -51,7 +51,7 @@ def every_metric() -> dict[str, TokenState | None]:
     stores = (StoreReport("dotenv:a", StoreState.CURRENT), StoreReport("x:b", StoreState.BEHIND))
     return token_states(
         look(Action.ROTATED, Status.DUE, reason="expiring", ended_at=LAST_MONTH),
-        failed(attempts_left=4, stores=stores, orphans=2, hooks_left=3),
+        failed(attempts_left=4, stores=stores, unsettled=2, hooks_left=3),
         look(Action.KEPT, Status.ETERNAL, name="sol", expires_at=None),
         unknown(name="mars"),
     )

@@ -20,7 +20,7 @@ from tests.support.clock import NOON
 ABOUT_THE_TOKEN = (
     "token_working",
     "stores_behind",
-    "orphans",
+    "unsettled",
     "hook_failures",
 )
 
@@ -38,7 +38,7 @@ def test_a_failing_token_tells_everything() -> None:
         "failing": 1,
         "attempts_left": 4,
         "stores_behind": 1,
-        "orphans": 2,
+        "unsettled": 2,
         "hook_failures": 3,
         "run_duration_seconds": 2,
     }

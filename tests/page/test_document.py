@@ -69,7 +69,7 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
         error="Vault is away",
         failure="store-unreachable",
         level="error",
-        orphans=2,
+        unsettled=2,
         hooks_left=1,
         attempts_left=17,
     )
@@ -90,7 +90,7 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
         "Failures 1 (1 store-unreachable)",
         "Attempts left 17",
         "Hooks to be repeated 1",
-        "Orphans 2",
+        "Unsettled 2",
         "Old token 11112222-aaaa waiting; to be revoked from 2026-11-23 13:00 UTC on",
         "Finished as well a mint that was cut off is settled",
         "failed: store-unreachable Vault is away",

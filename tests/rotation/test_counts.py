@@ -51,7 +51,7 @@ def test_a_failure_of_a_store_has_a_kind(world: World, old: str) -> None:
 def test_a_success_has_no_kind_of_failure_and_leaves_nothing(world: World, old: str) -> None:
     assert world.api.accepts(old)
     report = run(world, hooks=(("true",),))
-    assert (report.failure, report.orphans, report.hooks_left) == (None, 0, 0)
+    assert (report.failure, report.unsettled, report.hooks_left) == (None, 0, 0)
 
 
 def test_hooks_that_failed_are_counted_until_they_work(world: World, old: str) -> None:
@@ -65,20 +65,20 @@ def test_hooks_that_failed_are_counted_until_they_work(world: World, old: str) -
     assert run(world, hooks=hooks).hooks_left == 0
 
 
-def test_an_old_token_that_cannot_be_revoked_is_an_orphan(world: World, old: str) -> None:
+def test_an_old_token_that_cannot_be_revoked_is_unsettled(world: World, old: str) -> None:
     assert world.api.accepts(old)
     world.api.misbehave(Fault.status(503), CALL_REVOKE, times=None)
-    assert run(world, retire=timedelta()).orphans == 1
+    assert run(world, retire=timedelta()).unsettled == 1
     world.api.behave()
-    assert run(world, retire=timedelta()).orphans == 0
+    assert run(world, retire=timedelta()).unsettled == 0
 
 
-def test_a_mint_that_is_not_settled_is_an_orphan(world: World, old: str) -> None:
+def test_a_mint_that_is_cut_off_is_unsettled_until_it_is_cleared_up(world: World, old: str) -> None:
     assert world.api.accepts(old)
     lost = Failing(StoreUnreachableError("the answer was lost"), 1)
     report = world.rotation(SharedStore(world.store(), before_write=lost)).rotate(RotateOptions())
-    assert report.orphans == 1
-    assert world.rotation().check(probe=False).orphans == 1
+    assert report.unsettled == 1
+    assert world.rotation().check(probe=False).unsettled == 1
 
 
 def test_the_attempts_that_are_left_are_counted_where_a_renewal_failed(

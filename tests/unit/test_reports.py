@@ -91,7 +91,7 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
         ],
         "old_tokens": [],
         "notes": [],
-        "orphans": 0,
+        "unsettled": 0,
         "hooks_left": 0,
         "attempts_left": None,
         "level": None,
