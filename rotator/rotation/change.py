@@ -30,11 +30,17 @@ from rotator.rotation.model import (
     StoreReport,
     StoreState,
 )
-from rotator.rotation.observe import Decider, Observation, Snapshot, observe, observe_store
+from rotator.rotation.observe import (
+    Decider,
+    Observation,
+    Snapshot,
+    Unreachable,
+    observe_store,
+    snapshot_of,
+)
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
 from rotator.stores.journal import Journal, is_taken_over, taken_over_run
-from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken
 
 _ATTEMPTS = 10  # to write an intent while other rotators write theirs
@@ -43,21 +49,27 @@ _MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 
 @dataclass(eq=False, repr=False)
 class Change:
+    """One run, which began with the look `before` at the stores.
+
+    A store that was away then is away until the end: nobody holds it.
+    """
+
     _settings: TokenSettings
-    _stores: Sequence[SecretStore]
     _hooks: Hooks
     _context: RotationContext
     _decider: Decider
+    _before: Snapshot
+    _options: RotateOptions
 
     def __post_init__(self) -> None:
         self._finisher = Finisher(self._settings.name, self._hooks, self._context)
 
-    def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
+    def has_unfinished_work(self) -> bool:
         """Tell whether an earlier run left something to do, whatever the token needs."""
-        return bool(snapshot.intents) or self._finisher.is_due(snapshot, options)
+        return bool(self._before.intents) or self._finisher.has_unfinished_work(self._before)
 
-    def run(self, before: Snapshot, verdict: Verdict, options: RotateOptions) -> RotationResult:
-        """Do what the verdict on `before` asks for, unless another rotator did it meanwhile.
+    def run(self, verdict: Verdict) -> RotationResult:
+        """Do what the verdict asks for, unless another rotator did it meanwhile.
 
         Raises a `StoreError` when a store cannot be held.
         """
@@ -65,10 +77,10 @@ class Change:
         refused: tuple[ServiceToken, ...] = ()
         with ExitStack() as held:
             # In one order everywhere, so that two rotators never wait for each other.
-            for observation in sorted(before.reachable, key=lambda each: each.store.url):
+            for observation in sorted(self._before.reachable, key=lambda each: each.store.url):
                 held.enter_context(observation.store.hold())
             for attempt in range(_ATTEMPTS):
-                result = self._run_steps(before, verdict, options, refused)
+                result = self._run_steps(verdict, refused)
                 notes += result.notes
                 refused += result.refused
                 if result.refused and len(refused) <= _MOST_REFUSED:
@@ -79,25 +91,19 @@ class Change:
                     break
         return result._replace(notes=notes)
 
-    def _run_steps(
-        self,
-        before: Snapshot,
-        verdict: Verdict,
-        options: RotateOptions,
-        refused: Collection[ServiceToken],
-    ) -> RotationResult:
+    def _run_steps(self, verdict: Verdict, refused: Collection[ServiceToken]) -> RotationResult:
         """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""
         earlier = verdict
         snapshot = self._observe_alone(verdict)  # read and decide again: the stores are held now
-        snapshot = self._decider.recover(snapshot, options)
+        snapshot = self._decider.recover(snapshot, self._options)
         if snapshot.current in refused:
             verdict = self._decider.decide_refused(snapshot)
         else:
-            verdict = self._decide_again(before, snapshot, verdict, options)
+            verdict = self._decide_again(snapshot, verdict)
         if not snapshot.reachable:
             return RotationResult(snapshot, verdict, Action.FAILED)
         dead = self._dead(snapshot)
-        result = self._renew(snapshot, verdict, options)
+        result = self._renew(snapshot, verdict)
         if verdict.need not in (earlier.need, Need.HELP) and result.action is None:
             result = _overtaken(snapshot, verdict)
         if result.is_undone:
@@ -112,11 +118,9 @@ class Change:
         if result.action is Action.FAILED:
             return result._replace(after=after)
         # Hooks, then retirement.
-        return self._finisher.finish(result, after, options)
+        return self._finisher.finish(result, after, self._options)
 
-    def _renew(
-        self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
-    ) -> RotationResult:
+    def _renew(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
         """Take the steps from preflight to spread, or copy the current token."""
         try:
             match verdict.need:
@@ -124,11 +128,11 @@ class Change:
                     for observation in snapshot.reachable:
                         observation.store.preflight()
                     first, *others = snapshot.reachable
-                    request = MintRequest.build(options, self._settings, snapshot)
+                    request = MintRequest.build(self._options, self._settings, snapshot)
                     timeout = self._settings.rotation_timeout
                     attempt = MintAttempt(self._context, timeout, first, request)
                     with attempt.undoing():
-                        journal = self._new_journal(snapshot, options)
+                        journal = self._new_journal(snapshot)
                         attempt.intend()
                         minted = attempt.mint()
                         token = attempt.verify(minted)
@@ -138,13 +142,13 @@ class Change:
                     settled = self._settle(verdict, token)
                     result = RotationResult(snapshot, settled, Action.ROTATED, token, written)
                 case Need.COPY:
-                    result = self._copy(snapshot, verdict, options)
+                    result = self._copy(snapshot, verdict)
                 case _:
                     result = RotationResult(snapshot, verdict)
         except NotBegunError as error:
             result = _failed(snapshot, verdict, error)._replace(is_undone=True)
         except OvertakenError as error:
-            result = self._take_theirs(snapshot, verdict, error, options)
+            result = self._take_theirs(snapshot, verdict, error)
         except RevokedMeanwhileError as error:
             result = _failed(snapshot, verdict, error)._replace(refused=(token,))
         except TokenRefusedError as error:
@@ -154,7 +158,11 @@ class Change:
         return _tell_put_back(result, verdict)
 
     def _observe(self) -> Snapshot:
-        return observe(self._stores, self._context.clock())
+        answers = (
+            each if isinstance(each, Unreachable) else observe_store(each.store)
+            for each in self._before.answers
+        )
+        return snapshot_of(answers, self._context.clock())
 
     def _observe_alone(self, verdict: Verdict) -> Snapshot:
         """Observe; before a mint, wait until the intents of live rotators are gone."""
@@ -166,14 +174,12 @@ class Change:
                 return snapshot
             self._context.sleep(POLL_SECONDS)
 
-    def _decide_again(
-        self, before: Snapshot, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
-    ) -> Verdict:
-        if snapshot.current != before.current or not snapshot.reachable:
+    def _decide_again(self, snapshot: Snapshot, verdict: Verdict) -> Verdict:
+        if snapshot.current != self._before.current or not snapshot.reachable:
             # What was forced is done: another rotator has renewed the token.
-            return self._decider.decide(snapshot, replace(options, force=False))
-        if snapshot.behind != before.behind:
-            return self._decider.decide(snapshot, options)
+            return self._decider.decide(snapshot, replace(self._options, force=False))
+        if snapshot.behind != self._before.behind:
+            return self._decider.decide(snapshot, self._options)
         return verdict
 
     def _reconcile(
@@ -225,7 +231,7 @@ class Change:
             )
         )
 
-    def _new_journal(self, snapshot: Snapshot, options: RotateOptions) -> Journal:
+    def _new_journal(self, snapshot: Snapshot) -> Journal:
         """Return what stands beside the token to mint, except its id."""
         now = self._context.api().time.now()
         # Without a token there may be the id of one that was removed by hand.
@@ -236,25 +242,21 @@ class Change:
             minted_at=now,
             hooks=self._hooks.ids,
         )
-        return self._with_old_tokens(journal, snapshot, snapshot.reachable, options)
+        return self._with_old_tokens(journal, snapshot, snapshot.reachable)
 
     def _with_old_tokens(
-        self,
-        journal: Journal,
-        snapshot: Snapshot,
-        replaced: Iterable[Observation],
-        options: RotateOptions,
+        self, journal: Journal, snapshot: Snapshot, replaced: Iterable[Observation]
     ) -> Journal:
         """Return what is to be known of the old tokens once these observations are replaced."""
         now = self._context.api().time.now()
         # Who forces it has stopped what put a token back.
-        is_put_back = bool(snapshot.put_back) and not options.force
+        is_put_back = bool(snapshot.put_back) and not self._options.force
         pending = pending_after(
             snapshot,
             replaced,
-            self._grace(options),
+            self._grace(),
             now,
-            sparing_put_back=is_put_back and not options.revoke_old,
+            sparing_put_back=is_put_back and not self._options.revoke_old,
         )
         since = (each.journal.put_back_at for each in snapshot.put_back)
         return replace(
@@ -266,15 +268,15 @@ class Change:
             put_back_at=next(filter(None, since), now) if is_put_back else None,
         )
 
-    def _grace(self, options: RotateOptions) -> timedelta | None:
-        return timedelta() if options.revoke_old else self._settings.retire
+    def _grace(self) -> timedelta | None:
+        return timedelta() if self._options.revoke_old else self._settings.retire
 
     def _settle(self, verdict: Verdict, token: ServiceToken) -> Verdict:
         written = self._decider.decide_written(token, self._context.clock())
         return replace(written, reason=verdict.reason)
 
     def _take_theirs(
-        self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError, options: RotateOptions
+        self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError
     ) -> RotationResult:
         theirs = self._observe()
         if theirs.current == snapshot.current:  # they noted something, or took us for dead
@@ -282,7 +284,7 @@ class Change:
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:
-                return self._copy(theirs, their_verdict, options)
+                return self._copy(theirs, their_verdict)
             if theirs.current and their_verdict.need is not Need.MINT:
                 self._context.api().exchange(theirs.current.secret)
         except TokenRefusedError as refusal:
@@ -293,14 +295,14 @@ class Change:
             return _failed(theirs, verdict, error)
         return _overtaken(theirs, their_verdict)
 
-    def _copy(self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions) -> RotationResult:
+    def _copy(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
         current = snapshot.current
         if current is None:
             return _overtaken(snapshot, verdict)
         # Whether or not it was probed before: a refused token must not replace one that works.
         self._context.api().exchange(current.secret)
         journal = replace(snapshot.journal, token_id=current.token_id)
-        journal = self._with_old_tokens(journal, snapshot, snapshot.behind, options)
+        journal = self._with_old_tokens(journal, snapshot, snapshot.behind)
         holders = [each.store for each in snapshot.reachable if each not in snapshot.behind]
 
         def with_old_tokens(observation: Observation) -> Journal:

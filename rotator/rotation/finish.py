@@ -42,7 +42,7 @@ _NONE_REPLACED = (
 
 
 class Finisher:
-    """Takes the last steps for the token called `name`.
+    """Takes the last steps of one run for the token called `name`.
 
     It never revokes an old token that a store of the fleet still shows.
     """
@@ -54,9 +54,10 @@ class Finisher:
         self._fleet = context.fleet
         self._proven: str | None = None
 
-    def is_due(self, snapshot: Snapshot, options: RotateOptions) -> bool:
+    def has_unfinished_work(self, snapshot: Snapshot) -> bool:
+        """Tell whether a hook or a revocation of an earlier run is due."""
         is_due = any(self._is_revocation_due(pending) for pending in snapshot.pending)
-        return is_due or bool(snapshot.hooks) or options.revoke_old
+        return is_due or bool(snapshot.hooks)
 
     def finish(
         self, result: RotationResult, snapshot: Snapshot, options: RotateOptions
@@ -165,7 +166,7 @@ class Finisher:
         return old._replace(state=OldTokenState.REVOKED, message=None if is_revoked else GONE)
 
     def _prove_accepted(self, current: ServiceToken | None) -> None:
-        """Raise unless the server accepts the current token, once per token."""
+        """Raise unless the server accepts the current token, which one run asks once."""
         if current is None or current.secret == self._proven:
             return
         try:

@@ -61,11 +61,10 @@ class Rotation:
 
         return Hooks(self._settings, self._context.environ)
 
-    @cached_property
-    def _change(self) -> Change:
+    def _change(self, before: Snapshot, options: RotateOptions) -> Change:
         from rotator.rotation.change import Change  # noqa: PLC0415
 
-        return Change(self._settings, self._stores, self.hooks, self._context, self._decider)
+        return Change(self._settings, self.hooks, self._context, self._decider, before, options)
 
     def log_out(self) -> None:
         """End the admin's session, which all rotations of this process share."""
@@ -102,10 +101,12 @@ class Rotation:
         _log_decision(snapshot, verdict)
         result = RotationResult(snapshot, verdict)
         try:
+            change = self._change(snapshot, options)
+            is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
             if options.dry_run:
                 result = self._rehearse(snapshot, verdict, options)
-            elif verdict.need in (Need.MINT, Need.COPY) or self._change.is_due(snapshot, options):
-                result = self._change.run(snapshot, verdict, options)
+            elif is_wanted or change.has_unfinished_work():
+                result = change.run(verdict)
             else:
                 # Removes what a killed rotator left; where that is denied, a run that may does it.
                 for observation in snapshot.reachable:
@@ -149,7 +150,7 @@ class Rotation:
         plans = []
         if options.revoke_old:
             plans.append("the token that it replaced would be revoked")
-        if self._change.is_due(snapshot, replace(options, revoke_old=False)):
+        if self._change(snapshot, options).has_unfinished_work():
             plans.append("what an earlier run left undone would be tried again")
         planned = replace(verdict, message="; ".join((verdict.message, *plans)))
         match verdict.need:

@@ -99,6 +99,19 @@ def test_a_token_that_is_gone_already_counts_as_revoked(world: World, old: str) 
     assert (states(report), report.error) == ([OldTokenState.REVOKED], None)
 
 
+def test_that_the_api_accepted_the_new_token_in_an_earlier_run_does_not_end_the_old_one(
+    world: World, old: str
+) -> None:
+    rotation = world.rotation(retire=NOW, probe=False)  # one for all runs, as the daemon has it
+    world.api.misbehave(Fault.status(403), CALL_REVOKE)
+    assert states(rotation.rotate(RotateOptions())) == [OldTokenState.FAILED]
+    world.api.revoke(str(world.token().token_id))
+    report = rotation.rotate(RotateOptions())
+    assert states(report) == [OldTokenState.FAILED]
+    assert "the API does not accept" in str(report.error)
+    assert world.api.accepts(old)
+
+
 @pytest.mark.parametrize("trouble", ["silent", "full"])
 def test_a_store_that_lacks_the_new_token_keeps_the_old_one_alive(
     world: World, old: str, trouble: str

@@ -6,7 +6,7 @@ import pytest
 from dotenv import dotenv_values
 
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, StoreState
+from rotator.rotation.model import CHANGED, Action, StoreState
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.journal import Journal
 from rotator.stores.registry import Backends
@@ -163,6 +163,30 @@ def test_one_unreachable_store_is_reported_and_the_others_go_on(world: World) ->
     assert again.action is Action.CONVERGED
     assert world.secret("a.env") == world.secret("b.env")
     assert world.mints() == 1
+
+
+@pytest.mark.parametrize("days", [3, 60], ids=["a mint", "a copy"])
+def test_a_store_that_was_away_at_first_is_neither_read_nor_written_as_nobody_holds_it(
+    world: World, days: int
+) -> None:
+    for file, life in {"a.env": days, "b.env": 2, "c.env": 1}.items():
+        world.put(world.api.issue(days=life), file)
+    before = (world.folder / "b.env").read_bytes()
+    looks = count(1)
+
+    def be_away_at_first() -> None:
+        if next(looks) == 1:
+            raise DOWN
+
+    back_soon = MeddledStore(world.store("b.env"), before_read=be_away_at_first)
+    stores = (world.store("a.env"), back_soon, world.store("c.env"))
+    report = world.rotation(*stores).rotate(RotateOptions())
+    assert (report.action in CHANGED, report.error) == (True, "the store is down")
+    assert report.stores[1].status is StoreState.UNREACHABLE
+    assert ((world.folder / "b.env").read_bytes(), next(looks)) == (before, 2)
+    again = world.rotation(*stores).rotate(RotateOptions())
+    assert (again.action, again.error) == (Action.CONVERGED, None)
+    assert {world.secret("b.env"), world.secret("c.env")} == {world.secret("a.env")}
 
 
 def test_nothing_is_minted_when_no_store_answers(world: World) -> None:
