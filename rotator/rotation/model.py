@@ -237,6 +237,12 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     if wrong and not any(wrong in trouble for trouble in troubles if trouble):
         troubles.append(wrong)
     unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
+    dealt_with = {old.token_id for old in result.old_tokens}
+    waiting = (
+        OldToken(each.token_id, OldTokenState.WAITING, each.due_at)
+        for each in sorted(after.pending, key=lambda each: each.due_at)
+        if each.token_id not in dealt_with
+    )
     return Report(
         name=name,
         status=verdict.status,
@@ -249,7 +255,7 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         seconds_left=left.total_seconds() if left is not None else None,
         stores=tuple(stores.values()),
         error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
-        old_tokens=result.old_tokens,
+        old_tokens=(*result.old_tokens, *waiting),
         notes=notes,
         failure=result.failure or _find_failure(result),
         unsettled=len(after.intents) + len(unrevoked),

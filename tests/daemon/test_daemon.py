@@ -78,6 +78,17 @@ def test_tokens_of_10_days_are_rotated_every_3_days(watch: Watch) -> None:
     assert watch.world.mints() == 3
 
 
+def test_an_old_token_is_revoked_at_its_time_however_many_looks_come_before(watch: Watch) -> None:
+    old = watch.world.api.issue(days=3)
+    watch.world.put(old)
+    watch.fleet = [watch.world.rotation(retire=timedelta(hours=5, minutes=20))]
+    watch.start()
+    watch.scheduler.step(timedelta(hours=5, minutes=19))
+    assert watch.world.api.accepts(old)
+    watch.scheduler.step(timedelta(minutes=1, seconds=2))
+    assert not watch.world.api.accepts(old)
+
+
 def test_it_looks_at_least_once_an_hour(watch: Watch) -> None:
     watch.world.put(watch.world.api.issue(days=60))
     watch.start()

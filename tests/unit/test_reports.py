@@ -8,6 +8,8 @@ import pytest
 from rotator.errors import StoreUnreachableError
 from rotator.rotation.model import (
     Action,
+    OldToken,
+    OldTokenState,
     Report,
     RotationResult,
     StoreReport,
@@ -16,7 +18,7 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import observe
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.stores.journal import Journal
+from rotator.stores.journal import Journal, PendingRevocation
 from rotator.stores.port import Absent, Entry
 from tests.support.clock import NOON
 from tests.unit.jwts import lasting, token
@@ -98,6 +100,17 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
         "failure": "store-unreachable",
         "error": "e://mute: no answer",
     }
+
+
+def test_an_old_token_that_waits_to_be_revoked_is_in_every_report() -> None:
+    pending = (PendingRevocation("t0", NOON), PendingRevocation("t00", NOON + WEEK))
+    seen = observe([Shelf("a://good", entry(lasting(WEEK), Journal("t1", pending=pending)))], NOON)
+    failed = OldToken("t0", OldTokenState.FAILED, NOON, "no answer")
+    for dealt_with in ((), (failed,)):
+        result = RotationResult(seen, VERDICT, old_tokens=dealt_with)
+        first, second = build_report("luna-bot", result, NOON).old_tokens
+        assert first == (failed if dealt_with else OldToken("t0", OldTokenState.WAITING, NOON))
+        assert second == OldToken("t00", OldTokenState.WAITING, NOON + WEEK)
 
 
 def test_what_is_not_known_is_null() -> None:
