@@ -241,6 +241,7 @@ class Change:
             previous_token_id=snapshot.current.token_id if snapshot.current else previous,
             minted_at=now,
             hooks=self._hooks.ids,
+            leak=self._options.leak,
         )
         return self._with_old_tokens(journal, snapshot, snapshot.reachable)
 

@@ -105,7 +105,7 @@ class Finisher:
             troubles += unwritten
         if not failures or options.revoke_old:
             troubles += _describe_unrevoked(old_tokens)
-        if options.revoke_old and not old_tokens:
+        if options.revoke_old and not options.leak and not old_tokens:
             troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
         return result._replace(
             old_tokens=tuple(old_tokens),

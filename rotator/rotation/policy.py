@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from rotator.clock import ONE_DAY, in_words, minute
 from rotator.errors import MalformedTokenError
+from rotator.stores.journal import Leak
 from rotator.tokens import ServiceToken
 
 # A younger token is not renewed unless forced: another mint would not help it.
@@ -23,7 +24,7 @@ _STOP = "stop that, or let it leave this value alone"
 class RotateOptions:
     """What a run is asked for by hand; `eternal`, `validity` and `scope` shape a new token.
 
-    `revoke_old` revokes old tokens now: one of them leaked.
+    `revoke_old` revokes old tokens now: one of them leaked. `leak` is noted beside a new token.
     """
 
     force: bool = False
@@ -32,6 +33,7 @@ class RotateOptions:
     validity: timedelta | None = None
     scope: str | None = None
     revoke_old: bool = False
+    leak: Leak | None = None
 
 
 class Status(StrEnum):

@@ -31,7 +31,7 @@ _INTENT = re.compile(
 )
 # A random run never begins so. Older versions read such a run like any other.
 _TAKEN_OVER = "dead"
-_MOST = 8  # intents; beyond that the oldest are forgotten
+_MOST = 8  # of a kind; beyond that the oldest are forgotten
 
 
 class Intent(NamedTuple):
@@ -113,6 +113,16 @@ class ReplacedToken(NamedTuple):
         return cls(token_id, expires_at) if is_known else None
 
 
+class Leak(NamedTuple):
+    """Why a token was minted: `tokens` had leaked, or what else the rotator did not know of.
+
+    None of them was made before `since` (aware UTC, whole seconds).
+    """
+
+    since: datetime
+    tokens: tuple[ReplacedToken, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Journal:
     """What the store knows about the token that it holds, and what is still to be done.
@@ -121,7 +131,8 @@ class Journal:
     `minted_at` (aware UTC, whole seconds, the server's) the time of its creation. `intents` are
     mints that are not settled, `pending` the old tokens that are to be revoked, `replaced` others
     that may still be alive, and `hooks` the digests of hooks that have not worked yet.
-    `put_back_at` is when an old token was first seen in the place of a newer one.
+    `put_back_at` is when an old token was first seen in the place of a newer one. `leak` is there if
+    the token was minted because others had leaked.
     """
 
     token_id: str | None = None
@@ -132,12 +143,14 @@ class Journal:
     hooks: tuple[str, ...] = ()
     replaced: tuple[ReplacedToken, ...] = ()
     put_back_at: datetime | None = None
+    leak: Leak | None = None
 
     @property
     def old_ids(self) -> frozenset[str]:
         """The ids of the tokens that others have replaced."""
         ids = {self.previous_token_id, *(each.token_id for each in self.pending)}
         ids |= {each.token_id for each in self.replaced}
+        ids |= {each.token_id for each in (self.leak.tokens if self.leak else ())}
         return frozenset(each for each in ids if each and each != self.token_id)
 
     def with_intent(self, intent: Intent) -> "Journal":
@@ -168,6 +181,9 @@ class Journal:
         words += [f"old={replaced.to_text()}" for replaced in self.replaced]
         if self.put_back_at:
             words.append(f"back={_time_text(self.put_back_at)}")
+        if self.leak:
+            words.append(f"leak={_time_text(self.leak.since)}")
+            words += [f"leaked={token.to_text()}" for token in self.leak.tokens]
         return " ".join([_FORMAT, *words]) if words else ""
 
     @classmethod
@@ -184,6 +200,8 @@ class Journal:
         pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         replaced = [ReplacedToken.from_text(value) for key, value in pairs if key == "old"]
+        leaked = [ReplacedToken.from_text(value) for key, value in pairs if key == "leaked"]
+        since = _checked_time(fields.get("leak"))
         return cls(
             token_id=token_id if is_token_id(token_id) else None,
             previous_token_id=previous if is_token_id(previous) else None,
@@ -193,6 +211,7 @@ class Journal:
             hooks=tuple(dict.fromkeys(hooks)),
             replaced=tuple(each for each in replaced if each)[-_MOST:],
             put_back_at=_checked_time(fields.get("back")),
+            leak=Leak(since, tuple(each for each in leaked if each)[-_MOST:]) if since else None,
         )
 
 

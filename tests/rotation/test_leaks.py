@@ -1,14 +1,22 @@
 """After a leak: what leaked is revoked, or somebody is told that it is not."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotator.rotation.model import Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
+from rotator.stores.journal import Leak, ReplacedToken
+from rotator.tokens import ServiceToken
+from tests.support.clock import NOON
 from tests.support.world import World
 
 LEAK = RotateOptions(force=True, revoke_old=True)
+
+
+def read(world: World, file: str = ".env") -> str:
+    return (world.folder / file).read_text()
 
 
 @pytest.mark.parametrize("left", ["", "garbage", "REVOKED"])
@@ -76,6 +84,26 @@ def test_who_finds_nothing_to_revoke_says_so(world: World) -> None:
     assert "no token that could be revoked" in str(report.error)
     assert "rotator tokens list" in str(report.error)
     assert world.api.accepts(world.secret())
+
+
+def test_a_leak_is_noted_beside_the_token_that_was_minted_for_it(world: World, old: str) -> None:
+    old_id = str(ServiceToken.parse(old).token_id)
+    leak = Leak(NOON, (ReplacedToken(old_id, NOON + timedelta(days=3)),))
+    world.put(old, "b.env")
+    stores = (world.store(), world.store("b.env"))
+    report = world.rotation(*stores).rotate(replace(LEAK, leak=leak))
+    assert report.error is None
+    for file in (".env", "b.env"):
+        assert f"leak=2026-11-23T12:00:00Z leaked={old_id}@2026-11-26T" in read(world, file)
+    world.clock.advance(timedelta(days=84))
+    world.rotation(*stores).rotate(RotateOptions())
+    assert "leak" not in read(world)
+
+
+def test_a_leak_of_which_no_token_is_known_is_noted_too(world: World) -> None:
+    world.put("")
+    assert world.rotation().rotate(replace(LEAK, leak=Leak(NOON))).error is None
+    assert "leak=2026-11-23T12:00:00Z\n" in read(world)
 
 
 def test_a_copy_to_a_store_that_was_emptied_owes_nothing(world: World, old: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rotator.stores.journal import (
     Intent,
     Journal,
+    Leak,
     PendingRevocation,
     ReplacedToken,
     is_taken_over,
@@ -43,6 +44,9 @@ intents = st.builds(
     scope=st.builds(scope_digest, st.none() | st.text()),
     token_id=ids,
 )
+replaced_tokens = st.lists(
+    st.builds(ReplacedToken, known_ids, st.none() | whole_seconds), max_size=8
+).map(tuple)
 journals = st.builds(Journal, token_id=ids, previous_token_id=ids, minted_at=moments)
 busy_journals = st.builds(
     Journal,
@@ -52,10 +56,9 @@ busy_journals = st.builds(
     intents=st.lists(intents, max_size=8).map(tuple),
     pending=st.lists(st.builds(PendingRevocation, known_ids, whole_seconds), max_size=9).map(tuple),
     hooks=st.lists(digests, unique=True).map(tuple),
-    replaced=st.lists(
-        st.builds(ReplacedToken, known_ids, st.none() | whole_seconds), max_size=8
-    ).map(tuple),
+    replaced=replaced_tokens,
     put_back_at=st.none() | whole_seconds,
+    leak=st.none() | st.builds(Leak, whole_seconds, replaced_tokens),
 )
 
 
@@ -80,6 +83,8 @@ def test_at_rest_it_fits_one_aws_tag(journal: Journal, pending: PendingRevocatio
     assert len(replace(uuids, pending=(pending,)).to_text()) <= 256
     left = replace(uuids, replaced=(ReplacedToken("p" * 36, MINTED),), put_back_at=MINTED)
     assert len(left.to_text()) <= 256
+    leak = Leak(MINTED, (ReplacedToken("p" * 36, MINTED),))
+    assert len(replace(uuids, hooks=(), leak=leak).to_text()) <= 256
 
 
 def test_each_kind_of_record_is_a_word_of_its_own() -> None:
@@ -89,11 +94,13 @@ def test_each_kind_of_record_is_a_word_of_its_own() -> None:
         hooks=("01234567",),
         replaced=(ReplacedToken("2c3e", MINTED), ReplacedToken("3d4f", None)),
         put_back_at=MINTED,
+        leak=Leak(MINTED, (ReplacedToken("4e5f", MINTED), ReplacedToken("5f6a", None))),
     )
     assert journal.to_text() == (
         "v=1 intent=0123456789ab/2026-11-23T09:12:33Z/eternal/89abcdef/5f0c"
         " owed=1b2d@2026-11-23T09:12:33Z hook=01234567"
         " old=2c3e@2026-11-23T09:12:33Z old=3d4f@eternal back=2026-11-23T09:12:33Z"
+        " leak=2026-11-23T09:12:33Z leaked=4e5f@2026-11-23T09:12:33Z leaked=5f6a@eternal"
     )
 
 
@@ -115,10 +122,22 @@ def test_each_kind_of_record_is_a_word_of_its_own() -> None:
         "old=2c3e@soon",
         "old=../x@eternal",
         "back=soon",
+        "leak=yesterday",
+        "leaked=4e5f@eternal",
     ],
 )
 def test_a_record_that_is_not_understood_is_ignored(word: str) -> None:
     assert Journal.from_text(f"v=1 token=a {word} previous=b") == Journal("a", "b")
+
+
+def test_a_leak_is_known_without_the_tokens_that_leaked() -> None:
+    text = "v=1 leak=2026-11-23T09:12:33Z leaked=../x@eternal"
+    assert Journal.from_text(text) == Journal(leak=Leak(MINTED))
+
+
+def test_a_token_that_leaked_is_an_old_one() -> None:
+    leak = Leak(MINTED, (ReplacedToken("a", None), ReplacedToken("b", MINTED)))
+    assert Journal("c", "b", leak=leak).old_ids == {"a", "b"}
 
 
 def test_an_intent_takes_the_place_of_an_earlier_state_of_itself() -> None:
