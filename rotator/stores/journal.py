@@ -131,8 +131,8 @@ class Journal:
     `minted_at` (aware UTC, whole seconds, the server's) the time of its creation. `intents` are
     mints that are not settled, `pending` the old tokens that are to be revoked, `replaced` others
     that may still be alive, and `hooks` the digests of hooks that have not worked yet.
-    `put_back_at` is when an old token was first seen in the place of a newer one. `leak` is there if
-    the token was minted because others had leaked.
+    `put_back_at` is when an old token was first seen in the place of a newer one; `leak` is there
+    where the token was minted because others had leaked.
     """
 
     token_id: str | None = None
