@@ -9,9 +9,13 @@ import pytest
 
 from rotator.config.keys import VARIABLES
 from rotator.config.loader import load_settings
+from rotator.daemon.health import DaemonPhase
 from rotator.rotation.model import Action, OldTokenState, Report, StoreState
 from rotator.rotation.policy import CHAIN, Status
 from rotator.rotation.severity import Severity
+from rotator.rotation.states import Look, TokenStates
+from rotator.status.rows import FleetStatus, Step, Tone, build_rows
+from tests.support.clock import NOON
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
@@ -103,6 +107,19 @@ def test_every_json_key_and_value_is_documented() -> None:
     page = text("docs/commands.md").partition("## JSON")[2]
     keys = Report("x", Status.OK, "ok", "fine").to_json()
     words = [*keys, *Status, *Action, *StoreState, *OldTokenState, *Severity]
+    assert [word for word in words if f"`{word}`" not in page] == []
+
+
+def test_every_json_key_and_value_of_the_api_is_documented() -> None:
+    page = text("docs/daemon.md")
+    look = Look(Report("x", Status.OK, "ok", "fine", Action.FAILED, error="no"), NOON, NOON)
+    states = TokenStates()
+    states.watch(["x"])
+    states.record(look)
+    fleet = FleetStatus(build_rows(states.by_name(), (), NOON), NOON).to_json()
+    (token,) = fleet["tokens"]
+    own = set(token) - set(look.report.to_json())
+    words = [*fleet, *own, *token["history"][0], *Step, *Tone, *DaemonPhase, "stores", "daemon"]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 

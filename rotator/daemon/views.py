@@ -10,11 +10,10 @@ from importlib.resources import files
 from string import Template
 
 from rotator.clock import in_words, minute, rfc3339
-from rotator.daemon.health import DaemonPhase
-from rotator.daemon.rows import StatusRow, Tone, count_badges, describe_moment
 from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.states import Look, TokenState
+from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges, describe_moment
 from rotator.stores.port import DEFAULT_FIELD
 
 _BAR_WIDTH = 1000
@@ -64,17 +63,15 @@ class StatusPage:
             " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
-    def render(
-        self, rows: list[StatusRow], now: datetime, phase: DaemonPhase, reload_error: str | None
-    ) -> str:
-        urgent = sum(row.badge[1] in (Tone.BAD, Tone.WARN) for row in rows)
+    def render(self, fleet: FleetStatus) -> str:
+        urgent = len(fleet.needy)
         return self._template.substitute(
             title=f"({urgent}) Token rotator" if urgent else "Token rotator",
             style=self._style,
             script=self._script,
-            state=_daemon_state(phase, reload_error, now),
-            summary=_summary(rows),
-            tokens=element("ol", *(_token(row) for row in rows), id="tokens"),
+            state=_daemon_state(fleet),
+            summary=_summary(fleet.rows),
+            tokens=element("ol", *(_token(row) for row in fleet.rows), id="tokens"),
         )
 
 
@@ -82,12 +79,14 @@ def _digest(text: str) -> str:
     return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
-def _daemon_state(phase: DaemonPhase, reload_error: str | None, now: datetime) -> Html:
+def _daemon_state(fleet: FleetStatus) -> Html:
+    now = fleet.now
     at = element("time", f"{now:%Y-%m-%d %H:%M:%S} UTC", datetime=rfc3339(now))
-    line = element("p", element("strong", phase), " · as of ", at, class_="phase")
-    if reload_error is None:
+    line = element("p", element("strong", fleet.phase or ""), " · as of ", at, class_="phase")
+    if fleet.reload_error is None:
         return line
-    text = f"The settings could not be read again, and the old ones stay in force: {reload_error}"
+    why = fleet.reload_error
+    text = f"The settings could not be read again, and the old ones stay in force: {why}"
     return join(line, element("p", _sign(Tone.WARN), text, class_="trouble", role="alert"))
 
 
@@ -122,8 +121,8 @@ def _token(row: StatusRow) -> Html:
         element("span", _bar(row), _life(row), class_="life"),
         element("span", _looks(row), class_="look"),
     ]
-    if row.report and tone is not Tone.GOOD:
-        top.append(element("span", row.report.error or row.report.message, class_="complaint"))
+    if row.complaint:
+        top.append(element("span", row.complaint, class_="complaint"))
     body = element("details", element("summary", *top), _details(row))
     return element("li", body, class_=f"token {tone}", data_state=word, data_name=row.name)
 

@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase
-from rotator.daemon.rows import build_rows
 from rotator.daemon.views import StatusPage
 from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.states import Look, TokenStates
+from rotator.status.rows import FleetStatus, build_rows
 from tests.page import fleets
 from tests.support.clock import NOON
 
@@ -39,7 +39,7 @@ def page(*looks: Look, trouble: str | None = None, phase: DaemonPhase = DaemonPh
     for look in looks:
         states.record(look)
     rows = build_rows(states.by_name(), [TokenSettings(name, "", ()) for name in names], NOON)
-    return StatusPage().render(rows, NOON, phase, trouble)
+    return StatusPage().render(FleetStatus(rows, NOON, phase, trouble))
 
 
 def text(html: str) -> str:
@@ -100,11 +100,8 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
 
 
 def test_a_token_that_was_not_looked_at_yet_is_shown() -> None:
-    read = text(
-        StatusPage().render(
-            build_rows({"luna-bot": None}, [], NOON), NOON, DaemonPhase.STARTING, None
-        )
-    )
+    rows = build_rows({"luna-bot": None}, [], NOON)
+    read = text(StatusPage().render(FleetStatus(rows, NOON, DaemonPhase.STARTING)))
     assert "starting · as of 2026-11-23 12:00:00 UTC" in read
     assert "1 waiting" in read
     assert "first look: now" in read
@@ -133,7 +130,7 @@ def test_nothing_that_comes_from_elsewhere_is_markup() -> None:
 def test_only_ids_of_a_token_are_on_the_page() -> None:
     shown = fleets.of_three()
     rows = build_rows(shown.states.by_name(), shown.tokens, NOON)
-    html = StatusPage().render(rows, NOON, DaemonPhase.RUNNING, None)
+    html = StatusPage().render(FleetStatus(rows, NOON, DaemonPhase.RUNNING))
     assert not re.search(r"eyJ", html)
 
 

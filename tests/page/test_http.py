@@ -4,6 +4,7 @@ import gzip
 import socket
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 import requests
@@ -11,6 +12,7 @@ import requests
 from rotator.daemon.health import DaemonPhase
 from tests.page import fleets
 from tests.page.serving import Served, served
+from tests.support.clock import FakeClock
 from tests.support.waiting import PATIENCE
 
 SHOWN = fleets.of_three()
@@ -39,7 +41,7 @@ def test_the_page_lists_the_tokens(page: Served) -> None:
 
 
 def test_every_answer_has_the_headers_that_guard_it_and_no_banner(page: Served) -> None:
-    for path in ("", "healthz", "readyz", "nothing"):
+    for path in ("", "api/v1/status", "healthz", "readyz", "nothing"):
         headers = page.get(path).headers
         assert headers["Content-Security-Policy"].startswith("default-src 'none'; ")
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
@@ -48,6 +50,52 @@ def test_every_answer_has_the_headers_that_guard_it_and_no_banner(page: Served) 
         assert headers["Cache-Control"] == "no-store"
         assert "Server" not in headers
         assert "Access-Control-Allow-Origin" not in headers
+
+
+def test_the_same_is_there_as_json(page: Served) -> None:
+    answer = page.get("api/v1/status")
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "application/json"
+    fleet = answer.json()
+    tokens = {each["name"]: each for each in fleet.pop("tokens")}
+    assert fleet == {
+        "as_of": "2026-11-23T12:00:00Z",
+        "source": "daemon",
+        "phase": "running",
+        "reload_error": None,
+        "counts": {"failing": 1, "ok": 2},
+    }
+    assert list(tokens) == ["mars-bot", "luna-bot", "sol-bot"]
+    mars, sol = tokens["mars-bot"], tokens["sol-bot"]
+    assert (mars["state"], mars["tone"], mars["failures"]) == (
+        "failing",
+        "bad",
+        {"store-denied": 4},
+    )
+    assert len(mars["history"]) == 4
+    assert mars["last_failure"] == mars["history"][0]
+    assert mars["last_failure"]["at"] == "2026-11-23T11:48:00Z"
+    assert "Vault does not let us write it" in mars["last_failure"]["error"]
+    assert mars["next"][0] == {"step": "renewal", "at": None, "token_id": None}
+    assert [step["step"] for step in sol["next"]] == ["look", "revocation", "renewal", "expiry"]
+    assert sol["next"][1]["token_id"] == sol["old_tokens"][0]["token_id"]
+
+
+def test_the_life_in_the_json_is_that_of_the_moment_and_not_of_the_last_look() -> None:
+    later = FakeClock()
+    later.advance(timedelta(days=1))
+    with served(SHOWN.states, tokens=SHOWN.tokens, clock=later) as page:
+        (luna,) = [t for t in page.get("api/v1/status").json()["tokens"] if t["name"] == "luna-bot"]
+    assert (luna["days_left"], luna["seconds_left"]) == (40.3, 3_481_920)
+    assert luna["life"] == pytest.approx(40.3 / 90, abs=1e-4)
+
+
+def test_the_json_tells_that_the_settings_could_not_be_read_again(page: Served) -> None:
+    page.health.reload_error = "rotator.toml: [api] url: found …"
+    try:
+        assert page.get("api/v1/status").json()["reload_error"] == page.health.reload_error
+    finally:
+        page.health.reload_error = None
 
 
 def test_the_probes_answer_in_a_line(page: Served) -> None:
@@ -83,9 +131,11 @@ def test_metrics_tell_that_the_settings_could_not_be_read_again(page: Served) ->
         page.health.reload_error = None
 
 
-def test_head_has_the_headers_of_get(page: Served) -> None:
-    got = page.get("", **{"Accept-Encoding": "identity"})
-    head = requests.head(page.url, headers={"Accept-Encoding": "identity"}, timeout=PATIENCE)
+@pytest.mark.parametrize("path", ["", "api/v1/status"])
+def test_head_has_the_headers_of_get(page: Served, path: str) -> None:
+    plain = {"Accept-Encoding": "identity"}
+    got = page.get(path, **plain)
+    head = requests.head(page.url + path, headers=plain, timeout=PATIENCE)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["Content-Length"] == str(len(got.content))
 
@@ -102,16 +152,17 @@ def test_another_path_is_not_found(page: Served) -> None:
     answer = page.get("../etc/passwd")
     assert (answer.status_code, answer.text) == (
         404,
-        "there is /, /healthz, /readyz and /metrics\n",
+        "there is /, /api/v1/status, /healthz, /readyz and /metrics\n",
     )
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "<script>"])
 def test_another_method_is_refused(page: Served, method: str) -> None:
-    answer = said(page, f"{method} / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert answer.startswith(b"HTTP/1.1 405 ")
-    assert b"\r\nAllow: GET, HEAD\r\n" in answer
-    assert b"script" not in answer
+    for path in ("/", "/api/v1/status"):
+        answer = said(page, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert b"\r\nAllow: GET, HEAD\r\n" in answer
+        assert b"script" not in answer
 
 
 @pytest.mark.parametrize(
@@ -153,9 +204,10 @@ def test_this_machine_may_be_called_by_all_its_names(page: Served, host: str) ->
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "[::2]", "a:b:c", "@x"]
 )
 def test_a_site_whose_name_leads_to_this_machine_gets_nothing(page: Served, host: str) -> None:
-    answer = page.get("", Host=host)
-    assert answer.status_code == 421
-    assert "luna-bot" not in answer.text
+    for path in ("", "api/v1/status"):
+        answer = page.get(path, Host=host)
+        assert answer.status_code == 421
+        assert "luna-bot" not in answer.text
 
 
 def test_a_page_for_others_goes_by_any_name() -> None:

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.config.settings import TokenSettings
-from rotator.daemon.rows import Bar, StatusRow, Tone, build_rows, count_badges
-from rotator.rotation.model import Report
+from rotator.rotation.model import OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
+from rotator.status.rows import Bar, StatusRow, Tone, build_rows, count_badges
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)
@@ -89,6 +89,94 @@ def test_a_look_that_does_not_come_is_noticed() -> None:
     (row,) = fleet(report(), next_in=-timedelta(minutes=12))
     assert row.badge == ("overdue", Tone.WARN)
     assert row.describe_next_look() == "overdue for 12 minutes"
+
+
+OLD = OldToken("t0", OldTokenState.WAITING, NOON + HOUR)
+OVERDUE = OLD._replace(due_at=NOON - HOUR)
+
+
+@pytest.mark.parametrize(
+    ("found", "word", "complaint"),
+    [
+        (report()._replace(old_tokens=(OLD,)), "ok", None),
+        (report()._replace(hooks_left=1), "unfinished", "1 hook is to be repeated"),
+        (report()._replace(unsettled=2), "unfinished", "2 mints are not settled"),
+        (
+            report(status=Status.ETERNAL, days=None)._replace(hooks_left=2, unsettled=1),
+            "unfinished",
+            "1 mint is not settled; 2 hooks are to be repeated",
+        ),
+        (
+            report()._replace(old_tokens=(OVERDUE,)),
+            "unfinished",
+            "the old token t0 was to be revoked from 2026-11-23 11:00 UTC on",
+        ),
+        (
+            report(status=Status.DUE, days=3)._replace(hooks_left=1),
+            "due",
+            "…; 1 hook is to be repeated",
+        ),
+        (failed(report()._replace(hooks_left=1), Severity.WARNING), "failing", "no"),
+    ],
+)
+def test_what_an_earlier_run_left_to_do_is_told(
+    found: Report, word: str, complaint: str | None
+) -> None:
+    (row,) = fleet(found)
+    assert (row.badge[0], row.complaint) == (word, complaint)
+
+
+@pytest.mark.parametrize(
+    ("found", "steps"),
+    [
+        (report(), ["look +1", "renewal +912", "expiry +1080"]),
+        (report(status=Status.ETERNAL, days=None), ["look +1"]),
+        (report(status=Status.DUE, days=3), ["renewal", "look +1", "expiry +72"]),
+        (report(status=Status.EXPIRED, days=-1), ["renewal", "look +1"]),
+        (report(status=Status.MISSING, days=None), ["renewal", "look +1"]),
+        (report(status=Status.UNKNOWN, days=None), ["look +1"]),
+        (
+            report(status=Status.DUE)._replace(reason="behind"),
+            ["copy", "look +1", "renewal +912", "expiry +1080"],
+        ),
+        (report(status=Status.DUE, days=3)._replace(reason="put_back"), ["look +1", "expiry +72"]),
+        (
+            report()._replace(
+                unsettled=1,
+                hooks_left=1,
+                old_tokens=(OLD._replace(due_at=NOON + 2 * HOUR, state=OldTokenState.FAILED),),
+            ),
+            ["settlement", "hooks", "look +1", "revocation +2", "renewal +912", "expiry +1080"],
+        ),
+        (
+            report()._replace(old_tokens=(OLD._replace(state=OldTokenState.REVOKED),)),
+            ["look +1", "renewal +912", "expiry +1080"],
+        ),
+    ],
+)
+def test_what_comes_next_is_planned(found: Report, steps: list[str]) -> None:
+    (row,) = fleet(found)
+    assert [
+        f"{step.step} +{(step.at - NOON) / HOUR:.0f}" if step.at else str(step.step)
+        for step in row.plan()
+    ] == steps
+
+
+def test_before_the_first_look_nothing_is_known_but_that_it_comes() -> None:
+    (row,) = fleet(waiting="luna-bot")
+    shown = row.to_json()
+    assert (shown["name"], shown["state"], shown["status"]) == ("luna-bot", "waiting", "unknown")
+    assert shown["next"] == [{"step": "look", "at": None, "token_id": None}]
+    assert (shown["expires_at"], shown["looked_at"], shown["history"]) == (None, None, [])
+    (known,) = fleet(report())
+    assert list(shown) == list(known.to_json())
+
+
+def test_the_stores_that_lack_the_token_are_told() -> None:
+    states = [StoreState.CURRENT, StoreState.BEHIND, StoreState.UNREACHABLE, StoreState.ABSENT]
+    stores = tuple(StoreReport(f"{state}:", state) for state in (*states, StoreState.WRITTEN))
+    (row,) = fleet(report()._replace(stores=stores))
+    assert [store.store for store in row.stores_in_need] == ["behind:", "unreachable:", "absent:"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,4 @@
+"""The state of the fleet, as the page, `GET /api/v1/status` and `rotator status` show it.
+
+`rows` builds the one object that all of them show.
+"""
