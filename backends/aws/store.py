@@ -298,7 +298,7 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
     )
     from botocore.config import Config  # noqa: PLC0415 - part of the SDK
 
-    from rotator.http.client import bound_pool  # noqa: PLC0415 - it loads requests
+    from rotator.http.deadlines import bound_pool  # noqa: PLC0415 - it loads urllib3
 
     config = Config(
         retries={"mode": "standard", "total_max_attempts": attempts},
@@ -326,7 +326,7 @@ def bounded(seconds: float) -> AbstractContextManager[None]:
 
     The SDK's own time-outs are for each read, so an answer that drips would never end.
     """
-    from rotator.http.client import exchanges_within  # noqa: PLC0415 - it loads requests
+    from rotator.http.deadlines import exchanges_within  # noqa: PLC0415 - it loads urllib3
 
     return exchanges_within(seconds, _LARGEST_ANSWER)
 

@@ -19,12 +19,9 @@ import logging
 import os
 import socket
 import ssl
-import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from http.client import BadStatusLine, HTTPResponse
+from http.client import BadStatusLine
 from http.cookiejar import DefaultCookiePolicy
 from importlib.util import find_spec
 from typing import Any, Self
@@ -34,11 +31,16 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.util import Retry
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from rotator.http.deadlines import (
+    bound_pool,
+    exchange_within,
+    is_bounded,
+    is_over,
+    seconds_left,
+)
 from rotator.http.urls import is_loopback
 
 
@@ -47,8 +49,8 @@ class Limits:
     """How long, how often and how much; times are in seconds, sizes in bytes.
 
     `connect` counts for each address of a host and for the TLS handshake, `read` for silence,
-    `total` for everything: retries, the pauses between them and the body. Only the look-up of a
-    host name is limited by the system instead. `largest` is the unpacked body of an answer.
+    `total` for everything: the look-up of the host, retries, the pauses between them and the body.
+    `largest` is the unpacked body of an answer.
     """
 
     connect: float = 5.0
@@ -182,30 +184,6 @@ def _check_proxy(url: str, proxies: Any) -> None:
 
 class AnswerTooLargeError(requests.RequestException):
     """A body is longer than permitted."""
-
-
-@contextmanager
-def exchanges_within(seconds: float, largest: int) -> Iterator[None]:
-    """Let what the connections of `bound_pool` do in this block end in time; for SDKs.
-
-    All exchanges of this thread share the seconds, and each may bring `largest` bytes. What takes
-    longer or is larger raises an `OSError` where the SDK reads, connects or sends.
-    """
-    deadline, most = _deadline.set(time.monotonic() + seconds), _largest.set(largest)
-    try:
-        yield
-    finally:
-        _largest.reset(most)
-        _deadline.reset(deadline)
-
-
-def bound_pool(pool: type[HTTPConnectionPool]) -> None:
-    """Let the connections of a class of pools obey `exchanges_within`; outside they are as before.
-
-    It is for SDKs that take neither a session nor a class of pools from outside.
-    """
-    if not issubclass(pool.ConnectionCls, _TimedConnection):
-        pool.ConnectionCls = type("Timed", (_TimedConnection, pool.ConnectionCls), {})
 
 
 def read_body(response: requests.Response, largest: int) -> bytes:
@@ -367,20 +345,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             queue += [*cause.args, getattr(cause, "reason", None), cause.__cause__]
 
 
-# When the exchange of this thread ends (monotonic seconds). It also tells our log lines from
-# those of others, as most of urllib3's name no server.
-_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
-# How many bytes an answer may have, where no session counts those of its body.
-_largest: ContextVar[int | None] = ContextVar("largest", default=None)
-
-
 def _redact(record: logging.LogRecord) -> bool:
     """Remove what may hold a secret from urllib3's log lines about our exchanges.
 
     That is a query, and the text of an error, which repeats what was received. Warnings are
     dropped: an exchange that fails in the end raises an error.
     """
-    if _deadline.get() is None:
+    if not is_bounded():  # of others: most lines of urllib3 name no server
         return True
     if record.levelno >= logging.WARNING:
         return False
@@ -389,16 +360,6 @@ def _redact(record: logging.LogRecord) -> bool:
     record.msg, record.args = record.getMessage().split("?", 1)[0], ()
     record.exc_info = None
     return True
-
-
-def _seconds_left(deadline: float | None, most: float | None) -> float | None:
-    """Return the time-out of the next step, at most `most`; raises `TimeoutError`."""
-    if deadline is None:  # an exchange of somebody else
-        return most
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError("the exchange took too long")
-    return left if most is None else min(left, most)
 
 
 class _BoundedAdapter(HTTPAdapter):
@@ -413,19 +374,15 @@ class _BoundedAdapter(HTTPAdapter):
         super().__init__(max_retries=retry, pool_maxsize=_CONNECTIONS)
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
-        before = _deadline.set(time.monotonic() + self._total)
         try:
-            return super().send(*args, **options)
+            with exchange_within(self._total):
+                return super().send(*args, **options)
         except urllib3.exceptions.HTTPError as error:  # requests lets a few through
             raise requests.ConnectionError(error) from None
-        finally:
-            _deadline.reset(before)
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
-        if not issubclass(pool.ConnectionCls, _TimedConnection):
-            # Whatever it is, one over TLS or through SOCKS.
-            pool.ConnectionCls = type("Timed", (_TimedConnection, pool.ConnectionCls), {})
+        bound_pool(pool)
         return pool
 
     def build_connection_pool_key_attributes(self, *args: Any, **options: Any) -> Any:
@@ -451,89 +408,13 @@ class _Retry(Retry):
     def increment(self, *args: Any, **kwargs: Any) -> Self:
         if response := kwargs.get("response"):
             response.close()  # urllib3 would read it to its end, which may never come
-        in_time = time.monotonic() < (_deadline.get() or 0.0)
-        return super(_Retry, self if in_time else self.new(total=0)).increment(*args, **kwargs)
+        return super(_Retry, self.new(total=0) if is_over() else self).increment(*args, **kwargs)
 
     def get_backoff_time(self) -> float:
-        pause = super().get_backoff_time()
-        return _seconds_left(_deadline.get(), pause) or 0.0
+        return seconds_left(super().get_backoff_time()) or 0.0
 
     def parse_retry_after(self, retry_after: str) -> float:
         try:
-            return _seconds_left(_deadline.get(), super().parse_retry_after(retry_after)) or 0.0
+            return seconds_left(super().parse_retry_after(retry_after)) or 0.0
         except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
             return 0.0
-
-
-_INTERIM = frozenset(range(100, 200)) - {101}  # which switches to another protocol
-
-
-class _TimedReader(io.RawIOBase):
-    """Reads a socket's file until a deadline, where a time-out limits each single read."""
-
-    def __init__(self, file: io.RawIOBase, sock: socket.socket) -> None:
-        self._file = file
-        self._sock = sock
-        self._silence = sock.gettimeout()
-        self._deadline = _deadline.get()
-        self._largest = _largest.get()
-        self._read = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(_seconds_left(self._deadline, self._silence))
-        count = self._file.readinto(buffer)
-        self._read += count or 0
-        if self._largest is not None and self._read > self._largest:
-            raise OSError("the answer is too large")
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _TimedResponse(HTTPResponse):
-    """Reads status, headers, body and trailers until the deadline, also of a proxy's answer."""
-
-    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        if _deadline.get() is not None:
-            self.fp = io.BufferedReader(_TimedReader(self.fp.detach(), sock))
-
-    def begin(self) -> None:
-        """Read past interim answers (RFC 9110, section 15.2); http.client knows only 100."""
-        super().begin()
-        while self.status in _INTERIM:
-            self.headers = None  # type: ignore[assignment] # so that it begins anew
-            super().begin()
-
-
-class _TimedConnection(HTTPConnection):
-    """Connects and sends until the deadline."""
-
-    response_class = _TimedResponse
-
-    def connect(self) -> None:
-        deadline = _deadline.get()
-        if deadline is None:
-            super().connect()
-            return
-        try:
-            self.timeout = _seconds_left(deadline, self.timeout)
-            super().connect()
-        except TimeoutError as error:  # of the tunnel or of TLS: urllib3 would call it a read's
-            raise urllib3.exceptions.ConnectTimeoutError(self, "no connection in time") from error
-
-    def send(self, data: Any) -> None:
-        if _deadline.get() is None:
-            super().send(data)
-            return
-        if self.sock is None:
-            self.connect()
-        # The time-out of a TLS socket is for each record of 16 KiB.
-        for start in range(0, len(data), 1 << 14):
-            self.sock.settimeout(_seconds_left(_deadline.get(), self.timeout))
-            super().send(data[start : start + (1 << 14)])

@@ -12,7 +12,15 @@ from backends.aws.store import SecretsManagerStore, new_client
 from rotator.errors import StoreUnreachableError
 from rotator.stores.port import parse_url
 from tests.aws.site import REGION, Aws
-from tests.http_client.support import DRIPS, RawServer, Script, Timer, ok, raw_server
+from tests.http_client.support import (
+    DRIPS,
+    RawServer,
+    Script,
+    Timer,
+    deaf_name_servers,
+    ok,
+    raw_server,
+)
 from tests.support.waiting import PATIENCE
 
 URL = "aws-secretsmanager://bots/luna?region=eu-west-1#T"
@@ -32,6 +40,15 @@ def test_a_drip_ends_in_time(script: Script, attempts: int) -> None:
     timer = Timer()
     with raw_server(script) as server:
         store = store_at(server.url, attempts=attempts)
+        with pytest.raises(StoreUnreachableError, match="in eu-west-1 does not answer"):
+            store.read()
+    assert timer.seconds < PATIENCE
+
+
+def test_name_servers_that_do_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    timer = Timer()
+    with deaf_name_servers(monkeypatch):
+        store = store_at("http://aws.example")
         with pytest.raises(StoreUnreachableError, match="in eu-west-1 does not answer"):
             store.read()
     assert timer.seconds < PATIENCE

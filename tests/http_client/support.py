@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tests.support.waiting import PATIENCE
 
 _VARIABLES = (
     *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
@@ -136,6 +139,25 @@ def raw_server(script: Script, tls: ssl.SSLContext | None = None) -> Iterator[Ra
         finally:
             server.is_over.set()
             listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def deaf_name_servers(monkeypatch: pytest.MonkeyPatch, answer: str = "127.0.0.1") -> Iterator[None]:
+    """Let the system's look-up of a name last until the end of this block; then it succeeds."""
+    look_up, is_over = socket.getaddrinfo, threading.Event()
+
+    def wait(host: str, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the system's
+        if host.endswith(".example"):
+            is_over.wait(PATIENCE)
+            host = answer
+        return look_up(host, *args, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", wait)
+        try:
+            yield
+        finally:
+            is_over.set()
 
 
 class Timer:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 import requests
 
+from rotator.http import deadlines
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_body
 from tests.http_client.support import (
     DRIPS,
@@ -17,6 +19,7 @@ from tests.http_client.support import (
     Script,
     Timer,
     answering,
+    deaf_name_servers,
     ok,
     raw_server,
     tunnel,
@@ -44,13 +47,15 @@ def trusting(keys: Path, limits: Limits = HASTY) -> BoundedSession:
 
 
 @contextmanager
-def ends_in_time(*, never_sent: bool = False) -> Iterator[None]:
+def ends_in_time(
+    *, never_sent: bool = False, kind: FailureKind = FailureKind.TIMEOUT
+) -> Iterator[None]:
     timer = Timer()
     with pytest.raises(requests.RequestException) as caught:
         yield
     assert timer.seconds < PATIENCE
     failure = explain_failure(caught.value)
-    assert failure.kind is FailureKind.TIMEOUT
+    assert failure.kind is kind
     assert failure.never_sent or not never_sent  # a busy machine may not even connect in time
 
 
@@ -101,6 +106,47 @@ def test_a_server_that_never_begins_tls(keys: Path) -> None:
 
     with raw_server(silent) as server, ends_in_time(never_sent=True):
         trusting(keys).get(server.url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_name_servers_that_do_not_answer(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    with deaf_name_servers(monkeypatch), ends_in_time(never_sent=True):
+        BoundedSession(HASTY).get(f"{scheme}://api.example/")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_name_servers_that_do_not_answer_of_a_proxy(
+    monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    proxies = {scheme: "http://proxy.example:3128"}
+    with (
+        deaf_name_servers(monkeypatch),
+        ends_in_time(never_sent=True, kind=FailureKind.PROXY),
+    ):
+        BoundedSession(HASTY).get(f"{scheme}://elsewhere.invalid/", proxies=proxies)
+
+
+def test_nothing_is_sent_on_what_is_connected_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    came: SimpleQueue[bytes] = SimpleQueue()
+
+    def listen(_: RawServer, connection: socket.socket) -> None:
+        came.put(connection.recv(4096))
+
+    with raw_server(listen) as server:
+        with deaf_name_servers(monkeypatch), ends_in_time(never_sent=True):
+            BoundedSession(HASTY).get(f"http://api.example:{server.port}/")
+        assert came.get(timeout=PATIENCE) == b""
+
+
+def test_without_a_thread_for_it_the_system_looks_up_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(deadlines, "Thread", refuse)
+    with raw_server(answering(ok(b"[1]"))) as server:
+        assert BoundedSession().get(server.url.replace("127.0.0.1", "localhost")).json() == [1]
 
 
 @pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
