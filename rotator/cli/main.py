@@ -8,6 +8,7 @@ from rotator import __version__
 
 _COMMANDS = (  # in the order of the help
     "check",
+    "status",
     "rotate",
     "mint",
     "daemon",

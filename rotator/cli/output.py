@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rotator.audit import token_field
 from rotator.clock import minute
@@ -25,6 +25,10 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.policy import Status
 from rotator.stores.port import DEFAULT_FIELD
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 _LEAK = (
     (
@@ -108,6 +112,17 @@ def terminal_width() -> int:
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
 
     return Console().width
+
+
+def paint(draw: "Callable[[Console], Iterable[Text]]") -> str:
+    """Return lines of rich text as a terminal shows them; colours are left out by NO_COLOR."""
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+
+    text = io.StringIO()
+    console = Console(file=text, highlight=False, width=terminal_width(), force_terminal=True)
+    for line in draw(console):
+        console.print(line, soft_wrap=True)
+    return text.getvalue()
 
 
 def render_table(

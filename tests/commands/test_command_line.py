@@ -14,7 +14,7 @@ from tests.support.process import ROTATOR, Runner
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
-COMMANDS = ["check", "rotate", "mint", "daemon", "exec", "access-token"]
+COMMANDS = ["check", "status", "rotate", "mint", "daemon", "exec", "access-token"]
 COMMANDS += ["doctor", "tokens", "demo", "completion"]
 
 
@@ -193,7 +193,8 @@ def _read(terminal: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["check", "rotate", "mint", "daemon", "tokens list", "access-token", "doctor"]
+    "command",
+    ["check", "status", "rotate", "mint", "daemon", "tokens list", "access-token", "doctor"],
 )
 def test_a_folder_without_settings_is_told_as_such(rotator: Runner, command: str) -> None:
     nothing = dict.fromkeys(rotator.env, "")

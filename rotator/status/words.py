@@ -1,0 +1,80 @@
+"""What is to be said of a token, as lines of text: for pipes, and for the terminal's picture.
+
+Texts of stores and settings are not trusted: each line passes `one_line`, which leaves nothing in
+it that steers a terminal.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from rotator.clock import in_words
+from rotator.errors import one_line
+from rotator.rotation.model import OldTokenState, StoreState
+from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges, describe_moment
+from rotator.stores.port import DEFAULT_FIELD
+
+
+class Note(NamedTuple):
+    """A sentence about a token, and what it is about: empty for what is wrong now."""
+
+    topic: str
+    text: str
+
+    def __str__(self) -> str:
+        return one_line(f"{self.topic}: {self.text}" if self.topic else self.text)
+
+
+def as_lines(fleet: FleetStatus) -> str:
+    """Return a line for each token, the most urgent first."""
+    return "".join(f"{_line(row)}\n" for row in fleet.rows)
+
+
+def _line(row: StatusRow) -> str:
+    notes = list(find_notes(row))
+    if not row.complaint:
+        notes.insert(0, Note("", row.report.message if row.report else "not looked at yet"))
+    return one_line(f"{row.name}: {row.badge[0]} – {'; '.join(map(str, notes))}")
+
+
+def find_notes(row: StatusRow) -> Iterator[Note]:
+    """Yield what is to be said of a token beside its life: wrong, behind, owed, failed before."""
+    if row.report is None:
+        return
+    if row.complaint:
+        yield Note("", row.complaint)
+    # Why a store cannot be reached is a failure, and told as such.
+    behind = [s.store for s in row.stores_in_need if s.status is not StoreState.UNREACHABLE]
+    if behind:
+        yield Note("behind", ", ".join(map(shorten, behind)))
+    owed = row.describe_debts() if row.report.error else []
+    owed += [
+        f"{old.token_id} to be revoked {describe_moment(old.due_at, row.now)}"
+        for old in row.report.old_tokens
+        if old.state is OldTokenState.WAITING and old.due_at > row.now
+    ]
+    if owed:
+        yield Note("owed", "; ".join(owed))
+    if row.last_failure and not row.report.error:
+        when = describe_moment(row.last_failure.ended_at, row.now)
+        yield Note("last failure", f"{when}, {row.last_failure.report.error}")
+
+
+def shorten(url: str) -> str:
+    """Return a store's URL without the usual field."""
+    return url.removesuffix(f"#{DEFAULT_FIELD}")
+
+
+def describe_renewal(row: StatusRow) -> str:
+    """Tell when a token is renewed, in a few words."""
+    if row.renews_at is None:
+        return "–"
+    left = row.renews_at - row.now
+    return f"in {in_words(left)}" if left.total_seconds() > 0 else "now"
+
+
+def describe_rest(rows: list[StatusRow]) -> str:
+    """Tell of the tokens for which there was no room."""
+    counts = ", ".join(f"{count} {word}" for word, (_, count) in count_badges(rows).items())
+    if all(row.badge[1] is Tone.GOOD for row in rows):
+        return f"{len(rows)} more that need nothing ({counts})"
+    return f"{len(rows)} more ({counts})"
