@@ -17,7 +17,7 @@ PYTEST := -m pytest --quiet
 MEASURED :=
 MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
 
-.PHONY: demo check check-tests test test-long core bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock clean
+.PHONY: demo check check-tests test test-long core bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -87,6 +87,10 @@ test-lowest: $(VENV)/installed-dev
 # The image built and run, cron and systemd in a container: as root, before each release.
 test-image: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/image tests/cron
+
+# After a change of the table of settings: the schemas of rotator.toml and of the chart's values.
+schemas: $(VENV)/installed-dev
+	$(BIN)/python -m tests.config.schemas
 
 # The image's packages with their hashes; newer ones: make lock LOCK=--upgrade
 LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'

@@ -6,7 +6,7 @@ may succeed later without anybody changing anything.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _LONGEST_VALUE = 60
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -22,6 +22,16 @@ class RotatorError(Exception):
 
 class ConfigError(RotatorError):
     """The settings are wrong; nothing was read and nothing was changed."""
+
+
+class MistakesError(ConfigError):
+    """The settings have mistakes, each a line of `mistakes`; the message is the first of them."""
+
+    def __init__(self, mistakes: Sequence[str]) -> None:
+        first, *others = mistakes
+        more = f" (and {len(others)} more: rotator config check)" if others else ""
+        super().__init__(first + more)
+        self.mistakes = tuple(mistakes)
 
 
 class MissingPackageError(ConfigError):

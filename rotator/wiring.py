@@ -6,12 +6,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rotator.clock import Clock
 from rotator.config.keys import EXPECTED_STORE_URL
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
-from rotator.errors import ConfigError, has_control, nearest, quote_value
+from rotator.errors import ConfigError, MistakesError, has_control, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
@@ -22,6 +22,8 @@ from rotator.stores.registry import Backends, UnknownSchemeError
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ServiceTokens
+
+T = TypeVar("T")
 
 
 def open_password_store(stored: StoredSecret) -> SecretStore:
@@ -86,15 +88,15 @@ def open_selected(
 
     `with_bare_files` permits `file:` URLs, for those who only read.
     """
-    wanted = _select(settings, names)
-    stores = _open_stores(settings, with_bare_files=with_bare_files)
+    wanted = select(settings, names)
+    stores = _require_stores(settings, with_bare_files=with_bare_files)
     return [(token, stores[token.name]) for token in wanted]
 
 
 def fleet_stores(settings: Settings) -> FleetStores:
     """Return all stores of all tokens, to be looked at; instances serve one thread each."""
     return FleetStores(
-        lambda: [(name, each) for name, own in _open_stores(settings).items() for each in own],
+        lambda: [(name, each) for name, own in _require_stores(settings).items() for each in own],
         time.monotonic,
     )
 
@@ -121,11 +123,29 @@ def require_url(settings: ApiSettings) -> str:
     return settings.url
 
 
+def collect_mistakes(subject: T, *requirements: Callable[[T], object]) -> list[str]:
+    """Return what the requirements have against the settings, all at once."""
+    mistakes: list[str] = []
+    for require in requirements:
+        try:
+            require(subject)
+        except MistakesError as error:
+            mistakes += error.mistakes
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return list(dict.fromkeys(mistakes))
+
+
+def find_mistakes(settings: Settings) -> list[str]:
+    """Return all for which `rotate` would refuse these settings; no API and no store is asked."""
+    return collect_mistakes(
+        settings, lambda each: select(each, ()), require_rotation, _require_stores
+    )
+
+
 def require_login(settings: ApiSettings) -> None:
     """Raise `ConfigError` unless the API's URL and the admin's credentials are there to be read."""
-    require_url(settings)
-    require_email(settings)
-    require_password(settings)
+    _require(settings, require_url, require_email, require_password)
 
 
 def require_email(settings: ApiSettings) -> str:
@@ -147,9 +167,7 @@ def require_password(settings: ApiSettings) -> None:
 
 def require_rotation(settings: Settings) -> None:
     """Raise `ConfigError` unless all is there that a rotation of these tokens needs."""
-    require_login(settings.api)
-    require_notices(settings)
-    require_restarts(settings)
+    _require(settings, lambda each: require_login(each.api), require_notices, require_restarts)
 
 
 def require_notices(settings: Settings) -> None:
@@ -159,7 +177,7 @@ def require_notices(settings: Settings) -> None:
 
         mistakes, _ = examine_urls(wanted, os.environ)
         if mistakes:
-            raise ConfigError("; ".join(mistakes))
+            raise MistakesError(mistakes)
 
 
 def require_restarts(settings: Settings) -> None:
@@ -167,8 +185,12 @@ def require_restarts(settings: Settings) -> None:
     if wanted := [token for token in settings.tokens if token.restart]:
         from rotator.hooks.restarts import Restarts  # noqa: PLC0415 - few have restarts
 
-        for token in wanted:
-            Restarts(token).require()
+        _require(wanted, *(lambda _, token=token: Restarts(token).require() for token in wanted))
+
+
+def _require(subject: T, *requirements: Callable[[T], object]) -> None:
+    if mistakes := collect_mistakes(subject, *requirements):
+        raise MistakesError(mistakes)
 
 
 def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
@@ -203,7 +225,8 @@ def _missing_key(settings: ApiSettings, key: str, variable: str, what: str) -> C
     return ConfigError(f"{place}: found nothing, expected {what} (or the variable {variable})")
 
 
-def _select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
+def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
+    """Return the named tokens, or all; raises `ConfigError` for an unknown name, or for none."""
     tokens = settings.tokens
     if not tokens and settings.api.file:
         raise ConfigError(f"{settings.api.file}: found no [[token]], expected one for each token")
@@ -220,11 +243,22 @@ def _select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
 
 
-def _open_stores(
+def _require_stores(
     settings: Settings, *, with_bare_files: bool = False
 ) -> dict[str, list[SecretStore]]:
-    owners = _password_store_owner(settings)
+    stores, mistakes = open_stores(settings, with_bare_files=with_bare_files)
+    if mistakes:
+        raise MistakesError(mistakes)
+    return stores
+
+
+def open_stores(
+    settings: Settings, *, with_bare_files: bool = False
+) -> tuple[dict[str, list[SecretStore]], list[str]]:
+    """Return the stores of each token without a mistake in them, by its name, and the mistakes."""
+    mistakes: list[str] = []
     stores: dict[str, list[SecretStore]] = {}
+    owners: dict[str, str] = {}
     backends = Backends()
 
     def open_store(text: str) -> SecretStore:
@@ -232,21 +266,31 @@ def _open_stores(
             return BareFile.open(text, settings.folder)
         return backends.open(text, settings.folder)
 
+    try:
+        owners = _password_store_owner(settings)
+    except ConfigError as error:
+        mistakes.append(str(error))
     for token in settings.tokens:
-        try:
-            stores[token.name] = [open_store(text) for text in token.stores]
-        except ConfigError as error:
-            raise ConfigError(f"{token.origin}: {error}") from None
-        for store in stores[token.name]:
+        known = len(mistakes)
+        opened: list[SecretStore] = []
+        for text in token.stores:
+            try:
+                store = open_store(text)
+            except ConfigError as error:
+                mistakes.append(f"{token.origin}: {error}")
+                continue
+            opened.append(store)
             if isinstance(store, BareFile):  # is never written, so tokens may share it
                 continue
             if store.url in owners:
-                raise ConfigError(
+                mistakes.append(
                     f"{token.origin}: found {store.url} a second time (also in"
                     f" {owners[store.url]}), expected each store once"
                 )
-            owners[store.url] = token.name
-    return stores
+            owners.setdefault(store.url, token.name)
+        if len(mistakes) == known:
+            stores[token.name] = opened
+    return stores, mistakes
 
 
 def _password_store_owner(settings: Settings) -> dict[str, str]:

@@ -16,6 +16,7 @@ _COMMANDS = (  # in the order of the help
     "access-token",
     "tokens",
     "doctor",
+    "config",
     "demo",
     "completion",
 )

@@ -13,7 +13,7 @@ import click
 
 from rotator.cli.logs import FORMATS, configure
 from rotator.config.keys import CREDENTIALS
-from rotator.config.loader import load_settings
+from rotator.config.loader import Reading, load_settings, read_settings
 from rotator.config.settings import Settings
 from rotator.stores.port import current_folder
 
@@ -81,6 +81,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON a
 def load(path: Path | None) -> Settings:
     """Return the settings of a file or the environment; raises `ConfigError`."""
     return load_settings(path, take_variables(), current_folder())
+
+
+def read(path: Path | None) -> Reading:
+    """Return the same with all mistakes."""
+    return read_settings(path, take_variables(), current_folder())
 
 
 def take_variables() -> dict[str, str]:

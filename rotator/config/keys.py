@@ -1,13 +1,13 @@
 """The one table of all settings: where each may stand, how it is read, and what it means.
 
-From it follow the loader, what messages expect, the table in docs/configuration.md and the chart's
-schema.
+From it follow the loader, what messages expect, the table in docs/configuration.md, the schema of
+rotator.toml and that of the chart.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from rotator.config import values
+from rotator.config import forms, values
 from rotator.config.values import Value
 
 CONFIG = "ROTATOR_CONFIG"
@@ -18,9 +18,6 @@ EXPECTED_STORE_URL = (
     " password itself may stand in a file (admin_password_file) or in the variable"
     " NOCTURNA_ADMIN_PASSWORD"
 )
-_TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": _TEXT}
-_FLAG = {"type": "boolean"}
 _TIMEOUT = "a duration from 1s to 1h, such as 90s or 2m"
 
 
@@ -30,17 +27,24 @@ class Key(NamedTuple):
     `meaning` is Markdown. Messages say what is `expected`. `schema` is the JSON Schema of what a
     file takes, and `default` is as a user writes it. `parse_variable` reads a variable that is not
     written like the text in a file; where it holds something else, `variable_meaning` says what.
+    Of a private key nobody is shown the value, as it holds a credential or may do so.
     """
 
     name: str
     meaning: str
     expected: str
     parse: Callable[[Value], Any] = values.read_text
-    schema: Mapping[str, Any] = _TEXT
+    schema: Mapping[str, Any] = forms.TEXT
     variable: str = ""
     default: str = ""
     parse_variable: Callable[[Value], Any] | None = None
     variable_meaning: str = ""
+    is_private: bool = False
+
+    @property
+    def default_value(self) -> str | bool | None:
+        """The default as a file would hold it; None where nothing stands for it."""
+        return {"true": True, "false": False}.get(self.default, self.default or None)
 
 
 API_KEYS = (
@@ -49,6 +53,7 @@ API_KEYS = (
         "the API's URL; ends in `/api`",
         "a URL such as https://your-api-server.com/api",
         values.read_api_url,
+        forms.API_URL,
         variable="NOCTURNA_API_URL",
     ),
     Key(
@@ -56,7 +61,9 @@ API_KEYS = (
         "the e-mail of the admin account; case-sensitive",
         "a text that is not empty",
         values.read_secret,
+        forms.CREDENTIAL,
         variable="NOCTURNA_ADMIN_EMAIL",
+        is_private=True,
     ),
     Key(
         "admin_email_file",
@@ -70,9 +77,11 @@ API_KEYS = (
         "the URL of a store that holds the password, never the password itself",
         EXPECTED_STORE_URL,
         values.read_secret_store,
+        forms.PASSWORD_STORE,
         variable="NOCTURNA_ADMIN_PASSWORD",
         parse_variable=values.read_secret,
         variable_meaning="the password itself, never the URL of a store",
+        is_private=True,
     ),
     Key(
         "admin_password_file",
@@ -86,7 +95,7 @@ API_KEYS = (
         "permits an `http://` URL of another machine; the network can then read the password",
         "true or false",
         values.read_flag,
-        _FLAG,
+        forms.FLAG,
         default="false",
     ),
 )
@@ -96,7 +105,7 @@ REQUIRED_KEYS = (  # of a [[token]]
         "the token's store URLs; the first is written first",
         'a list of store URLs such as ["dotenv:.env"]',
         values.read_stores,
-        {**_TEXTS, "minItems": 1, "uniqueItems": True},
+        forms.STORES,
         variable=STORE,
         parse_variable=values.split_stores,
     ),
@@ -105,6 +114,7 @@ REQUIRED_KEYS = (  # of a [[token]]
         "the token's name: letters, digits and `.` `_` `-`, 64 at most",
         "a name of letters, digits and . _ - (64 at most)",
         values.read_name,
+        forms.NAME,
     ),
 )
 TOKEN_KEYS = (  # of [defaults] and [[token]]
@@ -113,6 +123,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         "the token is due when less than this is left of its life; at least `rotation_timeout`",
         "a duration above zero, such as 7d, 12h, 90m or 30s",
         values.read_duration,
+        forms.DURATION,
         variable="ROTATOR_RENEW_BEFORE",
         default="7d",
     ),
@@ -122,6 +133,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         " eternal one",
         "whole days from 1d to 365d",
         values.read_validity,
+        forms.DAYS,
         variable="ROTATOR_VALIDITY",
         default="90d",
     ),
@@ -131,6 +143,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         " with another scope is due",
         "a text",
         values.read_scope,
+        forms.SCOPE,
         variable="ROTATOR_SCOPE",
     ),
     Key(
@@ -139,6 +152,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         " at most `validity`",
         '"never", "now" or how long the old token stays valid, such as 1d or 12h',
         values.read_retire,
+        forms.RETIRE,
         variable="ROTATOR_RETIRE",
         default="never",
     ),
@@ -147,7 +161,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         "whether each run asks the API if it accepts the token",
         "true or false",
         values.read_flag,
-        _FLAG,
+        forms.FLAG,
         default="true",
     ),
     Key(
@@ -156,6 +170,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         " after it",
         _TIMEOUT,
         values.read_timeout,
+        forms.TIMEOUT,
         variable="ROTATOR_ROTATION_TIMEOUT",
         default="2m",
     ),
@@ -165,13 +180,15 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         "a list in which each hook is a list of arguments, such as"
         ' [["systemctl", "restart", "luna-bot"]]',
         values.read_hooks,
-        {"type": "array", "items": {**_TEXTS, "minItems": 1}},
+        forms.HOOKS,
+        is_private=True,
     ),
     Key(
         "hook_timeout",
         "the longest time for one hook or restart, `1s` to `1h`",
         _TIMEOUT,
         values.read_timeout,
+        forms.TIMEOUT,
         variable="ROTATOR_HOOK_TIMEOUT",
         default="60s",
     ),
@@ -180,9 +197,10 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         "apprise URLs to send notices to",
         'a list of apprise URLs such as ["slack://…", "mailto://…"]',
         values.read_notify,
-        _TEXTS,
+        forms.NOTIFY,
         variable="ROTATOR_NOTIFY",
         parse_variable=values.split_notify,
+        is_private=True,
     ),
     Key(
         "restart",
@@ -190,7 +208,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         "a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset"
         ' or daemonset, such as ["deployment/luna-bot", "bots/statefulset/sol-bot"]',
         values.read_restart,
-        _TEXTS,
+        forms.RESTART,
     ),
 )
 TABLES = {

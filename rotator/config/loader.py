@@ -1,16 +1,26 @@
-"""Reads the settings from a TOML file or from the environment."""
+"""Reads the settings from a TOML file or from the environment.
+
+A mistake does not end the reading: each is added to a list, so that all can be told at once.
+"""
 
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rotator.clock import in_words
 from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
-from rotator.config.settings import ApiSettings, Settings, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
 from rotator.config.values import Value, read_name, split_stores
-from rotator.errors import ConfigError, describe_kind, nearest, one_line, quote_value
+from rotator.errors import (
+    ConfigError,
+    MistakesError,
+    describe_kind,
+    nearest,
+    one_line,
+    quote_value,
+)
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 
 DEFAULT_FILE = "rotator.toml"
@@ -19,8 +29,22 @@ HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROT
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
 _log = logging.getLogger(__name__)
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
+_RELATED = frozenset(("renew_before", "validity", "rotation_timeout", "retire"))
 
-_Values = dict[str, Value]
+Values = dict[str, Value]
+
+
+class Reading(NamedTuple):
+    """The settings, what they were made of, and every mistake that was found.
+
+    With a mistake, the settings only serve to look for more: what is wrong in them has a stand-in.
+    `api` and `tokens` are the values as they were given; `tokens` are in the order of the file.
+    """
+
+    settings: Settings
+    api: Values
+    tokens: tuple[Values, ...]
+    mistakes: tuple[str, ...]
 
 
 def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Settings:
@@ -30,20 +54,40 @@ def load_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) 
     counts as not set. Raises `ConfigError`: one line with the place, the key, what was found and
     what was expected.
     """
-    _refuse_misspelled(variables)
+    reading = read_settings(config, variables, cwd)
+    if reading.mistakes:
+        raise MistakesError(reading.mistakes)
+    return reading.settings
+
+
+def read_settings(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Reading:
+    """Read the same, and return the mistakes instead of raising them.
+
+    Raises `ConfigError` where there is nothing to go on with: no folder, no file, or no tables.
+    """
+    mistakes = list(_find_misspelled(variables))
     variables = {name: value for name, value in variables.items() if value}
+    file = _choose_file(config, variables, cwd)
+    if file is None:
+        reading = _read_environment(variables, cwd, mistakes)
+    else:
+        reading = _read_file(file, cwd, variables, mistakes)
+    # A wrong value of [defaults] is met again in each token.
+    return reading._replace(mistakes=tuple(dict.fromkeys(mistakes)))
+
+
+def _choose_file(config: Path | None, variables: Mapping[str, str], cwd: Path) -> Path | None:
     if config or CONFIG in variables:
-        return _load_file(config or Path(variables[CONFIG]), cwd, variables)
+        return config or Path(variables[CONFIG])
     if STORE not in variables:
-        if _has_default_file(cwd):
-            return _load_file(Path(DEFAULT_FILE), cwd, variables)
-    elif os.access(cwd / DEFAULT_FILE, os.F_OK):
+        return Path(DEFAULT_FILE) if _has_default_file(cwd) else None
+    if os.access(cwd / DEFAULT_FILE, os.F_OK):
         _log.warning(
             "environment: %s is set, so the %s in the current folder is not used: unset the"
             " variable to use the file",
             *(STORE, DEFAULT_FILE),
         )
-    return _load_environment(variables, cwd)
+    return None
 
 
 def _has_default_file(cwd: Path) -> bool:
@@ -56,51 +100,86 @@ def _has_default_file(cwd: Path) -> bool:
         ) from None
 
 
-def _load_environment(variables: Mapping[str, str], cwd: Path) -> Settings:
+def _read_environment(variables: Mapping[str, str], cwd: Path, mistakes: list[str]) -> Reading:
     place = f"environment: {STORE}"
     values = {
         "stores": Value(place, "", "", cwd, split_stores),
         "name": Value(place, ONLY_TOKEN, "", cwd, read_name),
         **_from_variables("token", variables, cwd),
     }
-    token = _read_token(values, place, place)
-    api = _read_api(_from_variables("api", variables, cwd), None)
-    api = api._replace(is_bare=not token.stores)
-    return Settings(api, (token,) if token.stores else (), cwd)
+    token = _read_token(values, place, place, mistakes)
+    from_variables = _from_variables("api", variables, cwd)
+    _find_doubles(from_variables, mistakes)
+    api = _read_api(from_variables, None, mistakes)
+    if not token.stores:
+        return Reading(Settings(api._replace(is_bare=True), (), cwd), from_variables, (), ())
+    return Reading(Settings(api, (token,), cwd), from_variables, (values,), ())
 
 
-def _load_file(path: Path, cwd: Path, variables: Mapping[str, str]) -> Settings:
+def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: list[str]) -> Reading:
     """Read a config; relative files in it start at its own folder."""
-    for name in (key.variable for key in TABLES["token"] if key.variable in variables):
-        raise ConfigError(
-            f"environment: {name}: found beside the config file {one_line(str(path))}, expected"
-            " only one of them to configure tokens"
-        )
+    mistakes += (
+        f"environment: {key.variable}: found beside the config file {one_line(str(path))}, expected"
+        " only one of them to configure tokens"
+        for key in TABLES["token"]
+        if key.variable in variables
+    )
     folder, shown = (cwd / path).parent, one_line(str(path))
-    config = _read_tables(path, cwd)
-    in_file = _from_table("api", config["api"], f"{shown}: [api]", folder)
-    if password := in_file.get("admin_password"):  # refused even where the environment wins
-        password.parse(password)
-    defaults = _from_table("defaults", config["defaults"], f"{shown}: [defaults]", folder)
+    tables = _read_tables(path, cwd, mistakes)
+    in_file = _from_table("api", tables["api"], f"{shown}: [api]", folder, mistakes)
+    from_variables = _from_variables("api", variables, folder)
+    for given in (in_file, from_variables):
+        _find_doubles(given, mistakes)
+    _parse(in_file, mistakes)  # a mistake counts even where the environment wins
+    api = _with_variables(in_file, from_variables)
+    defaults = _from_table("defaults", tables["defaults"], f"{shown}: [defaults]", folder, mistakes)
+    _parse(defaults, mistakes)  # …or where every token has its own value
+    given_tokens: list[Values] = []
     tokens: dict[str, TokenSettings] = {}
-    for number, table in enumerate(config["token"], 1):
+    for number, table in enumerate(tables["token"], 1):
         name = table.get("name")
         place = f"{shown}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
-        values = {**defaults, **_from_table("token", table, place, folder)}
-        token = _read_token(values, place, f"{place} stores")
+        values = {**defaults, **_from_table("token", table, place, folder, mistakes)}
+        token = _read_token(values, place, f"{place} stores", mistakes)
         if token.name in tokens:
-            raise values["name"].wrong("another name", found="a second token of this name")
+            twice = values["name"].wrong("another name", found="a second token of this name")
+            mistakes.append(str(twice))
+            token = token._replace(name=f"{place} {number}")
         tokens[token.name] = token
-    api = _with_variables(in_file, _from_variables("api", variables, folder))
-    return Settings(_read_api(api, path), tuple(tokens.values()), folder)
+        given_tokens.append(values)
+    settings = Settings(_read_api(api, path, mistakes), tuple(tokens.values()), folder)
+    return Reading(settings, api, tuple(given_tokens), ())
 
 
-def _read_tables(path: Path, cwd: Path) -> dict[str, Any]:
+def _read_tables(path: Path, cwd: Path, mistakes: list[str]) -> dict[str, Any]:
+    """Return `api`, `defaults` and `token`; raises `MistakesError` where one is no table."""
+    shown = one_line(str(path))
+    try:
+        config = _read_toml(path, cwd)
+    except ConfigError as error:
+        raise MistakesError([*mistakes, str(error)]) from None
+    mistakes += _find_unknown(config, TABLES, f"{shown}:")
+    known = len(mistakes)
+    config = {"api": {}, "defaults": {}, "token": [], **config}
+    for name in ("api", "defaults"):
+        if not isinstance(config[name], dict):
+            found = f"found {_describe(config[name])}, expected a table: [{name}]"
+            mistakes.append(f"{shown}: {name}: {found}")
+    tokens = config["token"]
+    if not isinstance(tokens, list) or not all(isinstance(each, dict) for each in tokens):
+        found = f"found {_describe(tokens)}, expected a list of tables: [[token]]"
+        mistakes.append(f"{shown}: token: {found}")
+    if len(mistakes) > known:
+        raise MistakesError(mistakes)
+    return config
+
+
+def _read_toml(path: Path, cwd: Path) -> dict[str, Any]:
     shown = one_line(str(path))
     import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
 
     try:
-        config = tomllib.loads((cwd / path).read_text("utf-8-sig"))
+        return tomllib.loads((cwd / path).read_text("utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{shown}: cannot read it: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -109,17 +188,6 @@ def _read_tables(path: Path, cwd: Path) -> dict[str, Any]:
         raise ConfigError(f"{shown}: found broken TOML: {error}") from None
     except (ValueError, RecursionError):  # a number of 5,000 digits, a list 1,000 deep
         raise ConfigError(f"{shown}: found TOML that is too large, expected settings") from None
-    _refuse_unknown(config, TABLES, f"{shown}:")
-    config = {"api": {}, "defaults": {}, "token": [], **config}
-    for name in ("api", "defaults"):
-        if not isinstance(config[name], dict):
-            found = f"found {_describe(config[name])}, expected a table: [{name}]"
-            raise ConfigError(f"{shown}: {name}: {found}")
-    tokens = config["token"]
-    if not isinstance(tokens, list) or not all(isinstance(each, dict) for each in tokens):
-        found = f"found {_describe(tokens)}, expected a list of tables: [[token]]"
-        raise ConfigError(f"{shown}: token: {found}")
-    return config
 
 
 def _describe(found: object) -> str:
@@ -127,16 +195,19 @@ def _describe(found: object) -> str:
     return describe_kind(found) if isinstance(found, str) else quote_value(found)
 
 
-def _from_table(table: str, raw: Mapping[str, Any], place: str, folder: Path) -> _Values:
+def _from_table(
+    table: str, raw: Mapping[str, Any], place: str, folder: Path, mistakes: list[str]
+) -> Values:
     keys = {key.name: key for key in TABLES[table]}
-    _refuse_unknown(raw, keys, place)
+    mistakes += _find_unknown(raw, keys, place)
     return {
         name: Value(f"{place} {name}", value, keys[name].expected, folder, keys[name].parse)
         for name, value in raw.items()
+        if name in keys
     }
 
 
-def _from_variables(table: str, variables: Mapping[str, str], folder: Path) -> _Values:
+def _from_variables(table: str, variables: Mapping[str, str], folder: Path) -> Values:
     return {
         key.name: Value(
             f"environment: {key.variable}",
@@ -150,65 +221,92 @@ def _from_variables(table: str, variables: Mapping[str, str], folder: Path) -> _
     }
 
 
-def _with_variables(in_file: _Values, variables: _Values) -> _Values:
+def _with_variables(in_file: Values, variables: Values) -> Values:
     """Let the environment win; its e-mail or password replaces a file's `…_file`, too."""
     replaced = {key for pair in _SECRETS if variables.keys() & pair for key in pair}
     return {key: value for key, value in in_file.items() if key not in replaced} | variables
 
 
-def _read_api(values: _Values, file: Path | None) -> ApiSettings:
+def _parse(values: Values, mistakes: list[str]) -> dict[str, Any]:
+    """Return what can be parsed; the rest is told."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        try:
+            found[name] = value.parse(value)
+        except ConfigError as error:
+            mistakes.append(str(error))
+    return found
+
+
+def _find_doubles(values: Values, mistakes: list[str]) -> None:
     for key, other in _SECRETS:
         if key in values and other in values:
-            raise ConfigError(
+            mistakes.append(
                 f"{values[key].place}: found {values[other].place} beside it, expected only one"
             )
-    found = {name: value.parse(value) for name, value in values.items()}
+
+
+def _read_api(values: Values, file: Path | None, mistakes: list[str]) -> ApiSettings:
+    found = _parse(values, mistakes)
     url = parse_http_url(found.get("url", ""))
-    if url and is_readable_on_the_way(url) and not found.get("allow_insecure_http"):
-        raise values["url"].wrong(
+    allows_http = found.get("allow_insecure_http", "allow_insecure_http" in values)
+    if url and is_readable_on_the_way(url) and not allows_http:
+        insecure = values["url"].wrong(
             "https: http would show the password to the network (allow_insecure_http = true in"
             " [api] permits it)"
         )
-    email, password = (found.get(key) or found.get(other) for key, other in _SECRETS)
-    return ApiSettings(found.get("url"), email, password, file)
+        mistakes.append(str(insecure))
+    # What is wrong counts as given, so that nobody calls it missing as well.
+    given = {name: Secret(value.place) for name, value in values.items()}
+    secrets = given | found
+    email, password = (secrets.get(key) or secrets.get(other) for key, other in _SECRETS)
+    return ApiSettings(found.get("url", "" if "url" in values else None), email, password, file)
 
 
-def _read_token(values: _Values, place: str, origin: str) -> TokenSettings:
+def _read_token(values: Values, place: str, origin: str, mistakes: list[str]) -> TokenSettings:
     """Return one token's settings, checked against each other."""
-    found = {name: value.parse(value) for name, value in values.items()}
-    for key in REQUIRED_KEYS:
-        if key.name not in found:
-            raise ConfigError(f"{place} {key.name}: found nothing, expected {key.expected}")
-    token = TokenSettings(origin=origin, **found)
-    if token.renew_before < token.rotation_timeout:  # it would expire while it is rotated
-        least = in_words(token.rotation_timeout)
-        raise values["renew_before"].wrong(f"at least rotation_timeout ({least})")
-    if token.retire is not None and token.retire > token.validity:
-        raise values["retire"].wrong(f"at most validity ({in_words(token.validity)})")
-    if token.validity <= token.renew_before:  # each new token would be due at once
-        if "validity" in values:
-            expected = f"more than renew_before ({in_words(token.renew_before)})"
-            raise values["validity"].wrong(expected)
-        raise values["renew_before"].wrong(f"less than validity ({in_words(token.validity)})")
+    found = _parse(values, mistakes)
+    mistakes += (
+        f"{place} {key.name}: found nothing, expected {key.expected}"
+        for key in REQUIRED_KEYS
+        if key.name not in values
+    )
+    token = TokenSettings(origin=origin, **{"name": place, "stores": (), **found})
+    if not (values.keys() - found.keys()) & _RELATED:
+        mistakes += map(str, _find_contradictions(token, values))
     return token
 
 
-def _refuse_unknown(names: Collection[str], known: Collection[str], place: str) -> None:
+def _find_contradictions(token: TokenSettings, values: Values) -> Iterator[ConfigError]:
+    if token.renew_before < token.rotation_timeout:  # it would expire while it is rotated
+        least = in_words(token.rotation_timeout)
+        yield values["renew_before"].wrong(f"at least rotation_timeout ({least})")
+    if token.retire is not None and token.retire > token.validity:
+        yield values["retire"].wrong(f"at most validity ({in_words(token.validity)})")
+    if token.validity <= token.renew_before:  # each new token would be due at once
+        if "validity" in values:
+            expected = f"more than renew_before ({in_words(token.renew_before)})"
+            yield values["validity"].wrong(expected)
+        else:
+            yield values["renew_before"].wrong(f"less than validity ({in_words(token.validity)})")
+
+
+def _find_unknown(names: Collection[str], known: Collection[str], place: str) -> Iterator[str]:
     for name in names:
         if name not in known:
             expected = nearest(name, known) or f"one of: {', '.join(known)}"
-            raise ConfigError(f"{place} {name}: found an unknown key, expected {expected}")
+            yield f"{place} {name}: found an unknown key, expected {expected}"
 
 
-def _refuse_misspelled(variables: Mapping[str, str]) -> None:
-    """Raise `ConfigError` for a variable that looks like a misspelled one of ours.
+def _find_misspelled(variables: Mapping[str, str]) -> Iterator[str]:
+    """Name the variables that look like misspelled ones of ours.
 
     Others that begin alike are not ours to judge: Kubernetes adds some for every Service.
     """
     for key in TOKEN_KEYS:
         name = f"ROTATOR_{key.name.upper()}"
         if not key.variable and variables.get(name):
-            raise ConfigError(
+            yield (
                 f"environment: {name}: found an unknown variable, expected `{key.name}` in a"
                 " config file"
             )
@@ -219,6 +317,4 @@ def _refuse_misspelled(variables: Mapping[str, str]) -> None:
             continue
         known = [each.partition("_")[2] for each in VARIABLES if each.startswith(prefix)]
         if meant := nearest(rest, known, _LIKENESS):
-            raise ConfigError(
-                f"environment: {name}: found an unknown variable, expected {prefix}_{meant}"
-            )
+            yield f"environment: {name}: found an unknown variable, expected {prefix}_{meant}"

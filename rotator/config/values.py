@@ -19,6 +19,7 @@ from rotator.tokens import LONGEST_VALIDITY
 
 LONGEST_TIMEOUT = timedelta(hours=1)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FIELD_IS_OPTIONAL = ("aws-secretsmanager",)  # without a field, the secret is the bare password
 _COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
 _COMMA_BEFORE_URL = re.compile(r",\s*[a-z][a-z0-9+.-]*://")
 _NOTIFY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
@@ -31,7 +32,6 @@ _STORE_URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*):[^\s\x00-\x1f\x7f#]+(?:#(?P<field>[^\s\x00-\x1f\x7f]*))?",
     re.IGNORECASE,
 )
-_FIELD_IS_OPTIONAL = ("aws-secretsmanager",)  # without a field, the secret is the bare password
 
 
 class Value(NamedTuple):

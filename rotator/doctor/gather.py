@@ -3,10 +3,9 @@
 import os
 import shutil
 import stat
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
 
 from rotator import wiring
 from rotator.clock import ONE_DAY, Clock
@@ -47,7 +46,7 @@ def examine(
     """
     usable, unusable = _open_tokens(settings, names)
     needed = (wiring.require_url, wiring.require_email, wiring.require_password)
-    no_login = _mistakes(settings.api, *needed)
+    no_login = wiring.collect_mistakes(settings.api, *needed)
     found = list(_examine_settings(settings, [*unusable, *no_login], environ))
     gatherer = Gatherer(settings, clock, environ)
     of_api = gatherer.reach_api(may_log_in=not no_login)
@@ -169,7 +168,7 @@ def _examine_settings(
 ) -> Iterator[Finding]:
     """Yield the mistakes, of which some are `known`, and what works and should not be so."""
     of_notices, silent = _examine_notices(settings, environ)
-    of_restarts = _mistakes(settings, wiring.require_restarts)
+    of_restarts = wiring.collect_mistakes(settings, wiring.require_restarts)
     mistakes = dict.fromkeys([*known, *of_notices, *of_restarts])
     for message in silent:
         yield Finding(Topic.HOOKS, Result.PROBLEM, message)
@@ -197,30 +196,9 @@ def _examine_notices(settings: Settings, environ: Mapping[str, str]) -> tuple[li
 
 
 def _open_tokens(settings: Settings, names: Sequence[str]) -> tuple[_OpenTokens, list[str]]:
-    try:
-        return wiring.open_selected(settings, names), []
-    except ConfigError as error:
-        wanted = [token for token in settings.tokens if not names or token.name in names]
-        if not wanted or len(wanted) < len(set(names)):
-            raise
-        tokens: _OpenTokens = []
-        mistakes = []
-        for token in wanted:  # one by one, so that the mistake of one does not hide the others
-            try:
-                tokens += wiring.open_selected(settings._replace(tokens=(token,)), ())
-            except ConfigError as mistake:
-                mistakes.append(str(mistake))
-        return tokens, mistakes or [str(error)]
-
-
-def _mistakes(settings: object, *requirements: Callable[[Any], object]) -> list[str]:
-    mistakes = []
-    for require in requirements:
-        try:
-            require(settings)
-        except ConfigError as error:
-            mistakes.append(str(error))
-    return mistakes
+    wanted = wiring.select(settings, names)
+    stores, mistakes = wiring.open_stores(settings)
+    return [(token, stores[token.name]) for token in wanted if token.name in stores], mistakes
 
 
 def _write_fault(store: SecretStore) -> str | None:
@@ -247,7 +225,7 @@ def _name_hooks(token: TokenSettings) -> list[str]:
 def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
     """Return by workload what prevents its restart; nothing where the settings have a mistake."""
     restarts = Restarts(token)
-    if not token.restart or _mistakes(restarts, Restarts.require):
+    if not token.restart or wiring.collect_mistakes(restarts, Restarts.require):
         return {}
     workloads = tuple(dict.fromkeys(token.restart))
     faults = map_in_threads(lambda each: restarts.preflight(each, token.hook_timeout), workloads)

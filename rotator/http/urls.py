@@ -20,14 +20,15 @@ def parse_http_url(text: str) -> SplitResult | None:
 
     It has a host, and no query, no fragment and no blanks; a user and a password are permitted.
     """
-    if any(map(str.isspace, text)):  # `urlsplit` drops some of them
+    # Of blanks `urlsplit` drops some, and an empty query or fragment it does not tell.
+    if any(map(str.isspace, text)) or "?" in text or "#" in text:
         return None
     try:
         url = urlsplit(text)
         is_usable = url.scheme in ("http", "https") and url.hostname and url.port != 0
     except ValueError:
         return None
-    return None if not is_usable or url.query or url.fragment else url
+    return url if is_usable else None
 
 
 def is_readable_on_the_way(url: SplitResult) -> bool:

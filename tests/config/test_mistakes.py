@@ -87,7 +87,10 @@ MISTAKES = [
         '[api]\nadmin_email = "a@example.com\\nb"',
         f"{IN_API}admin_email: found line breaks or control characters, expected text on one line",
     ),
-    ("[[token]]\nstores = []", f"rotator.toml: [[token]] 1 stores: found an empty list, {STORES}"),
+    (
+        '[[token]]\nname = "luna"\nstores = []',
+        f"{IN_TOKEN}stores: found an empty list, {STORES}",
+    ),
     ('[[token]]\nstores = ["a:b"]', f"rotator.toml: [[token]] 1 name: found nothing, {NAME}"),
     ('[[token]]\nname = "luna"', f"{IN_TOKEN}stores: found nothing, {STORES}"),
     (

@@ -1,0 +1,167 @@
+"""`rotator config`: the settings themselves, with no token looked at."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+from rotator import wiring
+from rotator.cli import exit_codes, options, output
+from rotator.cli.logs import configure
+from rotator.config.keys import API_KEYS, TABLES, Key
+from rotator.config.loader import Reading, Values
+from rotator.config.settings import StoredSecret
+from rotator.config.values import Value
+from rotator.errors import ConfigError, MistakesError, hide_tokens
+
+SCHEMA = Path(__file__).parents[1] / "config/rotator.schema.json"
+_HIDDEN = "…"
+_WIDTH = 56  # of a line, without its source
+_USER = re.compile("(?<=//)[^/?#]*@")
+
+
+class Line(NamedTuple):
+    """A setting in force; `place` is what sets it, None for a default. Secrets are hidden."""
+
+    token: str | None
+    key: str
+    value: Any
+    place: str | None
+
+    def to_json(self) -> Mapping[str, Any]:
+        return self._asdict()
+
+
+@click.group("config")
+def command() -> None:
+    """Check and show the settings."""
+
+
+@command.command()
+@options.with_config
+def check(config: Path | None, log_format: str) -> int:
+    """Tell every mistake in the settings, a line for each.
+
+    A line names the file or variable, the key, what was found, and what was expected. All is told
+    for which rotate would refuse the settings, also what is missing. Neither the API nor a store is
+    asked: for that, see rotator doctor.
+
+    Exits 0 without a mistake, else 2.
+    """
+    configure(log_format, sys.stderr, verbose=False)
+    try:
+        reading = options.read(config)
+    except MistakesError as error:
+        return _show_mistakes(error.mistakes)
+    options.forbid_core_dump(reading.settings)
+    if mistakes := [*reading.mistakes, *wiring.find_mistakes(reading.settings)]:
+        return _show_mistakes(mistakes)
+    count = len(reading.settings.tokens)
+    place = reading.settings.api.file or "environment"
+    output.write(f"{place}: no mistakes, {count} token{'' if count == 1 else 's'}\n")
+    return exit_codes.OK
+
+
+def _show_mistakes(mistakes: Iterable[str]) -> int:
+    output.write("".join(f"{each}\n" for each in dict.fromkeys(mistakes)))
+    return exit_codes.USAGE
+
+
+@command.command()
+@options.as_json
+@options.with_config
+def show(config: Path | None, log_format: str, *, as_json: bool) -> int:
+    """Print the settings in force, and where each comes from.
+
+    The output is a rotator.toml: the environment and the defaults are merged into it, and a comment
+    names the file, the variable or the default that each value comes from. "…" stands for what is
+    never shown: the e-mail, a password, URLs of notices, and arguments of hooks.
+
+    Exits 0, or 2 when the settings are wrong: see rotator config check.
+    """
+    configure(log_format, sys.stderr, verbose=False)
+    reading = options.read(config)
+    options.forbid_core_dump(reading.settings)
+    if reading.mistakes:
+        raise MistakesError(reading.mistakes)
+    lines = list(_list_lines(reading))
+    output.write(output.as_json(lines) if as_json else _as_toml(lines))
+    return exit_codes.OK
+
+
+@command.command()
+def schema() -> int:
+    """Print the JSON Schema of rotator.toml, with which editors complete and check it.
+
+    A rotator.toml names its schema in its first line. rotator init names the installed one; for a
+    copy beside the file:
+
+    \b
+      rotator config schema > rotator.schema.json
+      #:schema ./rotator.schema.json
+    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    output.write(SCHEMA.read_text("utf-8"))
+    return exit_codes.OK
+
+
+def _list_lines(reading: Reading) -> Iterator[Line]:
+    stored = reading.settings.api.admin_password
+    for line in _list_table(API_KEYS, reading.api, None):
+        if line.key == "admin_password" and isinstance(stored, StoredSecret):
+            yield line._replace(value=_name_store(stored))
+        else:
+            yield line
+    keys = sorted(TABLES["token"], key=lambda key: key.name != "name")
+    for token, values in zip(reading.settings.tokens, reading.tokens, strict=True):
+        yield from _list_table(keys, values, token.name)
+
+
+def _list_table(keys: Iterable[Key], values: Values, token: str | None) -> Iterator[Line]:
+    for key in keys:
+        if key.name in values:
+            value = values[key.name]
+            yield Line(token, key.name, _show(key, value), value.place)
+        else:
+            yield Line(token, key.name, key.default_value, None)
+
+
+def _show(key: Key, value: Value) -> Any:  # noqa: ANN401 - as in a file
+    parsed = value.parse(value)
+    if key.name == "hooks":
+        return [[_clean(hook[0]), *[_HIDDEN] * (len(hook) - 1)] for hook in parsed]
+    if isinstance(parsed, tuple):
+        return [_HIDDEN if key.is_private else _clean(each) for each in parsed]
+    if isinstance(parsed, bool):
+        return parsed
+    return _HIDDEN if key.is_private else _clean(value.raw)
+
+
+def _clean(text: str) -> str:
+    return _USER.sub(f"{_HIDDEN}@", hide_tokens(text))
+
+
+def _name_store(stored: StoredSecret) -> str:
+    """Return the store's address; a text that no store serves may be the password itself."""
+    try:
+        return wiring.open_password_store(stored).url
+    except ConfigError:
+        return _HIDDEN
+
+
+def _as_toml(lines: Iterable[Line]) -> str:
+    text, table = "", ""
+    for line in lines:
+        head = f"[[token]] {line.token}" if line.token else "[api]"
+        if head != table:
+            text += f"{chr(10) if text else ''}{head.partition(' ')[0]}\n"
+            table = head
+        if line.value is not None:
+            # JSON's texts and lists are TOML's.
+            setting = f"{line.key} = {json.dumps(line.value, ensure_ascii=False)}"
+            place = (line.place or "default").removesuffix(f" {line.key}")
+            text += f"{setting:<{_WIDTH}} # {place}\n"
+    return text
