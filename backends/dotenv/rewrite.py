@@ -219,15 +219,28 @@ def _refuse_append_only(folder: Path) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(folder))
 
 
+def has_leftovers(path: Path) -> bool:
+    """Tell whether writers that live, or were killed, have files beside this one."""
+    names = ("lock", "backup", "new")
+    lasting = (path.with_name(f"{path.name}{SIDECAR}{name}") for name in names)
+    return any(_is_copy(file, path) for file in (*lasting, *_temporary_files(path)))
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files of writers that were killed; call it under the lock only."""
+    for file in _temporary_files(path):
+        with suppress(OSError):  # a stranger's, in a folder like /tmp
+            file.unlink()
+
+
+def _temporary_files(path: Path) -> list[Path]:
     ours = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}" + re.escape(_TEMPORARY))
-    # A folder that we may write but not list hides its leftovers from everybody else, too.
-    with suppress(PermissionError):
-        for name in os.listdir(path.parent):  # noqa: PTH208 - a Path for each file is a waste
-            if ours.fullmatch(name):
-                with suppress(OSError):  # a stranger's, in a folder like /tmp
-                    path.with_name(name).unlink()
+    try:
+        names = os.listdir(path.parent)  # noqa: PTH208 - a Path for each file is a waste
+    except PermissionError:
+        # A folder that we may write but not list hides its leftovers from everybody else, too.
+        return []
+    return [path.with_name(name) for name in names if ours.fullmatch(name)]
 
 
 def sync_folder(folder: Path) -> None:
@@ -422,7 +435,7 @@ def _read_copy(path: Path, kind: str, *, writing: bool) -> bytes | None:
 
 
 def _is_copy(copy: Path, path: Path) -> bool:
-    """Tell whether a rotator made this: others can put anything into a shared folder."""
+    """Tell whether a rotator made this file: others can put anything into a shared folder."""
     owners = {0, os.geteuid()}
     with suppress(OSError):
         owners.add(path.lstat().st_uid)

@@ -168,6 +168,11 @@ class DotenvStore:
         with self._file(writing=False) as path:
             return FileLock(path).held_elsewhere()
 
+    def has_leftovers(self) -> bool:
+        """Tell whether a killed rotator left files beside this one, which `hold` removes."""
+        with self._file(writing=False) as path:
+            return rewrite.has_leftovers(path) and not FileLock(path).is_held()
+
     @contextmanager
     def _file(self, *, writing: bool) -> Iterator[Path]:
         """Yield the file, where the symlinks lead now.
@@ -285,6 +290,10 @@ class FileLock:
                 self._file.unlink()
             fd, self._queue.fd = self._queue.fd, -1
             rewrite.close(fd)
+
+    def is_held(self) -> bool:
+        """Tell whether this process or another one holds the lock now."""
+        return self._queue.fd >= 0 or self.held_elsewhere()
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process holds the lock now, without waiting for it or taking it.

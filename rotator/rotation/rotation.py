@@ -31,7 +31,7 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Decider, Snapshot, observe
 from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
-from rotator.stores.port import SecretStore
+from rotator.stores.port import KnowsLeftovers, SecretStore
 
 if TYPE_CHECKING:
     from rotator.hooks.commands import Hooks
@@ -108,10 +108,7 @@ class Rotation:
             elif is_wanted or change.has_unfinished_work():
                 result = change.run(verdict)
             else:
-                # Removes what a killed rotator left; where that is denied, a run that may does it.
-                for observation in snapshot.reachable:
-                    with suppress(StoreError), observation.store.hold():
-                        pass
+                _tidy(snapshot)
         except RotatorError as error:
             result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
         result = self._judge_again(result, verdict)
@@ -164,6 +161,15 @@ class Rotation:
                     observation.store.preflight()
                 return RotationResult(snapshot, planned, Action.WOULD_CONVERGE)
         return RotationResult(snapshot, planned)
+
+
+def _tidy(snapshot: Snapshot) -> None:
+    """Remove what a killed rotator left; where that is denied, a run that may does it."""
+    for store in (observation.store for observation in snapshot.reachable):
+        with suppress(StoreError):
+            if isinstance(store, KnowsLeftovers) and store.has_leftovers():
+                with store.hold():
+                    pass
 
 
 def _leave(result: RotationResult) -> RotationResult:

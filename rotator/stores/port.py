@@ -123,6 +123,20 @@ class BumpedStore(SecretStore, Protocol):
 
 
 @runtime_checkable
+class KnowsLeftovers(Protocol):
+    """A store that may implement this, too: a killed rotator can leave something beside the secret.
+
+    A run that has nothing else to do calls `hold` only where it did.
+    """
+
+    def has_leftovers(self) -> bool:
+        """Tell whether there is something that `hold` removes, and nobody is inside `hold` now.
+
+        Raises what `read` raises.
+        """
+
+
+@runtime_checkable
 class KeepsHistory(Protocol):
     """A store that may implement this, too: it keeps what was written before."""
 

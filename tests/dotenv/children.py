@@ -3,12 +3,20 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.dotenv.helpers import SRC
 from tests.support.waiting import PATIENCE
 
 NOBODY = 65534
+HOLD = """
+import signal
+with store_at(path).hold():
+    print("held", flush=True)
+    signal.pause()
+"""
 _PRELUDE = """
 import logging, os, sys
 from pathlib import Path
@@ -45,6 +53,18 @@ def start(code: str, path: Path, *more: str, user: int = 0) -> subprocess.Popen[
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextmanager
+def running(code: str, path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Let another process do that meanwhile, from its first line of output on."""
+    with start(code, path) as child:
+        try:
+            assert child.stdout
+            assert child.stdout.readline()
+            yield child
+        finally:
+            child.kill()
 
 
 def output(code: str, path: Path, *, user: int = 0) -> str:

@@ -4,26 +4,24 @@ import errno
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from tests.dotenv.children import NOBODY, output, output_in_mounts, start, why_no_mounts
+from tests.dotenv.children import (
+    HOLD,
+    NOBODY,
+    output,
+    output_in_mounts,
+    running,
+    why_no_mounts,
+)
 from tests.dotenv.helpers import names_in, put, store_at
 from tests.support.waiting import PATIENCE
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 with_mounts = pytest.mark.skipif(bool(why_no_mounts()), reason=why_no_mounts() or "-")
-HOLD = """
-import signal
-with store_at(path).hold():
-    print("held", flush=True)
-    signal.pause()
-"""
 ASK = "print(store_at(path).held_elsewhere())"
 COME_AND_GO = """
 print("ready", flush=True)
@@ -42,16 +40,6 @@ LOCK = ".env.rotator-lock"
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / ".env"
-
-
-@contextmanager
-def running(code: str, file: Path) -> Iterator[Popen[str]]:
-    """Let another process do that meanwhile, from its first line of output on."""
-    with start(code, file) as child:
-        assert child.stdout
-        assert child.stdout.readline()
-        yield child
-        child.kill()
 
 
 def test_nobody_holds_what_is_not_there(file: Path, tmp_path: Path) -> None:

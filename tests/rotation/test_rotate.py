@@ -51,6 +51,14 @@ def test_a_token_with_time_left_is_kept_and_nobody_logs_in(world: World) -> None
     assert LOGIN not in world.api.calls
 
 
+def test_a_run_with_nothing_to_do_takes_no_lock(world: World) -> None:
+    world.put(world.api.issue(days=30))
+    before = world.folder.stat().st_mtime_ns  # the lock is a file in this folder
+    report = world.rotation().rotate(RotateOptions())
+    assert (report.action, report.error) == (Action.KEPT, None)
+    assert world.folder.stat().st_mtime_ns == before
+
+
 def test_force_replaces_a_token_with_time_left(world: World) -> None:
     old = world.api.issue(days=30)
     world.put(old)
