@@ -19,9 +19,8 @@ from rotator.errors import (
     RotatorError,
     StoreError,
     internal_error,
-    quote_value,
 )
-from rotator.hooks.commands import Hooks
+from rotator.hooks.commands import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.client import ApiClient, Call
@@ -213,13 +212,11 @@ def _write_fault(store: SecretStore) -> str | None:
 
 def _find_broken_hooks(token: TokenSettings, environ: Mapping[str, str]) -> list[str]:
     path = os.pathsep.join(os.get_exec_path(environ))
-    hooks = zip(token.hooks, _name_hooks(token), strict=True)
-    return [name for hook, name in hooks if shutil.which(hook[0], path=path) is None]
-
-
-def _name_hooks(token: TokenSettings) -> list[str]:
-    """Return names without the arguments, which may hold secrets."""
-    return [f"hook {number} ({quote_value(hook[0])})" for number, hook in enumerate(token.hooks, 1)]
+    return [
+        name_command(number, hook)
+        for number, hook in enumerate(token.hooks, 1)
+        if shutil.which(hook[0], path=path) is None
+    ]
 
 
 def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
@@ -251,10 +248,5 @@ def _find_foreign_folders(stores: Sequence[SecretStore]) -> dict[str, tuple[str,
 
 
 def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[str]:
-    names = [
-        *_name_hooks(token),
-        *(f"the restart of {workload}" for workload in token.restart),
-        *(f"the notice to URL {number}" for number, _ in enumerate(token.notify, 1)),
-    ]
-    known = dict(zip(Hooks(token, {}).ids, names, strict=True))
-    return [known[each] for each in failed if each in known]
+    names = Hooks(token, {}).names
+    return [names[each] for each in failed if each in names]

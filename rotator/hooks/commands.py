@@ -14,7 +14,7 @@ from typing import NamedTuple
 from rotator.clock import minute, rfc3339
 from rotator.config.keys import CREDENTIALS
 from rotator.config.settings import TokenSettings
-from rotator.errors import hide_tokens
+from rotator.errors import hide_tokens, quote_value
 from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
 from rotator.hooks.processes import ProcessResult, run_process
@@ -79,6 +79,16 @@ class Hooks:
         return tuple(hook_id for hook_id, _ in hooks)
 
     @property
+    def names(self) -> dict[str, str]:
+        """What each is called, by its id; without arguments and URLs, which may hold secrets."""
+        commands = enumerate(self._commands, 1)
+        return {
+            **{each: name_command(number, command) for number, (each, command) in commands},
+            **{each: f"the restart of {workload}" for each, workload in self._workloads},
+            **{each: f"the notice to URL {n}" for n, (each, _) in enumerate(self._urls, 1)},
+        }
+
+    @property
     def notice_ids(self) -> tuple[str, ...]:
         """The id of each URL: tokens with the same ones notify the same people."""
         return tuple(hook_id for hook_id, _ in self._urls)
@@ -138,6 +148,10 @@ class Hooks:
             return None
         logged = "its output is above, " if result.output else ""
         return f"{hook} {_describe_end(result.status, self._timeout)}; {logged}{_AGAIN}"
+
+
+def name_command(number: int, command: Sequence[str]) -> str:
+    return f"hook {number} ({quote_value(command[0])})"
 
 
 def _lines_of(result: ProcessResult) -> list[str]:

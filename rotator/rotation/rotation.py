@@ -72,14 +72,17 @@ class Rotation:
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
+        return build_report(self.name, self.look(probe=probe), self._context.clock())
+
+    def look(self, *, probe: bool) -> RotationResult:
+        """Do the same, and return all that was seen."""
         snapshot = observe(self._stores, self._context.clock())
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         skew = timedelta()
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
             verdict, error = self._decider.decide_with_server(snapshot, RotateOptions())
             skew = self._decider.skew()
-        result = RotationResult(snapshot, verdict, error=error, skew=skew)
-        return build_report(self.name, result, self._context.clock())
+        return RotationResult(snapshot, verdict, error=error, skew=skew)
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
