@@ -127,6 +127,17 @@ def test_every_json_key_and_value_of_the_api_is_documented() -> None:
     assert [word for word in words if f"`{word}`" not in page] == []
 
 
+def test_every_key_of_a_chain_is_documented(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=3))
+    rotator("rotate", ROTATOR_RETIRE="1d")
+    (token,) = rotator("status", "default", "--json").json["tokens"]
+    page = text("docs/commands.md").partition("also has `chain`")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
+    for key, found in token["chain"].items():
+        inner = found[0] if found and isinstance(found, list) else found or {}
+        assert [word for word in inner if word not in rows[key]] == [], key
+
+
 def test_every_reason_is_documented() -> None:
     page = text("docs/rotation.md")
     names = {check.__name__.removeprefix("_") for check in CHAIN}

@@ -88,7 +88,7 @@ def show(config: Path | None, log_format: str, *, as_json: bool) -> int:
     options.forbid_core_dump(reading.settings)
     if reading.mistakes:
         raise MistakesError(reading.mistakes)
-    lines = list(_list_lines(reading))
+    lines = list(list_lines(reading))
     output.write(output.as_json(lines) if as_json else _as_toml(lines))
     return exit_codes.OK
 
@@ -108,7 +108,8 @@ def schema() -> int:
     return exit_codes.OK
 
 
-def _list_lines(reading: Reading) -> Iterator[Line]:
+def list_lines(reading: Reading) -> Iterator[Line]:
+    """Yield every setting: those of the API, then those of each token."""
     stored = reading.settings.api.admin_password
     for line in _list_table(API_KEYS, reading.api, None):
         if line.key == "admin_password" and isinstance(stored, StoredSecret):

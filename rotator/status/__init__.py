@@ -1,5 +1,5 @@
 """The state of the fleet, as the page, `GET /api/v1/status` and `rotator status` show it.
 
-`rows` builds the one object that all of them show; `gather` looks for the command, `words` says it
-in lines, and `terminal` paints it.
+`rows` builds the one object that all of them show, and `chain` that of a single token. `gather`
+looks for the command; `words` and `sections` say it in lines, and `terminal` paints it.
 """

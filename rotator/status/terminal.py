@@ -3,12 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
 from rotator.clock import minute
 from rotator.errors import one_line
+from rotator.status.chain import Chain
 from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges
+from rotator.status.sections import Fact, describe_chain
 from rotator.status.words import describe_renewal, describe_rest, find_notes, shorten
 
 _COLOURS = {Tone.BAD: "red", Tone.WARN: "yellow", Tone.IDLE: "magenta", Tone.GOOD: "green"}
@@ -17,7 +20,9 @@ _NAME, _STORE = _TITLES.index("token"), _TITLES.index("store")
 _NARROW, _WIDE = 60, 120  # columns: below there is no bar, above are dates and stores
 _LEAST = {_NAME: 12, _STORE: 24}  # columns for a name, and for a store
 _BAR, _WIDE_BAR = 15, 25
+_IN_THE_ROW = ("expiring", "last_day", "expired")  # these reasons are there without a sentence
 _MOST_GOOD = 30  # tokens; a fleet has hundreds that need nothing
+_LEAST_TEXT = 20  # columns
 _GAP = 2
 _INDENT = 2
 
@@ -50,10 +55,15 @@ def choose_glyphs(encoding: str) -> Glyphs:
 
 
 class Painter:
-    """Paints lines, none longer than the console is wide, of what `encoding` can write."""
+    """Paints lines that fit into the console, of what `encoding` can write.
 
-    def __init__(self, console: Console, encoding: str) -> None:
+    A word that is longer, such as a URL, is left to the terminal, so that it can be copied, unless
+    it is to be cut by `fold`.
+    """
+
+    def __init__(self, console: Console, encoding: str, *, fold: bool = False) -> None:
         self._console = console
+        self._fold = fold
         self._width = console.width
         self._glyphs = choose_glyphs(encoding)
         self._bar_width = _WIDE_BAR if self._width >= _WIDE else _BAR
@@ -82,14 +92,36 @@ class Painter:
             lines += self._wrap(f"{self._glyphs.more} {describe_rest(rest)}", "dim")
         return lines
 
+    def paint_chain(self, chain: Chain, fleet: FleetStatus) -> list[Text]:
+        """Return the lines of one token's chain."""
+        row = chain.row
+        head = [*self._cells(row)[: _TITLES.index("life") + 1], Text(row.describe_life())]
+        lines = list(Text(" " * _GAP).join(head).wrap(self._console, self._width))
+        if row.complaint:
+            lines += self._wrap(row.complaint, _COLOURS[row.badge[1]], _INDENT)
+        lines += self._wrap(_describe_source(fleet), "dim", _INDENT)
+        for section in describe_chain(chain):
+            lines += [Text(), Text(section.title, "bold")]
+            width = max(len(fact.label) for fact in section.facts)
+            for fact in section.facts:
+                lines += self._fact(fact, width)
+        return lines
+
+    def _fact(self, fact: Fact, width: int) -> list[Text]:
+        sign = self._glyphs.signs[fact.tone] if fact.tone else ""
+        style = _COLOURS[fact.tone] if fact.tone else "dim"
+        label = Text(f"{sign:<{_INDENT}}{one_line(fact.label):<{width}}", style)
+        begin = label.cell_len + _GAP
+        texts = list(self._wrap(fact.text, "", begin))
+        return [label.append_text(texts[0][label.cell_len :]), *texts[1:]]
+
     def _summary(self, fleet: FleetStatus) -> list[Text]:
         counts = [
             Text(f"{self._glyphs.signs[tone]} {count} {word}", _COLOURS[tone])
             for word, (tone, count) in count_badges(fleet.rows).items()
         ]
         lines = list(Text(" " * _GAP).join(counts).wrap(self._console, self._width))
-        source = f"by the daemon ({fleet.phase})" if fleet.phase else "from the stores"
-        lines += self._wrap(f"as of {fleet.now:%Y-%m-%d %H:%M:%S} UTC, {source}", "dim")
+        lines += self._wrap(_describe_source(fleet), "dim")
         if fleet.reload_error:
             why = f"the settings could not be read again: {fleet.reload_error}"
             lines += self._wrap(f"{self._glyphs.signs[Tone.WARN]} {why}", _COLOURS[Tone.WARN])
@@ -138,27 +170,42 @@ class Painter:
         lines = [Text()]
         for number, (cell, width) in enumerate(zip(cells, widths, strict=True)):
             begin = sum(widths[:number]) + _GAP * number
-            parts = list(cell.wrap(self._console, width, overflow="fold")) or [Text()]
-            if number == _NAME and len(parts) > 1:
-                lines[-1].append_text(Text(" " * _GAP)).append_text(cell)
-                lines.append(Text())
-                continue
             lines[-1].pad_right(begin - lines[-1].cell_len)
-            lines[-1].append_text(parts[0])
-            lines += [Text(" " * begin).append_text(part) for part in parts[1:]]
-        for line in lines:
-            line.rstrip()
+            if number == _STORE:
+                first, *rest = self._split(cell.plain, width)
+                lines[-1].append(first, cell.style)
+                lines += [Text(" " * begin).append(each, cell.style) for each in rest]
+            else:
+                lines[-1].append_text(cell)
+            if number == _NAME and cell.cell_len > width:
+                lines.append(Text())
         return lines
 
     def _notes(self, row: StatusRow) -> Iterator[Text]:
         for note in find_notes(row):
+            if row.report and row.report.reason in _IN_THE_ROW and note.text == row.report.message:
+                continue
             style = _COLOURS[row.badge[1]] if not note.topic else "dim"
             yield from self._wrap(str(note), style, _INDENT)
 
     def _wrap(self, text: str, style: str, indent: int = 0) -> Iterator[Text]:
-        lines = Text(one_line(text), style).wrap(
-            self._console, self._width - indent, overflow="fold"
-        )
-        for line in lines:
-            line.rstrip()
-            yield Text(" " * indent).append_text(line)
+        for line in self._split(one_line(text), max(self._width - indent, _LEAST_TEXT)):
+            yield Text(" " * indent).append(line, style)
+
+    def _split(self, text: str, width: int) -> list[str]:
+        """Return a text as lines of whole words; where they are to be folded, none is longer."""
+        lines = [""]
+        for word in text.split(" "):
+            longer = f"{lines[-1]} {word}" if lines[-1] else word
+            if lines[-1] and cell_len(longer) > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        if self._fold:
+            return [part for line in lines for part in chop_cells(line, width)]
+        return lines
+
+
+def _describe_source(fleet: FleetStatus) -> str:
+    source = f"by the daemon ({fleet.phase})" if fleet.phase else "from the stores"
+    return f"as of {fleet.now:%Y-%m-%d %H:%M:%S} UTC, {source}"

@@ -26,10 +26,10 @@ class Note(NamedTuple):
 
 def as_lines(fleet: FleetStatus) -> str:
     """Return a line for each token, the most urgent first."""
-    return "".join(f"{_line(row)}\n" for row in fleet.rows)
+    return "".join(f"{describe_row(row)}\n" for row in fleet.rows)
 
 
-def _line(row: StatusRow) -> str:
+def describe_row(row: StatusRow) -> str:
     notes = list(find_notes(row))
     if not row.complaint:
         notes.insert(0, Note("", row.report.message if row.report else "not looked at yet"))

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from rich.cells import cell_len
+
 from tests.support.process import ROTATOR, Runner
 from tests.support.waiting import PATIENCE
 
@@ -32,6 +34,11 @@ class Shown(NamedTuple):
     @property
     def lines(self) -> list[str]:
         return self.text.splitlines()
+
+
+def has_fitting_lines(shown: Shown, columns: int) -> bool:
+    """Tell whether each line fits, unless it ends with a long word: a path or a URL is not cut."""
+    return all(cell_len(line) <= columns or len(line.split()[-1]) > 30 for line in shown.lines)
 
 
 def open_terminal(columns: int, rows: int) -> tuple[int, int]:

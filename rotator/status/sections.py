@@ -1,0 +1,182 @@
+"""The chain of a token in words, link by link: from its settings to what happens next."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from rotator.clock import in_words, minute
+from rotator.errors import hide_tokens, one_line
+from rotator.rotation.model import StoreState
+from rotator.status.chain import Ancestor, Chain
+from rotator.status.rows import Step, Tone, describe_moment
+from rotator.status.words import describe_row, shorten
+
+_LONGEST_SCOPE = 60
+_STEPS = {  # with the next run
+    Step.LOOK: "the daemon looks at it again",
+    Step.SETTLEMENT: "what came of a mint that was cut off is settled",
+    Step.COPY: "the token is copied to the stores that lack it",
+    Step.RENEWAL: "it is renewed",
+    Step.HOOKS: "the hooks that have not worked are repeated",
+    Step.REVOCATION: "the old token {} is revoked",
+    Step.EXPIRY: "it expires, if nothing renews it",
+}
+_DATED = {**_STEPS, Step.RENEWAL: "it becomes due, and the next run renews it"}
+
+
+class Fact(NamedTuple):
+    """A fact under a label; `tone` is None where it is neither good nor bad."""
+
+    label: str
+    text: str
+    tone: Tone | None = None
+
+
+class Section(NamedTuple):
+    title: str
+    facts: list[Fact]
+
+
+def describe_chain(chain: Chain) -> list[Section]:
+    return [Section(title, list(describe(chain))) for title, describe in _SECTIONS.items()]
+
+
+def chain_as_lines(chain: Chain) -> str:
+    """Return the token's line, and one for each fact."""
+    facts = (
+        one_line(f"{chain.row.name}: {section.title}: {fact.label}: {fact.text}")
+        for section in describe_chain(chain)
+        for fact in section.facts
+    )
+    return "".join(f"{line}\n" for line in (describe_row(chain.row), *facts))
+
+
+def _settings(chain: Chain) -> Iterator[Fact]:
+    for key, value, place in chain.settings:
+        if value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            origin = place.removesuffix(f" {key}") if place else "default"
+            yield Fact(key, f"{text} ({origin})")
+
+
+def _stores(chain: Chain) -> Iterator[Fact]:
+    seen = {each.store.url: each for each in chain.snapshot.reachable}
+    for store in chain.row.report.stores if chain.row.report else ():
+        is_good = store.status is StoreState.CURRENT
+        parts = [shorten(store.store)]
+        if store.message:
+            parts.append(store.message.removeprefix(f"{store.store}: "))
+        if owner := chain.owners.get(store.store):
+            parts.append(f"{owner} owns this secret")
+        if (entry := seen.get(store.store)) and entry.ends_at:
+            parts.append(f"deletes it {minute(entry.ends_at)}")
+        tone = Tone.GOOD if is_good else Tone.WARN
+        yield Fact(store.status, "; ".join(parts), tone)
+
+
+def _journal(chain: Chain) -> Iterator[Fact]:
+    journal, current, now = chain.journal, chain.snapshot.current, chain.row.now
+    if journal.token_id:
+        minted = f", minted {_moment(journal.minted_at, now)}" if journal.minted_at else ""
+        is_current = current is not None and journal.token_id == current.token_id
+        other = "" if is_current else "; the stores show another one"
+        yield Fact("token", f"{journal.token_id}{minted}{other}", None if is_current else Tone.WARN)
+    else:
+        yield Fact("token", "none that a rotator wrote")
+    if current and current.token_id != journal.token_id:
+        yield Fact("in the stores", current.name)
+    if journal.previous_token_id:
+        yield Fact("replaced", journal.previous_token_id)
+    for mint in chain.mints:
+        which = f" of {mint.token_id}" if mint.token_id else ""
+        text = f"a mint{which} that began {_moment(mint.begun_at, now)}, under way or cut off"
+        yield Fact("open", text, Tone.WARN)
+    if journal.put_back_at:
+        text = f"an old token, first seen {_moment(journal.put_back_at, now)}"
+        yield Fact("put back", text, Tone.WARN)
+    if not chain.mints:
+        yield Fact("open", "nothing")
+
+
+def _api(chain: Chain) -> Iterator[Fact]:
+    api, now, listed = chain.api, chain.row.now, chain.row_of_current
+    if api.accepts is None:
+        yield Fact("exchange", f"not known: {api.why_not_asked}")
+    elif api.accepts:
+        yield Fact("exchange", "the API accepts the token", Tone.GOOD)
+    else:
+        yield Fact("exchange", "the API does not accept the token", Tone.BAD)
+    if listed:
+        scope = hide_tokens(listed.scope or "–")[:_LONGEST_SCOPE]
+        minted, used = _moment(listed.created_at, now), _last_use(listed.last_used_at, now)
+        yield Fact("list", f"minted {minted}, {used}, scope {scope}")
+    elif api.listed is None:
+        yield Fact("list", f"not known: {api.why_not_listed}")
+    elif chain.snapshot.current:
+        yield Fact("list", "the API does not list the token: it was revoked", Tone.BAD)
+
+
+def _hooks(chain: Chain) -> Iterator[Fact]:
+    for name, is_owed in chain.hooks.items():
+        if is_owed:
+            yield Fact("owed", f"{name} has not worked since the last rotation", Tone.WARN)
+        else:
+            yield Fact("not owed", name, Tone.GOOD)
+    if not chain.hooks:
+        yield Fact("none", "the settings have none")
+
+
+def _old_tokens(chain: Chain) -> Iterator[Fact]:
+    found = [_ancestor(each, chain) for each in chain.ancestors()]
+    yield from found or [Fact("none", "no journal knows any")]
+
+
+def _ancestor(old: Ancestor, chain: Chain) -> Fact:
+    now, parts, tone = chain.row.now, [old.token_id], None
+    if old.pending:
+        label = str(old.pending.state)
+        is_over = old.pending.due_at <= now
+        parts.append(f"to be revoked {_moment(old.pending.due_at, now)}")
+        parts += [old.pending.message] if old.pending.message else []
+        tone = Tone.WARN if is_over else None
+    else:
+        label = "left alone"
+        if old.expires_at:
+            over = old.expires_at <= now
+            verb = "expired" if over else "expires"
+            parts.append(f"{verb} {_moment(old.expires_at, now)}")
+    if old.is_listed is False:
+        parts.append("the API no longer lists it: it was revoked")
+    elif old.is_listed:
+        parts.append(_last_use(old.last_used_at, now))
+    return Fact(label, "; ".join(parts), tone)
+
+
+def _next(chain: Chain) -> Iterator[Fact]:
+    now = chain.row.now
+    for step in chain.row.plan():
+        if step.at is None or step.at <= now:
+            yield Fact("next run", _STEPS[step.step].format(step.token_id))
+        else:
+            text = _DATED[step.step].format(step.token_id)
+            yield Fact(f"in {in_words(step.at - now)}", f"{text} ({minute(step.at)})")
+
+
+def _last_use(at: datetime | None, now: datetime) -> str:
+    return f"last used {_moment(at, now)}" if at else "never used"
+
+
+def _moment(at: datetime, now: datetime) -> str:
+    return f"{minute(at)} ({describe_moment(at, now)})"
+
+
+_SECTIONS: dict[str, Callable[[Chain], Iterator[Fact]]] = {
+    "settings": _settings,
+    "stores": _stores,
+    "journal": _journal,
+    "the API": _api,
+    "hooks": _hooks,
+    "old tokens": _old_tokens,
+    "next": _next,
+}
