@@ -1,9 +1,9 @@
 """`rotator status`: the fleet at a glance, or the whole chain of one token."""
 
 import json
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,18 +18,21 @@ from rotator.status.gather import StatusReader
 from rotator.status.sections import chain_as_lines
 from rotator.status.words import as_lines
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
 
 @click.command("status")
 @options.name
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the tokens.")
+@click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @options.with_config
-def command(
-    config: Path | None, log_format: str, name: str | None, *, probe: bool, as_json: bool
+def command(  # noqa: PLR0913 - one per option
+    config: Path | None,
+    log_format: str,
+    name: str | None,
+    *,
+    probe: bool,
+    watch: bool,
+    as_json: bool,
 ) -> int:
     """Show the fleet at a glance, or the whole chain of one token.
 
@@ -41,9 +44,14 @@ def command(
     Reads the stores and changes nothing. The API is asked with --probe, or about the token that is
     named; its list of tokens needs the admin's login.
 
-    Exits 0 when all is well, 1 when a token needs attention, 2 when the settings are wrong.
+    Exits 0 when all is well, 1 when a token needs attention, 2 when the settings are wrong; with
+    --watch by what it saw last.
     """
     configure(log_format, sys.stderr, verbose=False)
+    if watch and (
+        as_json or not output.is_terminal() or os.environ.get("TERM") in ("dumb", "unknown")
+    ):
+        raise click.UsageError("--watch needs a terminal, and cannot be combined with --json")
     reading = options.read(config)
     if reading.mistakes:
         raise MistakesError(reading.mistakes)
@@ -58,23 +66,28 @@ def command(
 
     reader = StatusReader(settings, name, utc_now, probe=probe, describe=describe)
     try:
-        view = reader.read()
+        view = _watch(reader) if watch else reader.read()
     finally:
         reader.close()
-    output.write(render(view, as_json=as_json))
+    if not watch:
+        output.write(render(view, as_json=as_json))
     return exit_codes.FAILED if view.fleet.needy else exit_codes.OK
+
+
+def _watch(reader: StatusReader) -> StatusView:
+    from rotator.cli.watch import watch  # noqa: PLC0415 - rich, which only a terminal needs
+
+    view = watch(reader.read)
+    if view is None:  # interrupted before the first look had ended
+        raise click.Abort
+    return view
 
 
 def render(view: StatusView, *, as_json: bool) -> str:
     if as_json:
         return json.dumps(view.to_json(), indent=2) + "\n"
-    fleet, chain = view
     if not output.is_terminal():
-        return chain_as_lines(chain) if chain else as_lines(fleet)
+        return chain_as_lines(view.chain) if view.chain else as_lines(view.fleet)
     from rotator.status.terminal import Painter  # noqa: PLC0415 - rich, which only a terminal needs
 
-    def draw(console: "Console") -> "list[Text]":
-        painter = Painter(console, sys.stdout.encoding)
-        return painter.paint_chain(chain, fleet) if chain else painter.paint_fleet(fleet)
-
-    return output.paint(draw)
+    return output.paint(lambda console: Painter(console, sys.stdout.encoding).paint(view))

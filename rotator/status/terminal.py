@@ -9,9 +9,9 @@ from rich.text import Text
 
 from rotator.clock import minute
 from rotator.errors import one_line
-from rotator.status.chain import Chain
+from rotator.status.chain import StatusView
 from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges
-from rotator.status.sections import Fact, describe_chain
+from rotator.status.sections import Fact, Section, describe_chain
 from rotator.status.words import describe_renewal, describe_rest, find_notes, shorten
 
 _COLOURS = {Tone.BAD: "red", Tone.WARN: "yellow", Tone.IDLE: "magenta", Tone.GOOD: "green"}
@@ -68,11 +68,23 @@ class Painter:
         self._glyphs = choose_glyphs(encoding)
         self._bar_width = _WIDE_BAR if self._width >= _WIDE else _BAR
 
-    def paint_fleet(self, fleet: FleetStatus, room: int | None = None) -> list[Text]:
-        """Return the lines of a fleet, `room` at most.
+    def paint(self, view: StatusView, room: int | None = None) -> list[Text]:
+        """Return the lines of a view, `room` at most; what matters most is first."""
+        if view.chain is None:
+            return self._paint_fleet(view.fleet, room)
+        sections = describe_chain(view.chain)
+        lines = self._paint_chain(view.fleet, sections)
+        if room is not None and len(lines) > room:  # the settings do not change
+            lines = self._paint_chain(view.fleet, sections[1:])
+        if room is not None and len(lines) > room:
+            more = (
+                f"{self._glyphs.more} {len(lines) - room + 1} more lines: make the terminal higher"
+            )
+            lines[room - 1 :] = self._wrap(more, "dim")
+        return lines
 
-        Without `room`, tokens that need nothing are left out beyond the first.
-        """
+    def _paint_fleet(self, fleet: FleetStatus, room: int | None) -> list[Text]:
+        """Without `room`, leave out those tokens that need nothing beyond the first."""
         table = [[Text(title, "dim") for title in self._titles()]]
         table += [self._cells(row) for row in fleet.rows]
         widths = self._column_widths(table)
@@ -92,15 +104,14 @@ class Painter:
             lines += self._wrap(f"{self._glyphs.more} {describe_rest(rest)}", "dim")
         return lines
 
-    def paint_chain(self, chain: Chain, fleet: FleetStatus) -> list[Text]:
-        """Return the lines of one token's chain."""
-        row = chain.row
+    def _paint_chain(self, fleet: FleetStatus, sections: Sequence[Section]) -> list[Text]:
+        (row,) = fleet.rows
         head = [*self._cells(row)[: _TITLES.index("life") + 1], Text(row.describe_life())]
         lines = list(Text(" " * _GAP).join(head).wrap(self._console, self._width))
         if row.complaint:
             lines += self._wrap(row.complaint, _COLOURS[row.badge[1]], _INDENT)
         lines += self._wrap(_describe_source(fleet), "dim", _INDENT)
-        for section in describe_chain(chain):
+        for section in sections:
             lines += [Text(), Text(section.title, "bold")]
             width = max(len(fact.label) for fact in section.facts)
             for fact in section.facts:

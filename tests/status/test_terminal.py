@@ -14,6 +14,7 @@ from rotator.rotation.model import Action, OldToken, OldTokenState, Report, Stor
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
+from rotator.status.chain import StatusView
 from rotator.status.rows import FleetStatus, build_rows
 from rotator.status.terminal import Painter
 from rotator.status.words import as_lines
@@ -140,7 +141,7 @@ def test_nothing_that_comes_from_elsewhere_steers_the_terminal() -> None:
         states.record(Look(report, NOON, NOON))
         rows = build_rows(states.by_name(), (), NOON)
         fleet = FleetStatus(rows, NOON, EVIL, EVIL)
-        painted = Painter(Console(width=200), "utf-8").paint_fleet(fleet)
+        painted = Painter(Console(width=200), "utf-8").paint(StatusView(fleet))
         assert all(line.plain.isprintable() for line in painted)
         assert "evil" in "".join(line.plain for line in painted)
         (line,) = as_lines(fleet).splitlines()
