@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +23,7 @@ from backends.aws import failures
 from backends.aws.address import REGION, AwsAddress
 from backends.aws.text import secret_in, with_secret
 from backends.notes import NoteChanges
+from backends.programs import ProgramError, read_output
 from backends.remote import NotedStore, name_errors
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.stores.port import Provenance, StoreUrl
@@ -308,17 +309,47 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
     for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
         bound_pool(pool)
     session = boto3.Session(region_name=region)
-    # botocore would ask a terminal, which may be somebody's who waits for something else.
-    assume_role = session._session.get_component("credential_provider").get_provider(  # noqa: SLF001 - boto3 has no other way to it
-        "assume-role"
-    )
-    assume_role._prompter = _refuse_to_ask  # noqa: SLF001 - the same
+    _bound_login(session._session.get_component("credential_provider"))  # noqa: SLF001 - boto3 has no other way to it
     client = session.client("secretsmanager", region_name=region, config=config, **explicit)
     # botocore's debug records hold requests, answers and tokens.
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "botocore":
             logging.getLogger(name).addFilter(_is_harmless)
     return client
+
+
+def _bound_login(login: Any) -> None:  # noqa: ANN401 - botocore has no types
+    """Let botocore ask no terminal, and wait for no program for ever."""
+    assume_role = login.get_provider("assume-role")
+    assume_role._prompter = _refuse_to_ask  # noqa: SLF001 - botocore has no other way to it
+    login.get_provider("custom-process")._popen = _CredentialProcess  # noqa: SLF001 - the same
+    builder = assume_role._profile_provider_builder  # noqa: SLF001 - for the profiles that it names
+    create = builder._create_process_provider  # noqa: SLF001 - the same
+
+    def create_bounded(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore's
+        provider = create(*args, **options)
+        provider._popen = _CredentialProcess  # noqa: SLF001 - the same
+        return provider
+
+    builder._create_process_provider = create_bounded  # noqa: SLF001 - the same
+
+
+class _CredentialProcess:
+    """Stands in for the `Popen` that botocore would wait for without a limit."""
+
+    returncode = 0
+
+    def __init__(self, command: Sequence[str], **_: object) -> None:
+        self._command = command
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        try:
+            return read_output(self._command), b""
+        except ProgramError as error:
+            raise StoreDeniedError(
+                f"the credential_process of the AWS profile {error}: run it by hand, without a"
+                " terminal, to see why"
+            ) from None
 
 
 def bounded(seconds: float) -> AbstractContextManager[None]:

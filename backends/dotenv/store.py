@@ -27,6 +27,7 @@ from backends.dotenv import rewrite
 from backends.dotenv.gate import UnsafeEditError
 from backends.dotenv.links import ForeignLinkError, resolve
 from backends.dotenv.text import EnvText, Variable
+from rotator.budget import limit_wait
 from rotator.errors import (
     ConfigError,
     ConflictError,
@@ -63,6 +64,7 @@ _KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
 _LOCK_PAUSE = 0.02  # seconds
 _MOST_LOOKS = 100
 _LOCK_FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_QUEUE_PAUSE = 1.0  # seconds
 _LONGEST_QUEUE = 3600.0  # seconds; each thread before us is bounded by its own time-outs
 _log = logging.getLogger(__name__)
 
@@ -269,8 +271,7 @@ class FileLock:
 
         Raises `LockTimeoutError` and `OSError`.
         """
-        if not self._queue.lock.acquire(timeout=_LONGEST_QUEUE):
-            raise LockTimeoutError
+        self._line_up()
         try:
             if not self._queue.depth:
                 self._wait(timeout)
@@ -283,6 +284,14 @@ class FileLock:
                     self._let_go()
         finally:
             self._queue.lock.release()
+
+    def _line_up(self) -> None:
+        deadline, left = time.monotonic() + _LONGEST_QUEUE, 0.0
+        # In short waits, since the budget may become shorter.
+        while not self._queue.lock.acquire(timeout=min(left, _QUEUE_PAUSE)):
+            left = max(0.0, limit_wait(deadline - time.monotonic()))
+            if not left:
+                raise LockTimeoutError
 
     def _let_go(self) -> None:
         with self._queue.kernel:
@@ -336,7 +345,7 @@ class FileLock:
     def _wait(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while not self._try():
-            if time.monotonic() >= deadline:
+            if limit_wait(deadline - time.monotonic()) <= 0:
                 raise LockTimeoutError
             time.sleep(_LOCK_PAUSE)
 

@@ -7,8 +7,6 @@ https://kubernetes.io/docs/reference/access-authn-authz/authentication/#client-g
 import base64
 import json
 import os
-import signal
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from backends.programs import PATIENCE, ProgramError, read_output
 from backends.remote import find_home
 from rotator.errors import StoreUnreachableError
 from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
@@ -39,7 +38,6 @@ _TEXTS = (
 # Without these, which are not supported, we would be somebody else.
 _UNSUPPORTED = ("as", "as-uid", "as-groups", "as-user-extra", "auth-provider")
 _NOT_FOR_PLUGINS = ("NOCTURNA_", "ROTATOR_")
-_TIMEOUT = 60.0  # seconds; cloud logins take their time
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +230,11 @@ def _check(access: ClusterAccess) -> None:
 
 
 def user_from_plugin(
-    access: ClusterAccess, environment: Mapping[str, str], *, timeout: float = _TIMEOUT
+    access: ClusterAccess, environment: Mapping[str, str], *, patience: float = PATIENCE
 ) -> dict[str, str]:
     """Run the plugin of `access`; return its credentials as the `user` of a kubeconfig.
 
-    `timeout` is in seconds. Raises `StoreUnreachableError`.
+    `patience` is in seconds. Raises `StoreUnreachableError`.
     """
     plugin = access.user["exec"]
     try:
@@ -254,34 +252,15 @@ def user_from_plugin(
     info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec}, default=str)
     # What is for the rotator alone, with the admin's password, is none of the plugin's business.
     inherited = {k: v for k, v in environment.items() if not k.startswith(_NOT_FOR_PLUGINS)}
-    output = _run(command, {**inherited, **variables, "KUBERNETES_EXEC_INFO": info}, timeout)
+    variables = {**inherited, **variables, "KUBERNETES_EXEC_INFO": info}
+    try:
+        output = read_output(command, variables, patience)
+    except ProgramError as error:
+        raise _failed(command, str(error)) from None
     user = _parse_credentials(output)
     if not user:
         raise _failed(command, "printed no ExecCredential with a token or a certificate")
     return user
-
-
-def _run(command: list[str], environment: dict[str, str], timeout: float) -> bytes:
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the command is the kubeconfig's, as for kubectl
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        raise _failed(command, f"cannot be started ({type(error).__name__})") from None
-    with process:
-        try:
-            output, _ = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)  # with its children, which hold the pipe open
-            raise _failed(command, f"did not end within {timeout:g} seconds") from None
-    if process.returncode:
-        raise _failed(command, f"failed with exit status {process.returncode}")
-    return output
 
 
 def _parse_credentials(output: bytes) -> dict[str, str]:

@@ -6,13 +6,18 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from rotator.budget import TimeBudget
 from rotator.clock import in_words
 from rotator.config.settings import TokenSettings
+from rotator.rotation.inventory import WORKERS
 
 # The main thread beats once a minute; it misses five beats only when it hangs.
 LONGEST_SILENCE = 300.0  # seconds
-# On top of rotation_timeout and the time of the hooks: for many slow stores, and other rotations.
-LOOK_MARGIN = timedelta(hours=1)
+# A look reads, may wait for the rotation of another rotator, rotates, clears up what was left over,
+# and revokes: each within rotation_timeout.
+LOOK_PARTS = 5
+# For what no time budget bounds, such as slow disks.
+LOOK_MARGIN = timedelta(minutes=5)
 OLD_SETTINGS = "the old settings stay in force"
 
 
@@ -25,6 +30,15 @@ class DaemonPhase(StrEnum):
 class ProbeResult(NamedTuple):
     ok: bool
     message: str
+
+
+class _Look(NamedTuple):
+    """A look in hand: when it began (monotonic seconds), and how long it can take at most."""
+
+    started: float
+    limit: timedelta
+    token: TokenSettings
+    budget: TimeBudget
 
 
 class Health:
@@ -43,22 +57,34 @@ class Health:
         self._monotonic = monotonic
         self._is_scheduler_alive = is_scheduler_alive
         self._last_beat = monotonic()
-        self._looks: dict[str, tuple[float, timedelta]] = {}
+        self._looks: dict[str, _Look] = {}
 
     def beat(self) -> None:
         self._last_beat = self._monotonic()
 
     @contextmanager
     def look(self, name: str) -> Iterator[None]:
-        """Measure a look at a token, so that one which hangs is noticed."""
+        """Bound the waits of a look at a token, and measure it, so that one is noticed that hangs.
+
+        It may wait for other looks that hold the same `.env` file, and so for their hooks.
+        """
         default = TokenSettings(name, "", ())
         token = next((each for each in self.tokens if each.name == name), default)
         hooks = token.hook_timeout * (len(token.hooks) + len(token.restart))
-        self._looks[name] = self._monotonic(), token.rotation_timeout + hooks + LOOK_MARGIN
+        waits = LOOK_PARTS * token.rotation_timeout + WORKERS * hooks
+        budget = TimeBudget(waits.total_seconds())
+        look = _Look(self._monotonic(), waits + hooks + LOOK_MARGIN, token, budget)
+        self._looks[name] = look
         try:
-            yield
+            with budget.spending():
+                yield
         finally:
             del self._looks[name]
+
+    def hurry(self) -> None:
+        """Let the waits of each look in hand end within its `rotation_timeout` from now on."""
+        for look in tuple(self._looks.values()):
+            look.budget.shorten(look.token.rotation_timeout.total_seconds())
 
     def liveness(self) -> ProbeResult:
         """Return not ok where a restart helps: a thread of the scheduler or the main one hangs.
@@ -74,8 +100,8 @@ class Health:
         if (silence := now - self._last_beat) > LONGEST_SILENCE:
             message = f"the main thread has been hanging for {silence:.0f} seconds"
             return ProbeResult(ok=False, message=message)
-        for name, (started, limit) in tuple(self._looks.items()):
-            if (taken := timedelta(seconds=now - started)) > limit:
+        for name, look in tuple(self._looks.items()):
+            if (taken := timedelta(seconds=now - look.started)) > look.limit:
                 message = f"a look at {name} has been in hand for {in_words(taken)}: it hangs"
                 return ProbeResult(ok=False, message=message)
         return ProbeResult(ok=True, message="ok")

@@ -18,6 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from rotator import wiring
 from rotator.audit import token_field
+from rotator.budget import TimeBudget
 from rotator.clock import Clock, Draw, rfc3339
 from rotator.config.settings import Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
@@ -42,6 +43,7 @@ DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 TICK = 60.0  # seconds
+LOG_OUT = 5.0  # seconds; nothing depends on it
 _log = logging.getLogger(__name__)
 
 
@@ -129,11 +131,12 @@ class Daemon:
         """Finish the looks in hand and start no other."""
         with self._planning:
             self._stopping = True
+        self._health.hurry()
         self._scheduler.pause()
         self._scheduler.get_jobs()  # takes the lock under which jobs are handed to the threads
         self._scheduler.shutdown(wait=True)
         for rotation in [*self._fleet.values()][:1]:
-            with suppress(RotatorError):
+            with suppress(RotatorError), TimeBudget(LOG_OUT).spending():
                 rotation.log_out()
 
     def _watch(self, fleet: Sequence[Rotation]) -> None:

@@ -20,6 +20,8 @@ from typing import Any
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
+from rotator.budget import limit_wait
+
 # When the exchange of this thread ends (monotonic seconds).
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 # How many bytes an answer may have, where no session counts those of its body.
@@ -58,8 +60,11 @@ def is_bounded() -> bool:
 
 def is_over() -> bool:
     """Tell whether the time of this thread's exchange is over."""
-    deadline = _deadline.get()
-    return deadline is not None and time.monotonic() >= deadline
+    try:
+        seconds_left()
+    except TimeoutError:
+        return True
+    return False
 
 
 def seconds_left(most: float | None = None) -> float | None:
@@ -81,7 +86,7 @@ def bound_pool(pool: Any) -> None:
 def _seconds_until(deadline: float | None, most: float | None) -> float | None:
     if deadline is None:  # an exchange of somebody else
         return most
-    left = deadline - time.monotonic()
+    left = limit_wait(deadline - time.monotonic())
     if left <= 0:
         raise TimeoutError("the exchange took too long")
     return left if most is None else min(left, most)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -34,7 +35,8 @@ def map_in_threads(act: Callable[[_Item], _Result], items: Sequence[_Item]) -> l
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - one token needs no threads
 
     with ThreadPoolExecutor(WORKERS, "rotation") as pool:
-        return list(pool.map(act, items))
+        contexts = [copy_context() for _ in items]  # with the time budget of this thread
+        return list(pool.map(lambda context, item: context.run(act, item), contexts, items))
 
 
 class Part(StrEnum):

@@ -9,7 +9,8 @@ import pytest
 
 from backends.aws.address import AwsAddress
 from backends.aws.store import SecretsManagerStore, new_client
-from rotator.errors import StoreUnreachableError
+from rotator.budget import TimeBudget
+from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.stores.port import parse_url
 from tests.aws.site import REGION, Aws
 from tests.http_client.support import (
@@ -89,6 +90,37 @@ def test_a_drip_of_the_credentials_ends_in_time(
             SecretsManagerStore(address, lambda: client, 2.0).read()
         assert server.requests
     assert timer.seconds < PATIENCE
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        ("sleep 3600", r"did not end within 0\.\d+ seconds: run it by hand"),
+        ("yes", "prints more than 1 MiB"),
+        ("false", "failed with exit status 1"),
+        ("no-such-program", "cannot be started"),
+    ],
+)
+@pytest.mark.parametrize("profile", ["direct", "assuming"])
+def test_a_credential_process_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, program: str, told: str, profile: str
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config"
+    config.write_text(
+        f"[profile direct]\ncredential_process = {program}\n"
+        "[profile assuming]\nsource_profile = direct\n"
+        "role_arn = arn:aws:iam::123456789012:role/rotator\n"
+    )
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", profile)
+    address = AwsAddress.parse(parse_url(URL, Path()), lambda: REGION)
+    store = SecretsManagerStore(address, lambda: new_client(REGION))
+    budget = TimeBudget(0.9 if program == "sleep 3600" else PATIENCE)
+    with budget.spending(), pytest.raises(StoreDeniedError, match=told) as caught:
+        store.read()
+    assert str(caught.value).startswith(f"{store.url}: the credential_process of the AWS profile ")
 
 
 def test_clients_that_are_not_ours_have_their_own_time() -> None:

@@ -6,7 +6,9 @@ from typing import Unpack
 
 import pytest
 
-from rotator.daemon.health import DaemonPhase, Health, ProbeResult
+from rotator.budget import limit_wait
+from rotator.config.settings import ROTATION_TIMEOUT
+from rotator.daemon.health import LOOK_PARTS, DaemonPhase, Health, ProbeResult
 from rotator.daemon.scheduler import Daemon
 from rotator.errors import ConfigError, StoreUnreachableError
 from rotator.rotation.rotation import Rotation
@@ -218,6 +220,20 @@ def test_a_look_that_hangs_is_not_healthy(watch: Watch) -> None:
     watch.start()
     assert found[0].message == "a look at luna-bot has been in hand for 2 hours: it hangs"
     assert watch.health.liveness().ok
+
+
+def test_the_waits_of_a_look_end_in_time_and_sooner_at_a_stop(watch: Watch) -> None:
+    def stop() -> None:
+        left.append(limit_wait(9999))
+        watch.daemon.stop()
+        left.append(limit_wait(9999))
+
+    left: list[float] = []
+    watch.fleet = [watch.world.rotation(MeddledStore(watch.world.store(), before_read=stop))]
+    watch.start()
+    timeout = ROTATION_TIMEOUT.total_seconds()
+    assert timeout < left[0] <= LOOK_PARTS * timeout
+    assert left[1] <= timeout
 
 
 def test_a_store_that_was_down_catches_up_without_a_mint(watch: Watch) -> None:

@@ -5,16 +5,18 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from backends.dotenv.store import FileLock
+from rotator.budget import TimeBudget
 from rotator.errors import StoreUnreachableError
 from tests.dotenv.children import NOBODY, output, start
 from tests.dotenv.helpers import NO_JOURNAL, names_in, put, store_at
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import FOREVER, PATIENCE
 
 HOLD = """
 import signal
@@ -106,6 +108,18 @@ def test_threads_of_one_process_wait_longer_than_for_another(file: Path) -> None
         assert done == []
     thread.join()
     assert done == [1]
+
+
+def test_a_time_budget_bounds_the_wait_for_another_process_and_for_a_thread(file: Path) -> None:
+    def wait() -> None:
+        with TimeBudget(0.1).spending(), store_at(file, lock_timeout=FOREVER).hold():
+            raise AssertionError
+
+    with held_elsewhere(file), pytest.raises(StoreUnreachableError, match="for too long"):
+        wait()
+    with store_at(file).hold(), ThreadPoolExecutor(1) as pool:
+        error = pool.submit(wait).exception(PATIENCE)
+    assert isinstance(error, StoreUnreachableError)
 
 
 def test_threads_take_turns(file: Path) -> None:

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 import pytest
 import requests
 
+from rotator.budget import TimeBudget
 from rotator.http import deadlines
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_body
 from tests.http_client.support import (
@@ -25,7 +26,7 @@ from tests.http_client.support import (
     tunnel,
 )
 from tests.kubernetes import certificates
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import FOREVER, PATIENCE
 
 TOTAL = 0.2
 HASTY = Limits(total=TOTAL)
@@ -189,6 +190,25 @@ def test_silence_ends_before_the_whole() -> None:
     with raw_server(DRIPS["nothing"]) as server, ends_in_time():
         BoundedSession(Limits(read=0.1, total=1000, retries=0)).get(server.url)
     assert timer.seconds < PATIENCE
+
+
+def test_exchanges_end_with_their_budget() -> None:
+    patient = BoundedSession(Limits(read=FOREVER, total=FOREVER))
+    with raw_server(DRIPS["headers"]) as server, TimeBudget(TOTAL).spending():
+        for _ in range(2):
+            with ends_in_time():
+                patient.get(server.url)
+
+
+def test_a_budget_that_becomes_shorter_ends_an_exchange_in_hand() -> None:
+    budget = TimeBudget(FOREVER)
+
+    def hurry(server: RawServer, connection: socket.socket) -> None:
+        budget.shorten(TOTAL)
+        DRIPS["a body"](server, connection)
+
+    with raw_server(hurry) as server, budget.spending(), ends_in_time():
+        BoundedSession(Limits(read=FOREVER, total=FOREVER)).get(server.url)
 
 
 def test_each_exchange_has_its_own_time(keys: Path) -> None:

@@ -135,7 +135,13 @@ def test_an_exec_entry_that_is_none_is_told(entry: object) -> None:
 def test_an_exec_plugin_that_hangs_is_killed_with_what_it_started() -> None:
     entry = {"apiVersion": "v1", "command": "/bin/sh", "args": ["-c", "sleep 60 & sleep 60"]}
     with pytest.raises(StoreUnreachableError, match=r"did not end within 0\.2 seconds"):
-        user_from_plugin(access_with(entry), {}, timeout=0.2)
+        user_from_plugin(access_with(entry), {}, patience=0.2)
+
+
+def test_an_exec_plugin_that_prints_without_end_is_killed() -> None:
+    entry = {"apiVersion": "v1", "command": "yes"}
+    with pytest.raises(StoreUnreachableError, match=r"yes of the kubeconfig prints more than 1 M"):
+        user_from_plugin(access_with(entry), {})
 
 
 def test_a_plugin_may_print_a_certificate_and_learns_the_cluster_if_it_wants_to() -> None:

@@ -3,7 +3,15 @@ from datetime import timedelta
 import pytest
 
 from rotator.config.settings import TokenSettings
-from rotator.daemon.health import LONGEST_SILENCE, LOOK_MARGIN, DaemonPhase, Health, ProbeResult
+from rotator.daemon.health import (
+    LONGEST_SILENCE,
+    LOOK_MARGIN,
+    LOOK_PARTS,
+    DaemonPhase,
+    Health,
+    ProbeResult,
+)
+from rotator.rotation.inventory import WORKERS
 
 
 class Daemon:
@@ -70,13 +78,15 @@ def test_a_look_that_takes_longer_than_it_can_is_a_case_for_a_restart(daemon: Da
     )
     daemon.health.phase = DaemonPhase.RUNNING
     daemon.health.tokens = (slow, quick)
+    hooks = 3 * minute
+    longest = LOOK_PARTS * minute + WORKERS * hooks + hooks + LOOK_MARGIN
     with daemon.health.look("slow"), daemon.health.look("quick"):
-        daemon.now += (LOOK_MARGIN + 4 * minute).total_seconds()
+        daemon.now += longest.total_seconds()
         daemon.health.beat()
         assert daemon.health.liveness().ok
         daemon.now += 60
         assert daemon.health.liveness() == ProbeResult(
-            ok=False, message="a look at quick has been in hand for 1 hour: it hangs"
+            ok=False, message="a look at quick has been in hand for 38 minutes: it hangs"
         )
         assert not daemon.health.readiness().ok
         daemon.health.phase = DaemonPhase.STOPPING
