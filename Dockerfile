@@ -19,6 +19,10 @@ RUN /pip/bin/pip install --only-binary :all: --require-hashes -r requirements-bu
 COPY pyproject.toml README.md LICENSE ./
 COPY rotator rotator
 COPY backends backends
+# What `rotator init` fills in.
+COPY cron cron
+COPY helm helm
+COPY examples examples
 RUN /pip/bin/hatchling build --target wheel --directory /wheel \
     && /pip/bin/pip --python /opt/rotator/bin/python3 install --no-compile --no-deps --no-index \
         /wheel/*.whl

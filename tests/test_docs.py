@@ -52,7 +52,8 @@ def test_the_demo_in_the_readme_is_what_it_prints(rotator: Runner) -> None:
 
 
 def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: Sandbox) -> None:
-    block = blocks("README.md", "sh")[0]
+    begin, block, *_ = blocks("README.md", "sh")
+    assert begin.startswith("rotator init ")  # in tests/init
     exports = dict(re.findall(r"^export (\w+)=(.*)$", block, re.MULTILINE))
     assert set(exports) == set(rotator.env)
     assert exports["ROTATOR_STORE"] == rotator.env["ROTATOR_STORE"]
@@ -68,6 +69,7 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
 @pytest.mark.parametrize(
     "command",
     [
+        "init",
         "check",
         "status",
         "rotate",

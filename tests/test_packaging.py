@@ -31,6 +31,22 @@ def test_both_packages_and_their_types_are_in_the_wheel(wheel: zipfile.ZipFile) 
         assert name in names
 
 
+def test_what_init_fills_in_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    shipped = {
+        name.removeprefix("rotator/shipped/")
+        for name in wheel.namelist()
+        if name.startswith("rotator/shipped/")
+    }
+    tracked = subprocess.run(
+        ["git", "ls-files", "cron", "helm", "examples/compose.yaml"],  # noqa: S607 - any git
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert shipped == set(tracked.stdout.split())
+
+
 def test_every_module_is_in_the_wheel_and_nothing_else(wheel: zipfile.ZipFile) -> None:
     modules = {str(p.relative_to(ROOT)) for p in ROOT.glob("rotator/**/*.py")}
     modules |= {str(p.relative_to(ROOT)) for p in ROOT.glob("backends/**/*.py")}

@@ -7,6 +7,7 @@ import click
 from rotator import __version__
 
 _COMMANDS = (  # in the order of the help
+    "init",
     "check",
     "status",
     "rotate",

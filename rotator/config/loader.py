@@ -29,7 +29,7 @@ HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROT
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
 _log = logging.getLogger(__name__)
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
-_RELATED = frozenset(("renew_before", "validity", "rotation_timeout", "retire"))
+RELATED = frozenset(("renew_before", "validity", "rotation_timeout", "retire"))  # durations
 
 Values = dict[str, Value]
 
@@ -272,12 +272,13 @@ def _read_token(values: Values, place: str, origin: str, mistakes: list[str]) ->
         if key.name not in values
     )
     token = TokenSettings(origin=origin, **{"name": place, "stores": (), **found})
-    if not (values.keys() - found.keys()) & _RELATED:
-        mistakes += map(str, _find_contradictions(token, values))
+    if not (values.keys() - found.keys()) & RELATED:
+        mistakes += map(str, find_contradictions(token, values))
     return token
 
 
-def _find_contradictions(token: TokenSettings, values: Values) -> Iterator[ConfigError]:
+def find_contradictions(token: TokenSettings, values: Values) -> Iterator[ConfigError]:
+    """Yield what is wrong with `values`, out of which the token was made, beside each other."""
     if token.renew_before < token.rotation_timeout:  # it would expire while it is rotated
         least = in_words(token.rotation_timeout)
         yield values["renew_before"].wrong(f"at least rotation_timeout ({least})")

@@ -23,15 +23,13 @@ from rotator.errors import (
 from rotator.hooks.commands import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
-from rotator.nocturna.client import ApiClient, Call
+from rotator.nocturna.client import HEALTH, ApiClient
 from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threads
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.port import SecretStore, path_of_file_store
 
-# The one call that needs no login and changes nothing.
-HEALTH = Call("reach the API", "GET", "/health")
 _DOWN = (502, 503, 504)  # what answers is a proxy in front of the API
 _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]
 

@@ -64,6 +64,8 @@ class Call:
     largest: int = 64 << 10
 
 
+# The one call that needs no login and changes nothing.
+HEALTH = Call("reach the API", "GET", "/health")
 LOGIN = Call("log in", "POST", "/auth/login")
 REFRESH = Call("refresh the admin session", "POST", "/auth/refresh")
 # Sent once: nothing depends on it, and a run must not wait for it.

@@ -1,0 +1,87 @@
+"""`rotator init`: sets up the rotator by answering."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from rotator.cli import exit_codes, options, output
+from rotator.cli.logs import configure
+from rotator.config.keys import CONFIG, STORE
+from rotator.config.loader import DEFAULT_FILE, load_settings
+from rotator.errors import ConfigError
+from rotator.setup.asking import Nobody, Terminal
+from rotator.setup.deployment import Runner
+from rotator.setup.document import read_tables
+from rotator.setup.interview import Given, Interview, Target
+from rotator.setup.outcome import prepare
+from rotator.stores.port import current_folder
+
+
+@click.command("init")
+@click.option("--url", help="The API's URL, which ends in /api.")
+@click.option("--email", help="The admin's e-mail.")
+@click.option("--password-file", help="A file with the admin's password, or for it.")
+@click.option("--store", "stores", multiple=True, help="A store of the token; may be repeated.")
+@click.option("--name", help="The token's name.")
+@click.option("--renew-before", metavar="DURATION", help="When it is renewed [default: 7d].")
+@click.option("--env", "as_variables", is_flag=True, help="Print variables, and write no config.")
+@click.option(
+    "--run-by",
+    "runner",
+    type=click.Choice([str(each) for each in Runner]),
+    help="What shall run the rotator.",
+)
+@click.option(
+    "--files",
+    type=click.Path(path_type=Path),
+    default="nocturna-rotator",
+    show_default=True,
+    help="A new folder for the files of --run-by.",
+)
+@click.option("--untested", is_flag=True, help="Also take what cannot be reached from here.")
+@options.with_config
+def command(
+    config: Path | None, log_format: str, files: Path, stores: tuple[str, ...], **given: object
+) -> int:
+    """Set up the rotator by answering a few questions.
+
+    Tests each answer at once: the API, the admin's login and rights, whether each store can be read
+    and written, and whether the token is renewed in time. Writes a commented rotator.toml, or adds
+    a [[token]] to the one that is there; or prints environment variables. A password is never
+    written there: it goes into a file of its own. For cron, systemd, Docker Compose or Helm it
+    writes their files, filled in.
+
+    Options answer in advance. Without a terminal nothing is asked: what is missing is an error.
+
+    Exits 0 when all is written, 1 when a test failed, 2 when an answer is missing or wrong. Until
+    all is answered nothing is written.
+    """
+    configure(log_format, sys.stderr, verbose=False)
+    cwd = current_folder()
+    variables = options.take_variables()
+    path = cwd / (config or variables.get(CONFIG) or DEFAULT_FILE)
+    target = Target(path, variables)
+    if (text := _read(path)) is not None:
+        existing = load_settings(path, variables, cwd)
+        target = Target(path, variables, text, existing, read_tables(text).get("defaults", {}))
+    asker = Terminal() if sys.stdin is not None and sys.stdin.isatty() else Nobody()
+    wanted = Given(stores=stores, **given)  # type: ignore[arg-type] # click checks them
+    answers = Interview(asker, wanted, target).hold()
+    outcome = prepare(answers, target, cwd / files)
+    outcome.write()
+    output.write(outcome.describe())
+    if STORE in variables and not answers.as_variables:
+        asker.tell(f"{STORE} is set and wins over {path.name}: unset it")
+    return exit_codes.OK
+
+
+def _read(path: Path) -> str | None:
+    """Return the text of a config that is there."""
+    try:
+        return path.read_bytes().decode()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigError(f"{path}: cannot read it: {why}") from None

@@ -1,0 +1,1 @@
+"""`rotator init`: asks, tests each answer, and writes the settings and what runs the rotator."""
