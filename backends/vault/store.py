@@ -190,7 +190,9 @@ class VaultStore(NotedStore[KvSecret]):
         """Tell a secret that has only notes, or nothing, from a mount of another kind."""
         answer = self._call_kv(lambda kv: kv.read_secret_metadata(**self._secret))
         if isinstance(answer.data.get("current_version"), int):
-            return KvSecret(answer.data["current_version"], {}, answer.data)
+            # Version 0, whatever it is by now: a first version that others wrote since the look at
+            # the data has fields that were not seen, and our write must not replace it.
+            return KvSecret(0, {}, answer.data)
         if not answer.is_nothing:
             self._demand(answer, self._metadata, needed, "read")
         self._prove_version()

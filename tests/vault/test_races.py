@@ -40,6 +40,21 @@ def test_a_neighbour_that_changes_meanwhile_is_kept(site: Site, relay: Relay) ->
     assert read_back(store) == (secret, journal)
 
 
+@pytest.mark.parametrize("has_notes", [True, False])
+def test_a_neighbour_that_is_the_first_to_be_written_meanwhile_is_kept(
+    site: Site, relay: Relay, *, has_notes: bool
+) -> None:
+    store = open_vault(site.store_url, site.variables(relay.url))
+    version = store.read().version
+    if has_notes:
+        version = store.note(Journal(intents=(new_intent(),)), expected=version)
+    # A secret without a version takes two looks: at its data, and at its metadata.
+    just_once(relay, f"before GET /v1/{site.metadata}", lambda: site.put_fields({"A": "1"}))
+    store.write(secret := new_secret(), journal := new_journal(), expected=version)
+    assert site.fields() == {FIELD: secret, "A": "1"}
+    assert read_back(store) == (secret, journal)
+
+
 def test_a_neighbour_that_never_rests_is_given_up(site: Site, relay: Relay) -> None:
     site.put_fields({FIELD: "old"})
     store = open_vault(site.store_url, site.variables(relay.url))
