@@ -2,7 +2,10 @@
 
 import logging
 import os
+import random
 import re
+import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,7 +26,10 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, StoreUrl
 
 State = TypeVar("State")
-_ATTEMPTS = 5
+_LOCKS: dict[str, threading.Lock] = {}  # one for each secret that this process changes
+_LONGEST_WAIT = 20.0  # seconds
+_ATTEMPTS = 8  # while others change other fields of the same secret
+_PAUSE = 0.02  # seconds, twice as long after each attempt
 _CHANGED = "somebody else changed it since it was read; nothing was written: look at it again"
 _STRAY = (OSError, EOFError, RuntimeError, UnicodeError)  # RecursionError is a RuntimeError
 _log = logging.getLogger(__name__)
@@ -41,6 +47,14 @@ def name_errors(url: str, spell: Callable[[StoreError], str] = str) -> Iterator[
         raise type(error)(f"{url}: {spell(error)}") from None
     except _STRAY as error:
         raise StoreUnreachableError(f"{url}: {_describe_stray(error)}") from None
+
+
+def attempts() -> Iterator[int]:
+    """Count the attempts at a compare-and-set; pause between them, as those who met must part."""
+    for attempt in range(_ATTEMPTS):
+        if attempt:
+            time.sleep(random.uniform(0, _PAUSE * 2**attempt))  # noqa: S311 - no secret
+        yield attempt
 
 
 def find_home(environment: Mapping[str, str]) -> Path | None:
@@ -72,6 +86,7 @@ class RemoteStore:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._changing = _LOCKS.setdefault(url.partition("#")[0], threading.Lock())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -82,6 +97,20 @@ class RemoteStore:
 
     def held_elsewhere(self) -> None:
         """Return None: the server does not know who else is at work."""
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let one thread of this process change a secret: its fields have one version together.
+
+        The compare-and-set keeps every change right; this only saves the next attempts. So nobody
+        waits for a server for long that does not answer somebody else.
+        """
+        is_ours = self._changing.acquire(timeout=_LONGEST_WAIT)
+        try:
+            yield
+        finally:
+            if is_ours:
+                self._changing.release()
 
 
 class NotedStore(RemoteStore, ABC, Generic[State]):
@@ -114,8 +143,8 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
         When two fields of one secret change at the same moment, both changes are kept.
         """
-        with name_errors(self.url, self._spell):
-            for attempt in range(_ATTEMPTS):
+        with self._alone(), name_errors(self.url, self._spell):
+            for attempt in attempts():
                 state, notes = self._look()
                 if not notes.is_at(expected):
                     if attempt:
@@ -150,8 +179,8 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
 
     def bump(self, *, expected: str) -> str:
         """Write the same secret again as a new version; see `rotator.stores.port.BumpedStore`."""
-        with name_errors(self.url, self._spell):
-            for _ in range(_ATTEMPTS):
+        with self._alone(), name_errors(self.url, self._spell):
+            for _ in attempts():
                 state, notes = self._look()
                 if not notes.is_at(expected):
                     raise ConflictError(_CHANGED)

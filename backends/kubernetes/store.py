@@ -17,7 +17,7 @@ from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import MANAGER, Connection, open_connection
 from backends.kubernetes.failures import NOT_KUBERNETES, KubernetesAnswer, Subject, explain
 from backends.kubernetes.owners import find_provenance
-from backends.remote import RemoteStore, name_errors
+from backends.remote import RemoteStore, attempts, name_errors
 from rotator.errors import (
     ConflictError,
     StoreError,
@@ -27,7 +27,6 @@ from rotator.errors import (
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, Provenance, StoreUrl, parse_end
 
-_ATTEMPTS = 5
 _SAMPLE = ("x", "v=1 token=x")
 
 
@@ -144,8 +143,8 @@ class KubernetesStore(RemoteStore):
 
     def _change(self, secret: str | None, journal: str, expected: str) -> str:
         """Write a journal and a secret, or leave the secret alone where it is None."""
-        with name_errors(self.url):
-            for _ in range(_ATTEMPTS):
+        with self._alone(), name_errors(self.url):
+            for _ in attempts():
                 part = self._read()
                 if part.version != expected:
                     raise ConflictError(

@@ -2,10 +2,13 @@
 
 import base64
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
 
+from backends.kubernetes.store import KubernetesStore
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry
@@ -82,8 +85,27 @@ def test_our_key_that_is_changed_meanwhile_is_a_conflict(site: Site) -> None:
 def test_a_secret_that_never_rests_is_a_conflict_in_the_end(site: Site) -> None:
     numbers = iter(range(100))
     with pytest.raises(ConflictError, match="keep changing this Secret"):
-        write_through(site, Meddler(lambda: site.put(str(next(numbers)), key="OTHER"), times=5))
+        write_through(site, Meddler(lambda: site.put(str(next(numbers)), key="OTHER"), times=100))
     assert site.secret() is None
+
+
+def test_threads_that_change_keys_of_one_secret_wait_for_each_other(site: Site) -> None:
+    keys = [f"TOKEN_{number}" for number in range(8)]
+    with Relay(site.upstream) as relay:
+        variables = site.variables(relay.url)
+        stores = [opened(site.store_url.replace(KEY, key), variables) for key in keys]
+        versions = [store.read().version for store in stores]
+        begin = Barrier(len(stores))
+
+        def write(store: KubernetesStore, version: str) -> None:
+            begin.wait()
+            store.write("new", NOTED, expected=version)
+
+        with ThreadPoolExecutor(len(stores)) as pool:
+            list(pool.map(write, stores, versions))
+        patches = [moment for moment in relay.moments if moment.startswith("before PATCH")]
+    assert len(patches) == len(keys)
+    assert set(keys) <= whole(site)["data"].keys()
 
 
 def test_a_secret_that_is_deleted_meanwhile_is_not_made_again(site: Site) -> None:
