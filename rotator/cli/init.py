@@ -10,6 +10,7 @@ from rotator.cli.logs import configure
 from rotator.config.keys import CONFIG, STORE
 from rotator.config.loader import DEFAULT_FILE, load_settings
 from rotator.errors import ConfigError
+from rotator.setup import saving
 from rotator.setup.asking import Nobody, Terminal
 from rotator.setup.deployment import Runner
 from rotator.setup.document import read_tables
@@ -62,6 +63,8 @@ def command(
     variables = options.take_variables()
     path = cwd / (config or variables.get(CONFIG) or DEFAULT_FILE)
     target = Target(path, variables)
+    if not given["as_variables"]:
+        saving.require_folder(path)
     if (text := _read(path)) is not None:
         existing = load_settings(path, variables, cwd)
         target = Target(path, variables, text, existing, read_tables(text).get("defaults", {}))

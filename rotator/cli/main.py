@@ -48,7 +48,8 @@ class _CommandFiles(click.Group):
 def cli() -> None:
     """Keep the Nocturna API service tokens of your bots alive.
 
-    One token needs no config file, only the environment:
+    rotator init sets it up by asking. By hand, one token needs no config file, only the
+    environment:
 
     \b
       export NOCTURNA_API_URL=https://your-api-server.com/api

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from rotator import wiring
 from rotator.config.settings import Secret, Settings
-from rotator.errors import ConfigError
+from rotator.errors import ConfigError, RotatorError, one_line
 from rotator.setup import trials
 from rotator.setup.asking import Asker, choose, confirm, settle
 from rotator.setup.deployment import TITLES, Runner, refuse_unfit
@@ -90,7 +90,8 @@ class Interview:
     def hold(self) -> Answers:
         """Ask all questions; where nobody is there, raises `ConfigError` or what a trial raises."""
         self._refuse_missing()
-        self._asker.tell(_INTRODUCTION)
+        if self._asker.is_there:
+            self._asker.tell(_INTRODUCTION)
         if self._existing is None:
             api = self._ask_about_api()
         else:
@@ -170,7 +171,7 @@ class Interview:
         if from_environment and not self._given.password_file:
             self._asker.tell("The password is that of NOCTURNA_ADMIN_PASSWORD.")
             return "", from_environment
-        name = os.path.expanduser(file_of())  # noqa: PTH111 - as it was typed, but for the ~
+        name = _expand(file_of())
         secret: Secret = trials.read_answer("admin_password_file", name, self._folder)
         path = Path(os.path.abspath(secret.file or ""))  # noqa: PTH100 - symlinks stay as they are
         if os.path.lexists(path):
@@ -183,7 +184,16 @@ class Interview:
         return name, password
 
     def _try_existing_api(self, existing: Settings) -> dict[str, str]:
-        self._settle(lambda: existing.api, trials.try_login)
+        """Try the login of the config, which a token more does not change."""
+        try:
+            self._asker.tell(f"  ok: {trials.try_login(existing.api)}")
+        except RotatorError as error:
+            if not (self._given.untested or self._asker.is_there):
+                raise
+            self._asker.tell(f"  no: {one_line(str(error))}")
+            question = "Add a token all the same"
+            if not self._given.untested and not confirm(self._asker, question, default=False):
+                raise
         if isinstance(existing.api.admin_password, Secret):
             self._password_file = existing.api.admin_password.file
         return {}
@@ -223,7 +233,7 @@ class Interview:
         ask = self._asker.ask
         match _KINDS.get(chosen):
             case "dotenv":
-                path = Path.cwd() / Path(ask("The file", ".env")).expanduser()
+                path = Path.cwd() / _expand(ask("The file", ".env"))
                 # Beside the config, so that the folder can be moved.
                 is_near = path.parent == self._folder
                 where = _part(path.name) if is_near else f"//{_part(str(path))}"
@@ -279,6 +289,7 @@ class Interview:
         span: timedelta = trials.read_answer("renew_before", renew_before)
         if self._existing:
             span = min([span, *(each.renew_before for each in self._existing.tokens)])
+        urls = [*urls, *self._owners()]
         left = [Runner(self._given.runner)] if self._given.runner else []
 
         def ask() -> Runner:
@@ -295,6 +306,11 @@ class Interview:
             return runner
 
         return Runner(self._settle(ask, lambda _: ""))
+
+
+def _expand(name: str) -> str:
+    """Put a home into the place of `~`, as a shell does; without one, leave it."""
+    return os.path.expanduser(name)  # noqa: PTH111 - pathlib raises for a user that is unknown
 
 
 def _field(name: str) -> str:

@@ -43,8 +43,8 @@ class Outcome(NamedTuple):
                 undo.callback((self.files / name).unlink)
             if self.config is not None and self.before is None:
                 saving.write_new(self.path, self.config, saving.PRIVATE)
-            elif self.config is not None:
-                saving.rewrite(self.path, self.config)
+            elif self.config is not None and self.before is not None:
+                saving.rewrite(self.path, self.config, self.before)
             undo.pop_all()
 
     def describe(self) -> str:

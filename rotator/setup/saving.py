@@ -12,13 +12,19 @@ from rotator.errors import ConfigError
 PRIVATE, PUBLIC = 0o600, 0o666
 
 
+def require_folder(path: Path) -> None:
+    """Raise `ConfigError` unless a file can be written into the folder of this one."""
+    if not path.parent.is_dir():
+        raise ConfigError(f"there is no folder {path.parent}: create it")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"{path} cannot be written: you may not write into {path.parent}")
+
+
 def refuse_existing(path: Path) -> None:
-    """Raise `ConfigError` where something is there already, or its folder is missing."""
-    with _told(path):
-        if os.path.lexists(path):
-            raise ConfigError(f"{path} is there already: remove it, or choose another place")
-        if not path.parent.is_dir():
-            raise ConfigError(f"there is no folder {path.parent}: create it")
+    """Raise `ConfigError` where something is there already, or nothing can be."""
+    require_folder(path)
+    if os.path.lexists(path):
+        raise ConfigError(f"{path} is there already: remove it, or choose another place")
 
 
 def make_folder(path: Path) -> None:
@@ -37,7 +43,7 @@ def write_new(path: Path, text: str, mode: int) -> None:
         os.umask(umask)
         temporary.chmod(mode & ~umask)
         try:
-            temporary.hardlink_to(path)  # as no rename does, it fails where something is
+            path.hardlink_to(temporary)  # as no rename does, it fails where something is
         except FileExistsError:
             raise ConfigError(f"{path} is there already: remove it, or choose another") from None
         except OSError:  # a file system without links
@@ -45,11 +51,16 @@ def write_new(path: Path, text: str, mode: int) -> None:
             temporary.replace(path)
 
 
-def rewrite(path: Path, text: str) -> None:
-    """Replace a file, whose mode and owner are kept; raises `ConfigError`."""
+def rewrite(path: Path, text: str, expected: str) -> None:
+    """Replace a file that still has the `expected` text; its mode and owner are kept.
+
+    Raises `ConfigError`, and then it is as it was, or as somebody else made it meanwhile.
+    """
     path = Path(os.path.realpath(path))
     with _told(path), _beside(path, text) as temporary:
         before = path.stat()
+        if path.read_bytes() != expected.encode():
+            raise ConfigError(f"{path} was changed meanwhile: start again")
         if before.st_uid != os.geteuid() or before.st_gid != os.getegid():
             os.chown(temporary, before.st_uid, before.st_gid)
         temporary.chmod(stat.S_IMODE(before.st_mode))

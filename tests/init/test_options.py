@@ -1,11 +1,19 @@
 """`rotator init` without a terminal: it takes options, and never asks."""
 
+import errno
+import os
 import shlex
+import stat
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from rotator.errors import ConfigError
+from rotator.setup.deployment import Deployment
+from rotator.setup.deployment import Runner as RunBy
+from rotator.setup.interview import Answers
+from rotator.setup.outcome import Outcome
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
@@ -174,22 +182,94 @@ def test_nothing_is_written_where_the_folder_for_files_is_there(
     assert there(bot) == before
 
 
-def test_what_was_written_is_removed_where_the_rest_cannot_be(
-    bot: Runner, options: list[str], tmp_path_factory: pytest.TempPathFactory
+def test_a_folder_that_is_missing_is_told_before_anything_is_asked(
+    bot: Runner, options: list[str]
 ) -> None:
-    config: Path = tmp_path_factory.mktemp("elsewhere") / "no" / "rotator.toml"
-    result = bot(
-        "init",
-        *options[:-2],
-        "--store",
-        f"dotenv://{bot.folder}/.env",
-        "--password-file",
-        str(bot.folder / "password"),
-        "--run-by",
-        "cron",
-        "--config",
-        str(config),
-    )
+    result = bot("init", *options, "--config", "nowhere/rotator.toml")
     assert (result.status, result.out) == (2, "")
-    assert "rotator.toml cannot be written: No such file or directory" in result.err
-    assert there(bot) == {"password"}
+    assert result.err == f"rotator: there is no folder {bot.folder}/nowhere: create it\n"
+
+
+def outcome(folder: Path, before: str | None = None) -> Outcome:
+    """Return what would be written: a password, two files and a config."""
+    return Outcome(
+        Answers(
+            {},
+            "hunter2",
+            folder / "password",
+            {"name": "luna"},
+            (),
+            as_variables=False,
+            runner=RunBy.CRON,
+        ),
+        *(folder / "rotator.toml", before, "# new\n", ""),
+        Deployment({"environment": "A=1\n", "crontab": "# x\n"}, ["true"]),
+        folder / "files",
+    )
+
+
+def test_all_is_written_with_its_mode_and_nothing_else(tmp_path: Path) -> None:
+    umask = os.umask(0o022)
+    outcome(tmp_path).write()
+    os.umask(umask)
+    found = {
+        str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
+    assert found == {
+        "password": 0o600,
+        "rotator.toml": 0o600,
+        "files/environment": 0o600,
+        "files/crontab": 0o644,
+    }
+    assert all(path.stat().st_nlink == 1 for path in tmp_path.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("name", ["rotator.toml", "password", "files"])
+def test_what_was_written_is_removed_where_somebody_else_was_faster(
+    tmp_path: Path, name: str
+) -> None:
+    theirs = tmp_path / name
+    if name == "files":
+        theirs.mkdir()
+    else:
+        theirs.write_text("theirs")
+    with pytest.raises(ConfigError, match=f"{name} (is there already|cannot be written)"):
+        outcome(tmp_path).write()
+    assert [path.name for path in tmp_path.rglob("*")] == [name]
+
+
+def test_a_config_that_was_changed_meanwhile_is_left_as_it_is(tmp_path: Path) -> None:
+    config = tmp_path / "rotator.toml"
+    config.write_text("# theirs\n")
+    with pytest.raises(ConfigError, match="was changed meanwhile: start again"):
+        outcome(tmp_path, "# before\n").write()
+    assert config.read_text() == "# theirs\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["rotator.toml"]
+
+
+def test_a_file_system_without_links_is_written_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    outcome(tmp_path).write()
+    assert (tmp_path / "password").read_text() == "hunter2\n"
+
+
+def test_the_login_of_a_config_is_tried_before_a_token_is_added(
+    bot: Runner, api: Sandbox, options: list[str]
+) -> None:
+    config = bot.folder / "rotator.toml"
+    before = f'[api]\nurl = "{api.url}"\nadmin_email = "a@b"\nadmin_password_file = "password"\n'
+    config.write_text(before)
+    result = bot("init", *options[-2:])
+    assert (result.status, result.out) == (1, "")
+    assert "the API refuses this e-mail and password (401)" in result.err
+    assert config.read_text() == before
+    result = bot("init", *options[-2:], "--untested")
+    assert result.status == 0, result.err
+    assert config.read_text().startswith(before)

@@ -252,6 +252,10 @@ url = "{api.url}"
     config = bot.folder / "rotator.toml"
     config.write_text(before)
     config.chmod(0o640)
+    with talking(bot, NOCTURNA_ADMIN_EMAIL="nobody@example.com") as screen:
+        screen.wait_for("no: log in: the API refuses this e-mail and password (401)")
+        screen.answer("Add a token all the same", "n")
+        assert screen.end() == 1
     with talking(bot) as screen:
         screen.wait_for("ok: the API accepts the e-mail and the password")
         screen.answer(NUMBER, "dotenv:./.env")
