@@ -40,8 +40,9 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash -x '/(site|dist)
     && find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
     && install -d -o 10001 -g 0 -m 770 /token
 COPY --from=build /opt/rotator /opt/rotator
-# HOME must be a folder that every user may enter. Nothing is compiled at a start; see above.
-ENV PATH=/opt/rotator/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+# HOME must be a folder that every user may enter. Nothing is compiled at a start; see above. glibc
+# would keep what large answers took, for each thread anew.
+ENV PATH=/opt/rotator/bin:$PATH HOME=/tmp PYTHONDONTWRITEBYTECODE=1 MALLOC_MMAP_THRESHOLD_=131072
 # ./rotator.toml is looked for here.
 WORKDIR /etc/nocturna-rotator
 # By number, so that Kubernetes can tell that it is not root.

@@ -57,7 +57,9 @@ class _JsonObject(Protocol):
 
 
 def as_json(items: Iterable[_JsonObject]) -> str:
-    return json.dumps([item.to_json() for item in items], indent=2) + "\n"
+    """Return a JSON array; of a long list, only one object at a time is taken apart."""
+    rows = ["  " + json.dumps(i.to_json(), indent=2).replace("\n", "\n  ") for i in items]
+    return "[\n{}\n]\n".format(",\n".join(rows)) if rows else "[]\n"
 
 
 def is_terminal() -> bool:

@@ -191,6 +191,10 @@ def read_body(response: requests.Response, largest: int) -> bytes:
 
     Raises `requests.RequestException`.
     """
+    return bytes(_collect_body(response, largest))
+
+
+def _collect_body(response: requests.Response, largest: int) -> bytearray:
     body = bytearray()
     try:
         while chunk := response.raw.read1(largest, decode_content=True):
@@ -199,7 +203,7 @@ def read_body(response: requests.Response, largest: int) -> bytes:
                 raise AnswerTooLargeError(request=response.request)
     except urllib3.exceptions.HTTPError as error:
         raise requests.ConnectionError(error, request=response.request) from None
-    return bytes(body)
+    return body
 
 
 def read_json(response: requests.Response, largest: int) -> Any:
@@ -208,7 +212,7 @@ def read_json(response: requests.Response, largest: int) -> Any:
     The parsed body takes up to 25 times the memory of its text. So a large one with hardly anything
     in it but empty lists and the like, which no server means, counts as too large.
     """
-    body = read_body(response, largest)
+    body = _collect_body(response, largest)
     if len(body) > _SMALL and sum(map(body.count, (b",", b"[", b"{"))) > len(body) // 12:
         raise AnswerTooLargeError(request=response.request)
     try:

@@ -161,6 +161,16 @@ class ListedToken(NamedTuple):
     last_used_at: datetime | None
 
 
+def _parse_rows(body: object) -> list[ListedToken] | str:
+    """Return the tokens of an answer, or what is wrong with it."""
+    if not isinstance(body, list):
+        return "is no list"
+    try:
+        return [_parse_row(row) for row in body]
+    except ValueError as error:
+        return f"has a token with {error}"
+
+
 def _parse_row(row: object) -> ListedToken:
     if not isinstance(row, dict):
         raise ValueError("no fields")  # noqa: TRY004 - what is wrong is the answer, not a type
@@ -260,14 +270,11 @@ class ServiceTokens:
 
         Raises `ApiFaultError` for the whole list when a single row cannot be read.
         """
-        body = self._admin.send(LIST)
-        if not isinstance(body, list):
-            raise ApiFaultError(f"{LIST.doing}: the API's answer is no list")
-        try:
-            return [_parse_row(row) for row in body]
-        except ValueError as error:
-            message = f"{LIST.doing}: the API's answer has a token with {error}"
-            raise ApiFaultError(message) from None
+        # Kept in no variable: an error would hold on to it, and many of them fill the memory.
+        rows = _parse_rows(self._admin.send(LIST))
+        if isinstance(rows, str):
+            raise ApiFaultError(f"{LIST.doing}: the API's answer {rows}")
+        return rows
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the only proof that the API accepts it.

@@ -1,7 +1,20 @@
 """`rotator tokens` as processes: list what is there, and revoke one of them."""
 
+import sys
+import uuid
+
+import pytest
+
+from rotator.nocturna.client import LIST
 from tests.support.process import Runner
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Fault, Sandbox
+
+MOST = 200  # MB, of the 256 that the chart grants
+# Runs a command, and tells the largest amount of memory that it had (KiB).
+MEASURE = (
+    "import resource, subprocess, sys; subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL);"
+    " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+)
 
 
 def test_an_orphan_is_found_and_revoked(rotator: Runner, api: Sandbox) -> None:
@@ -23,3 +36,23 @@ def test_a_missing_id_is_a_wrong_call(rotator: Runner) -> None:
     result = rotator("tokens", "revoke")
     assert result.status == 2
     assert result.err.endswith("see rotator tokens revoke --help\n")
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["tokens list --json", "rotate"])
+def test_the_longest_list_that_is_read_fits_into_a_small_container(
+    rotator: Runner, api: Sandbox, command: str
+) -> None:
+    row = {
+        "user_id": str(uuid.uuid4()),
+        "created_at": "2026-01-01T00:00:00",
+        "expires_at": "2026-02-01T00:00:00",
+    }
+    rows = [{"id": str(uuid.UUID(int=number)), **row} for number in range(LIST.largest // 175)]
+    api.misbehave(Fault.json_of(rows), "GET /auth/admin/service-tokens", times=None)
+    api.misbehave(Fault.reset_after(), "POST /auth/admin/service-tokens", times=None)
+    rotator.write_env(api.issue(3))
+    told = rotator.in_shell(f"{sys.executable} -c '{MEASURE}' rotator {command}")
+    assert "the API's answer" not in told.err
+    assert int(told.out) < MOST * 1000
+    assert ("GET", "/auth/admin/service-tokens", 200) in api.calls

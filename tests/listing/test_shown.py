@@ -1,10 +1,11 @@
 """The list on a terminal."""
 
+import json
 from datetime import timedelta
 
 import pytest
 
-from rotator.cli.output import render_table
+from rotator.cli.output import as_json, render_table
 from rotator.cli.tokens import as_lines, as_table
 from rotator.rotation.inventory import Part, Place, RowStatus, TokenRow
 from tests.support.clock import NOON
@@ -54,3 +55,9 @@ def test_a_url_is_not_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) 
     lines = render_table(["name", "what", "store"], rows, {"store"}).splitlines()
     assert [line.split()[-1] for line in lines if url in line] == [url]
     assert len(lines) > 2  # words are still wrapped
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_json_is_an_indented_array(count: int) -> None:
+    rows = [row(RowStatus.HELD, PLACE)] * count
+    assert as_json(rows) == json.dumps([each.to_json() for each in rows], indent=2) + "\n"
