@@ -42,6 +42,12 @@ class OutputError(RotatorError):
     """The results could not be written to stdout, though the work was done."""
 
 
+class DaemonError(RotatorError):
+    """A daemon did not say what it knows of its tokens; the message names its address."""
+
+    retryable = True
+
+
 class MalformedTokenError(RotatorError):
     """The text is no service token; `reason` is machine-readable (see `rotator.tokens`)."""
 

@@ -133,7 +133,7 @@ def test_every_key_of_a_chain_is_documented(rotator: Runner, api: Sandbox) -> No
     rotator.write_env(api.issue(days=3))
     rotator("rotate", ROTATOR_RETIRE="1d")
     (token,) = rotator("status", "default", "--json").json["tokens"]
-    page = text("docs/commands.md").partition("also has `chain`")[2].partition("\n## ")[0]
+    page = text("docs/commands.md").partition("then has `chain`")[2].partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", page, re.MULTILINE))
     for key, found in token["chain"].items():
         inner = found[0] if found and isinstance(found, list) else found or {}

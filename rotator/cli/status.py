@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import Protocol
 
 import click
 
@@ -13,15 +14,41 @@ from rotator.cli.config import list_lines
 from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.errors import MistakesError
+from rotator.http.urls import parse_http_url
 from rotator.status.chain import Setting, StatusView
 from rotator.status.gather import StatusReader
-from rotator.status.sections import chain_as_lines
-from rotator.status.words import as_lines
+from rotator.status.sections import view_as_lines
+
+
+class Reader(Protocol):
+    """Looks at tokens, itself or through a daemon."""
+
+    def read(self) -> StatusView: ...
+
+    def close(self) -> None: ...
+
+
+def parse_daemon(text: str) -> str:
+    """Read what `--listen` takes, or a URL; return the URL. Raises `ValueError`."""
+    address = f"127.0.0.1:{text}" if text.isdecimal() else text
+    url = parse_http_url(address if "://" in address else f"http://{address}")
+    if url is None or url.username is not None or (url.port is None and "://" not in text):
+        raise ValueError(
+            "expected [HOST:]PORT, such as 9464 or [::1]:9464, or a URL without a user, such as"
+            " https://rotator.example.com/"
+        )
+    return url.geturl().rstrip("/")
 
 
 @click.command("status")
 @options.name
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the tokens.")
+@click.option(
+    "--daemon",
+    type=options.Parsed("address", parse_daemon),
+    metavar="[HOST:]PORT|URL",
+    help="Show what the daemon knows that listens there.",
+)
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @options.with_config
@@ -31,6 +58,7 @@ def command(  # noqa: PLR0913 - one per option
     name: str | None,
     *,
     probe: bool,
+    daemon: str | None,
     watch: bool,
     as_json: bool,
 ) -> int:
@@ -42,7 +70,8 @@ def command(  # noqa: PLR0913 - one per option
     tokens, and what happens next.
 
     Reads the stores and changes nothing. The API is asked with --probe, or about the token that is
-    named; its list of tokens needs the admin's login.
+    named; its list of tokens needs the admin's login. With --daemon a daemon is asked instead,
+    which knows when it looks again and what failed before, and no settings are needed.
 
     Exits 0 when all is well, 1 when a token needs attention, 2 when the settings are wrong; with
     --watch by what it saw last.
@@ -52,6 +81,17 @@ def command(  # noqa: PLR0913 - one per option
         as_json or not output.is_terminal() or os.environ.get("TERM") in ("dumb", "unknown")
     ):
         raise click.UsageError("--watch needs a terminal, and cannot be combined with --json")
+    reader = _ask_daemon(daemon, name, probe=probe) if daemon else _open(config, name, probe=probe)
+    try:
+        view = _watch(reader) if watch else reader.read()
+    finally:
+        reader.close()
+    if not watch:
+        output.write(render(view, as_json=as_json))
+    return exit_codes.OK if view.fleet.is_well else exit_codes.FAILED
+
+
+def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
     reading = options.read(config)
     if reading.mistakes:
         raise MistakesError(reading.mistakes)
@@ -64,17 +104,18 @@ def command(  # noqa: PLR0913 - one per option
         lines = (line for line in list_lines(reading) if line.token in (None, token))
         return [Setting(line.key, line.value, line.place) for line in lines]
 
-    reader = StatusReader(settings, name, utc_now, probe=probe, describe=describe)
-    try:
-        view = _watch(reader) if watch else reader.read()
-    finally:
-        reader.close()
-    if not watch:
-        output.write(render(view, as_json=as_json))
-    return exit_codes.FAILED if view.fleet.needy else exit_codes.OK
+    return StatusReader(settings, name, utc_now, probe=probe, describe=describe)
 
 
-def _watch(reader: StatusReader) -> StatusView:
+def _ask_daemon(url: str, name: str | None, *, probe: bool) -> Reader:
+    from rotator.status.remote import DaemonReader  # noqa: PLC0415 - HTTP, which few need
+
+    if probe:
+        raise click.UsageError("--probe cannot be combined with --daemon, which probes by itself")
+    return DaemonReader(url, name)
+
+
+def _watch(reader: Reader) -> StatusView:
     from rotator.cli.watch import watch  # noqa: PLC0415 - rich, which only a terminal needs
 
     view = watch(reader.read)
@@ -87,7 +128,7 @@ def render(view: StatusView, *, as_json: bool) -> str:
     if as_json:
         return json.dumps(view.to_json(), indent=2) + "\n"
     if not output.is_terminal():
-        return chain_as_lines(view.chain) if view.chain else as_lines(view.fleet)
+        return view_as_lines(view)
     from rotator.status.terminal import Painter  # noqa: PLC0415 - rich, which only a terminal needs
 
     return output.paint(lambda console: Painter(console, sys.stdout.encoding).paint(view))

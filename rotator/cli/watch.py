@@ -18,6 +18,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from rotator.errors import DaemonError, one_line
 from rotator.exec.signals import STOP, SelfPipe
 from rotator.status.chain import StatusView
 from rotator.status.terminal import Painter
@@ -31,12 +32,14 @@ _HINT = f"again every {PAUSE:g} seconds, Ctrl-C ends it"
 class _Poller(threading.Thread):
     """Looks again and again in a thread of its own, so that a slow store delays no signal.
 
-    `view` is what came of the last look, `error` what ended the looks. `told` is called after each.
+    `view` is what came of the last look that worked, `trouble` why a later one did not, and `error`
+    what ended the looks. `told` is called after each.
     """
 
     def __init__(self, read: Callable[[], StatusView], told: Callable[[], None]) -> None:
         super().__init__(name="looks", daemon=True)
         self.view: StatusView | None = None
+        self.trouble: str | None = None
         self.error: Exception | None = None
         self._read = read
         self._told = told
@@ -47,7 +50,9 @@ class _Poller(threading.Thread):
         while not self._stopped.wait(pause):
             begun = time.monotonic()
             try:
-                self.view = self._read()
+                self.view, self.trouble = self._read(), None
+            except DaemonError as error:  # it may come back
+                self.trouble = str(error)
             except Exception as error:  # noqa: BLE001 - raised again where it is shown
                 self.error = error
                 self._stopped.set()
@@ -63,7 +68,8 @@ class _Poller(threading.Thread):
 def watch(read: Callable[[], StatusView]) -> StatusView | None:
     """Show what `read` returns, again and again until Ctrl-C or SIGTERM; return the last view.
 
-    Raises what `read` raises.
+    None where there is none yet. Raises what `read` raises, of a daemon that may come back only at
+    the end.
     """
     pipe = SelfPipe()
     console = Console(highlight=False)
@@ -83,17 +89,20 @@ def watch(read: Callable[[], StatusView]) -> StatusView | None:
                 live.stop()
                 os.kill(os.getpid(), signal.SIGSTOP)
                 live.start()
-            live.update(_paint(console, poller.view, tuple(log)), refresh=True)
+            lines = (*log, poller.trouble) if poller.trouble else tuple(log)
+            live.update(_paint(console, poller.view, lines), refresh=True)
             numbers = pipe.wait(None)
     poller.stop()
     if poller.error:
         raise poller.error
+    if poller.trouble:
+        raise DaemonError(poller.trouble)
     return poller.view
 
 
 def _paint(console: Console, view: StatusView | None, log: Sequence[str]) -> Group:
     width, height = console.size
-    foot = [Text(line[:width], "yellow") for line in log[-_MOST_SHOWN:]]
+    foot = [Text(one_line(line)[:width], "yellow") for line in log[-_MOST_SHOWN:]]
     if view is None:
         return Group(Text("looking at the tokens", "dim"), *foot)
     foot.append(Text(_HINT, "dim"))

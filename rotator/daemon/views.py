@@ -14,6 +14,7 @@ from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.states import Look, TokenState
 from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges, describe_moment
+from rotator.status.words import describe_reload
 from rotator.stores.port import DEFAULT_FIELD
 
 _BAR_WIDTH = 1000
@@ -85,8 +86,7 @@ def _daemon_state(fleet: FleetStatus) -> Html:
     line = element("p", element("strong", fleet.phase or ""), " · as of ", at, class_="phase")
     if fleet.reload_error is None:
         return line
-    why = fleet.reload_error
-    text = f"The settings could not be read again, and the old ones stay in force: {why}"
+    text = describe_reload(fleet.reload_error)
     return join(line, element("p", _sign(Tone.WARN), text, class_="trouble", role="alert"))
 
 

@@ -149,13 +149,21 @@ class Chain(NamedTuple):
 
 
 class StatusView(NamedTuple):
-    """What `rotator status` shows: a fleet, and the chain of a token that was named."""
+    """What `rotator status` shows: a fleet, or a token that was named, alone in it.
+
+    It has a `chain` if the command looked itself. `received` is the object of a daemon that was
+    asked.
+    """
 
     fleet: FleetStatus
     chain: Chain | None = None
+    received: dict[str, Any] | None = None
+    is_named: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the fleet's object; the object of a token that was named has its `chain`."""
+        if self.received is not None:
+            return self.received
         shown = self.fleet.to_json()
         if self.chain:
             (token,) = shown["tokens"]

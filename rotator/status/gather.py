@@ -86,7 +86,7 @@ class StatusReader:
             hooks=_find_hooks(token, result.snapshot.hooks),
             owners={store.url: provenance_of(store).owner for store in stores},
         )
-        return StatusView(fleet, chain)
+        return StatusView(fleet, chain, is_named=True)
 
     def _list(self) -> ApiWord:
         """Ask the API for its list; one that does not answer is not asked for more."""

@@ -255,6 +255,11 @@ class FleetStatus(NamedTuple):
         """The tokens that need attention."""
         return [row for row in self.rows if row.badge[1] in (Tone.BAD, Tone.WARN)]
 
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing needs attention, nor the daemon's settings."""
+        return not self.needy and self.reload_error is None
+
     def to_json(self) -> dict[str, Any]:
         """Return the one object, with stable keys (docs/daemon.md)."""
         return {

@@ -1,16 +1,16 @@
-"""The chain of a token in words, link by link: from its settings to what happens next."""
+"""What is known of one token in words, link by link: from its settings to what happens next."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from rotator.clock import in_words, minute
 from rotator.errors import hide_tokens, one_line
 from rotator.rotation.model import StoreState
-from rotator.status.chain import Ancestor, Chain
-from rotator.status.rows import Step, Tone, describe_moment
-from rotator.status.words import describe_row, shorten
+from rotator.status.chain import Ancestor, Chain, StatusView
+from rotator.status.rows import StatusRow, Step, Tone, describe_moment
+from rotator.status.words import describe_reload, describe_row, shorten
 
 _LONGEST_SCOPE = 60
 _STEPS = {  # with the next run
@@ -38,18 +38,28 @@ class Section(NamedTuple):
     facts: list[Fact]
 
 
-def describe_chain(chain: Chain) -> list[Section]:
-    return [Section(title, list(describe(chain))) for title, describe in _SECTIONS.items()]
+def describe_token(view: StatusView) -> list[Section]:
+    """Return all that is known of the token that was named; nothing of a fleet."""
+    if view.chain:
+        found = {title: describe(view.chain) for title, describe in _OF_CHAIN.items()}
+        row = view.chain.row
+    elif view.is_named:
+        (row,) = view.fleet.rows
+        found = {"stores": _stores(row), "history": _history(row)}
+    else:
+        return []
+    return [Section(title, list(facts)) for title, facts in (*found.items(), ("next", _next(row)))]
 
 
-def chain_as_lines(chain: Chain) -> str:
-    """Return the token's line, and one for each fact."""
-    facts = (
-        one_line(f"{chain.row.name}: {section.title}: {fact.label}: {fact.text}")
-        for section in describe_chain(chain)
-        for fact in section.facts
-    )
-    return "".join(f"{line}\n" for line in (describe_row(chain.row), *facts))
+def view_as_lines(view: StatusView) -> str:
+    """Return a line for each token, one for each fact about a token that was named, and trouble."""
+    lines = [describe_row(row) for row in view.fleet.rows]
+    for section in describe_token(view):
+        title = f"{view.fleet.rows[0].name}: {section.title}"
+        lines += [one_line(f"{title}: {fact.label}: {fact.text}") for fact in section.facts]
+    if view.fleet.reload_error:
+        lines.append(one_line(describe_reload(view.fleet.reload_error)))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _settings(chain: Chain) -> Iterator[Fact]:
@@ -60,17 +70,25 @@ def _settings(chain: Chain) -> Iterator[Fact]:
             yield Fact(key, f"{text} ({origin})")
 
 
-def _stores(chain: Chain) -> Iterator[Fact]:
-    seen = {each.store.url: each for each in chain.snapshot.reachable}
-    for store in chain.row.report.stores if chain.row.report else ():
-        is_good = store.status is StoreState.CURRENT
+def _stores_of_chain(chain: Chain) -> Iterator[Fact]:
+    ends = {each.store.url: each.ends_at for each in chain.snapshot.reachable}
+    return _stores(chain.row, chain.owners, ends)
+
+
+def _stores(
+    row: StatusRow,
+    owners: Mapping[str, str | None] | None = None,
+    ends: Mapping[str, datetime | None] | None = None,
+) -> Iterator[Fact]:
+    for store in row.report.stores if row.report else ():
+        is_good = store.status in (StoreState.CURRENT, StoreState.WRITTEN)
         parts = [shorten(store.store)]
         if store.message:
             parts.append(store.message.removeprefix(f"{store.store}: "))
-        if owner := chain.owners.get(store.store):
+        if owner := (owners or {}).get(store.store):
             parts.append(f"{owner} owns this secret")
-        if (entry := seen.get(store.store)) and entry.ends_at:
-            parts.append(f"deletes it {minute(entry.ends_at)}")
+        if end := (ends or {}).get(store.store):
+            parts.append(f"deletes it {minute(end)}")
         tone = Tone.GOOD if is_good else Tone.WARN
         yield Fact(store.status, "; ".join(parts), tone)
 
@@ -153,9 +171,20 @@ def _ancestor(old: Ancestor, chain: Chain) -> Fact:
     return Fact(label, "; ".join(parts), tone)
 
 
-def _next(chain: Chain) -> Iterator[Fact]:
-    now = chain.row.now
-    for step in chain.row.plan():
+def _history(row: StatusRow) -> Iterator[Fact]:
+    for look in row.state.history if row.state else ():
+        what, report = _moment(look.ended_at, row.now), look.report
+        if report.error:
+            yield Fact("failed", f"{what}: {report.error}", Tone.WARN)
+        else:
+            yield Fact(str(report.action), f"{what}: {report.message}", Tone.GOOD)
+    if not row.state or not row.state.history:
+        yield Fact("none", "nothing was renewed and nothing failed since the daemon started")
+
+
+def _next(row: StatusRow) -> Iterator[Fact]:
+    now = row.now
+    for step in row.plan():
         if step.at is None or step.at <= now:
             yield Fact("next run", _STEPS[step.step].format(step.token_id))
         else:
@@ -171,12 +200,11 @@ def _moment(at: datetime, now: datetime) -> str:
     return f"{minute(at)} ({describe_moment(at, now)})"
 
 
-_SECTIONS: dict[str, Callable[[Chain], Iterator[Fact]]] = {
+_OF_CHAIN: dict[str, Callable[[Chain], Iterator[Fact]]] = {
     "settings": _settings,
-    "stores": _stores,
+    "stores": _stores_of_chain,
     "journal": _journal,
     "the API": _api,
     "hooks": _hooks,
     "old tokens": _old_tokens,
-    "next": _next,
 }

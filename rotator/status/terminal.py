@@ -11,8 +11,14 @@ from rotator.clock import minute
 from rotator.errors import one_line
 from rotator.status.chain import StatusView
 from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges
-from rotator.status.sections import Fact, Section, describe_chain
-from rotator.status.words import describe_renewal, describe_rest, find_notes, shorten
+from rotator.status.sections import Fact, Section, describe_token
+from rotator.status.words import (
+    describe_reload,
+    describe_renewal,
+    describe_rest,
+    find_notes,
+    shorten,
+)
 
 _COLOURS = {Tone.BAD: "red", Tone.WARN: "yellow", Tone.IDLE: "magenta", Tone.GOOD: "green"}
 _TITLES = ("state", "token", "life", "left", "renewal", "expires", "store")
@@ -70,12 +76,13 @@ class Painter:
 
     def paint(self, view: StatusView, room: int | None = None) -> list[Text]:
         """Return the lines of a view, `room` at most; what matters most is first."""
-        if view.chain is None:
+        sections = describe_token(view)
+        if not sections:
             return self._paint_fleet(view.fleet, room)
-        sections = describe_chain(view.chain)
-        lines = self._paint_chain(view.fleet, sections)
+        lines = self._paint_token(view.fleet, sections)
         if room is not None and len(lines) > room:  # the settings do not change
-            lines = self._paint_chain(view.fleet, sections[1:])
+            changing = [section for section in sections if section.title != "settings"]
+            lines = self._paint_token(view.fleet, changing)
         if room is not None and len(lines) > room:
             more = (
                 f"{self._glyphs.more} {len(lines) - room + 1} more lines: make the terminal higher"
@@ -104,13 +111,13 @@ class Painter:
             lines += self._wrap(f"{self._glyphs.more} {describe_rest(rest)}", "dim")
         return lines
 
-    def _paint_chain(self, fleet: FleetStatus, sections: Sequence[Section]) -> list[Text]:
+    def _paint_token(self, fleet: FleetStatus, sections: Sequence[Section]) -> list[Text]:
         (row,) = fleet.rows
         head = [*self._cells(row)[: _TITLES.index("life") + 1], Text(row.describe_life())]
         lines = list(Text(" " * _GAP).join(head).wrap(self._console, self._width))
         if row.complaint:
             lines += self._wrap(row.complaint, _COLOURS[row.badge[1]], _INDENT)
-        lines += self._wrap(_describe_source(fleet), "dim", _INDENT)
+        lines += self._source(fleet, _INDENT)
         for section in sections:
             lines += [Text(), Text(section.title, "bold")]
             width = max(len(fact.label) for fact in section.facts)
@@ -132,11 +139,15 @@ class Painter:
             for word, (tone, count) in count_badges(fleet.rows).items()
         ]
         lines = list(Text(" " * _GAP).join(counts).wrap(self._console, self._width))
-        lines += self._wrap(_describe_source(fleet), "dim")
+        return [*lines, *self._source(fleet)]
+
+    def _source(self, fleet: FleetStatus, indent: int = 0) -> Iterator[Text]:
+        source = f"by the daemon ({fleet.phase})" if fleet.phase else "from the stores"
+        as_of = f"as of {fleet.now:%Y-%m-%d %H:%M:%S} UTC, {source}"
+        yield from self._wrap(as_of, "dim", indent)
         if fleet.reload_error:
-            why = f"the settings could not be read again: {fleet.reload_error}"
-            lines += self._wrap(f"{self._glyphs.signs[Tone.WARN]} {why}", _COLOURS[Tone.WARN])
-        return lines
+            why = f"{self._glyphs.signs[Tone.WARN]} {describe_reload(fleet.reload_error)}"
+            yield from self._wrap(why, _COLOURS[Tone.WARN], indent)
 
     def _titles(self) -> Sequence[str]:
         if self._width >= _WIDE:
@@ -215,8 +226,3 @@ class Painter:
         if self._fold:
             return [part for line in lines for part in chop_cells(line, width)]
         return lines
-
-
-def _describe_source(fleet: FleetStatus) -> str:
-    source = f"by the daemon ({fleet.phase})" if fleet.phase else "from the stores"
-    return f"as of {fleet.now:%Y-%m-%d %H:%M:%S} UTC, {source}"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rotator.clock import in_words
 from rotator.errors import one_line
 from rotator.rotation.model import OldTokenState, StoreState
-from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges, describe_moment
+from rotator.status.rows import StatusRow, Tone, count_badges, describe_moment
 from rotator.stores.port import DEFAULT_FIELD
 
 
@@ -24,12 +24,8 @@ class Note(NamedTuple):
         return one_line(f"{self.topic}: {self.text}" if self.topic else self.text)
 
 
-def as_lines(fleet: FleetStatus) -> str:
-    """Return a line for each token, the most urgent first."""
-    return "".join(f"{describe_row(row)}\n" for row in fleet.rows)
-
-
 def describe_row(row: StatusRow) -> str:
+    """Return a token's line."""
     notes = list(find_notes(row))
     if not row.complaint:
         notes.insert(0, Note("", row.report.message if row.report else "not looked at yet"))
@@ -70,6 +66,11 @@ def describe_renewal(row: StatusRow) -> str:
         return "–"
     left = row.renews_at - row.now
     return f"in {in_words(left)}" if left.total_seconds() > 0 else "now"
+
+
+def describe_reload(error: str) -> str:
+    """Tell why a daemon goes on with old settings."""
+    return f"The settings could not be read again, and the old ones stay in force: {error}"
 
 
 def describe_rest(rows: list[StatusRow]) -> str:

@@ -16,8 +16,8 @@ from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
 from rotator.status.chain import StatusView
 from rotator.status.rows import FleetStatus, build_rows
+from rotator.status.sections import view_as_lines
 from rotator.status.terminal import Painter
-from rotator.status.words import as_lines
 from tests.status import fleet
 from tests.status.screen import COLOUR, has_fitting_lines, show
 from tests.support.clock import NOON
@@ -141,11 +141,12 @@ def test_nothing_that_comes_from_elsewhere_steers_the_terminal() -> None:
         states.record(Look(report, NOON, NOON))
         rows = build_rows(states.by_name(), (), NOON)
         fleet = FleetStatus(rows, NOON, EVIL, EVIL)
-        painted = Painter(Console(width=200), "utf-8").paint(StatusView(fleet))
-        assert all(line.plain.isprintable() for line in painted)
-        assert "evil" in "".join(line.plain for line in painted)
-        (line,) = as_lines(fleet).splitlines()
-        assert line.isprintable()
+        for view in (StatusView(fleet), StatusView(fleet, is_named=True)):
+            painted = Painter(Console(width=200), "utf-8").paint(view)
+            assert all(line.plain.isprintable() for line in painted)
+            assert "evil" in "".join(line.plain for line in painted)
+            lines = view_as_lines(view).split("\n")
+            assert all(line.isprintable() for line in lines)
 
 
 def test_of_a_large_fleet_those_are_shown_that_matter(rotator: Runner, api: Sandbox) -> None:
