@@ -75,6 +75,7 @@ class Finisher:
             snapshot, unwritten = self._make_due(snapshot)
             troubles += unwritten
         failures: list[HookFailure] = []
+        failed: tuple[str, ...] | None = None
         if snapshot.hooks:
             # All of them where a noted one is configured no more.
             is_known = set(snapshot.hooks) <= set(self._hooks.ids)
@@ -82,10 +83,7 @@ class Finisher:
             failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
             _log_hooks(due, failures)
             failed = tuple(failure.hook_id for failure in failures)
-            snapshot, unwritten = snapshot.note(
-                lambda each: replace(each.journal, hooks=failed if each.journal.hooks else ())
-            )
-            troubles += [*(failure.message for failure in failures), *unwritten]
+            troubles += [failure.message for failure in failures]
             if (worked := len(due) - len(failures)) and result.action not in CHANGED:
                 left = "1 hook" if worked == 1 else f"{worked} hooks"
                 notes.append(f"{left} that an earlier run left undone worked now")
@@ -98,11 +96,10 @@ class Finisher:
         else:
             old_tokens = [self._revoke_if_due(snapshot, pending) for pending in snapshot.pending]
         revoked = {old.token_id for old in old_tokens if old.state is OldTokenState.REVOKED}
-        if revoked:
-            snapshot, unwritten = snapshot.note(
-                lambda each: _without_pending(each.journal, revoked)
-            )
-            troubles += unwritten
+        # In one step, as readers open the file anew. The next run of one that dies here repeats the
+        # hooks, and finds the tokens revoked.
+        snapshot, unwritten = snapshot.note(lambda each: _settled(each.journal, failed, revoked))
+        troubles += unwritten
         if not failures or options.revoke_old:
             troubles += _describe_unrevoked(old_tokens)
         if options.revoke_old and not options.leak and not old_tokens:
@@ -252,8 +249,12 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
-def _without_pending(journal: Journal, revoked: Collection[str]) -> Journal:
-    return replace(journal, pending=tuple(p for p in journal.pending if p.token_id not in revoked))
+def _settled(journal: Journal, hooks: tuple[str, ...] | None, revoked: Collection[str]) -> Journal:
+    """Return what is left to be done; `hooks` are those that failed, None if there were none."""
+    if hooks is None or not journal.hooks:
+        hooks = journal.hooks
+    pending = tuple(each for each in journal.pending if each.token_id not in revoked)
+    return replace(journal, pending=pending, hooks=hooks)
 
 
 def _describe_unrevoked(old_tokens: Sequence[OldToken]) -> list[str]:

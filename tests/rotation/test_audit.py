@@ -61,7 +61,6 @@ def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -
         ("intended", "done"),
         ("written", "done"),
         ("hook", "done"),
-        ("noted", "done"),
         ("revoked", "done"),
         ("noted", "done"),
         ("finished", "done"),
