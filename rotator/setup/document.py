@@ -66,6 +66,8 @@ def add_token(text: str, token: Table) -> str:
     wanted = {**before, "token": [*before.get("token", ()), dict(token)]}
     try:
         document = tomlkit.parse(text.removeprefix(_MARK))
+        if "token" not in document and text.strip():
+            document.add(tomlkit.nl())
         tables = document.setdefault("token", tomlkit.aot())
         is_inline = not isinstance(tables, AoT)
         table = tomlkit.inline_table() if is_inline else tomlkit.table()
@@ -83,7 +85,8 @@ def add_token(text: str, token: Table) -> str:
         after = tomlkit.dumps(document)
         if "\r\n" in text:
             after = re.sub(r"(?<!\r)\n", "\r\n", after)
-        is_right = tomllib.loads(after) == wanted
+        # Tables between two tokens would be moved.
+        is_right = tomllib.loads(after) == wanted and (is_inline or _has_lines(after, text))
     except (TOMLKitError, tomllib.TOMLDecodeError):
         is_right = False
     if not is_right:
@@ -92,6 +95,12 @@ def add_token(text: str, token: Table) -> str:
             f" {json.dumps(token['name'])}, stores = {json.dumps(token['stores'])}"
         )
     return (_MARK if text.startswith(_MARK) else "") + after
+
+
+def _has_lines(text: str, wanted: str) -> bool:
+    """Tell whether all these lines are in a text, in the same order."""
+    lines = iter(text.splitlines())
+    return all(line in lines for line in wanted.removeprefix(_MARK).splitlines())
 
 
 def _start_of_rest(body: Sequence[tuple[object, Item]]) -> int:

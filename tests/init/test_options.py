@@ -6,13 +6,16 @@ import shlex
 import stat
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from rotator.errors import ConfigError
+from rotator.errors import ApiError, ConfigError, RotatorError, StoreError
+from rotator.setup.asking import Nobody
 from rotator.setup.deployment import Deployment
 from rotator.setup.deployment import Runner as RunBy
-from rotator.setup.interview import Answers
+from rotator.setup.document import add_token
+from rotator.setup.interview import Answers, Given, Interview, Target
 from rotator.setup.outcome import Outcome
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
@@ -65,31 +68,41 @@ def test_all_that_is_missing_is_named_at_once(bot: Runner) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "status", "told"),
+    ("changes", "kind", "told"),
     [
-        ({"--url": "http://127.0.0.1:1/api"}, 1, "nothing listens at the API's address"),
-        ({"--url": "here"}, 2, 'url: found "here", expected a URL'),
-        ({"--email": "nobody@example.com"}, 1, "the API refuses this e-mail and password (401)"),
-        ({"--password-file": "nowhere"}, 2, "no terminal to ask for: The admin's password"),
-        ({"--store": "dotenv:nowhere/.env"}, 1, "there is no folder"),
-        ({"--store": "floppy:a"}, 2, "no installed package serves floppy: stores"),
-        ({"--name": "a b"}, 2, 'name: found "a b"'),
-        ({"--renew-before": "7"}, 2, 'renew_before: found "7"'),
-        ({"--renew-before": "2h", "--run-by": "systemd"}, 2, "expected at least 12 hours"),
-        ({"--run-by": "helm"}, 2, "helm: found a .env file, expected another store"),
+        ({"url": "http://127.0.0.1:1/api"}, ApiError, "nothing listens at the API's address"),
+        ({"url": "here"}, ConfigError, 'url: found "here", expected a URL'),
+        ({"email": "nobody@example.com"}, ApiError, "the API refuses this e-mail and password"),
+        ({"password_file": "nowhere"}, ConfigError, "no terminal to ask for: The admin's password"),
+        ({"stores": ("dotenv:nowhere/.env",)}, StoreError, "there is no folder"),
+        (
+            {"stores": ("dotenv:.env", "floppy:a")},
+            ConfigError,
+            "no installed package serves floppy",
+        ),
+        ({"stores": ("dotenv:.env", "dotenv:./.env")}, ConfigError, "is a store of this token"),
+        ({"name": "a b"}, ConfigError, 'name: found "a b"'),
+        ({"renew_before": "7"}, ConfigError, 'renew_before: found "7"'),
+        ({"renew_before": "2h", "runner": "cron"}, ConfigError, "expected at least 12 hours"),
+        ({"runner": "helm"}, ConfigError, "helm: found a .env file, expected another store"),
     ],
 )
-def test_a_wrong_option_ends_it_with_one_line_and_nothing_is_written(
-    bot: Runner, options: list[str], changes: dict[str, str], status: int, told: str
+def test_a_wrong_option_is_one_line(
+    tmp_path: Path, api: Sandbox, changes: dict[str, Any], kind: type[RotatorError], told: str
 ) -> None:
-    result = bot("init", *options, *(word for pair in changes.items() for word in pair))
-    if "--store" in changes:  # of several stores each is tested
-        options = [word for word in options if not word.startswith("dotenv:.env")]
-    assert (result.status, result.out) == (status, "")
-    *_, last = result.err.splitlines()
-    assert last.startswith("rotator: ")
-    assert told in last
-    assert there(bot) <= {"password", ".env"}
+    (tmp_path / "password").write_text(api.admin_password)
+    given = Given(api.url, api.admin_email, "password", ("dotenv:.env",))._replace(**changes)
+    with pytest.raises(kind) as caught:
+        Interview(Nobody(), given, Target(tmp_path / "rotator.toml", {})).hold()
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_option_ends_it_and_nothing_is_written(bot: Runner, options: list[str]) -> None:
+    result = bot("init", *options, "--url", "http://127.0.0.1:1/api")
+    assert (result.status, result.out) == (1, "")
+    assert result.err.startswith("rotator: reach the API: nothing listens")
+    assert there(bot) == {"password"}
 
 
 def test_what_cannot_be_reached_is_taken_if_that_is_wanted(bot: Runner, options: list[str]) -> None:
@@ -131,44 +144,45 @@ def test_a_config_with_mistakes_is_left_alone(bot: Runner, options: list[str]) -
 
 
 @pytest.mark.parametrize(
-    "before",
+    ("before", "after"),
     [
-        "[api]\n{api}",
-        "{api_inline}\ntoken = []\n",
-        '{api_inline}\ntoken = [{{ name = "sol", stores = ["dotenv:sol.env"] }}]  # both\n',
-        '[[token]]\nname = "sol"\nstores = ["dotenv:sol.env"]\n\n# api\n[api]\n{api}',
-        '\ufeff[api]\r\n{api}\r\n[[token]]\r\nname = "sol"\r\nstores = ["dotenv:sol.env"]\r\n',
+        ("[api]  # ours\n", "[api]  # ours\n\n{new}"),
+        ("", "{new}"),
+        ("[[token]]\na = 1", "[[token]]\na = 1\n{new}"),
+        ("token = []\n", "token = [{inline}]\n"),
+        ("token = [{a = 1}]  # all\n", "token = [{a = 1}, {inline}]  # all\n"),
+        ("[[token]]\na = 1  # one\n", "[[token]]\na = 1  # one\n\n{new}"),
+        (
+            "[[token]]\na = 1\n# b = 2\n\n# of the api\n[api]\nc = 3\n# the end\n",
+            "[[token]]\na = 1\n# b = 2\n\n{new}\n# of the api\n[api]\nc = 3\n# the end\n",
+        ),
+        ("\ufeff[[token]]\r\na = 1\r\n", "\ufeff[[token]]\r\na = 1\r\n\r\n{new_windows}"),
     ],
-    ids=["no token", "an empty list", "a list", "the api last", "as Windows writes it"],
+    ids=[
+        "no token",
+        "nothing",
+        "no end of line",
+        "an empty list",
+        "a list",
+        "at the end",
+        "between",
+        "of Windows",
+    ],
 )
-def test_a_token_is_added_wherever_others_stand(
-    bot: Runner, api: Sandbox, options: list[str], before: str
-) -> None:
-    lines = {
-        "url": api.url,
-        "admin_email": api.admin_email,
-        "admin_password_file": "password",
-    }
-    text = before.format(
-        api="".join(f'{key} = "{value}"\n' for key, value in lines.items()),
-        api_inline=f"api = {{ {', '.join(f'{k} = {v!r}' for k, v in lines.items())} }}",
-    )
-    if "\r" in text:
-        text = text.replace("\r", "").replace("\n", "\r\n")
-    config = bot.folder / "rotator.toml"
-    config.write_bytes(text.encode())
-    result = bot("init", *options[-2:], "--name", "luna")
-    assert result.status == 0, result.err
-    assert result.out.endswith("next: rotator rotate luna\n")
-    after = config.read_bytes().decode()
-    rest = iter(after.splitlines(keepends=True))
-    kept = [line for line in text.splitlines(keepends=True) if not line.startswith("token = ")]
-    assert all(line in rest for line in kept), after
-    assert after.count("\n") == after.count("\r\n") or "\r" not in after
-    assert "# api\n[api]" in after or "# api" not in after
-    shown = tomllib.loads(after.removeprefix("\ufeff"))
-    assert shown["token"][-1] == {"name": "luna", "stores": ["dotenv:.env"]}
-    assert bot("rotate", "luna").status == 0
+def test_a_token_is_added_where_it_belongs(before: str, after: str) -> None:
+    token: dict[str, str | list[str]] = {"name": "luna", "stores": ["dotenv:.env"]}
+    lines = ["[[token]]\n", 'name = "luna"\n', 'stores = ["dotenv:.env"]\n']
+    expected = after.replace("{new}", "".join(lines))
+    expected = expected.replace("{new_windows}", "".join(lines).replace("\n", "\r\n"))
+    expected = expected.replace("{inline}", '{name = "luna", stores = ["dotenv:.env"]}')
+    assert add_token(before, token) == expected
+
+
+def test_a_token_is_not_added_where_the_order_would_change() -> None:
+    before = "[[token]]\na = 1\n[api]\nb = 2\n[[token]]\nc = 3\n"
+    with pytest.raises(ConfigError, match="found no place for another") as caught:
+        add_token(before, {"name": "luna", "stores": ["dotenv:.env"]})
+    assert str(caught.value).endswith('name = "luna", stores = ["dotenv:.env"]')
 
 
 def test_nothing_is_written_where_the_folder_for_files_is_there(

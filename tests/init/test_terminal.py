@@ -216,7 +216,9 @@ def _up_to_runner(screen: Screen, api: Sandbox) -> None:
     screen.wait_for(NUMBER)
 
 
-@pytest.mark.parametrize("keys", [CTRL_C, "\x04"], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize(
+    "keys", [CTRL_C, pytest.param("\x04", marks=pytest.mark.long)], ids=["Ctrl-C", "Ctrl-D"]
+)
 @pytest.mark.parametrize("stop", [_up_to_url, _up_to_password, _up_to_store, _up_to_runner])
 def test_an_end_at_any_question_leaves_nothing(
     bot: Runner, api: Sandbox, stop: Stop, keys: str
