@@ -6,7 +6,7 @@ docs/logs.md documents the fields and their values. Tokens appear by their ids a
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
@@ -54,6 +54,31 @@ def run_fields() -> dict[str, str]:
 def token_field(token: str) -> dict[str, dict[str, str]]:
     """Return the `extra` of a log line about this token that is no part of the trail."""
     return {"audit": {"token": token}}
+
+
+@contextmanager
+def watched(take: Callable[[dict[str, str]], object]) -> Iterator[None]:
+    """Hand the fields and the message of each line to `take`, whether or not the log shows it."""
+    handler = _Watcher(take)
+    is_shown, level = _log.isEnabledFor(logging.INFO), _log.level
+    _log.addHandler(handler)
+    _log.setLevel(logging.INFO)
+    _log.propagate = is_shown
+    try:
+        yield
+    finally:
+        _log.removeHandler(handler)
+        _log.setLevel(level)
+        _log.propagate = True
+
+
+class _Watcher(logging.Handler):
+    def __init__(self, take: Callable[[dict[str, str]], object]) -> None:
+        super().__init__()
+        self._take = take
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._take({**run_fields(), **record.__dict__["audit"], "message": record.getMessage()})
 
 
 def record(event: Event, message: str, **fields: str | None) -> None:

@@ -76,8 +76,11 @@ def build_rotations(
     return [Rotation(*each, context) for each in open_selected(settings, names)]
 
 
-def build_context(settings: Settings, clock: Clock, in_flight: InFlightMints) -> RotationContext:
-    api, fleet = lazy_api(settings.api, clock), fleet_stores(settings)
+def build_context(
+    settings: Settings, clock: Clock, in_flight: InFlightMints, *, one_at_a_time: bool = False
+) -> RotationContext:
+    api = lazy_api(settings.api, clock, one_at_a_time=one_at_a_time)
+    fleet = fleet_stores(settings)
     return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ)
 
 
@@ -101,15 +104,18 @@ def fleet_stores(settings: Settings) -> FleetStores:
     )
 
 
-def lazy_api(settings: ApiSettings, clock: Clock) -> OpenApi:
-    """Return a function that connects to the API at its first call, and always returns that one."""
+def lazy_api(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool = False) -> OpenApi:
+    """Return a function that connects to the API at its first call, and always returns that one.
+
+    With `one_at_a_time` the API never has to do more than one call of ours.
+    """
     lock = threading.Lock()
     connected: list[ServiceTokens] = []
 
     def open_api() -> ServiceTokens:
         with lock:
             if not connected:
-                connected.append(_connect(settings, clock))
+                connected.append(_connect(settings, clock, one_at_a_time=one_at_a_time))
             return connected[0]
 
     return open_api
@@ -193,12 +199,12 @@ def _require(subject: T, *requirements: Callable[[T], object]) -> None:
         raise MistakesError(mistakes)
 
 
-def _connect(settings: ApiSettings, clock: Clock) -> ServiceTokens:
+def _connect(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.client import ApiClient  # noqa: PLC0415
     from rotator.nocturna.service_tokens import AdminSession, ServiceTokens  # noqa: PLC0415
 
-    http = ApiClient(require_url(settings), clock)
+    http = ApiClient(require_url(settings), clock, one_at_a_time=one_at_a_time)
     admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)
     return ServiceTokens(http, admin, time.monotonic)
 

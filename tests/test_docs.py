@@ -83,6 +83,7 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
         "config schema",
         "tokens list",
         "tokens revoke",
+        "leaked",
         "demo",
         "completion",
     ],

@@ -16,6 +16,7 @@ _COMMANDS = (  # in the order of the help
     "exec",
     "access-token",
     "tokens",
+    "leaked",
     "doctor",
     "config",
     "demo",

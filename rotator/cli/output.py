@@ -41,6 +41,7 @@ _LEAK = (
     ),
     "remove it from where it leaked, and restart the bots that read it only when they start",
 )
+AFTERWARDS = "; what was done is done: see rotator check"
 _WIDEST = 10_000  # columns of a table
 _PATIENCE = 1.0  # seconds after which a run shows how far it is
 _log = logging.getLogger(__name__)
@@ -94,12 +95,16 @@ def show_results(reports: Sequence[Report], *, in_json: bool, none: str = "") ->
             text = f"{none}\n"
         else:
             text = _as_table(reports) if is_terminal() else _as_lines(reports)
-        write(text, "; what was done is done: see rotator check")
+        write(text, AFTERWARDS)
     finally:
-        for report in reports:
-            if report.error:
-                level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
-                _log.log(level, "%s: %s", report.name, report.error, extra=token_field(report.name))
+        log_failures(reports)
+
+
+def log_failures(reports: Iterable[Report]) -> None:
+    for report in reports:
+        if report.error:
+            level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
+            _log.log(level, "%s: %s", report.name, report.error, extra=token_field(report.name))
 
 
 def log_leak_steps(reports: Sequence[Report]) -> None:

@@ -6,9 +6,10 @@ a complete service token.
 """
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -260,7 +261,11 @@ class ServerTime:
 
 
 class ApiClient:
-    """Sends calls to one API; safe to share between threads."""
+    """Sends calls to one API; safe to share between threads.
+
+    With `one_at_a_time` a call waits until the others are answered: an API with one worker then has
+    time for the bots between any two of ours.
+    """
 
     def __init__(
         self,
@@ -268,7 +273,12 @@ class ApiClient:
         clock: Clock,
         limits: Limits = _USUAL,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        one_at_a_time: bool = False,
     ) -> None:
+        self._turn: AbstractContextManager[object] = (
+            threading.Lock() if one_at_a_time else nullcontext()
+        )
         self._base_url = base_url
         self._place = urlsplit(base_url).netloc.rpartition("@")[2]
         self._limits = limits
@@ -296,7 +306,8 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         request = {"headers": headers, "data": form, "params": query, "json": json}
         try:
-            return self._exchange(call, self._base_url + call.path + item, request)
+            with self._turn:
+                return self._exchange(call, self._base_url + call.path + item, request)
         except ApiError as error:
             is_known = isinstance(error, NotDoneError | MintOutcomeUnknownError)
             if call.repeatable or not error.retryable or is_known:

@@ -121,7 +121,8 @@ class Finisher:
             known = {*journal.old_ids, journal.token_id or ""} - expired - {""}
             ids |= dict.fromkeys(sorted(known))
         ids.pop(current or "", None)
-        pending = tuple(PendingRevocation(token_id, now) for token_id in ids)
+        due = {each.token_id: each for each in snapshot.pending if each.due_at <= now}
+        pending = tuple(due.get(each) or PendingRevocation(each, now) for each in ids)
         snapshot, troubles = snapshot.note(
             lambda each: replace(each.journal, pending=pending, replaced=())
         )

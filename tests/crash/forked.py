@@ -22,9 +22,9 @@ from tests.crash import victim
 LOADED_WHERE_USED = (
     "backends.dotenv.store",
     "jwt",
+    "rotator.cli.leaked",
+    "rotator.nocturna.service_tokens",
     "rotator.rotation.change",
-    "rotator.nocturna.service_tokens",
-    "rotator.nocturna.service_tokens",
 )
 
 

@@ -32,11 +32,17 @@ class Outcome(NamedTuple):
 
 
 class Matrix:
-    """All deaths of a rotation whose token is in these files, each with a recovery."""
+    """All deaths of a command whose token is in these files, each with a recovery."""
 
     def __init__(
-        self, folder: Path, files: Sequence[EnvFile], transcript: Transcript, crew: Crew
+        self,
+        folder: Path,
+        files: Sequence[EnvFile],
+        transcript: Transcript,
+        crew: Crew,
+        scene_type: type[Scene] = Scene,
     ) -> None:
+        self._scene_type = scene_type
         self._folder = folder
         self._files = files
         self._transcript = transcript
@@ -78,7 +84,7 @@ class Matrix:
         clock = ServersClock()
         folder = self._folder / f"case-{next(self._numbers)}"
         with Sandbox(clock=clock) as api:
-            scene = Scene(folder, self._files, api, clock, self._crew)
+            scene = self._scene_type(folder, self._files, api, clock, self._crew)
             try:
                 yield scene
             finally:
@@ -101,7 +107,7 @@ def _played(scene: Scene, case: Case) -> Outcome:
     """Kill a run, and recover; where an intent has to wait, come back when its time is over."""
     killer = scene.kill(case)
     made = {row.secret for row in scene.api.tokens}
-    problems = list(checks.while_dead(scene))
+    problems = [*checks.while_dead(scene), *scene.problems_while_dead()]
     result = scene.rotate()
     problems += checks.recovered(scene, result, settled=False)
     came_of_it = _came_of_it(scene, made)
@@ -113,6 +119,7 @@ def _played(scene: Scene, case: Case) -> Outcome:
         problems += [
             f"later {each}" for each in checks.recovered(scene, scene.rotate(), settled=True)
         ]
+    problems += scene.problems_at_the_end()
     return Outcome(case, came_of_it, tuple(problems))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, TypedDict, Unpack
@@ -54,6 +54,10 @@ class Wreck(NamedTuple):
 
 
 class Scene:
+    """The command is `rotate`; another one may have more to be looked at."""
+
+    arguments: tuple[str, ...] = ("rotate",)
+
     def __init__(
         self,
         folder: Path,
@@ -98,6 +102,14 @@ class Scene:
     def hooked(self) -> list[str]:
         """Return the ids of the tokens that the hook was told of."""
         return self._hooked.read_text().split() if self._hooked.exists() else []
+
+    def problems_while_dead(self) -> Iterator[str]:
+        """Say what else is not as it should be between a death and the recovery."""
+        yield from ()
+
+    def problems_at_the_end(self) -> Iterator[str]:
+        """Say what else is not as it should be after the recovery."""
+        yield from ()
 
     def rotate(self) -> Result:
         """Run the command."""
@@ -150,7 +162,7 @@ class Scene:
         return tuple(Moment(*line.split("\t")) for line in lines)
 
     def _start(self, **life: Unpack[Life]) -> Running:
-        return self._crew.start(Job(str(self.folder), ("rotate",), **life))
+        return self._crew.start(Job(str(self.folder), self.arguments, **life))
 
     def _end(self, process: Running) -> Result:
         result = process.result()

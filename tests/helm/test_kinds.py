@@ -139,14 +139,14 @@ def test_a_digest_wins_over_the_tag(chart: Chart) -> None:
     assert image.startswith("registry.example.com/nocturna-rotator@sha256:")
 
 
-def test_one_token_is_forced_as_the_page_says(chart: Chart, tools: Tools) -> None:
+def test_a_leaked_token_is_replaced_as_the_page_says(chart: Chart, tools: Tools) -> None:
     page = (CHART.parents[1] / "docs" / "kubernetes.md").read_text()
     patch = page.partition("--patch '")[2].partition("'")[0]
     job = {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": "luna-now"},
-        "spec": job_of(chart.render("kind-cronjob").cron_job(forced=True)),
+        "spec": job_of(chart.render("kind-cronjob").cron_job()),
     }
     written = tools.home / "job.json"
     written.write_text(json.dumps(job))
@@ -154,4 +154,4 @@ def test_one_token_is_forced_as_the_page_says(chart: Chart, tools: Tools) -> Non
     done = tools.kubectl(*local, "--output=json")
     assert done.status == 0, done.err
     args = container(json.loads(done.out)["spec"]["template"]["spec"])["args"]
-    assert args == ["rotate", "--force", "--log-format=json", "--revoke-old", "luna-bot"]
+    assert args == ["leaked", "luna-bot", "--yes", "--json"]

@@ -23,7 +23,7 @@ def test_the_notes_of_a_daemon_name_its_page(chart: Chart) -> None:
     notes = chart.notes("kind-deployment")
     assert "rotator keeps 1 service token alive: luna-bot." in notes
     assert "exec deploy/rotator -- rotator rotate --force luna-bot" in notes
-    assert "After a leak add --revoke-old" in notes
+    assert "After a leak: rotator leaked luna-bot --yes" in notes
     assert "port-forward service/rotator 9464" in notes
     assert "may create any Secret" not in notes
 

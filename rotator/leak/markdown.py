@@ -1,0 +1,153 @@
+"""The record as Markdown, which can also be read as it stands, at 80 columns."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import lru_cache
+from textwrap import TextWrapper
+
+from rotator import __version__
+from rotator.clock import minute, rfc3339
+from rotator.leak.assessment import Assessment, LeakedToken
+from rotator.leak.emergency import FoundState, FoundToken
+from rotator.leak.record import IncidentRecord, LeakedState, RunState
+from rotator.rotation.model import Report, StoreState, remaining_life
+
+TITLE = "# Leaked service tokens\n"
+_WIDTH = 80
+_STATES = {
+    RunState.UNDER_WAY: (
+        "Under way. If no rotator leaked is running any more, this run was cut off, perhaps after"
+        " something that is not listed here: run the same command again."
+    ),
+    RunState.DONE: "Done: all that the command was to do.",
+    RunState.NOT_DONE: "Not done: something is left to do, see below.",
+}
+_LEAKED = {
+    LeakedState.ALIVE: "not revoked",
+    LeakedState.REVOKED: "revoked: it is no longer exchanged",
+    LeakedState.UNKNOWN: "not known yet whether it is revoked",
+}
+_FOUND = {
+    FoundState.LEFT: "left as it is",
+    FoundState.UNKNOWN: "left as it is, since it may be on the way to a store",
+    FoundState.REVOKED: "revoked",
+    FoundState.FAILED: "not revoked",
+}
+
+
+def as_section(record: IncidentRecord) -> str:
+    """Return the section about one run, which begins with a heading of the second level."""
+    return "\n".join((*_head(record), *_body(record), ""))
+
+
+def _head(record: IncidentRecord) -> Iterator[str]:
+    yield f"## Run of {_second(record.began_at)}"
+    yield ""
+    yield from _paragraph(f"**{_STATES[record.state]}**")
+    yield ""
+    yield f"    {record.command}"
+    yield ""
+    ended = f", ended {_second(record.ended_at)}" if record.ended_at else ""
+    account = f", with the admin account {record.account}" if record.account else ""
+    about = f"rotator {__version__} at the API {record.api}{account}{ended}."
+    yield from _paragraph(about)
+
+
+def _body(record: IncidentRecord) -> Iterator[str]:
+    for assessment in record.assessments:
+        yield from ("", f"### {assessment.name}", "")
+        yield from _about_token(record, assessment)
+    if record.since is not None:
+        yield from ("", "### Tokens that no store holds", "")
+        yield from _paragraph(
+            f"Made since {minute(record.since)} by the account of a leaked token:"
+            f" {len(record.found) or 'none'}."
+        )
+        if record.found:
+            yield ""
+        for found in record.found:
+            yield from _item(describe_found(found))
+    if record.steps:
+        yield from ("", "### What was done", "")
+        for step in record.steps:
+            yield from _item(f"{_second(step.at)}: {step.text}")
+    if tasks := [] if record.state is RunState.UNDER_WAY else list(record.open_tasks()):
+        yield from ("", "### What is not done", "")
+        yield from _numbered(tasks)
+    yield from ("", "### What is left for people", "")
+    yield from _numbered(record.open_questions())
+
+
+def _about_token(record: IncidentRecord, assessment: Assessment) -> Iterator[str]:
+    if assessment.is_unknown:
+        yield from _item("leaked: no store and no journal knows the token")
+    for leaked in assessment.leaked:
+        yield from _item(_describe_leaked(leaked, record.state_of(leaked)))
+    report = record.reports.get(assessment.name)
+    if assessment.answer:
+        at = f" {minute(assessment.answered_at)}" if assessment.answered_at else ""
+        yield from _item(
+            f"{assessment.answer.name} was minted{at} for this leak, and is not replaced again"
+        )
+    if report:
+        yield from _item(_describe_result(report))
+
+
+def _describe_leaked(leaked: LeakedToken, state: LeakedState) -> str:
+    made = f", made {minute(leaked.made_at)}" if leaked.made_at else ""
+    shown = f", was in {', '.join(leaked.stores)}" if leaked.stores else ", replaced before"
+    end = f"until {minute(leaked.ends_at)}" if leaked.ends_at else "for ever"
+    return (
+        f"leaked: {leaked.token_id}{made}{shown}: {_LEAKED[state]}; as a direct bearer it works"
+        f" {end}"
+    )
+
+
+def _describe_result(report: Report) -> str:
+    holders = (StoreState.CURRENT, StoreState.WRITTEN)
+    stores = [each.store for each in report.stores if each.status in holders]
+    end = "valid for ever"
+    if report.expires_at:
+        end = f"valid until {minute(report.expires_at)} ({remaining_life(report)})"
+    now = f"{report.token_id}, {end}, in {', '.join(stores)}" if stores else "no token"
+    return f"now: {now} ({report.action})"
+
+
+def describe_found(found: FoundToken) -> str:
+    """Return one line about a token that no store holds."""
+    row = found.row
+    end = f"expires {minute(row.expires_at)}" if row.expires_at else "never expires"
+    used = f"last used {minute(row.last_used_at)}" if row.last_used_at else "never used"
+    scope = f"scope `{row.scope.replace('`', chr(39))}`" if row.scope else "no scope"
+    made = f"made {minute(row.created_at)}"
+    return f"{row.token_id}: {_FOUND[found.state]}; {made}, {used}, {end}, {scope}"
+
+
+def _paragraph(text: str) -> list[str]:
+    return TextWrapper(_WIDTH, break_long_words=False, break_on_hyphens=False).wrap(_plain(text))
+
+
+@lru_cache(4096)  # the steps are the same each time, and wrapping them is slow
+def _item(text: str, mark: str = "- ") -> list[str]:
+    wrapper = TextWrapper(
+        _WIDTH,
+        initial_indent=mark,
+        subsequent_indent=" " * len(mark),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return wrapper.wrap(_plain(text))
+
+
+def _numbered(texts: Iterable[str]) -> Iterator[str]:
+    for number, text in enumerate(texts, 1):
+        yield from _item(text, f"{number}. ")
+
+
+def _plain(text: str) -> str:
+    """Keep what comes from outside, such as a scope, from being HTML or a table."""
+    return text.replace("<", "&lt;")
+
+
+def _second(moment: datetime) -> str:
+    return rfc3339(moment).replace("T", " ").replace("Z", " UTC")

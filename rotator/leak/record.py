@@ -1,0 +1,195 @@
+"""The record of an emergency: what leaked, what was done about it and when, and what is left to do.
+
+It goes into an incident ticket, so it holds ids and times, never a token; and it tells the truth
+even where the run is cut off: until its end it says that it is not done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from rotator.audit import DONE
+from rotator.clock import minute, rfc3339
+from rotator.errors import one_line
+from rotator.leak.assessment import Assessment, LeakedToken
+from rotator.leak.emergency import FoundState, FoundToken, Search
+from rotator.rotation.model import Report
+
+
+class RunState(StrEnum):
+    """How far the run came, as `--json` shows it."""
+
+    UNDER_WAY = "under-way"
+    DONE = "done"
+    NOT_DONE = "not-done"
+
+
+class LeakedState(StrEnum):
+    """What the API made of a leaked token, as `--json` shows it."""
+
+    ALIVE = "alive"
+    REVOKED = "revoked"
+    UNKNOWN = "unknown"
+
+
+class Step(NamedTuple):
+    """Something that was done at `at` (aware UTC), as the audit trail has it."""
+
+    at: datetime
+    fields: Mapping[str, str]
+
+    @property
+    def text(self) -> str:
+        """What was done, to which token of the config, and with which token."""
+        fields = self.fields
+        name = f"{fields['token']}, " if "token" in fields else ""
+        text = f"{name}{fields['event']}: {one_line(fields['message'])}"
+        token_id = fields.get("token_id", "")
+        if token_id not in text:
+            text += f" ({token_id})"
+        outcome = fields["outcome"]
+        return text if outcome == DONE else f"{text} – {outcome}"
+
+
+@dataclass(eq=False)
+class IncidentRecord:
+    """The record of one run; `command` is how to repeat it, `api` the API's URL.
+
+    `since` is when other tokens can have been made with the leaked ones, None while that is not
+    known. `alive` are the ids of all live tokens at the end, None before. Times are aware UTC.
+    """
+
+    command: str
+    api: str
+    began_at: datetime
+    assessments: Sequence[Assessment] = ()
+    account: str = ""
+    since: datetime | None = None
+    reports: dict[str, Report] = field(default_factory=dict)
+    found: list[FoundToken] = field(default_factory=list)
+    alive: frozenset[str] | None = None
+    steps: list[Step] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    ended_at: datetime | None = None
+    state: RunState = RunState.UNDER_WAY
+
+    @property
+    def leaked(self) -> dict[str, LeakedToken]:
+        """The leaked tokens by id, of which several names may share one."""
+        return {each.token_id: each for a in self.assessments for each in a.leaked}
+
+    def state_of(self, leaked: LeakedToken) -> LeakedState:
+        if self.alive is None:
+            return LeakedState.UNKNOWN
+        return LeakedState.ALIVE if leaked.token_id in self.alive else LeakedState.REVOKED
+
+    def take_search(self, search: Search) -> None:
+        self.since, self.found, self.alive = search.since, list(search.found), search.alive
+        self.troubles += search.troubles
+
+    def end(self, now: datetime) -> None:
+        """Come to an end: it is done if nothing is left that the command was to do."""
+        self.ended_at = now
+        self.state = RunState.NOT_DONE if any(self.open_tasks()) else RunState.DONE
+
+    def open_tasks(self) -> Iterator[str]:
+        """Tell what the command was to do and did not, each with what to do."""
+        for assessment in self.assessments:
+            report = self.reports.get(assessment.name)
+            if report is None:
+                yield f"{assessment.name}: not begun"
+            elif report.error:
+                yield f"{assessment.name}: {report.error}"
+        yield from self.other_tasks()
+
+    def other_tasks(self) -> Iterator[str]:
+        """Tell the same, without the failures of the rotations."""
+        yield from self.troubles
+        for assessment in self.assessments:
+            if assessment.is_unknown and not self._is_found_revoked():
+                yield (
+                    f"{assessment.name}: neither its stores nor their journals know the token that"
+                    " leaked: if it lives it is one of those that no store holds; revoke it"
+                    " (--revoke-found, or rotator tokens revoke ID)"
+                )
+        alive = [t.token_id for t in self.leaked.values() if self.state_of(t) is LeakedState.ALIVE]
+        if alive:
+            them = "it" if len(alive) == 1 else "them"
+            yield (
+                f"leaked and not revoked: {', '.join(alive)}; run the same command again, or revoke"
+                f" {them} at once, which cuts off whoever still needs {them}: rotator tokens revoke"
+                " --force ID"
+            )
+        for each in self.found:
+            if each.state is FoundState.FAILED:
+                yield f"{each.row.token_id} is not revoked: {each.message}"
+
+    def open_questions(self) -> Iterator[str]:
+        """Tell what is left for people, whether or not the command did all of its part."""
+        if left := [each.row.token_id for each in self.found if each.state is FoundState.LEFT]:
+            yield (
+                f"No store holds {', '.join(left)}: whoever had a leaked token can have made such"
+                " tokens. Find out whether anybody needs them; revoke one with rotator tokens"
+                f" revoke ID, all of them with {self.command} --revoke-found"
+            )
+        if bearers := list(self._describe_bearers()):
+            yield (
+                "As a direct bearer what leaked goes on working, also to make other tokens:"
+                f" {', '.join(bearers)}. Only a new signing key of the API ends that: ask its"
+                " operator for one. The API then refuses all service tokens, and rotator rotate"
+                " renews them. Until then look for new tokens: rotator tokens list"
+            )
+        yield "Remove it from where it leaked, and find out how it came there."
+        yield "Restart the bots that read their token only when they start."
+
+    def _is_found_revoked(self) -> bool:
+        return self.alive is not None and all(
+            each.state is FoundState.REVOKED for each in self.found
+        )
+
+    def _describe_bearers(self) -> Iterator[str]:
+        for token in self.leaked.values():
+            if token.ends_at is None:
+                yield f"{token.token_id} for ever"
+            elif token.ends_at > (self.ended_at or self.began_at):
+                yield f"{token.token_id} until {minute(token.ends_at)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints, with stable keys."""
+        return {
+            "state": self.state,
+            "began_at": rfc3339(self.began_at),
+            "ended_at": rfc3339(self.ended_at) if self.ended_at else None,
+            "api": self.api,
+            "account": self.account or None,
+            "tokens": [self._token_to_json(each) for each in self.assessments],
+            "since": rfc3339(self.since) if self.since else None,
+            "found": [
+                {**each.row.to_json(), "state": each.state, "message": each.message}
+                for each in self.found
+            ],
+            "steps": [{"time": rfc3339(step.at), **step.fields} for step in self.steps],
+            "not_done": list(self.open_tasks()),
+            "for_people": list(self.open_questions()),
+        }
+
+    def _token_to_json(self, assessment: Assessment) -> dict[str, Any]:
+        report = self.reports.get(assessment.name)
+        return {
+            "name": assessment.name,
+            "leaked": [
+                {
+                    "token_id": each.token_id,
+                    "state": self.state_of(each),
+                    "made_at": rfc3339(each.made_at) if each.made_at else None,
+                    "bearer_until": rfc3339(each.ends_at) if each.ends_at else None,
+                    "stores": list(each.stores),
+                }
+                for each in assessment.leaked
+            ],
+            "result": report.to_json() if report else None,
+        }
