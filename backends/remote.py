@@ -138,7 +138,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
             return Absent(notes.version, notes.journal)
         return Entry(notes.secret, notes.version, notes.journal, self._ends_at(state))
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         """Note what is to come, replace the secret by a compare-and-set, remove old notes.
 
         When two fields of one secret change at the same moment, both changes are kept.
@@ -156,7 +156,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
                     with self._tidying("written, but an old note was left"):
                         settled = noted.plan_cleanup(secret, journal, expected)
                         self._change_notes(noted, settled)
-                    return notes.version_with(secret, journal)
+                    return
             self._abandon(secret)
             raise ConflictError("the secret keeps changing; nothing was written: try again later")
 

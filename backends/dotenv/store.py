@@ -136,14 +136,14 @@ class DotenvStore:
                 text.with_variable(wanted)
             rewrite.prove_changeable(path, state)
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         """Replace value and journal line, of the file as it is now, in one step."""
         if not _SAFE.fullmatch(secret):
             raise StoreError(
                 f"{self.url}: this secret is not written: a .env file takes up to 8192 characters"
                 " out of letters, digits and _.~+/=- (no ~ in front); tokens are made of these"
             )
-        return self._change(secret, journal, expected)
+        self._change(secret, journal, expected)
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the journal line alone; above an empty `NAME=` where there is no variable."""

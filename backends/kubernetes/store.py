@@ -125,9 +125,9 @@ class KubernetesStore(RemoteStore):
         with name_errors(self.url):
             self._try_change(self._read(), *_SAMPLE, dry_run=True)
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         """Replace key and annotation in one patch."""
-        return self._change(secret, journal.to_text(), expected)
+        self._change(secret, journal.to_text(), expected)
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the annotation alone."""

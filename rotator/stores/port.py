@@ -77,12 +77,11 @@ class SecretStore(Protocol):
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, and change nothing."""
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         """Replace secret and journal in one step that readers see whole or not at all.
 
         Raises `ConflictError`, having changed nothing, when the version is not `expected` any more,
         and `UnconfirmedWriteError` when the store's answer shows something else than was written.
-        Return the new version.
         """
 
     def note(self, journal: Journal, *, expected: str) -> str:

@@ -92,8 +92,9 @@ def read_back(store: SecretStore) -> tuple[str | None, Journal]:
 
 
 def write(store: SecretStore, secret: str, journal: Journal) -> str:
-    """Overwrite whatever is there, and return the new version."""
-    return store.write(secret, journal, expected=store.read().version)
+    """Overwrite whatever is there, and return the version that is then read."""
+    store.write(secret, journal, expected=store.read().version)
+    return store.read().version
 
 
 def is_absent(store: SecretStore) -> bool:

@@ -21,7 +21,8 @@ def store_at(path: Path, *, name: str = NAME, lock_timeout: float = PATIENCE) ->
 
 def put(path: Path, secret: str, journal: Journal = NO_JOURNAL, *, name: str = NAME) -> str:
     store = store_at(path, name=name)
-    return store.write(secret, journal, expected=store.read().version)
+    store.write(secret, journal, expected=store.read().version)
+    return store.read().version
 
 
 def note(path: Path, journal: Journal = NO_JOURNAL, *, name: str = NAME) -> str:

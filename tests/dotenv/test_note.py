@@ -196,8 +196,8 @@ def test_a_note_may_be_taken_inside_a_hold_and_leaves_nothing_else(
     store = store_at(file)
     with store.hold():
         version = store.note(ONE, expected=store.read().version)
-        version = store.write("new", ONE, expected=version)
-        store.note(TWO, expected=version)
+        store.write("new", ONE, expected=version)
+        store.note(TWO, expected=store.read().version)
     assert names_in(tmp_path) == [".env"]
     assert file.read_bytes() == SECOND + b"\nTOKEN=new\n"
 

@@ -39,12 +39,12 @@ def whole(site: Site) -> dict[str, Any]:
     return found
 
 
-def write_through(site: Site, meddler: Meddler) -> str:
+def write_through(site: Site, meddler: Meddler) -> None:
     with Relay(site.upstream) as relay:
         store = opened(site.store_url, site.variables(relay.url))
         version = store.read().version
         relay.at = meddler
-        return store.write("new", NOTED, expected=version)
+        store.write("new", NOTED, expected=version)
 
 
 def test_the_secret_is_what_a_pod_reads_and_the_journal_an_annotation(site: Site) -> None:
@@ -54,8 +54,9 @@ def test_the_secret_is_what_a_pod_reads_and_the_journal_an_annotation(site: Site
 
 
 def test_an_empty_journal_leaves_no_annotation(site: Site) -> None:
-    version = store_of(site).write("new", NOTED, expected=store_of(site).read().version)
-    store_of(site).note(Journal(), expected=version)
+    store = store_of(site)
+    store.write("new", NOTED, expected=store.read().version)
+    store.note(Journal(), expected=store.read().version)
     assert JOURNAL not in whole(site)["metadata"]["annotations"]
 
 

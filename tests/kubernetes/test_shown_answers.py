@@ -112,7 +112,8 @@ def test_what_else_a_cluster_adds_does_not_matter(site: Site, stand_in: ApiServe
     stand_in.webhook = add
     store = store_of(site)
     store.preflight()
-    store.note(Journal(), expected=store.write("new", NOTED, expected=store.read().version))
+    store.write("new", NOTED, expected=store.read().version)
+    store.note(Journal(), expected=store.read().version)
     assert site.secret() == "new"
 
 

@@ -51,7 +51,8 @@ def test_in_a_pod_the_service_account_is_enough_and_its_token_may_rotate(
     host, _, port = door.removeprefix("https://").partition(":")
     variables = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     store = opened(site.store_url, variables, service_account=tmp_path)
-    version = store.write("new", Journal(), expected=store.read().version)
+    store.write("new", Journal(), expected=store.read().version)
+    version = store.read().version
     stand_in.tokens["next"] = stand_in.tokens.pop(site.token())
     (tmp_path / "token").write_text("next")
     store.write("newer", Journal(), expected=version)

@@ -81,11 +81,13 @@ class LivingStore:
         self._begin("down", "full")
         self._store.preflight()
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
-        return self._written(lambda: self._store.write(secret, journal, expected=expected))
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
+        with self._writing():
+            self._store.write(secret, journal, expected=expected)
 
     def note(self, journal: Journal, *, expected: str) -> str:
-        return self._written(lambda: self._store.note(journal, expected=expected))
+        with self._writing():
+            return self._store.note(journal, expected=expected)
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -100,16 +102,16 @@ class LivingStore:
     def _held(self) -> AbstractContextManager[None]:
         return self._locks.held(self._file, self._life) if self._locks else nullcontext()
 
-    def _written(self, write: Callable[[], str]) -> str:
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
         kind = self._begin("down", "full")
-        version = write()
+        yield
         self._changed()
         self._life.moment()
         if kind == "lost":
             raise StoreUnreachableError(f"{self.url}: the answer was lost")
         if kind == "conflict":
             raise ConflictError(f"{self.url}: the answer was lost, and the write repeated")
-        return version
 
     def _begin(self, *fatal: Kind) -> Kind | None:
         self._life.moment()

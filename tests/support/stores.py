@@ -48,11 +48,10 @@ class MeddledStore:
         self._before_preflight()
         self._store.preflight()
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         self._before_write()
-        version = self._store.write(secret, journal, expected=expected)
+        self._store.write(secret, journal, expected=expected)
         self._after_write()
-        return version
 
     def note(self, journal: Journal, *, expected: str) -> str:
         self._before_note()

@@ -42,7 +42,7 @@ class Shelf:
     def preflight(self) -> None:
         raise NotImplementedError
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         raise NotImplementedError
 
     def note(self, journal: Journal, *, expected: str) -> str:

@@ -29,7 +29,7 @@ class MuteStore:
     def preflight(self) -> None:
         raise self.error
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         del secret, journal, expected
         raise self.error
 

@@ -38,8 +38,8 @@ class Shelf:
         with self._told(), NamedTemporaryFile(dir=self._path.parent):
             self._shelf()
 
-    def write(self, secret: str, journal: Journal, *, expected: str) -> str:
-        return self._change(secret, journal, expected)
+    def write(self, secret: str, journal: Journal, *, expected: str) -> None:
+        self._change(secret, journal, expected)
 
     def note(self, journal: Journal, *, expected: str) -> str:
         return self._change(None, journal, expected)
