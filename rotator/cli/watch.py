@@ -26,7 +26,7 @@ from rotator.status.terminal import Painter
 PAUSE = 5.0  # seconds between two looks
 _SHARE = 10  # looks that take long are further apart
 _MOST_LINES, _MOST_SHOWN = 20, 3  # of the log
-_HINT = f"again every {PAUSE:g} seconds, Ctrl-C ends it"
+_HINT = f"looks again after {PAUSE:g} seconds or more; Ctrl-C ends it"
 
 
 class _Poller(threading.Thread):
@@ -40,7 +40,7 @@ class _Poller(threading.Thread):
         super().__init__(name="looks", daemon=True)
         self.view: StatusView | None = None
         self.trouble: str | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self._read = read
         self._told = told
         self._stopped = threading.Event()
@@ -53,7 +53,7 @@ class _Poller(threading.Thread):
                 self.view, self.trouble = self._read(), None
             except DaemonError as error:  # it may come back
                 self.trouble = str(error)
-            except Exception as error:  # noqa: BLE001 - raised again where it is shown
+            except BaseException as error:  # noqa: BLE001 - a store's plugin may raise SystemExit
                 self.error = error
                 self._stopped.set()
             pause = max(PAUSE, _SHARE * (time.monotonic() - begun))

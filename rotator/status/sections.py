@@ -33,6 +33,9 @@ class Fact(NamedTuple):
     tone: Tone | None = None
 
 
+_NOTHING = Fact("none", "nothing is known or planned")
+
+
 class Section(NamedTuple):
     title: str
     facts: list[Fact]
@@ -48,7 +51,8 @@ def describe_token(view: StatusView) -> list[Section]:
         found = {"stores": _stores(row), "history": _history(row)}
     else:
         return []
-    return [Section(title, list(facts)) for title, facts in (*found.items(), ("next", _next(row)))]
+    links = [*found.items(), ("next", _next(row))]
+    return [Section(title, list(facts) or [_NOTHING]) for title, facts in links]
 
 
 def view_as_lines(view: StatusView) -> str:
@@ -132,7 +136,8 @@ def _api(chain: Chain) -> Iterator[Fact]:
     elif api.listed is None:
         yield Fact("list", f"not known: {api.why_not_listed}")
     elif chain.snapshot.current:
-        yield Fact("list", "the API does not list the token: it was revoked", Tone.BAD)
+        tone = None if api.accepts else Tone.BAD
+        yield Fact("list", "the token is not in it: it was revoked, or minted just now", tone)
 
 
 def _hooks(chain: Chain) -> Iterator[Fact]:

@@ -113,7 +113,9 @@ class Painter:
 
     def _paint_token(self, fleet: FleetStatus, sections: Sequence[Section]) -> list[Text]:
         (row,) = fleet.rows
-        head = [*self._cells(row)[: _TITLES.index("life") + 1], Text(row.describe_life())]
+        state, name, *_ = self._cells(row)
+        bar = [self._bar(row)] if self._width >= _NARROW else []
+        head = [state, name, *bar, Text(row.describe_life())]
         lines = list(Text(" " * _GAP).join(head).wrap(self._console, self._width))
         if row.complaint:
             lines += self._wrap(row.complaint, _COLOURS[row.badge[1]], _INDENT)

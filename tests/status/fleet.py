@@ -2,7 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
+from rotator.clock import utc_now
+from rotator.config.loader import load_settings
+from rotator.status.gather import StatusReader
+from rotator.status.sections import view_as_lines
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
@@ -66,3 +71,23 @@ def make_needy(rotator: Runner, api: Sandbox) -> None:
             "hook-bot": ["dotenv:hook.env"],
         },
     )
+
+
+class Told(NamedTuple):
+    """What a look came to, as a pipe gets it, and whether all is well."""
+
+    is_well: bool
+    out: str
+
+
+def look(rotator: Runner, name: str | None, *, probe: bool = False, **changes: str) -> Told:
+    """Look as `rotator status` does, without a process of its own."""
+    settings = load_settings(None, {**rotator.env, **changes}, rotator.folder)
+    reader = StatusReader(settings, name, utc_now, probe=probe, describe=lambda _: [])
+    try:
+        view = reader.read()
+    finally:
+        reader.close()
+    out = view_as_lines(view)
+    rotator.transcript.add(f"a look at {name}", out)
+    return Told(view.fleet.is_well, out)

@@ -126,10 +126,10 @@ def test_the_same_is_in_the_json(rotator: Runner, luna: tuple[str, str]) -> None
 def test_a_token_that_the_api_refuses_is_told(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=60))
     api.revoke(api.tokens[-1].id)
-    result = rotator("status", "default")
-    assert result.status == 1
+    result = fleet.look(rotator, "default")
+    assert not result.is_well
     assert "the API: exchange: the API does not accept the token" in result.out
-    assert "the API: list: the API does not list the token: it was revoked" in result.out
+    assert "the API: list: the token is not in it: it was revoked" in result.out
     assert "next: next run: it is renewed" in result.out
 
 
@@ -137,20 +137,20 @@ def test_an_api_that_does_not_answer_is_asked_once_and_no_failure(
     rotator: Runner, api: Sandbox
 ) -> None:
     rotator.write_env(api.issue(days=60))
-    dead = {"NOCTURNA_API_URL": "http://127.0.0.1:9/api"}
-    result = rotator("status", "default", **dead)
-    assert (result.status, result.err) == (0, "")
+    dead = "http://127.0.0.1:9/api"
+    result = fleet.look(rotator, "default", NOCTURNA_API_URL=dead)
+    assert result.is_well
     silent = "not known: log in: nothing listens at the API's address"
     assert f"the API: exchange: {silent}" in result.out
     assert f"the API: list: {silent}" in result.out
-    assert rotator("status", "default", "--probe", **dead).status == 1
+    assert not fleet.look(rotator, "default", probe=True, NOCTURNA_API_URL=dead).is_well
 
 
 def test_an_api_whose_exchange_fails_still_shows_its_list(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=60))
     api.misbehave(Fault.refusal(403), PROBE, times=None)
-    result = rotator("status", "default")
-    assert result.status == 0
+    result = fleet.look(rotator, "default")
+    assert result.is_well
     assert "the API: exchange: not known: " in result.out
     assert "the API: list: minted " in result.out
 
@@ -159,8 +159,8 @@ def test_who_has_no_admin_still_learns_whether_the_token_works(
     rotator: Runner, api: Sandbox
 ) -> None:
     rotator.write_env(api.issue(days=60))
-    result = rotator("status", "default", NOCTURNA_ADMIN_EMAIL="")
-    assert result.status == 0
+    result = fleet.look(rotator, "default", NOCTURNA_ADMIN_EMAIL="")
+    assert result.is_well
     assert "the API: exchange: the API accepts the token" in result.out
     assert (
         "the API: list: not known: environment: NOCTURNA_ADMIN_EMAIL: found nothing" in result.out
@@ -169,8 +169,8 @@ def test_who_has_no_admin_still_learns_whether_the_token_works(
 
 def test_settings_without_an_api_are_no_failure(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=60))
-    result = rotator("status", "default", NOCTURNA_API_URL="")
-    assert result.status == 0
+    result = fleet.look(rotator, "default", NOCTURNA_API_URL="")
+    assert result.is_well
     assert "exchange: not known: the settings do not have the API's URL" in result.out
     assert api.calls == []
 
@@ -182,18 +182,32 @@ def test_a_token_that_is_not_to_be_probed_is_probed_only_if_asked_for(
     text = '[[token]]\nname = "luna"\nprobe = false\nstores = ["dotenv:.env"]\n'
     (rotator.folder / "rotator.toml").write_text(text)
     del rotator.env["ROTATOR_STORE"]
-    result = rotator("status", "luna")
+    result = fleet.look(rotator, "luna")
     assert "exchange: not known: the settings say probe = false" in result.out
     assert ("POST", EXCHANGE, 200) not in api.calls
-    assert "the API accepts the token" in rotator("status", "luna", "--probe").out
+    assert "the API accepts the token" in fleet.look(rotator, "luna", probe=True).out
+
+
+def test_an_eternal_token_and_one_that_is_missing_have_a_chain_too(
+    rotator: Runner, api: Sandbox
+) -> None:
+    missing = show(rotator, "status", "default")
+    assert (missing.status, "no token" in missing.lines[0]) == (1, True)
+    assert "exchange  not known: there is no token" in missing.text
+    rotator.write_env(api.issue(eternal=True))
+    for columns in (40, 80):
+        eternal = show(rotator, "status", "default", columns=columns)
+        assert eternal.status == 0
+        assert eternal.lines[0].count("never expires") == 1
+        assert [line for line in eternal.lines if line in TITLES] == TITLES
 
 
 def test_what_a_dead_run_left_is_told(rotator: Runner, api: Sandbox) -> None:
     note = "# rotator: v=1 intent=0123456789ab/2026-11-23T09:12:33Z/90/deadbeef hook=0123abcd\n"
     secret = api.issue(days=60)
     rotator.env_file.write_text(f"{note}NOCTURNA_SERVICE_TOKEN={secret}\n")
-    result = rotator("status", "default")
-    assert result.status == 1
+    result = fleet.look(rotator, "default")
+    assert not result.is_well
     assert "default: journal: token: none that a rotator wrote" in result.out
     assert f"default: journal: in the stores: {api.tokens[-1].id}" in result.out
     began = "a mint that began 2026-11-23 09:12 UTC"
@@ -206,7 +220,7 @@ def test_stores_that_are_empty_behind_or_away_are_told(rotator: Runner, api: San
     fleet.put(rotator.folder, "a.env", api.issue(days=60))
     fleet.put(rotator.folder, "b.env", api.issue(days=30))
     rotator.env["ROTATOR_STORE"] = "dotenv:a.env dotenv:b.env dotenv:c.env dotenv:nowhere/.env"
-    lines = rotator("status", "default").out.splitlines()
+    lines = fleet.look(rotator, "default").out.splitlines()
     stores = [line.removeprefix("default: stores: ") for line in lines if "t: stores: " in line]
     folder = rotator.folder.resolve()
     assert stores[:3] == [

@@ -10,14 +10,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rotator.cli.status import parse_daemon
+from rotator.errors import DaemonError
+from rotator.rotation.states import TokenStates
 from rotator.status.chain import StatusView
 from rotator.status.parse import parse_fleet
+from rotator.status.remote import DaemonReader
 from rotator.status.rows import FleetStatus, build_rows
 from rotator.status.sections import view_as_lines
 from rotator.status.terminal import Painter
 from tests.page import fleets
 from tests.page.serving import Served, served
-from tests.page.test_process import address
 from tests.status.screen import show
 from tests.status.watching import watched
 from tests.support.clock import NOON
@@ -64,6 +67,15 @@ def test_a_terminal_shows_what_only_a_daemon_knows(
     assert "to be revoked in 23 hours" in text
 
 
+def ask(page: Served, name: str | None = None) -> StatusView:
+    """Ask as `--daemon` does, without a process of its own."""
+    reader = DaemonReader(page.url.rstrip("/"), name)
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
 def test_one_token_shows_its_history_and_what_comes_next(bare: Runner, page: Served) -> None:
     result = bare("status", "mars-bot", "--daemon", page.url)
     first, *facts = result.out.splitlines()
@@ -72,25 +84,39 @@ def test_one_token_shows_its_history_and_what_comes_next(bare: Runner, page: Ser
     assert len(failed) == 4
     assert "mars-bot: next: next run: it is renewed" in facts
     assert any(fact.startswith("mars-bot: next: in ") for fact in facts)
-    assert bare("status", "luna-bot", "--daemon", page.url).status == 0
-    (luna,) = bare("status", "luna-bot", "--daemon", page.url, "--json").json["tokens"]
-    assert luna["name"] == "luna-bot"
+    luna = ask(page, "luna-bot")
+    assert luna.fleet.is_well
+    assert [token["name"] for token in luna.to_json()["tokens"]] == ["luna-bot"]
 
 
-def test_settings_that_the_daemon_could_not_read_again_need_attention(
-    bare: Runner, page: Served
-) -> None:
+def painted(view: StatusView) -> str:
+    lines = Painter(Console(width=80), "utf-8").paint(view)
+    return " ".join(" ".join(line.plain for line in lines).split())
+
+
+def test_settings_that_the_daemon_could_not_read_again_need_attention(page: Served) -> None:
     page.health.reload_error = "rotator.toml: \x1b[2Jwrong"
     told = (
         "The settings could not be read again, and the old ones stay in force: rotator.toml:"
         " \\x1b[2Jwrong"
     )
-    for name in ([], ["luna-bot"]):
-        shown = show(bare, "status", *name, "--daemon", page.url)
-        assert shown.status == 1
-        assert f"! {told}" in " ".join(shown.text.split())
-        piped = bare("status", *name, "--daemon", page.url)
-        assert (piped.status, piped.out.splitlines()[-1]) == (1, told)
+    for name in (None, "luna-bot"):
+        view = ask(page, name)
+        assert not view.fleet.is_well
+        assert f"! {told}" in painted(view)
+        assert view_as_lines(view).splitlines()[-1] == told
+
+
+def test_before_the_first_look_there_is_a_line() -> None:
+    states = TokenStates()
+    with served(states) as page:
+        assert (ask(page).fleet.is_well, view_as_lines(ask(page))) == (True, "")
+        assert "by the daemon (running)" in painted(ask(page))
+        states.watch(["luna-bot"])
+        assert view_as_lines(ask(page)) == "luna-bot: waiting – not looked at yet\n"
+        waiting = ask(page, "luna-bot")
+    assert waiting.fleet.is_well
+    assert "next run the daemon looks at it again" in painted(waiting)
 
 
 def test_a_token_that_the_daemon_does_not_have_is_a_wrong_call(bare: Runner, page: Served) -> None:
@@ -108,19 +134,29 @@ def test_a_daemon_that_is_not_there_is_told(bare: Runner) -> None:
     )
 
 
-def test_what_is_no_daemon_is_told(bare: Runner, api: Sandbox) -> None:
-    result = bare("status", "--daemon", api.url.removesuffix("/api"))
-    assert (result.status, result.out) == (1, "")
-    assert result.err.endswith(": what answers there is no rotator daemon of this version\n")
+def test_what_is_no_daemon_is_told(api: Sandbox) -> None:
+    with pytest.raises(DaemonError, match=r"what answers there is no rotator daemon of this"):
+        DaemonReader(api.url.removesuffix("/api"), None).read()
 
 
-@pytest.mark.parametrize(
-    "wrong", ["localhost", ":9464", "http://ops:hunter2@127.0.0.1:9464/", "9464 ", "ftp://x", ""]
-)
-def test_a_wrong_address_is_a_wrong_call_and_not_repeated(bare: Runner, wrong: str) -> None:
-    result = bare("status", "--daemon", wrong)
+def test_an_address_is_that_of_listen_or_a_url() -> None:
+    assert {text: parse_daemon(text) for text in ("9464", "[::1]:9464", "https://x/rotator/")} == {
+        "9464": "http://127.0.0.1:9464",
+        "[::1]:9464": "http://[::1]:9464",
+        "https://x/rotator/": "https://x/rotator",
+    }
+
+
+@pytest.mark.parametrize("wrong", ["localhost", ":9464", "9464 ", "ftp://x", "", "http://:9464"])
+def test_another_text_is_no_address(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"expected \[HOST:\]PORT, such as 9464"):
+        parse_daemon(wrong)
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(bare: Runner) -> None:
+    result = bare("status", "--daemon", "http://ops:hunter2@127.0.0.1:9464/")
     assert (result.status, result.out) == (2, "")
-    assert "expected [HOST:]PORT, such as 9464" in result.err
+    assert "a URL without a user" in result.err
     assert "hunter2" not in result.err
 
 
@@ -128,16 +164,7 @@ def test_a_probe_is_not_for_a_daemon(bare: Runner, page: Served) -> None:
     assert bare("status", "--daemon", page.url, "--probe").status == 2
 
 
-def test_a_daemon_of_a_process_is_shown(rotator: Runner, api: Sandbox) -> None:
-    rotator.write_env(api.issue(days=60))
-    with rotator.started("daemon", "--listen", "0") as running:
-        url = address(running)
-        running.wait_for("next look at")
-        result = rotator("status", "--daemon", url)
-    assert re.match(r"default: (ok|waiting) – ", result.out)
-    assert result.status == 0
-
-
+@pytest.mark.long  # it waits for two pauses
 def test_a_watch_survives_a_daemon_that_is_restarted(bare: Runner) -> None:
     with ExitStack() as first:
         page = first.enter_context(served(SHOWN.states, tokens=SHOWN.tokens))

@@ -4,6 +4,7 @@ import re
 import signal
 from threading import Event
 
+import pytest
 from rich.cells import cell_len
 
 from tests.status import fleet
@@ -86,6 +87,7 @@ def test_a_fleet_that_is_larger_than_the_screen_shows_the_most_urgent(
     assert HINT in lines[-1]
 
 
+@pytest.mark.long
 def test_the_chain_of_a_token_fits_into_the_screen(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=60))
     for rows in (30, 12):
