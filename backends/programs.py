@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, cast
 
-from rotator.budget import limit_wait
+from rotator.clock import limit_wait
 
 PATIENCE = 60.0  # seconds; cloud logins take their time
 _LARGEST = 1 << 20  # bytes

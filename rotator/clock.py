@@ -1,7 +1,14 @@
-"""Time as the rotator uses it: aware UTC moments, exact spans, and a clock that is passed in."""
+"""Time as the rotator uses it: aware UTC moments, exact spans, a clock that is passed in.
+
+And the time that a piece of work may wait in all, for servers, name servers, locks and programs:
+each wait has a limit of its own, but many of them add up.
+"""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 
 Clock = Callable[[], datetime]
@@ -54,3 +61,37 @@ def describe_skew(skew: timedelta | None) -> str | None:
         return None
     side = "ahead of" if skew > timedelta() else "behind"
     return f"this machine's clock is {in_words(skew)} {side} the API's: set it right"
+
+
+class TimeBudget:
+    """The seconds that all waits of a piece of work have together; they may become fewer."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends_at = time.monotonic() + seconds
+
+    def shorten(self, seconds: float) -> None:
+        """Leave at most `seconds` from now on; waits in hand may take their time all the same."""
+        self._ends_at = min(self._ends_at, time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left, not below zero."""
+        return max(0.0, self._ends_at - time.monotonic())
+
+    @contextmanager
+    def spending(self) -> Iterator[None]:
+        """Let the waits in this block obey it, those of threads with a copy of our context, too."""
+        before = _budget.set(self)
+        try:
+            yield
+        finally:
+            _budget.reset(before)
+
+
+_budget: ContextVar[TimeBudget | None] = ContextVar("budget", default=None)
+
+
+def limit_wait(seconds: float) -> float:
+    """Return how long the next wait may take: `seconds`, or what is left of the budget."""
+    budget = _budget.get()
+    return seconds if budget is None else min(seconds, budget.left)

@@ -27,7 +27,7 @@ from backends.dotenv import rewrite
 from backends.dotenv.gate import UnsafeEditError
 from backends.dotenv.links import ForeignLinkError, resolve
 from backends.dotenv.text import EnvText, Variable
-from rotator.budget import limit_wait
+from rotator.clock import limit_wait
 from rotator.errors import (
     ConfigError,
     ConflictError,

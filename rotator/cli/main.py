@@ -1,4 +1,4 @@
-"""The command line: each command is a file, which is imported when it is called."""
+"""The command line: each command is a file or a folder, which is imported when it is called."""
 
 from importlib import import_module
 

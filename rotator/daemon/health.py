@@ -6,8 +6,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
-from rotator.budget import TimeBudget
-from rotator.clock import in_words
+from rotator.clock import TimeBudget, in_words
 from rotator.config.settings import TokenSettings
 from rotator.rotation.inventory import WORKERS
 

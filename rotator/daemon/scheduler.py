@@ -18,8 +18,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from rotator import wiring
 from rotator.audit import token_field
-from rotator.budget import TimeBudget
-from rotator.clock import Clock, Draw, rfc3339
+from rotator.clock import Clock, Draw, TimeBudget, rfc3339
 from rotator.config.settings import Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.orphans import OrphanReaper

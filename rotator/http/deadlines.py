@@ -20,7 +20,7 @@ from typing import Any
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
-from rotator.budget import limit_wait
+from rotator.clock import limit_wait
 
 # When the exchange of this thread ends (monotonic seconds).
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)

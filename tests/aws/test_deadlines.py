@@ -9,7 +9,7 @@ import pytest
 
 from backends.aws.address import AwsAddress
 from backends.aws.store import SecretsManagerStore, new_client
-from rotator.budget import TimeBudget
+from rotator.clock import TimeBudget
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.stores.port import parse_url
 from tests.aws.site import REGION, Aws

@@ -6,7 +6,7 @@ from typing import Unpack
 
 import pytest
 
-from rotator.budget import limit_wait
+from rotator.clock import limit_wait
 from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.daemon.health import LOOK_PARTS, DaemonPhase, Health, ProbeResult
 from rotator.daemon.scheduler import Daemon

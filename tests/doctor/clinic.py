@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from rotator.cli.doctor.findings import Finding, Result
+from rotator.cli.doctor.gather import examine
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
-from rotator.doctor.findings import Finding, Result
-from rotator.doctor.gather import examine
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
 

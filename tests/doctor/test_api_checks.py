@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.doctor.checks import API_CHECKS, ApiFacts
-from rotator.doctor.findings import run_checks
+from rotator.cli.doctor.checks import API_CHECKS, ApiFacts
+from rotator.cli.doctor.findings import run_checks
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.sandbox import Fault
 

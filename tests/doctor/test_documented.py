@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from rotator.doctor.findings import Finding, Result, Topic
+from rotator.cli.doctor.findings import Finding, Result, Topic
 
 PAGE = Path(__file__).parents[2] / "docs/commands.md"
 

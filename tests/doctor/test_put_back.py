@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from rotator.doctor.checks import TOKEN_CHECKS
-from rotator.doctor.findings import run_checks
-from rotator.doctor.gather import Gatherer
+from rotator.cli.doctor.checks import TOKEN_CHECKS
+from rotator.cli.doctor.findings import run_checks
+from rotator.cli.doctor.gather import Gatherer
 from rotator.stores.port import Provenance
 from rotator.stores.registry import Backends
 from tests.doctor.clinic import Clinic, bad, message

@@ -3,7 +3,7 @@
 import pytest
 
 from rotator.cli.doctor import exit_code
-from rotator.doctor.findings import Finding, Result, Topic, as_lines, run_checks
+from rotator.cli.doctor.findings import Finding, Result, Topic, as_lines, run_checks
 
 OK = Finding(Topic.API, Result.OK, "it answers")
 WARNING = Finding(Topic.TOKEN, Result.WARNING, "due", "luna")

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.doctor.checks import TOKEN_CHECKS
-from rotator.doctor.findings import run_checks
-from rotator.doctor.gather import Gatherer
+from rotator.cli.doctor.checks import TOKEN_CHECKS
+from rotator.cli.doctor.findings import run_checks
+from rotator.cli.doctor.gather import Gatherer
 from rotator.errors import StoreDeniedError
 from rotator.stores.registry import Backends
 from tests.doctor.clinic import Clinic, bad, message

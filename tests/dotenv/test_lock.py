@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from backends.dotenv.store import FileLock
-from rotator.budget import TimeBudget
+from rotator.clock import TimeBudget
 from rotator.errors import StoreUnreachableError
 from tests.dotenv.children import NOBODY, output, start
 from tests.dotenv.helpers import NO_JOURNAL, names_in, put, store_at

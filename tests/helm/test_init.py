@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from rotator.setup.deployment import Runner, Site, fill_in, shipped
+from rotator.cli.init.deployment import Runner, Site, fill_in, shipped
 from tests.helm.chart import CHART, Chart
 
 STORE = "vault://secret/bots/luna#A"

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 import pytest
 import requests
 
-from rotator.budget import TimeBudget
+from rotator.clock import TimeBudget
 from rotator.http import deadlines
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_body
 from tests.http_client.support import (

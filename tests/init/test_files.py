@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from rotator.setup import deployment
-from rotator.setup.deployment import Runner as RunBy
-from rotator.setup.deployment import Site, fill_in
+from rotator.cli.init import deployment
+from rotator.cli.init.deployment import Runner as RunBy
+from rotator.cli.init.deployment import Site, fill_in
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 from tests.support.waiting import PATIENCE

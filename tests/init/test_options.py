@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+from rotator.cli.init.asking import Nobody
+from rotator.cli.init.deployment import Deployment
+from rotator.cli.init.deployment import Runner as RunBy
+from rotator.cli.init.document import add_token
+from rotator.cli.init.interview import Answers, Given, Interview, Target
+from rotator.cli.init.outcome import Outcome
 from rotator.errors import ApiError, ConfigError, RotatorError, StoreError
-from rotator.setup.asking import Nobody
-from rotator.setup.deployment import Deployment
-from rotator.setup.deployment import Runner as RunBy
-from rotator.setup.document import add_token
-from rotator.setup.interview import Answers, Given, Interview, Target
-from rotator.setup.outcome import Outcome
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.doctor.findings import Finding
+from rotator.cli.doctor.gather import examine
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.doctor.findings import Finding
-from rotator.doctor.gather import examine
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.plant import KINDS, NAME, Plant

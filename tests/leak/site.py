@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from rotator.cli.leaked.assessment import Order
+from rotator.cli.leaked.emergency import Emergency
+from rotator.cli.leaked.record import IncidentRecord
+from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.config.loader import load_settings
-from rotator.leak.assessment import Order
-from rotator.leak.emergency import Emergency
-from rotator.leak.record import IncidentRecord
-from rotator.leak.response import RecordKeeper, respond
 from rotator.tokens import ServiceToken
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox

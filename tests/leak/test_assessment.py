@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from backends.dotenv.store import open_store
-from rotator.leak.assessment import BEGINNING, Assessment, Order, assess
+from rotator.cli.leaked.assessment import BEGINNING, Assessment, Order, assess
 from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.observe import observe
 from rotator.stores.port import StoreUrl

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from rotator.leak.assessment import Assessment, LeakedToken
-from rotator.leak.emergency import FoundState
-from rotator.leak.record import IncidentRecord, LeakedState, RunState
+from rotator.cli.leaked.assessment import Assessment, LeakedToken
+from rotator.cli.leaked.emergency import FoundState
+from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.stores.journal import Leak
 from tests.support.clock import NOON
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.leaked.file import ReportFile
+from rotator.cli.leaked.markdown import TITLE
 from rotator.errors import ConfigError
-from rotator.leak.file import ReportFile
-from rotator.leak.markdown import TITLE
 
 
 def test_a_section_takes_the_place_of_what_the_same_run_wrote(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.leaked.emergency import FoundState
+from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.errors import ApiUnreachableError
-from rotator.leak.emergency import FoundState
-from rotator.leak.record import IncidentRecord, LeakedState, RunState
 from rotator.rotation.model import Action
 from rotator.sandbox.api import ApiRequest, ApiResponse
 from rotator.sandbox.server import Serve

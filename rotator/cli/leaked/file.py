@@ -9,8 +9,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
+from rotator.cli.leaked.markdown import TITLE
 from rotator.errors import ConfigError, one_line
-from rotator.leak.markdown import TITLE
 
 _LARGEST = 16 << 20  # bytes
 _MODE = 0o600

@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator import wiring
+from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
 from rotator.clock import Clock
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ApiError, RotatorError
-from rotator.leak.assessment import Assessment, Order, assess, find_since
 from rotator.rotation.fleet import run_fleet
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import (

@@ -1,4 +1,4 @@
-"""`rotator init`: sets up the rotator by answering."""
+"""`rotator init`: asks, tests each answer, and writes the settings and what runs the rotator."""
 
 import sys
 from pathlib import Path
@@ -6,16 +6,16 @@ from pathlib import Path
 import click
 
 from rotator.cli import exit_codes, options, output
+from rotator.cli.init import saving
+from rotator.cli.init.asking import Nobody, Terminal
+from rotator.cli.init.deployment import Runner
+from rotator.cli.init.document import read_tables
+from rotator.cli.init.interview import Given, Interview, Target
+from rotator.cli.init.outcome import prepare
 from rotator.cli.logs import configure
 from rotator.config.keys import CONFIG, STORE
 from rotator.config.loader import DEFAULT_FILE, load_settings
 from rotator.errors import ConfigError
-from rotator.setup import saving
-from rotator.setup.asking import Nobody, Terminal
-from rotator.setup.deployment import Runner
-from rotator.setup.document import read_tables
-from rotator.setup.interview import Given, Interview, Target
-from rotator.setup.outcome import prepare
 from rotator.stores.port import current_folder
 
 

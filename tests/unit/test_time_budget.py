@@ -1,6 +1,6 @@
 """A time budget bounds all waits of a piece of work."""
 
-from rotator.budget import TimeBudget, limit_wait
+from rotator.clock import TimeBudget, limit_wait
 from rotator.rotation.inventory import map_in_threads
 
 

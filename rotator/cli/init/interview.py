@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from rotator import wiring
+from rotator.cli.init import trials
+from rotator.cli.init.asking import Asker, choose, confirm, settle
+from rotator.cli.init.deployment import TITLES, Runner, refuse_unfit
+from rotator.cli.init.saving import refuse_existing
 from rotator.config.settings import Secret, Settings
 from rotator.errors import ConfigError, RotatorError, one_line
-from rotator.setup import trials
-from rotator.setup.asking import Asker, choose, confirm, settle
-from rotator.setup.deployment import TITLES, Runner, refuse_unfit
-from rotator.setup.saving import refuse_existing
 from rotator.stores.port import DEFAULT_FIELD
 from rotator.stores.registry import Backends
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rotator.cli.doctor.findings import Check, Finding, Result, Topic
 from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
-from rotator.doctor.findings import Check, Finding, Result, Topic
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.inventory import SLACK, Inventory, RowStatus, ends_at, list_rows

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotator import wiring
+from rotator.cli.init import document, saving
+from rotator.cli.init.deployment import ENVIRONMENT, TITLES, Deployment, Runner, Site, fill_in
+from rotator.cli.init.interview import Answers, Target
 from rotator.config.keys import CONFIG
 from rotator.config.loader import DEFAULT_FILE, ONLY_TOKEN
-from rotator.setup import document, saving
-from rotator.setup.deployment import ENVIRONMENT, TITLES, Deployment, Runner, Site, fill_in
-from rotator.setup.interview import Answers, Target
 
 
 class Outcome(NamedTuple):

@@ -13,10 +13,10 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from rotator.audit import DONE
+from rotator.cli.leaked.assessment import Assessment, LeakedToken
+from rotator.cli.leaked.emergency import FoundState, FoundToken, Search
 from rotator.clock import minute, rfc3339
 from rotator.errors import one_line
-from rotator.leak.assessment import Assessment, LeakedToken
-from rotator.leak.emergency import FoundState, FoundToken, Search
 from rotator.rotation.model import Report
 
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 
 from rotator import audit
 from rotator.audit import Event
+from rotator.cli.leaked.emergency import Emergency, FoundState
+from rotator.cli.leaked.file import ReportFile
+from rotator.cli.leaked.markdown import as_section
+from rotator.cli.leaked.record import IncidentRecord, Step
 from rotator.clock import Clock
 from rotator.errors import RotatorError
-from rotator.leak.emergency import Emergency, FoundState
-from rotator.leak.file import ReportFile
-from rotator.leak.markdown import as_section
-from rotator.leak.record import IncidentRecord, Step
 
 # What cannot be undone is in the file at once, the other steps with the next of these.
 _LASTING = frozenset({Event.MINTED, Event.WRITTEN, Event.REVOKED, Event.FINISHED})

@@ -1,4 +1,7 @@
-"""`rotator doctor`: finds what would break a rotation."""
+"""`rotator doctor`: finds what would break a rotation before one is due, and changes nothing.
+
+`gather` reads and asks, `checks` judges what it found, and `findings` says it.
+"""
 
 import os
 import sys
@@ -7,10 +10,10 @@ from collections.abc import Sequence
 import click
 
 from rotator.cli import exit_codes, options, output
+from rotator.cli.doctor.findings import Finding, Result, Topic, as_lines
+from rotator.cli.doctor.gather import examine
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
-from rotator.doctor.findings import Finding, Result, Topic, as_lines
-from rotator.doctor.gather import examine
 
 
 @click.command("doctor")

@@ -6,10 +6,10 @@ from functools import lru_cache
 from textwrap import TextWrapper
 
 from rotator import __version__
+from rotator.cli.leaked.assessment import Assessment, LeakedToken
+from rotator.cli.leaked.emergency import FoundState, FoundToken
+from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.clock import minute, rfc3339
-from rotator.leak.assessment import Assessment, LeakedToken
-from rotator.leak.emergency import FoundState, FoundToken
-from rotator.leak.record import IncidentRecord, LeakedState, RunState
 from rotator.rotation.model import Report, StoreState, remaining_life
 
 TITLE = "# Leaked service tokens\n"

@@ -8,10 +8,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from rotator import wiring
+from rotator.cli.doctor import checks
+from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
 from rotator.config.settings import Secret, Settings, TokenSettings
-from rotator.doctor import checks
-from rotator.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.errors import (
     ApiError,
     ApiUnreachableError,

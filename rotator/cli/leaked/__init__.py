@@ -1,4 +1,4 @@
-"""`rotator leaked`: the emergency as one command."""
+"""`rotator leaked`: says what leaked, does what is to be done about it, and keeps a record."""
 
 import json
 import logging
@@ -12,16 +12,16 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
+from rotator.cli.leaked.assessment import Assessment, Order
+from rotator.cli.leaked.emergency import Emergency, Search
+from rotator.cli.leaked.file import ReportFile
+from rotator.cli.leaked.markdown import TITLE, as_section, describe_found
+from rotator.cli.leaked.record import IncidentRecord, RunState
+from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.clock import minute, parse_duration, rfc3339, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, RotatorError
 from rotator.exec.signals import stop_requests
-from rotator.leak.assessment import Assessment, Order
-from rotator.leak.emergency import Emergency, Search
-from rotator.leak.file import ReportFile
-from rotator.leak.markdown import TITLE, as_section, describe_found
-from rotator.leak.record import IncidentRecord, RunState
-from rotator.leak.response import RecordKeeper, respond
 
 _MOST_SHOWN = 20  # tokens, before somebody is asked
 _log = logging.getLogger(__name__)

@@ -1,1 +1,0 @@
-"""After a leak: what leaked, what is done about it, and the record of it."""

@@ -1,1 +1,0 @@
-"""`rotator init`: asks, tests each answer, and writes the settings and what runs the rotator."""
