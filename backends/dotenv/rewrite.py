@@ -54,11 +54,13 @@ class FileState(NamedTuple):
     content: bytes
     status: os.stat_result | None
 
-    def is_same(self, status: os.stat_result) -> bool:
-        """Tell whether nobody replaced or touched the file since."""
+    def is_same(self, later: "FileState") -> bool:
+        """Tell whether nobody replaced or touched the file in between."""
+        if self.status is None or later.status is None:
+            return self.status is later.status
         # ctime shows a change of the mode, which is to be kept, and tools that reset mtime.
         facts = attrgetter("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
-        return self.status is not None and facts(self.status) == facts(status)
+        return self.content == later.content and facts(self.status) == facts(later.status)
 
 
 def read_file(path: Path) -> FileState:
@@ -326,11 +328,12 @@ def _keep_extended_attributes(fd: int, path: Path) -> None:
 
 
 def _refuse_change(path: Path, state: FileState) -> None:
-    try:
-        changed = not state.is_same(path.lstat())
-    except FileNotFoundError:
-        changed = state.status is not None
-    if changed:
+    """Refuse a file that somebody changed who does not share our lock.
+
+    It is opened for that: a network file system may answer a mere look from memory. And it is read,
+    as some date changes coarsely. Between this and the rename nothing can tell.
+    """
+    if not state.is_same(read_file(path)):
         raise ChangedError
 
 
@@ -379,7 +382,7 @@ def _rewrite(path: Path, state: FileState, content: bytes) -> None:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-        if not state.is_same(os.fstat(fd)) or read_all(fd) != state.content:
+        if not state.is_same(FileState(read_all(fd), os.fstat(fd))):
             raise ChangedError
         try:
             _save_copy(path, "new", content)

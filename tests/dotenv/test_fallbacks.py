@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -309,3 +310,39 @@ def test_a_lock_file_that_may_not_be_opened(
         kind = StoreUnreachableError if exists else StoreDeniedError
         with pytest.raises(kind, match="has been holding" if exists else "may not create files"):
             store_at(file, lock_timeout=0).hold().__enter__()
+
+
+def test_a_change_of_which_a_network_file_system_has_not_heard_is_kept(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its client answers a mere look from memory, for some seconds; who opens a file asks anew."""
+    file.write_text("A=1\nTOKEN=old\n")
+    monkeypatch.setattr(Path, "lstat", cache(Path.lstat))
+    change_before_the_rename(file, monkeypatch)
+    put(file, "new")
+    assert file.read_text() == "A=2\nTOKEN=new\n"
+
+
+def test_a_change_that_a_file_system_does_not_date_is_kept(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAT has a new date every two seconds."""
+    file.write_text("A=1\nTOKEN=old\n")
+    fstat, dates = os.fstat, dict.fromkeys(("st_mtime_ns", "st_ctime_ns"), 0)
+    monkeypatch.setattr(os, "fstat", lambda fd: os.stat_result(tuple(fstat(fd))[:10], dates))
+    change_before_the_rename(file, monkeypatch)
+    put(file, "new")
+    assert file.read_text() == "A=2\nTOKEN=new\n"
+
+
+def change_before_the_rename(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let somebody change the file once, when the new one is complete, and as long as the old."""
+    changes = iter(["A=2\nTOKEN=old\n"])
+    fsync = os.fsync
+
+    def sync(fd: int) -> None:
+        fsync(fd)
+        if change := next(changes, ""):
+            file.write_text(change)
+
+    monkeypatch.setattr(os, "fsync", sync)
