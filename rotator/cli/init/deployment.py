@@ -15,7 +15,7 @@ from rotator.clock import in_words
 from rotator.errors import ConfigError
 from rotator.stores.port import path_of_file_store
 
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parents[2]
 _BETWEEN_RUNS = timedelta(hours=6)  # as in the crontab, the timer and the chart
 _HOMES = ("/home", "/root", "/run/user")  # what ProtectHome= hides
 # Where the stores are, for those who run the rotator elsewhere; credentials are not among them.

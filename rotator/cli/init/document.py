@@ -17,7 +17,7 @@ from rotator.errors import ConfigError
 if TYPE_CHECKING:
     from tomlkit.items import Item
 
-SCHEMA = Path(__file__).parents[1] / "config/rotator.schema.json"
+SCHEMA = Path(__file__).parents[2] / "config/rotator.schema.json"
 _HEAD = """\
 #:schema {schema}
 # The settings of the Nocturna token rotator, begun by rotator init. Mistakes in them are found by
