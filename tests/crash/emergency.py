@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from typing import Any
 
-from tests.crash.scene import Scene
+from tests.crash.scene import Scene, Wreck
 
 _REPORT = "report.md"
 _ID = r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
@@ -23,6 +23,14 @@ class Emergency(Scene):
         super().__init__(*arguments)
         self.api.issue(days=30)  # in no store
         self._made_at_death: int | None = None
+
+    def wreck(self) -> Wreck:
+        wreck = super().wreck()
+        report = (self.folder / _REPORT).read_bytes()
+        # Every emergency makes the first one itself.
+        return wreck._replace(
+            contents=wreck.contents | {f"../{_REPORT}": report}, made=wreck.made[1:]
+        )
 
     @property
     def states(self) -> list[str]:

@@ -52,5 +52,7 @@ def test_it_goes_on_with_the_other_stores_too(
 def test_a_killed_recovery_is_recovered_from_too(
     tmp_path: Path, transcript: Transcript, crew: Crew
 ) -> None:
-    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew, Emergency).of_recoveries(list)
+    matrix = Matrix(tmp_path, ENV_FILES[:1], transcript, crew, Emergency)
+    outcomes = matrix.of_recoveries(one_of_each_step)
     assert failures(outcomes) == ""
+    assert {"clear up"} <= steps(outcomes) <= STEPS | {"clear up"}
