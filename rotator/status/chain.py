@@ -121,6 +121,7 @@ class Chain(NamedTuple):
                 "previous_token_id": journal.previous_token_id,
                 "minted_at": _time(journal.minted_at),
                 "put_back_at": _time(journal.put_back_at),
+                "leaked": [each.token_id for each in journal.leak.tokens] if journal.leak else None,
                 "mints": [
                     {"begun_at": _time(each.begun_at), "token_id": each.token_id}
                     for each in self.mints

@@ -110,6 +110,10 @@ def _journal(chain: Chain) -> Iterator[Fact]:
         yield Fact("in the stores", current.name)
     if journal.previous_token_id:
         yield Fact("replaced", journal.previous_token_id)
+    if journal.leak:
+        leaked = ", ".join(each.token_id for each in journal.leak.tokens) or "tokens nobody knew"
+        text = f"minted as these had leaked: {leaked}; none was made before"
+        yield Fact("leak", f"{text} {minute(journal.leak.since)}", Tone.WARN)
     for mint in chain.mints:
         which = f" of {mint.token_id}" if mint.token_id else ""
         text = f"a mint{which} that began {_moment(mint.begun_at, now)}, under way or cut off"

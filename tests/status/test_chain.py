@@ -216,6 +216,14 @@ def test_what_a_dead_run_left_is_told(rotator: Runner, api: Sandbox) -> None:
     assert "default: next: next run: what came of a mint that was cut off is settled" in result.out
 
 
+def test_a_token_that_was_minted_after_a_leak_says_so(rotator: Runner, api: Sandbox) -> None:
+    secret, old = api.issue(days=60), fleet.OLD_ID
+    note = f"# rotator: v=1 token={api.tokens[-1].id} leak=2026-11-23T09:12:33Z"
+    rotator.env_file.write_text(f"{note} leaked={old}@eternal\nNOCTURNA_SERVICE_TOKEN={secret}\n")
+    told = f"minted as these had leaked: {old}; none was made before 2026-11-23 09:12 UTC"
+    assert f"journal: leak: {told}" in fleet.look(rotator, "default").out
+
+
 def test_stores_that_are_empty_behind_or_away_are_told(rotator: Runner, api: Sandbox) -> None:
     fleet.put(rotator.folder, "a.env", api.issue(days=60))
     fleet.put(rotator.folder, "b.env", api.issue(days=30))
