@@ -11,7 +11,7 @@ import click
 from rotator.cli import exit_codes
 from rotator.cli.main import cli
 from rotator.errors import ConfigError, RotatorError, internal_error, one_line
-from rotator.exec.signals import end_at_second_interrupt
+from rotator.signals import end_at_second_interrupt
 
 INTERRUPTED = 130
 

@@ -12,8 +12,8 @@ import click
 from rotator.cli import options
 from rotator.cli.logs import configure
 from rotator.clock import parse_duration
-from rotator.exec.signals import block_stop
 from rotator.exec.state_machine import ExecOptions
+from rotator.signals import block_stop
 
 _PROGRAM = "program"
 _LONGEST = timedelta(days=365)  # the system cannot wait for centuries

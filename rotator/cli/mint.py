@@ -24,7 +24,6 @@ from rotator.errors import (
     RotatorError,
     has_token,
 )
-from rotator.exec.signals import stop_requests
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.mint import (
     Found,
@@ -37,6 +36,7 @@ from rotator.rotation.mint import (
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
+from rotator.signals import stop_requests
 from rotator.stores.journal import Intent, new_run_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
 

@@ -19,7 +19,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rotator.errors import DaemonError, one_line
-from rotator.exec.signals import STOP, SelfPipe
+from rotator.signals import STOP, SelfPipe
 from rotator.status.chain import StatusView
 from rotator.status.terminal import Painter
 

@@ -24,7 +24,6 @@ from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.orphans import OrphanReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
-from rotator.exec.signals import RELOAD, STOP, SelfPipe
 from rotator.rotation.fleet import run_guarded
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import WORKERS
@@ -33,6 +32,7 @@ from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
 from rotator.rotation.states import Look, TokenStates
+from rotator.signals import RELOAD, STOP, SelfPipe
 
 # A store that was changed by hand and a token that was revoked are noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)

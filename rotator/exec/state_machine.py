@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from rotator.errors import ConfigError
-from rotator.exec.signals import RELOAD, STOP
+from rotator.signals import RELOAD, STOP
 from rotator.tokens import ServiceToken
 
 Secrets = Mapping[str, ServiceToken]

@@ -16,8 +16,8 @@ from rotator.exec import state_machine as machine
 from rotator.exec.child import Child, Terminal, inherit_orphans
 from rotator.exec.delivery import Delivery, choose_variables
 from rotator.exec.runtime_folder import secret_folder
-from rotator.exec.signals import WAKE_UP, SelfPipe, forwarded_signals
 from rotator.exec.store_poller import FileWatcher, StorePoller, WatchedToken, path_of
+from rotator.signals import WAKE_UP, SelfPipe, forwarded_signals
 from rotator.wiring import open_selected
 
 _FAILED = 1  # the exit code of every command

@@ -21,7 +21,7 @@ from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.clock import minute, parse_duration, rfc3339, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, RotatorError
-from rotator.exec.signals import stop_requests
+from rotator.signals import stop_requests
 
 _MOST_SHOWN = 20  # tokens, before somebody is asked
 _log = logging.getLogger(__name__)
