@@ -18,6 +18,8 @@ _DURATION = re.compile(r"([1-9][0-9]{0,5})([dhms])")
 MINUTE = 60
 WRONG_CLOCK = timedelta(minutes=5)  # a difference that messages mention, and that counts
 ONE_DAY = timedelta(days=1)
+# Of the API's times: a proxy may date the answers, and its database dates the rows.
+SLACK = timedelta(minutes=1)
 _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 
 

@@ -10,16 +10,8 @@ from rotator.cli import exit_codes, options, output
 from rotator.clock import in_words, minute, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, NotFoundError, RotatorError
-from rotator.rotation.inventory import (
-    Inventory,
-    Part,
-    Place,
-    RowStatus,
-    TokenRow,
-    ends_at,
-    list_rows,
-    longest_rotation,
-)
+from rotator.rotation.inventory import Inventory, Part, Place
+from rotator.rotation.listing import RowStatus, TokenRow, ends_at, list_rows, longest_rotation
 from rotator.stores.port import DEFAULT_FIELD
 from rotator.tokens import is_token_id
 

@@ -26,13 +26,13 @@ from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import run_guarded
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.inventory import WORKERS
 from rotator.rotation.model import CHANGED, OldTokenState, Report, summarize
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
 from rotator.rotation.states import Look, TokenStates
 from rotator.signals import RELOAD, STOP, SelfPipe
+from rotator.threads import WORKERS
 
 # A store that was changed by hand and a token that was revoked are noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)

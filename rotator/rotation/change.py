@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from rotator.clock import SLACK
 from rotator.config.settings import TokenSettings
 from rotator.errors import (
     ApiError,
@@ -19,7 +20,6 @@ from rotator.errors import (
 )
 from rotator.hooks.commands import Hooks
 from rotator.rotation.finish import Finisher, pending_after, replaced_after
-from rotator.rotation.inventory import SLACK
 from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError, RevokedMeanwhileError
 from rotator.rotation.model import (
     CHANGED,

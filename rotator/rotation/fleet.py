@@ -6,10 +6,10 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from rotator.errors import internal_error
-from rotator.rotation.inventory import map_in_threads
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
+from rotator.threads import map_in_threads
 
 Act = Callable[[Rotation], Report]
 

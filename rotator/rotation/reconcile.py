@@ -11,9 +11,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.clock import ONE_DAY, minute
+from rotator.clock import ONE_DAY, SLACK, minute
 from rotator.errors import ConflictError, RotatorError
-from rotator.rotation.inventory import ETERNITY, SLACK, Inventory
+from rotator.rotation.inventory import Inventory
+from rotator.rotation.listing import ETERNITY
 from rotator.rotation.model import RotationContext
 from rotator.rotation.observe import (
     ATTEMPTS,

@@ -1,7 +1,8 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rotator.rotation.inventory import Part, RowStatus, TokenRow
+from rotator.rotation.inventory import Part
+from rotator.rotation.listing import RowStatus, TokenRow
 
 PAGE = Path(__file__).parents[2] / "docs/commands.md"
 

@@ -7,7 +7,8 @@ import pytest
 
 from rotator.cli.output import as_json, render_table
 from rotator.cli.tokens import as_lines, as_table
-from rotator.rotation.inventory import Part, Place, RowStatus, TokenRow
+from rotator.rotation.inventory import Part, Place
+from rotator.rotation.listing import RowStatus, TokenRow
 from tests.support.clock import NOON
 
 ID = "5f0c1b2d-0000-4000-8000-000000000000"

@@ -11,7 +11,7 @@ from rotator.daemon.health import (
     Health,
     ProbeResult,
 )
-from rotator.rotation.inventory import WORKERS
+from rotator.threads import WORKERS
 
 
 class Daemon:

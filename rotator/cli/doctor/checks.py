@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.cli.doctor.findings import Check, Finding, Result, Topic
-from rotator.clock import in_words, minute
+from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.nocturna.service_tokens import ListedToken
-from rotator.rotation.inventory import SLACK, Inventory, RowStatus, ends_at, list_rows
+from rotator.rotation.inventory import Inventory
+from rotator.rotation.listing import RowStatus, ends_at, list_rows
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import FEW, FOUR_A_DAY

@@ -24,11 +24,13 @@ from rotator.hooks.commands import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.client import HEALTH, ApiClient
-from rotator.rotation.inventory import Inventory, longest_rotation, map_in_threads
+from rotator.rotation.inventory import Inventory
+from rotator.rotation.listing import longest_rotation
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.stores.port import SecretStore, path_of_file_store
+from rotator.threads import map_in_threads
 
 _DOWN = (502, 503, 504)  # what answers is a proxy in front of the API
 _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.rotation.inventory import ends_at
+from rotator.rotation.listing import ends_at
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import SETTLING_TIME
 from rotator.stores.journal import Leak, ReplacedToken
