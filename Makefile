@@ -17,6 +17,10 @@ PYTEST := -m pytest --quiet
 MEASURED :=
 MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
 
+# Compiled modules are kept, whatever a container's image says: each of a thousand processes would
+# compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo check check-tests test test-long core bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas clean
 
 demo: $(VENV)/installed
