@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.clock import FakeClock
+from tests.support.crew import Crew
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
@@ -88,9 +89,21 @@ def timed_api(clock: FakeClock, transcript: Transcript) -> Iterator[Sandbox]:
     transcript.secrets |= api.secrets
 
 
+@pytest.fixture(scope="session")
+def crew() -> Iterator[Crew]:
+    with Crew() as crew:
+        yield crew
+
+
 @pytest.fixture
-def rotator(tmp_path: Path, api: Sandbox, transcript: Transcript) -> Runner:
-    """The installed command, with a `.env` in a folder of its own as its store."""
-    runner = Runner(tmp_path, transcript)
+def rotator(
+    tmp_path: Path,
+    api: Sandbox,
+    transcript: Transcript,
+    crew: Crew,
+    long: bool,  # noqa: FBT001 - a fixture
+) -> Runner:
+    """The command, with a `.env` in a folder of its own as its store."""
+    runner = Runner(tmp_path, transcript, None if long else crew.start_piped)
     runner.use(api)
     return runner

@@ -6,9 +6,9 @@ from typing import Self
 
 from tests.backends.kinds import Site
 from tests.backends.scene import LATER
-from tests.crash.forked import Job
 from tests.support.clock import ServersClock
 from tests.support.crew import Crew
+from tests.support.forked import Job
 from tests.support.process import Result, Runner
 from tests.support.relay import Relay
 from tests.support.sandbox import Sandbox

@@ -17,9 +17,9 @@ from typing import NamedTuple, Self
 
 from tests.backends.kinds import Site
 from tests.backends.scene import LATER
-from tests.crash.forked import Job
 from tests.support.clock import ServersClock
 from tests.support.crew import Crew, Running
+from tests.support.forked import Job
 from tests.support.process import Result
 from tests.support.relay import Relay
 from tests.support.sandbox import Sandbox

@@ -11,10 +11,10 @@ from rotator.clock import utc_now
 from rotator.stores.journal import Intent
 from tests.crash.cases import Case, Death, Moment
 from tests.crash.envfiles import EnvFile, attributes
-from tests.crash.forked import Job
 from tests.crash.killer import Killer
 from tests.support.clock import ServersClock
 from tests.support.crew import Crew, Running
+from tests.support.forked import Job
 from tests.support.process import Result
 from tests.support.sandbox import Fault, Sandbox, ServiceTokenRow
 from tests.support.transcript import Transcript
@@ -162,7 +162,7 @@ class Scene:
         return tuple(Moment(*line.split("\t")) for line in lines)
 
     def _start(self, **life: Unpack[Life]) -> Running:
-        return self._crew.start(Job(str(self.folder), self.arguments, **life))
+        return self._crew.start(Job(str(self.folder), self.arguments, {}, **life))
 
     def _end(self, process: Running) -> Result:
         result = process.result()

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.process import Runner
@@ -23,7 +23,7 @@ class Program(Runner):
     command: tuple[str | Path, ...] = (sys.executable, "-m", "rotator")
 
     def _popen(
-        self, arguments: tuple[str, ...], changes: Mapping[str, str]
+        self, arguments: Sequence[str], changes: Mapping[str, str]
     ) -> "subprocess.Popen[str]":
         inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
         return subprocess.Popen(

@@ -104,14 +104,15 @@ def test_exec_is_process_one_and_passes_sigterm_on(
     command = image.command(
         "exec", "--", "sh", "-c", bot, user=user, mounts=(f"{token}:/token",), env=env
     )
-    running = Running(start(command))
+    process = start(command)
+    running = Running(process)
     try:
         assert running.wait_for("parent").strip() == f"parent 1 as {user.partition(':')[0]}"
         os.kill(process_one(running.process.pid), signal.SIGTERM)
         running.wait_for("ended")
         assert running.process.wait(PATIENCE) == 5
     finally:
-        end(running.process)
+        end(process)
         rotator.transcript.add("image: exec", running.result().err)
 
 
@@ -163,14 +164,15 @@ def test_the_commands_of_the_readme_work(
     assert daemon.env["ROTATOR_STORE"] == env["ROTATOR_STORE"]
     assert ["luna-token", "/token"] in daemon.volumes
     command = image.command(*daemon.command, mounts=(f"{token}:/token",), env=env)
-    running = Running(start(command))
+    process = start(command)
+    running = Running(process)
     try:
         running.wait_for("next look at")
         assert api.tokens[-1].id in (token / ".env").read_text()
         os.kill(process_one(running.process.pid), signal.SIGTERM)
         assert running.process.wait(PATIENCE) == 0
     finally:
-        end(running.process)
+        end(process)
         rotator.transcript.add("image: daemon", running.result().err)
 
 
