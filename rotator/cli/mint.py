@@ -132,6 +132,7 @@ def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
     with stop_requests():  # from here on the token is printed or revoked, whatever happens
         api = context.api()
         api.log_in()
+        request = request.after(api.recent_ids())
         intent = new_intent(new_run_id(), request, api.time.now())
         try:
             return _print_token(api, _mint(context, request, intent), intent)
@@ -143,7 +144,7 @@ def _mint(context: RotationContext, request: MintRequest, intent: Intent) -> Ser
     try:
         return mint_and_verify(context.api(), request, intent, context.clock())
     except MintOutcomeUnknownError as error:
-        found = reconcile(context, [intent], ROTATION_TIMEOUT)
+        found = reconcile(context, [intent], ROTATION_TIMEOUT, earlier=request.earlier)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
         raise ApiError(f"{error}: {found.summary or later}") from None
 

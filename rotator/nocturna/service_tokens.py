@@ -51,6 +51,8 @@ REFRESH_EARLY = 60.0  # seconds, as are the others
 PAUSE_AFTER_REFUSAL = 60.0
 PAUSE_AFTER_FAULT = 10.0
 PAUSE_AFTER_SILENCE = 10.0
+RECENT = 1.0
+SHARE = 10
 
 
 class RecentFailure:
@@ -223,6 +225,10 @@ class ServiceTokens:
         self._http = http
         self._admin = admin
         self._silence = RecentFailure(monotonic)
+        self._monotonic = monotonic
+        self._listing = threading.Lock()
+        self._recent = frozenset[str]()
+        self._stale_at = float("-inf")
 
     def log_in(self) -> None:
         """Make sure that the admin is logged in, and that `time` is the server's."""
@@ -275,6 +281,22 @@ class ServiceTokens:
         if isinstance(rows, str):
             raise ApiFaultError(f"{LIST.doing}: the API's answer {rows}")
         return rows
+
+    def recent_ids(self) -> frozenset[str]:
+        """Return the ids of the tokens that the API listed a moment ago; none if it does not tell.
+
+        One list serves all mints of a second, or of ten times as long as it took to get it: a fleet
+        would ask for a long list again and again.
+        """
+        with self._listing:
+            begun = self._monotonic()
+            if begun >= self._stale_at:
+                try:
+                    self._recent = frozenset(row.token_id for row in self.list_tokens())
+                except ApiError:
+                    self._recent = frozenset()
+                self._stale_at = begun + max(RECENT, SHARE * (self._monotonic() - begun))
+            return self._recent
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the only proof that the API accepts it.

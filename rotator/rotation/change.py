@@ -199,13 +199,9 @@ class Change:
         snapshot, troubles = fences.snapshot.note(
             lambda each: each.journal.without_intents(settled)
         )
-        notes = tuple(
-            f"{token_id}, left over from a mint that was cut off, was revoked"
-            for token_id in reconciled.revoked
-        )
         if reconciled.trouble:
             troubles.insert(0, reconciled.trouble)
-        return snapshot, notes, tuple(troubles)
+        return snapshot, reconciled.notes, tuple(troubles)
 
     def _dead(self, snapshot: Snapshot) -> frozenset[str]:
         """Return the runs with an intent that are known to be dead, or must be by now.

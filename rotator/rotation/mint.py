@@ -87,6 +87,7 @@ class MintAttempt:
         """
         self._api.log_in()  # the intent carries the server's time, and a login can take long
         require_clock(self._api, self._request, self._context.clock())
+        self._request = self._request.after(self._api.recent_ids())
         with self._in_flight.tracking(self._run):
             try:
                 with self._minting:
@@ -105,7 +106,7 @@ class MintAttempt:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
         minted = mint(self._api, self._request)
         if not self._in_flight.register(self._run, minted.token_id):
-            raise confused(minted, "which is in use")
+            raise confused(minted, "which was there before")
         self._minted_id = minted.token_id
         self._minting.close()
         self._intent = self._written_intent.with_token(minted.token_id).write()
@@ -223,7 +224,9 @@ class MintAttempt:
             with suppress(StoreError):
                 self._intent = self._intent.write()
         intent = self._written_intent
-        result = reconcile(self._context, [intent.intent], self._timeout)
+        result = reconcile(
+            self._context, [intent.intent], self._timeout, earlier=self._request.earlier
+        )
         is_settled = self._run in result.settled
         if is_settled:
             intent.close()
@@ -327,12 +330,13 @@ def require_clock(api: ServiceTokens, request: MintRequest, now: datetime) -> No
 def mint(api: ServiceTokens, request: MintRequest) -> MintedToken:
     """Return a new token, of which nothing is proven yet; raises the `ApiError` of the call.
 
-    An answer may be another one's, from a cache or a confused proxy. One that names a token in use,
-    or another one than it holds, is worth as much as none: raises `MintOutcomeUnknownError`.
+    An answer may be another one's, from a cache or a confused proxy. One that names a token which
+    was there before, or another one than it holds, is worth as much as none: raises
+    `MintOutcomeUnknownError`.
     """
     minted = api.mint(request.validity, request.scope)
-    if minted.token_id in request.in_use:
-        raise confused(minted, "which is in use")
+    if minted.token_id in request.earlier:
+        raise confused(minted, "which was there before")
     with suppress(MalformedTokenError):
         token = ServiceToken.parse(minted.secret)
         if token.token_id != minted.token_id:

@@ -28,13 +28,13 @@ FIRST_SCOPE = "calculations"
 class MintRequest(NamedTuple):
     """The token to mint; `validity` None is eternal.
 
-    `in_use` are the ids of tokens that the stores know: a new token is none of them.
+    `earlier` are the ids of tokens that were there before: a new one is none of them.
     """
 
     validity: timedelta | None
     scope: str
     renew_before: timedelta
-    in_use: frozenset[str] = frozenset()
+    earlier: frozenset[str] = frozenset()
 
     @classmethod
     def build(
@@ -53,6 +53,10 @@ class MintRequest(NamedTuple):
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if options.validity else settings.renew_before
         return cls(validity, scope, margin, snapshot.known_ids)
+
+    def after(self, token_ids: frozenset[str]) -> MintRequest:
+        """Return the same request, to be made while the API has these tokens."""
+        return self._replace(earlier=self.earlier | token_ids)
 
     @property
     def tolerance(self) -> timedelta:

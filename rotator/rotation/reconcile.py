@@ -39,11 +39,14 @@ YOUNG = timedelta(seconds=10)
 class ReconcileResult(NamedTuple):
     """The runs whose intents are settled, the tokens revoked, what went wrong.
 
-    `is_waiting` says that another rotator's mint has to end before anything can be said.
+    `guessed` are those of the revoked tokens that no answer and no journal named: they came of the
+    mints only if nobody else uses the admin account. `is_waiting` says that another rotator's mint
+    has to end before anything can be said.
     """
 
     settled: frozenset[str] = frozenset()
     revoked: tuple[str, ...] = ()
+    guessed: frozenset[str] = frozenset()
     trouble: str | None = None
     is_waiting: bool = False
 
@@ -51,10 +54,21 @@ class ReconcileResult(NamedTuple):
     def summary(self) -> str | None:
         """A clause about the tokens that came of the mints, None where there are none so far."""
         if self.revoked:
-            return f"{', '.join(self.revoked)}, which came of it, was revoked; run again"
+            unless = _UNLESS if self.guessed else ""
+            return f"{', '.join(self.revoked)}, which came of it{unless}, was revoked; run again"
         return self.trouble
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence about each token that was revoked."""
+        revoked = [(each, _UNLESS if each in self.guessed else "") for each in self.revoked]
+        return tuple(
+            f"{each}, left over from a mint that was cut off{unless}, was revoked"
+            for each, unless in revoked
+        )
 
+
+_UNLESS = " unless others mint with this admin account"
 Fence = Callable[[Collection[str]], None]
 
 
@@ -63,59 +77,67 @@ def reconcile(
     intents: Sequence[Intent],
     timeout: timedelta,
     fence: Fence = lambda _: None,
+    earlier: frozenset[str] = frozenset(),
 ) -> ReconcileResult:
     """Settle what can be settled of these intents, all of dead rotators; one thread at a time.
 
     `timeout` bounds a rotation: a live rotator that could have minted a suspect is waited for. A
     rotator that is taken for dead may only sleep, with a token in its hands that is about to be
     revoked. So `fence` is called with the runs whose token is an orphan; after it, none of them can
-    write any more, and one look at the stores tells whether it wrote before. A failure becomes the
-    result's `trouble`, and its intents stay open.
+    write any more, and one look at the stores tells whether it wrote before. `earlier` are the ids
+    of tokens that were there before the mints. A failure becomes the result's `trouble`, and its
+    intents stay open.
     """
-    settled: frozenset[str] = frozenset()
-    revoked: tuple[str, ...] = ()
-    account, pause = None, POLL_SECONDS
+    total = ReconcileResult()
+    account, pause, search = None, POLL_SECONDS, _Search(timeout, fence, earlier)
     while True:
-        open_intents = [intent for intent in intents if intent.run not in settled]
+        open_intents = [intent for intent in intents if intent.run not in total.settled]
         try:
             account = account or context.api().account()
-            result = _reconcile_once(context, account, open_intents, timeout, fence)
+            result = _reconcile_once(context, account, open_intents, search)
         except RotatorError as error:
             trouble = f"a mint that was cut off is not cleared up: {error}"
-            return ReconcileResult(settled, revoked, trouble)
-        settled |= result.settled
-        revoked += result.revoked
+            return total._replace(trouble=trouble)
+        total = total._replace(
+            settled=total.settled | result.settled,
+            revoked=total.revoked + result.revoked,
+            guessed=total.guessed | result.guessed,
+        )
         if not result.is_waiting:
-            return ReconcileResult(settled, revoked, result.trouble)
+            return total._replace(trouble=result.trouble)
         context.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
 
 
+class _Search(NamedTuple):
+    """The parameters of `reconcile`."""
+
+    timeout: timedelta
+    fence: Fence
+    earlier: frozenset[str]
+
+
 def _reconcile_once(
-    context: RotationContext,
-    account: str,
-    intents: Sequence[Intent],
-    timeout: timedelta,
-    fence: Fence,
+    context: RotationContext, account: str, intents: Sequence[Intent], search: _Search
 ) -> ReconcileResult:
     api = context.api()
     with context.in_flight.reconciling():
         detection = OrphanDetection(
             # In this order: a listed token then is in flight, or stands in a store by now.
             in_flight=context.in_flight.current(),
-            listed=api.list_tokens(),
+            listed=[row for row in api.list_tokens() if row.token_id not in search.earlier],
             inventory=Inventory(),
             examined=frozenset(taken_over_run(intent.run) for intent in intents),
             has_ended=context.in_flight.has_ended,
             account=account,
             now=api.time.now(),
-            timeout=timeout,
+            timeout=search.timeout,
         )
         if detection.needs_inventory(intents):
             detection = detection._replace(inventory=context.fleet.take_inventory())
         findings = [detection.examine(intent) for intent in intents]
         if orphaned := [finding.run for finding in findings if finding.orphans]:
-            fence(orphaned)
+            search.fence(orphaned)
             # Another rotator may have written between the look and the fence, or have ended between
             # the look and the question whether it lives.
             again = detection._replace(inventory=context.fleet.take_inventory())
@@ -127,6 +149,7 @@ def _reconcile_once(
     return ReconcileResult(
         settled=frozenset(f.run for f in findings if f.is_settled),
         revoked=orphans,
+        guessed=frozenset(orphans) - {intent.token_id for intent in intents},
         trouble="; ".join(dict.fromkeys(f.trouble for f in findings if f.trouble)) or None,
         is_waiting=any(finding.is_waiting for finding in findings),
     )

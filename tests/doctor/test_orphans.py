@@ -18,7 +18,7 @@ def test_an_orphan_of_this_admin_is_a_warning_that_names_it(clinic: Clinic) -> N
     found = clinic.examine()
     assert bad(found) == [("orphans", "warning")]
     assert clinic.api.tokens[-1].id in message(found)
-    assert "somebody else may use it, unless" in message(found)
+    assert "if others mint with it, give the rotator one of its own" in message(found)
 
 
 def test_of_many_orphans_the_first_are_named(clinic: Clinic) -> None:

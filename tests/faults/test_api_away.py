@@ -38,7 +38,7 @@ def test_an_api_that_goes_away_during_a_rotation_does_no_harm(
             scene = Scene(folder / str(place.number), api, clock, files)
             scene.in_flight = InFlightMints() if daemon else None
             shut_before(api, place, door)
-            report = scene.run(url=door.url, limits=STUBBORN)
+            report = scene.run(url=door.url)
             # An open connection may break before a new one is refused.
             assert re.search("nothing listens|the connection to the API broke", str(report.error))
             broken = [*promises.at_once(scene, report)]

@@ -39,7 +39,7 @@ def findings(scene: Scene, place: Place, late: Late, span: Span, *, before: bool
         scene.api.behave()
         if before:
             gate.open()
-        yield from promises.later(scene, mint_may_be_open=place.is_mint)
+        yield from promises.later(scene, mint_may_be_open=place.may_hit_mint)
         if not before:
             gate.open()
         yield from promises.at_last(scene)

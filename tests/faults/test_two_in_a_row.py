@@ -13,8 +13,8 @@ from tests.faults.wire import FAULTS, Place, strike
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
 
-FIRST = [Place(2, "mint"), Place(3, "exchange"), Place(4, "revoke")]
-MOST_CALLS = 9
+FIRST = [Place(3, "mint"), Place(4, "exchange"), Place(5, "revoke")]
+MOST_CALLS = 10
 SECOND = ["reset before the work", "reset after the work", "500 after the work", "401", "404"]
 
 

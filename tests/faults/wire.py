@@ -48,14 +48,17 @@ class Gate:
 
 
 class Place(NamedTuple):
-    """A call of a good rotation, by its number (from 1), its name and whether it is the mint."""
+    """A call of a good rotation, by its number (from 1) and its name.
+
+    A fault that is there for good at the list before the mint also hits the mint.
+    """
 
     number: int
     name: str
 
     @property
-    def is_mint(self) -> bool:
-        return self.name == "POST /auth/admin/service-tokens"
+    def may_hit_mint(self) -> bool:
+        return self.name.endswith(" /auth/admin/service-tokens")
 
 
 def strike(api: Sandbox, place: Place, fault: Fault, *, for_good: bool) -> None:

@@ -207,3 +207,16 @@ def test_without_an_answer_that_tells_it_the_time_is_this_machines(clock: FakeCl
         assert client.tokens.time.now() == NOON
         client.tokens.log_in()
     assert client.tokens.time.now() == NOON
+
+
+def test_mints_at_the_same_moment_share_a_list_of_what_was_there_before(
+    timed_api: Sandbox,
+) -> None:
+    client = client_of(timed_api)
+    timed_api.issue()
+    found = [client.tokens.recent_ids() for _ in range(3)]
+    assert found == [frozenset({timed_api.tokens[0].id})] * 3
+    assert paths(timed_api).count(LIST) == 1
+    client.stopwatch.seconds += 2
+    timed_api.issue()
+    assert len(client.tokens.recent_ids()) == 2

@@ -93,7 +93,7 @@ def test_an_answer_with_another_token_of_this_process_is_not_used_and_not_revoke
     answer = {"service_token": theirs.secret, "token_id": theirs.token_id, "scope": "calculations"}
     world.api.misbehave(Fault.json_of(answer, work=False), CALL_MINT)
     report = world.rotation(in_flight=in_flight).rotate(RotateOptions())
-    assert f"{theirs.token_id}, which is in use" in str(report.error)
+    assert f"{theirs.token_id}, which was there before" in str(report.error)
     assert world.secret() != theirs.secret
     assert world.api.accepts(theirs.secret)
 

@@ -380,9 +380,10 @@ def _orphans(facts: ListFacts) -> Iterator[Finding]:
         ids = ", ".join(own[:_MOST_NAMED]) + (_MORE if len(own) > _MOST_NAMED else "")
         them = "it" if len(own) == 1 else "them"
         message = (
-            f"{_live(len(own))} of this admin in no store of the config: {ids}; somebody else may"
-            f" use {them}, unless the account is the rotator's own: then revoke {them} (rotator"
-            " tokens revoke ID)"
+            f"{_live(len(own))} of this admin in no store of the config: {ids}; if the account is"
+            f" the rotator's own, revoke {them} (rotator tokens revoke ID); if others mint with it,"
+            " give the rotator one of its own, as it would revoke what fits a mint of which it got"
+            " no answer"
         )
         yield Finding(Topic.ORPHANS, Result.WARNING, message)
     elif young:
