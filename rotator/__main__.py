@@ -1,4 +1,7 @@
-"""The entry point: the only place where errors become one line and an exit code."""
+"""The entry point: an error that ends the command becomes one line and an exit code here.
+
+The failure of one token does not end it: it is part of the token's report.
+"""
 
 import gc
 import os

@@ -15,7 +15,7 @@ _CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
 
 
 class RotatorError(Exception):
-    """The top of the tree: `rotator.__main__` turns it into one line and an exit code."""
+    """The top of the tree. Where it ends the command, `rotator.__main__` makes it one line."""
 
     retryable = False
 

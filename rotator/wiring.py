@@ -201,7 +201,7 @@ def _require(subject: T, *requirements: Callable[[T], object]) -> None:
 
 def _connect(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool) -> ServiceTokens:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
-    from rotator.nocturna.client import ApiClient  # noqa: PLC0415
+    from rotator.nocturna.api import ApiClient  # noqa: PLC0415
     from rotator.nocturna.service_tokens import AdminSession, ServiceTokens  # noqa: PLC0415
 
     http = ApiClient(require_url(settings), clock, one_at_a_time=one_at_a_time)

@@ -32,7 +32,7 @@ from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken, is_live
 
 if TYPE_CHECKING:
-    from rotator.nocturna.client import AccessToken
+    from rotator.nocturna.api import AccessToken
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 _LONGEST_LIFE = 86400.0  # seconds, of a file in the cache: its token has expired or was replaced

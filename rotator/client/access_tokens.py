@@ -18,7 +18,7 @@ from rotator.clock import in_words, utc_now
 from rotator.errors import ConfigError, RotatorError, quote_value
 from rotator.http.client import Limits
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
-from rotator.nocturna.client import AccessToken, ApiClient
+from rotator.nocturna.api import AccessToken, ApiClient
 
 if TYPE_CHECKING:
     import asyncio

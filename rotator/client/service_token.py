@@ -26,7 +26,7 @@ from rotator.errors import (
     TokenRefusedError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.client import EXCHANGE, AccessToken, ApiClient, parse_access_token
+from rotator.nocturna.api import EXCHANGE, AccessToken, ApiClient, parse_access_token
 from rotator.stores.port import current_folder
 from rotator.tokens import ServiceToken
 

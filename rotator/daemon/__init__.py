@@ -1,1 +1,1 @@
-"""The daemon's own page: how the tokens are, for people, probes and Prometheus."""
+"""The daemon: its schedule, its health, and its page for people, probes and Prometheus."""

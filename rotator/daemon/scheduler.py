@@ -21,7 +21,7 @@ from rotator.audit import token_field
 from rotator.clock import Clock, Draw, TimeBudget, rfc3339
 from rotator.config.settings import Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
-from rotator.daemon.orphans import OrphanReaper
+from rotator.daemon.reaper import ZombieReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import run_guarded
@@ -247,7 +247,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
 
     daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, health)
     with ExitStack() as stack:
-        pipe, orphans = SelfPipe(), OrphanReaper(time.monotonic)
+        pipe, zombies = SelfPipe(), ZombieReaper(time.monotonic)
         stack.enter_context(pipe.receive(*STOP, *RELOAD, signal.SIGCHLD))
         if address is not None:
             server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
@@ -258,7 +258,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
         while (number := next(iter(pipe.wait(TICK, most=1)), None)) not in STOP:
             if number in RELOAD:
                 health.reload_error = daemon.reload()
-            orphans.reap()
+            zombies.reap()
             daemon.tick()
             health.beat()
         health.phase = DaemonPhase.STOPPING

@@ -24,7 +24,7 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.nocturna.client import (
+from rotator.nocturna.api import (
     EXCHANGE,
     LIST,
     LOGOUT,

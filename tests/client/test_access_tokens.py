@@ -8,7 +8,7 @@ import pytest
 from rotator.client.access_tokens import BOOT_SECONDS, CachedAccessToken
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.nocturna.client import AccessToken, NotDoneError
+from rotator.nocturna.api import AccessToken, NotDoneError
 from tests.client.support import EXCHANGE, LIFE, OVER, STALE, Bot
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox

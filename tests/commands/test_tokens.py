@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from rotator.nocturna.client import LIST
+from rotator.nocturna.api import LIST
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
 

@@ -12,7 +12,7 @@ import pytest
 
 from backends.dotenv.store import open_store
 from rotator.http.client import Limits
-from rotator.nocturna.client import ApiClient
+from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report

@@ -12,7 +12,7 @@ from typing import Any
 from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
 from rotator.http.client import Limits
-from rotator.nocturna.client import ApiClient
+from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
 from tests.support.sandbox import Fault, Sandbox
 

@@ -11,7 +11,7 @@ from rotator.errors import (
     NotAdminError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.client import NotDoneError
+from rotator.nocturna.api import NotDoneError
 from tests.nocturna.support import MINT, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, wait_until

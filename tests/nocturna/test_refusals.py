@@ -8,7 +8,7 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.nocturna.client import (
+from rotator.nocturna.api import (
     EXCHANGE,
     LIST,
     LOGIN,

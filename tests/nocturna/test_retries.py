@@ -7,7 +7,7 @@ import pytest
 from rotator.clock import utc_now
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.nocturna.client import NotDoneError
+from rotator.nocturna.api import NotDoneError
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox

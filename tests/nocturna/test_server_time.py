@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.nocturna.client import ServerTime
+from rotator.nocturna.api import ServerTime
 from tests.nocturna.support import Stopwatch
 from tests.support.clock import NOON, FakeClock
 

@@ -4,7 +4,7 @@ from threading import Barrier
 import pytest
 
 from rotator.errors import ApiFaultError
-from rotator.nocturna.client import UnauthorizedError
+from rotator.nocturna.api import UnauthorizedError
 from tests.nocturna.support import (
     GONE,
     LOGIN,

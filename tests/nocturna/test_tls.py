@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from rotator.clock import utc_now
 from rotator.errors import ApiError, ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.nocturna.client import NotDoneError
+from rotator.nocturna.api import NotDoneError
 from tests.http_client.support import RawServer, raw_server
 from tests.nocturna.support import MADE_UP, Client, Recorder, answer, recorder
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import ApiError
-from rotator.nocturna.client import NotDoneError
+from rotator.nocturna.api import NotDoneError
 from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,

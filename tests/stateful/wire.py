@@ -16,7 +16,7 @@ from requests.adapters import HTTPAdapter
 
 from rotator.clock import Clock
 from rotator.http.client import BoundedSession
-from rotator.nocturna.client import ApiClient, Call
+from rotator.nocturna.api import ApiClient, Call
 from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
 from rotator.sandbox.api import ApiRequest, ApiResponse, serve
 from rotator.sandbox.state import ApiState

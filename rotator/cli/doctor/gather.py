@@ -23,7 +23,7 @@ from rotator.errors import (
 from rotator.hooks.commands import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
-from rotator.nocturna.client import HEALTH, ApiClient
+from rotator.nocturna.api import HEALTH, ApiClient
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import longest_rotation
 from rotator.rotation.model import MintRequest

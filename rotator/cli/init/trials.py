@@ -42,7 +42,7 @@ def try_url(url: str) -> str:
             " allow_insecure_http = true into [api] yourself)"
         )
     # HTTP costs 60 ms to import, and the first question should not wait for it.
-    from rotator.nocturna.client import HEALTH, ApiClient  # noqa: PLC0415
+    from rotator.nocturna.api import HEALTH, ApiClient  # noqa: PLC0415
 
     http = ApiClient(url, utc_now)
     answer = http.send(HEALTH)

@@ -11,12 +11,12 @@ from tests.support.waiting import PATIENCE
 SCRIPT = """
 import os, subprocess, sys, time
 from pathlib import Path
-from rotator.daemon.orphans import OrphanReaper
+from rotator.daemon.reaper import ZombieReaper
 from rotator.exec.child import inherit_orphans
 
 inherit_orphans()
 seconds = 0.0
-reaper = OrphanReaper(lambda: seconds, is_first=True)
+reaper = ZombieReaper(lambda: seconds, is_first=True)
 
 def zombies():
     stats = [(pid, read(pid)) for pid in os.listdir("/proc") if pid.isdecimal()]
@@ -96,7 +96,7 @@ def test_who_is_not_process_1_reaps_nothing() -> None:
         say("""
 run("(sleep 0.1 &)", start_new_session=True).wait()
 wait_for(1)
-OrphanReaper(lambda: 99.0).reap()
+ZombieReaper(lambda: 99.0).reap()
 print(len(zombies()))
 """)
         == "1"

@@ -18,8 +18,8 @@ class _Zombie(NamedTuple):
     session: int
 
 
-class OrphanReaper:
-    """Reaps the orphans of process 1, and does nothing in any other process.
+class ZombieReaper:
+    """Reaps the zombies that process 1 gets, and does nothing in any other process.
 
     A program that we have started ourselves is awaited by the thread that did, which must get its
     status: so one that may be such a program is left alone at first. `monotonic` counts seconds.

@@ -307,14 +307,14 @@ class ApiClient:
         request = {"headers": headers, "data": form, "params": query, "json": json}
         try:
             with self._turn:
-                return self._exchange(call, self._base_url + call.path + item, request)
+                return self._send_once(call, self._base_url + call.path + item, request)
         except ApiError as error:
             is_known = isinstance(error, NotDoneError | MintOutcomeUnknownError)
             if call.repeatable or not error.retryable or is_known:
                 raise
             raise outcome_unknown(error) from None
 
-    def _exchange(self, call: Call, url: str, request: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _send_once(self, call: Call, url: str, request: dict[str, Any]) -> Any:  # noqa: ANN401
         try:
             with (
                 self._connect(call) as session,
