@@ -10,11 +10,11 @@ import pytest
 from rotator.config.keys import VARIABLES
 from rotator.config.loader import load_settings
 from rotator.daemon.health import DaemonPhase
+from rotator.daemon.rows import FleetStatus, Step, Tone, build_rows
 from rotator.rotation.model import Action, OldTokenState, Report, StoreState
 from rotator.rotation.policy import CHAIN, Status
 from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
-from rotator.status.rows import FleetStatus, Step, Tone, build_rows
 from tests.support.clock import NOON
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox

@@ -10,11 +10,17 @@ from importlib.resources import files
 from string import Template
 
 from rotator.clock import in_words, minute, rfc3339
+from rotator.daemon.rows import (
+    FleetStatus,
+    StatusRow,
+    Tone,
+    count_badges,
+    describe_moment,
+    describe_reload,
+)
 from rotator.errors import one_line
 from rotator.rotation.model import CHANGED, Report
 from rotator.rotation.states import Look, TokenState
-from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges, describe_moment
-from rotator.status.words import describe_reload
 from rotator.stores.port import DEFAULT_FIELD
 
 _BAR_WIDTH = 1000

@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 
 from rotator.clock import Clock
 from rotator.daemon.health import Health, ProbeResult
+from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.daemon.views import StatusPage
 from rotator.errors import ConfigError, internal_error
 from rotator.http.urls import is_loopback
 from rotator.rotation.states import TokenStates
-from rotator.status.rows import FleetStatus, build_rows
 
 LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 64

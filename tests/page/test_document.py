@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase
+from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.daemon.views import StatusPage
 from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.states import Look, TokenStates
-from rotator.status.rows import FleetStatus, build_rows
 from tests.page import fleets
 from tests.support.clock import NOON
 

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from rotator.cli.status.gather import StatusReader
+from rotator.cli.status.sections import view_as_lines
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.status.gather import StatusReader
-from rotator.status.sections import view_as_lines
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 

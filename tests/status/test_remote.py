@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 
 from rotator.cli.status import parse_daemon
+from rotator.cli.status.chain import StatusView
+from rotator.cli.status.parse import parse_fleet
+from rotator.cli.status.remote import DaemonReader
+from rotator.cli.status.sections import view_as_lines
+from rotator.cli.status.terminal import Painter
+from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.errors import DaemonError
 from rotator.rotation.states import TokenStates
-from rotator.status.chain import StatusView
-from rotator.status.parse import parse_fleet
-from rotator.status.remote import DaemonReader
-from rotator.status.rows import FleetStatus, build_rows
-from rotator.status.sections import view_as_lines
-from rotator.status.terminal import Painter
 from tests.page import fleets
 from tests.page.serving import Served, served
 from tests.status.screen import show

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from rotator.config.settings import TokenSettings
+from rotator.daemon.rows import Bar, StatusRow, Tone, build_rows, count_badges
 from rotator.rotation.model import OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
-from rotator.status.rows import Bar, StatusRow, Tone, build_rows, count_badges
 from tests.support.clock import NOON
 
 DAY = timedelta(days=1)

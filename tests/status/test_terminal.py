@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from rotator.cli.status.chain import StatusView
+from rotator.cli.status.sections import view_as_lines
+from rotator.cli.status.terminal import Painter
+from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
-from rotator.status.chain import StatusView
-from rotator.status.rows import FleetStatus, build_rows
-from rotator.status.sections import view_as_lines
-from rotator.status.terminal import Painter
 from tests.status import fleet
 from tests.status.screen import COLOUR, has_fitting_lines, show
 from tests.support.clock import NOON

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rotator.config.settings import TokenSettings
+from rotator.daemon.rows import FleetStatus, StatusRow
 from rotator.rotation.model import (
     Action,
     OldToken,
@@ -15,7 +16,6 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.policy import Status
 from rotator.rotation.states import Look, TokenState
-from rotator.status.rows import FleetStatus, StatusRow
 
 
 class _Part:

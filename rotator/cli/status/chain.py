@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotator.clock import rfc3339
+from rotator.daemon.rows import FleetStatus, StatusRow
 from rotator.rotation.model import OldToken
 from rotator.rotation.observe import Snapshot
-from rotator.status.rows import FleetStatus, StatusRow
 from rotator.stores.journal import Intent, Journal
 
 if TYPE_CHECKING:

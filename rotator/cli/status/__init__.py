@@ -12,12 +12,12 @@ from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.config import list_lines
 from rotator.cli.logs import configure
+from rotator.cli.status.chain import Setting, StatusView
+from rotator.cli.status.gather import StatusReader
+from rotator.cli.status.sections import view_as_lines
 from rotator.clock import utc_now
 from rotator.errors import MistakesError
 from rotator.http.urls import parse_http_url
-from rotator.status.chain import Setting, StatusView
-from rotator.status.gather import StatusReader
-from rotator.status.sections import view_as_lines
 
 
 class Reader(Protocol):
@@ -108,7 +108,7 @@ def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
 
 
 def _ask_daemon(url: str, name: str | None, *, probe: bool) -> Reader:
-    from rotator.status.remote import DaemonReader  # noqa: PLC0415 - HTTP, which few need
+    from rotator.cli.status.remote import DaemonReader  # noqa: PLC0415 - HTTP, which few need
 
     if probe:
         raise click.UsageError("--probe cannot be combined with --daemon, which probes by itself")
@@ -116,7 +116,7 @@ def _ask_daemon(url: str, name: str | None, *, probe: bool) -> Reader:
 
 
 def _watch(reader: Reader) -> StatusView:
-    from rotator.cli.watch import watch  # noqa: PLC0415 - rich, which only a terminal needs
+    from rotator.cli.status.watch import watch  # noqa: PLC0415 - rich, which only a terminal needs
 
     view = watch(reader.read)
     if view is None:  # interrupted before the first look had ended
@@ -129,6 +129,6 @@ def render(view: StatusView, *, as_json: bool) -> str:
         return json.dumps(view.to_json(), indent=2) + "\n"
     if not output.is_terminal():
         return view_as_lines(view)
-    from rotator.status.terminal import Painter  # noqa: PLC0415 - rich, which only a terminal needs
+    from rotator.cli.status.terminal import Painter  # noqa: PLC0415 - rich, which only a terminal needs
 
     return output.paint(lambda console: Painter(console, sys.stdout.encoding).paint(view))

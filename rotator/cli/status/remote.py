@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Any
 
+from rotator.cli.status.chain import StatusView
+from rotator.cli.status.parse import parse_fleet
 from rotator.errors import ConfigError, DaemonError, nearest, quote_value
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_json
-from rotator.status.chain import StatusView
-from rotator.status.parse import parse_fleet
 
 PATH = "/api/v1/status"
 _LARGEST = 64 << 20  # bytes: a token with a long history takes 12 KB

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from rotator.clock import in_words
+from rotator.daemon.rows import StatusRow, Tone, count_badges, describe_moment
 from rotator.errors import one_line
 from rotator.rotation.model import OldTokenState, StoreState
-from rotator.status.rows import StatusRow, Tone, count_badges, describe_moment
 from rotator.stores.port import DEFAULT_FIELD
 
 
@@ -66,11 +66,6 @@ def describe_renewal(row: StatusRow) -> str:
         return "–"
     left = row.renews_at - row.now
     return f"in {in_words(left)}" if left.total_seconds() > 0 else "now"
-
-
-def describe_reload(error: str) -> str:
-    """Tell why a daemon goes on with old settings."""
-    return f"The settings could not be read again, and the old ones stay in force: {error}"
 
 
 def describe_rest(rows: list[StatusRow]) -> str:

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from rotator import wiring
+from rotator.cli.status.chain import ApiWord, Chain, Setting, StatusView
 from rotator.clock import Clock
 from rotator.config.settings import Settings, TokenSettings
+from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.errors import ApiUnreachableError, RotatorError
 from rotator.hooks.commands import Hooks
 from rotator.rotation.fleet import run_fleet
@@ -17,8 +19,6 @@ from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import FOUR_A_DAY, with_severity
 from rotator.rotation.states import Look, TokenStates
-from rotator.status.chain import ApiWord, Chain, Setting, StatusView
-from rotator.status.rows import FleetStatus, build_rows
 
 
 class StatusReader:

@@ -18,10 +18,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from rotator.cli.status.chain import StatusView
+from rotator.cli.status.terminal import Painter
 from rotator.errors import DaemonError, one_line
 from rotator.signals import STOP, SelfPipe
-from rotator.status.chain import StatusView
-from rotator.status.terminal import Painter
 
 PAUSE = 5.0  # seconds between two looks
 _SHARE = 10  # looks that take long are further apart

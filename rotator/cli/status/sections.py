@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
+from rotator.cli.status.chain import Ancestor, Chain, StatusView
+from rotator.cli.status.words import describe_row, shorten
 from rotator.clock import in_words, minute
+from rotator.daemon.rows import StatusRow, Step, Tone, describe_moment, describe_reload
 from rotator.errors import hide_tokens, one_line
 from rotator.rotation.model import StoreState
-from rotator.status.chain import Ancestor, Chain, StatusView
-from rotator.status.rows import StatusRow, Step, Tone, describe_moment
-from rotator.status.words import describe_reload, describe_row, shorten
 
 _LONGEST_SCOPE = 60
 _STEPS = {  # with the next run

@@ -320,3 +320,8 @@ def describe_moment(at: datetime, now: datetime) -> str:
     if abs(at - now) < timedelta(seconds=1):
         return "now"
     return f"in {in_words(at - now)}" if at > now else f"{in_words(now - at)} ago"
+
+
+def describe_reload(error: str) -> str:
+    """Tell why a daemon goes on with old settings."""
+    return f"The settings could not be read again, and the old ones stay in force: {error}"

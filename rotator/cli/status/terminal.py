@@ -7,18 +7,17 @@ from rich.cells import cell_len, chop_cells
 from rich.console import Console
 from rich.text import Text
 
-from rotator.clock import minute
-from rotator.errors import one_line
-from rotator.status.chain import StatusView
-from rotator.status.rows import FleetStatus, StatusRow, Tone, count_badges
-from rotator.status.sections import Fact, Section, describe_token
-from rotator.status.words import (
-    describe_reload,
+from rotator.cli.status.chain import StatusView
+from rotator.cli.status.sections import Fact, Section, describe_token
+from rotator.cli.status.words import (
     describe_renewal,
     describe_rest,
     find_notes,
     shorten,
 )
+from rotator.clock import minute
+from rotator.daemon.rows import FleetStatus, StatusRow, Tone, count_badges, describe_reload
+from rotator.errors import one_line
 
 _COLOURS = {Tone.BAD: "red", Tone.WARN: "yellow", Tone.IDLE: "magenta", Tone.GOOD: "green"}
 _TITLES = ("state", "token", "life", "left", "renewal", "expires", "store")
