@@ -21,7 +21,7 @@ from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends, UnknownSchemeError
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ServiceTokens
+    from rotator.nocturna.service_tokens import TokenApi
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ def read_password(stored: StoredSecret) -> str:
     return password
 
 
-OpenApi = Callable[[], "ServiceTokens"]
+OpenApi = Callable[[], "TokenApi"]
 
 
 def build_rotations(
@@ -110,9 +110,9 @@ def lazy_api(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool = False
     With `one_at_a_time` the API never has to do more than one call of ours.
     """
     lock = threading.Lock()
-    connected: list[ServiceTokens] = []
+    connected: list[TokenApi] = []
 
-    def open_api() -> ServiceTokens:
+    def open_api() -> TokenApi:
         with lock:
             if not connected:
                 connected.append(_connect(settings, clock, one_at_a_time=one_at_a_time))
@@ -199,14 +199,14 @@ def _require(subject: T, *requirements: Callable[[T], object]) -> None:
         raise MistakesError(mistakes)
 
 
-def _connect(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool) -> ServiceTokens:
+def _connect(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool) -> TokenApi:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.api import ApiClient  # noqa: PLC0415
-    from rotator.nocturna.service_tokens import AdminSession, ServiceTokens  # noqa: PLC0415
+    from rotator.nocturna.service_tokens import AdminSession, TokenApi  # noqa: PLC0415
 
     http = ApiClient(require_url(settings), clock, one_at_a_time=one_at_a_time)
     admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)
-    return ServiceTokens(http, admin, time.monotonic)
+    return TokenApi(http, admin, time.monotonic)
 
 
 def _read_credentials(settings: ApiSettings) -> tuple[str, str]:

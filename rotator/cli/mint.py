@@ -41,7 +41,7 @@ from rotator.stores.journal import Intent, new_run_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ServiceTokens
+    from rotator.nocturna.service_tokens import TokenApi
 
 _log = logging.getLogger(__name__)
 _LONGEST = LONGEST_VALIDITY.days
@@ -149,7 +149,7 @@ def _mint(context: RotationContext, request: MintRequest, intent: Intent) -> Ser
         raise ApiError(f"{error}: {found.summary or later}") from None
 
 
-def _print_token(api: ServiceTokens, token: ServiceToken, intent: Intent) -> int:
+def _print_token(api: TokenApi, token: ServiceToken, intent: Intent) -> int:
     try:
         sys.stdout.write(f"{token.secret}\n")
         sys.stdout.flush()

@@ -211,7 +211,7 @@ class MintedToken:
     token_id: str
 
 
-class ServiceTokens:
+class TokenApi:
     """The admin's calls about service tokens, and the exchange that any service token may make.
 
     Each raises the `ApiError` of its failure, as `ApiClient.send` does, and `LoginRefusedError`.

@@ -36,7 +36,7 @@ from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import MintedToken, ServiceTokens
+    from rotator.nocturna.service_tokens import MintedToken, TokenApi
 
 
 class OvertakenError(StoreError):
@@ -319,7 +319,7 @@ def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:
     return Intent(run, now.replace(microsecond=0), days, scope_digest(request.scope))
 
 
-def require_clock(api: ServiceTokens, request: MintRequest, now: datetime) -> None:
+def require_clock(api: TokenApi, request: MintRequest, now: datetime) -> None:
     """Raise `VerificationError` where by this machine's `now` no new token would be accepted."""
     skew = timedelta() if api.time.skew is None else now - api.time.now()
     wrong = describe_skew(skew)
@@ -327,7 +327,7 @@ def require_clock(api: ServiceTokens, request: MintRequest, now: datetime) -> No
         raise VerificationError(f"{wrong}; no token was minted, as its life could not be checked")
 
 
-def mint(api: ServiceTokens, request: MintRequest) -> MintedToken:
+def mint(api: TokenApi, request: MintRequest) -> MintedToken:
     """Return a new token, of which nothing is proven yet; raises the `ApiError` of the call.
 
     An answer may be another one's, from a cache or a confused proxy. One that names a token which
@@ -352,9 +352,7 @@ def confused(minted: MintedToken, why: str) -> MintOutcomeUnknownError:
     )
 
 
-def verify(
-    api: ServiceTokens, minted: MintedToken, request: MintRequest, now: datetime
-) -> ServiceToken:
+def verify(api: TokenApi, minted: MintedToken, request: MintRequest, now: datetime) -> ServiceToken:
     """Return the token once its claims fit the request and the server accepts it.
 
     Raises `VerificationError`; `now` is this machine's time, by which bots will see it expire.
@@ -368,7 +366,7 @@ def verify(
 
 
 def mint_and_verify(
-    api: ServiceTokens, request: MintRequest, intent: Intent, now: datetime
+    api: TokenApi, request: MintRequest, intent: Intent, now: datetime
 ) -> ServiceToken:
     """Mint a token that no store gets; one that fails is revoked. Raises what these two raise.
 
@@ -400,7 +398,7 @@ class Found(Enum):
     STRANGE = auto()
 
 
-def revoke_if_ours(api: ServiceTokens, intent: Intent, timeout: timedelta) -> Found:
+def revoke_if_ours(api: TokenApi, intent: Intent, timeout: timedelta) -> Found:
     """Revoke the token that an answer named for this intent, and that no store holds.
 
     The name may be wrong, and of a token that others need: nothing is revoked where the API's list

@@ -20,7 +20,7 @@ from rotator.rotation.policy import RotateOptions, Status, Verdict, describe_del
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ServiceTokens
+    from rotator.nocturna.service_tokens import TokenApi
 
 FIRST_SCOPE = "calculations"
 
@@ -71,7 +71,7 @@ class RotationContext(NamedTuple):
     seconds; `environ` is the environment of which hooks get a part.
     """
 
-    api: Callable[[], ServiceTokens]
+    api: Callable[[], TokenApi]
     clock: Clock
     in_flight: InFlightMints
     fleet: FleetStores

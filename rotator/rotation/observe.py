@@ -46,7 +46,7 @@ from rotator.stores.port import (
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import ServiceTokens
+    from rotator.nocturna.service_tokens import TokenApi
 
 _log = logging.getLogger(__name__)
 ATTEMPTS = 5  # to note a journal while other rotators note theirs
@@ -288,7 +288,7 @@ class Decider(NamedTuple):
     """Decides about one token; `api` is called only where the server is asked."""
 
     settings: TokenSettings
-    api: Callable[[], ServiceTokens]
+    api: Callable[[], TokenApi]
 
     def decide_from_stores(
         self, snapshot: Snapshot, options: RotateOptions, skew: timedelta = timedelta()

@@ -13,7 +13,7 @@ import pytest
 from backends.dotenv.store import open_store
 from rotator.http.client import Limits
 from rotator.nocturna.api import ApiClient
-from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
+from rotator.nocturna.service_tokens import AdminSession, TokenApi
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
@@ -129,7 +129,7 @@ class Scene:
         admin = AdminSession(
             http, lambda: (self.api.admin_email, self.api.admin_password), time.monotonic
         )
-        api = ServiceTokens(http, admin, time.monotonic)
+        api = TokenApi(http, admin, time.monotonic)
         return lambda: api
 
     def _hook(self) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
 from rotator.http.client import Limits
 from rotator.nocturna.api import ApiClient
-from rotator.nocturna.service_tokens import AdminSession, Credentials, ServiceTokens
+from rotator.nocturna.service_tokens import AdminSession, Credentials, TokenApi
 from tests.support.sandbox import Fault, Sandbox
 
 QUICK = Limits(backoff=0.0, longest_pause=0.1)
@@ -61,7 +61,7 @@ class Client:
         self.stopwatch = Stopwatch()
         self.http = ApiClient(url, clock, limits)
         self.admin = AdminSession(self.http, credentials, self.stopwatch)
-        self.tokens = ServiceTokens(self.http, self.admin, self.stopwatch)
+        self.tokens = TokenApi(self.http, self.admin, self.stopwatch)
 
     def call(self) -> None:
         """Make some call as the admin: it revokes a token that is not there."""

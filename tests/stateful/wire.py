@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 from rotator.clock import Clock
 from rotator.http.client import BoundedSession
 from rotator.nocturna.api import ApiClient, Call
-from rotator.nocturna.service_tokens import AdminSession, ServiceTokens
+from rotator.nocturna.service_tokens import AdminSession, TokenApi
 from rotator.sandbox.api import ApiRequest, ApiResponse, serve
 from rotator.sandbox.state import ApiState
 from tests.stateful.calendar import Calendar
@@ -95,11 +95,11 @@ class Wire:
         )
 
 
-def connected(deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> ServiceTokens:
+def connected(deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> TokenApi:
     """Return a client as the rotator has it, whose requests go through `deliver`."""
     http = _WiredHttp(deliver, clock, monotonic)
     session = AdminSession(http, lambda: (EMAIL, PASSWORD), monotonic)
-    return ServiceTokens(http, session, monotonic)
+    return TokenApi(http, session, monotonic)
 
 
 def _reset() -> requests.ConnectionError:
