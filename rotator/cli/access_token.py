@@ -23,10 +23,10 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options
+from rotator.cli.exec.runtime_folder import cache_folder, open_private_folder
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, StoreError
-from rotator.exec.runtime_folder import cache_folder, open_private_folder
 from rotator.rotation.observe import lack_of, observe
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken, is_live

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rotator.clock import TimeBudget, in_words
 from rotator.config.settings import TokenSettings
-from rotator.threads import WORKERS
+from rotator.rotation.threads import WORKERS
 
 # The main thread beats once a minute; it misses five beats only when it hangs.
 LONGEST_SILENCE = 300.0  # seconds

@@ -31,8 +31,8 @@ from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
 from rotator.rotation.states import Look, TokenStates
+from rotator.rotation.threads import WORKERS
 from rotator.signals import RELOAD, STOP, SelfPipe
-from rotator.threads import WORKERS
 
 # A store that was changed by hand and a token that was revoked are noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)

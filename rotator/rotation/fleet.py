@@ -9,7 +9,7 @@ from rotator.errors import internal_error
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import Status
 from rotator.rotation.rotation import Rotation
-from rotator.threads import map_in_threads
+from rotator.rotation.threads import map_in_threads
 
 Act = Callable[[Rotation], Report]
 

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rotator.rotation.observe import Observation, Unreachable, observe_store
+from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore
-from rotator.threads import map_in_threads
 
 _RECENT = 1.0  # seconds
 _SHARE = 10  # an inventory that takes long is used for ten times as long

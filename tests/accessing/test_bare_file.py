@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.exec.store_poller import path_of
 from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
-from rotator.exec.store_poller import path_of
 from rotator.stores.journal import Journal
 from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.exec.runtime_folder import cache_folder
+from rotator.cli.exec.runtime_folder import cache_folder
 from tests.accessing.support import exchanges, folder, prepare, printed, warned
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox

@@ -12,7 +12,7 @@ SCRIPT = """
 import os, subprocess, sys, time
 from pathlib import Path
 from rotator.daemon.reaper import ZombieReaper
-from rotator.exec.child import inherit_orphans
+from rotator.cli.exec.child import inherit_orphans
 
 inherit_orphans()
 seconds = 0.0

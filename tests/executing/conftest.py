@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.exec.runtime_folder import is_in_memory
+from rotator.cli.exec.runtime_folder import is_in_memory
 
 SHM = Path("/dev/shm")  # noqa: S108 - the folders in it are private
 

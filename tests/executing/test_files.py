@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.exec.runtime_folder import is_in_memory
+from rotator.cli.exec.runtime_folder import is_in_memory
 from tests.executing.conftest import permitted
 from tests.executing.helpers import SOON, child_of, count, has, put
 from tests.support.process import Runner

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.exec.runtime_folder import parent_folder
-from rotator.exec.store_poller import FileWatcher
+from rotator.cli.exec.runtime_folder import parent_folder
+from rotator.cli.exec.store_poller import FileWatcher
 from tests.executing.conftest import permitted
 from tests.executing.helpers import put
 from tests.support.process import Runner

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.exec.state_machine import (
+from rotator.cli.exec.state_machine import (
     Action,
     ChildExited,
     Event,

@@ -4,8 +4,8 @@ import click
 import pytest
 
 from rotator.cli.exec import command
+from rotator.cli.exec.state_machine import ExecOptions, plan_for
 from rotator.errors import ConfigError
-from rotator.exec.state_machine import ExecOptions, plan_for
 
 
 def wishes(*options: str) -> ExecOptions:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.exec.delivery import choose_variables
+from rotator.cli.exec.store_poller import path_of, steps_to
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError
-from rotator.exec.delivery import choose_variables
-from rotator.exec.store_poller import path_of, steps_to
 from rotator.stores.registry import Backends
 
 LUNA = TokenSettings("luna", "x", ("dotenv:luna.env#LUNA_TOKEN",))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from rotator.cli.exec.store_poller import WatchedToken
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.exec.store_poller import WatchedToken
 from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore
 from rotator.stores.registry import Backends

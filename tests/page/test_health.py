@@ -11,7 +11,7 @@ from rotator.daemon.health import (
     Health,
     ProbeResult,
 )
-from rotator.threads import WORKERS
+from rotator.rotation.threads import WORKERS
 
 
 class Daemon:

@@ -1,7 +1,7 @@
 """A time budget bounds all waits of a piece of work."""
 
 from rotator.clock import TimeBudget, limit_wait
-from rotator.threads import map_in_threads
+from rotator.rotation.threads import map_in_threads
 
 
 def test_without_a_budget_each_wait_has_its_own_limit() -> None:

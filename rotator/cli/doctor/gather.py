@@ -29,8 +29,8 @@ from rotator.rotation.listing import longest_rotation
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore, path_of_file_store
-from rotator.threads import map_in_threads
 
 _DOWN = (502, 503, 504)  # what answers is a proxy in front of the API
 _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]

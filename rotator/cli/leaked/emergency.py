@@ -28,8 +28,8 @@ from rotator.rotation.observe import observe
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import FOUR_A_DAY, notify_failures, with_severity
+from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore
-from rotator.threads import map_in_threads
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken

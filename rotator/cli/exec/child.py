@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 
-from rotator.exec.state_machine import BY_SIGNAL
+from rotator.cli.exec.state_machine import BY_SIGNAL
 
 # Python and `Terminal` ignore these, which a program does not expect.
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTTOU)

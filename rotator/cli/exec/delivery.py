@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rotator.cli.exec.state_machine import Secrets
 from rotator.config.keys import VARIABLES
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, nearest, quote_value
-from rotator.exec.state_machine import Secrets
 from rotator.stores.port import DEFAULT_FIELD, parse_url
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -1,4 +1,7 @@
-"""`rotator exec`: runs a program with its token."""
+"""`rotator exec`: runs a program with its token, and restarts or signals it when that changes.
+
+`state_machine` decides, as a pure function; the others bring it events and take actions.
+"""
 
 import signal
 import sys
@@ -10,9 +13,9 @@ from typing import Any
 import click
 
 from rotator.cli import options
+from rotator.cli.exec.state_machine import ExecOptions
 from rotator.cli.logs import configure
 from rotator.clock import parse_duration
-from rotator.exec.state_machine import ExecOptions
 from rotator.signals import block_stop
 
 _PROGRAM = "program"
@@ -102,7 +105,7 @@ def command(names: tuple[str, ...], config: Path | None, log_format: str, **give
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
     block_stop()
-    from rotator.exec.supervisor import run  # noqa: PLC0415 - no signal may come while it is imported
+    from rotator.cli.exec.supervisor import run  # noqa: PLC0415 - no signal may come while it is imported
 
     configure(log_format, sys.stderr, verbose=True)
     program = click.get_current_context().meta[_PROGRAM]

@@ -9,14 +9,14 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from random import SystemRandom
 
+from rotator.cli.exec import state_machine as machine
+from rotator.cli.exec.child import Child, Terminal, inherit_orphans
+from rotator.cli.exec.delivery import Delivery, choose_variables
+from rotator.cli.exec.runtime_folder import secret_folder
+from rotator.cli.exec.store_poller import FileWatcher, StorePoller, WatchedToken, path_of
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, internal_error
-from rotator.exec import state_machine as machine
-from rotator.exec.child import Child, Terminal, inherit_orphans
-from rotator.exec.delivery import Delivery, choose_variables
-from rotator.exec.runtime_folder import secret_folder
-from rotator.exec.store_poller import FileWatcher, StorePoller, WatchedToken, path_of
 from rotator.signals import WAKE_UP, SelfPipe, forwarded_signals
 from rotator.wiring import open_selected
 

@@ -18,9 +18,9 @@ from watchdog import events
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from rotator.cli.exec.state_machine import Secrets
 from rotator.clock import Clock
 from rotator.errors import StoreError
-from rotator.exec.state_machine import Secrets
 from rotator.rotation.observe import Observation, Unreachable, lack_of, observe_store, snapshot_of
 from rotator.stores.port import SecretStore, parse_url, path_of_file_store
 from rotator.tokens import ServiceToken, is_live
