@@ -1,8 +1,6 @@
 """What is done after a leak: the leaked tokens are replaced and revoked, others are found."""
 
-import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -10,12 +8,9 @@ from rotator.cli.leaked.emergency import FoundState
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.errors import ApiUnreachableError
 from rotator.rotation.model import Action
-from rotator.sandbox.api import ApiRequest, ApiResponse
-from rotator.sandbox.server import Serve
 from tests.faults.door import Door
 from tests.leak.site import Site, nothing
-from tests.support.clock import FakeClock
-from tests.support.sandbox import Fault, Sandbox
+from tests.support.sandbox import Fault
 from tests.support.world import LOGIN, MINT
 
 CALL_MINT = "POST /auth/admin/service-tokens"
@@ -317,35 +312,3 @@ def test_two_at_once_mint_one_token(site: Site) -> None:
         assert report.error is None
     assert site.api.calls.count(MINT) == 1
     assert site.id_in("luna") in site.live
-
-
-def test_the_api_has_one_call_at_a_time(tmp_path: Path, clock: FakeClock) -> None:
-    """It may have one worker: between any two calls it can serve a bot."""
-    busy, most = [0], [0]
-
-    class Counted(Sandbox):
-        def __post_init__(self) -> None:
-            super().__post_init__()
-            serve = self.middleware
-            assert serve
-
-            def count(request: ApiRequest, call_next: Serve) -> ApiResponse:
-                busy[0] += 1
-                most[0] = max(most[0], busy[0])
-                try:
-                    time.sleep(0.001)  # others could come meanwhile
-                    return serve(request, call_next)
-                finally:
-                    busy[0] -= 1
-
-            self.middleware = count
-
-    with Counted(clock=clock) as api:
-        site = Site(tmp_path, api, clock)
-        for number in range(27):
-            site.stores[f"bot-{number}"] = [f"bot-{number}.env"]
-            site.put(f"bot-{number}", api.issue(60))
-        record = site.answer()
-        assert (record.state, most) == (RunState.DONE, [1])
-        assert (api.calls.count(LOGIN), api.calls.count(MINT)) == (1, 30)
-        assert site.live == {site.id_in(name) for name in site.stores}

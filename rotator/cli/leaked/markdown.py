@@ -127,7 +127,7 @@ def _paragraph(text: str) -> list[str]:
     return TextWrapper(_WIDTH, break_long_words=False, break_on_hyphens=False).wrap(_plain(text))
 
 
-@lru_cache(4096)  # the steps are the same each time, and wrapping them is slow
+@lru_cache(1 << 16)  # the steps are the same each time, and wrapping them is slow
 def _item(text: str, mark: str = "- ") -> list[str]:
     wrapper = TextWrapper(
         _WIDTH,

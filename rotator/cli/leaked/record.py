@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from rotator.audit import DONE
 from rotator.cli.leaked.assessment import Assessment, LeakedToken
@@ -37,22 +37,25 @@ class LeakedState(StrEnum):
 
 
 class Step(NamedTuple):
-    """Something that was done at `at` (aware UTC), as the audit trail has it."""
+    """Something that was done at `at` (aware UTC), as the audit trail has it.
+
+    `text` says what was done, for which token of the config, and with which token.
+    """
 
     at: datetime
     fields: Mapping[str, str]
+    text: str
 
-    @property
-    def text(self) -> str:
-        """What was done, to which token of the config, and with which token."""
-        fields = self.fields
+    @classmethod
+    def build(cls, at: datetime, fields: Mapping[str, str]) -> Self:
         name = f"{fields['token']}, " if "token" in fields else ""
         text = f"{name}{fields['event']}: {one_line(fields['message'])}"
         token_id = fields.get("token_id", "")
         if token_id not in text:
             text += f" ({token_id})"
-        outcome = fields["outcome"]
-        return text if outcome == DONE else f"{text} – {outcome}"
+        if fields["outcome"] != DONE:
+            text += f" – {fields['outcome']}"
+        return cls(at, fields, text)
 
 
 @dataclass(eq=False)

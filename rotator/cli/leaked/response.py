@@ -14,7 +14,7 @@ from rotator.errors import RotatorError
 
 # What cannot be undone is in the file at once, the other steps with the next of these.
 _LASTING = frozenset({Event.MINTED, Event.WRITTEN, Event.REVOKED, Event.FINISHED})
-_MANY = 200  # steps, beyond which the file of a large fleet is not written for each of them
+_MANY = 100  # steps, beyond which the file of a large fleet is not written for each of them
 _STOPPED = "stopped by a signal before its turn; run again"
 
 
@@ -35,7 +35,7 @@ class RecordKeeper:
     def take(self, fields: Mapping[str, str]) -> None:
         """Add a line of the audit trail; any thread may call it."""
         with self._lock:
-            self.record.steps.append(Step(self.clock(), fields))
+            self.record.steps.append(Step.build(self.clock(), fields))
             self._unwritten += fields["event"] in _LASTING
             if self._unwritten > len(self.record.steps) // _MANY:
                 self._write()
