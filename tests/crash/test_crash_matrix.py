@@ -18,6 +18,7 @@ STEPS_OF_A_ROTATION = {
     "preflight",
     "log in",
     "log out",
+    "list",
     "intend",
     "mint",
     "note answer",
