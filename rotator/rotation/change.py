@@ -18,7 +18,7 @@ from rotator.errors import (
     TokenRefusedError,
     kind,
 )
-from rotator.hooks.commands import Hooks
+from rotator.hooks.hooks import Hooks
 from rotator.rotation.finish import Finisher, pending_after, replaced_after
 from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError, RevokedMeanwhileError
 from rotator.rotation.model import (

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from rotator import audit
 from rotator.errors import RotatorError, TokenRefusedError
-from rotator.hooks.commands import HookEvent, HookFailure, Hooks
+from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
 from rotator.rotation.model import (
     CHANGED,
     Action,

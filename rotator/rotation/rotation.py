@@ -34,7 +34,7 @@ from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
 from rotator.stores.port import KnowsLeftovers, SecretStore
 
 if TYPE_CHECKING:
-    from rotator.hooks.commands import Hooks
+    from rotator.hooks.hooks import Hooks
     from rotator.rotation.change import Change
 
 
@@ -57,7 +57,7 @@ class Rotation:
     def hooks(self) -> Hooks:
         """What runs, and who is told, when the token is renewed or cannot be."""
         # Imported here, as is Change: `rotator check` starts faster without them.
-        from rotator.hooks.commands import Hooks  # noqa: PLC0415
+        from rotator.hooks.hooks import Hooks  # noqa: PLC0415
 
         return Hooks(self._settings, self._context.environ)
 

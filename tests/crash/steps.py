@@ -13,7 +13,7 @@ STEPS = {
     "rotator.rotation.change.Change._copy": "copy",
     "rotator.rotation.finish.Finisher.finish": "settle",
     "rotator.rotation.observe.Decider.decide": "decide",
-    "rotator.hooks.commands.Hooks.run": "hook",
+    "rotator.hooks.hooks.Hooks.run": "hook",
     "rotator.cli.leaked.emergency.Emergency.examine": "examine",
     "rotator.cli.leaked.emergency.Emergency.search": "search",
     "rotator.nocturna.service_tokens.ServiceTokens.recent_ids": "list",

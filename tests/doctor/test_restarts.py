@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from rotator.cli.doctor import exit_code
-from rotator.hooks.commands import Hooks
+from rotator.hooks.hooks import Hooks
 from tests.doctor.clinic import Clinic, bad, message
 from tests.kubernetes.cluster import write_kubeconfig
 

@@ -9,7 +9,7 @@ import pytest
 from rotator import wiring
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.hooks.commands import HookEvent
+from rotator.hooks.hooks import HookEvent
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action, Report
 from rotator.rotation.policy import RotateOptions

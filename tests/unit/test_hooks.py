@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.config.settings import Secret, TokenSettings
-from rotator.hooks.commands import HookEvent, Hooks
+from rotator.hooks.hooks import HookEvent, Hooks
 from tests.support.sandbox import Sandbox
 
 MINUTE = timedelta(minutes=1)

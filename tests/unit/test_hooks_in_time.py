@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rotator.config.settings import TokenSettings
-from rotator.hooks.commands import HookEvent, HookFailure, Hooks
+from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
 from tests.support.waiting import FOREVER, PATIENCE, wait_until
 
 SHORT = timedelta(seconds=0.3)
@@ -97,7 +97,7 @@ def test_a_hook_that_closes_its_output_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_run_without_hooks_loads_nothing_heavy() -> None:
     program = (
-        "import sys; from rotator.hooks.commands import *;"
+        "import sys; from rotator.hooks.hooks import *;"
         "hooks = Hooks(TokenSettings('a', 'test', (), hooks=(('a',),)), {});"
         "assert hooks.run([], HookEvent('a', None, None, ())) == [];"
         "print({'apprise', 'asyncio'} & set(sys.modules))"

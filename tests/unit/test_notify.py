@@ -16,7 +16,7 @@ import pytest
 
 from rotator.config.settings import Secret, TokenSettings
 from rotator.hooks import notify
-from rotator.hooks.commands import HookEvent, Hooks
+from rotator.hooks.hooks import HookEvent, Hooks
 
 ROOT = Path(__file__).parents[2]
 OCCASION = HookEvent(

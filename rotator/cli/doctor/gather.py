@@ -20,7 +20,7 @@ from rotator.errors import (
     StoreError,
     internal_error,
 )
-from rotator.hooks.commands import Hooks, name_command
+from rotator.hooks.hooks import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.api import HEALTH, ApiClient

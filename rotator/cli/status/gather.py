@@ -10,7 +10,7 @@ from rotator.clock import Clock
 from rotator.config.settings import Settings, TokenSettings
 from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.errors import ApiUnreachableError, RotatorError
-from rotator.hooks.commands import Hooks
+from rotator.hooks.hooks import Hooks
 from rotator.rotation.fleet import run_fleet
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Report, RotationResult, build_report
