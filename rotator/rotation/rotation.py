@@ -35,7 +35,7 @@ from rotator.stores.port import KnowsLeftovers, SecretStore
 
 if TYPE_CHECKING:
     from rotator.hooks.hooks import Hooks
-    from rotator.rotation.change import Change
+    from rotator.rotation.steps import RotationSteps
 
 
 # A server that was just out of reach is not asked again.
@@ -56,15 +56,17 @@ class Rotation:
     @cached_property
     def hooks(self) -> Hooks:
         """What runs, and who is told, when the token is renewed or cannot be."""
-        # Imported here, as is Change: `rotator check` starts faster without them.
+        # Imported here, as are its steps: `rotator check` starts faster without them.
         from rotator.hooks.hooks import Hooks  # noqa: PLC0415
 
         return Hooks(self._settings, self._context.environ)
 
-    def _change(self, before: Snapshot, options: RotateOptions) -> Change:
-        from rotator.rotation.change import Change  # noqa: PLC0415
+    def _steps(self, before: Snapshot, options: RotateOptions) -> RotationSteps:
+        from rotator.rotation.steps import RotationSteps  # noqa: PLC0415
 
-        return Change(self._settings, self.hooks, self._context, self._decider, before, options)
+        return RotationSteps(
+            self._settings, self.hooks, self._context, self._decider, before, options
+        )
 
     def log_out(self) -> None:
         """End the admin's session, which all rotations of this process share."""
@@ -104,12 +106,12 @@ class Rotation:
         _log_decision(snapshot, verdict)
         result = RotationResult(snapshot, verdict)
         try:
-            change = self._change(snapshot, options)
+            steps = self._steps(snapshot, options)
             is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
             if options.dry_run:
                 result = self._rehearse(snapshot, verdict, options)
-            elif is_wanted or change.has_unfinished_work():
-                result = change.run(verdict)
+            elif is_wanted or steps.has_unfinished_work():
+                result = steps.run(verdict)
             else:
                 _tidy(snapshot)
         except RotatorError as error:
@@ -150,7 +152,7 @@ class Rotation:
         plans = []
         if options.revoke_old:
             plans.append("the token that it replaced would be revoked")
-        if self._change(snapshot, options).has_unfinished_work():
+        if self._steps(snapshot, options).has_unfinished_work():
             plans.append("what an earlier run left undone would be tried again")
         planned = replace(verdict, message="; ".join((verdict.message, *plans)))
         match verdict.need:

@@ -9,8 +9,8 @@ STEPS = {
     "tests.crash.victim.end": "end",
     "backends.dotenv.store.DotenvStore.hold": "hold",
     "backends.dotenv.store.DotenvStore.preflight": "preflight",
-    "rotator.rotation.change.Change._reconcile": "clear up",
-    "rotator.rotation.change.Change._copy": "copy",
+    "rotator.rotation.steps.RotationSteps._reconcile": "clear up",
+    "rotator.rotation.steps.RotationSteps._copy": "copy",
     "rotator.rotation.finish.Finisher.finish": "settle",
     "rotator.rotation.observe.Decider.decide": "decide",
     "rotator.hooks.hooks.Hooks.run": "hook",
@@ -28,7 +28,7 @@ STEPS = {
     "rotator.rotation.mint.WriteAheadIntent.write": "intend",
     "rotator.rotation.finish.Finisher._revoke_if_due": "retire",
     "rotator.rotation.mint._promote": "promote",
-    "rotator.rotation.change._spread": "spread",
+    "rotator.rotation.steps._spread": "spread",
 }
 
 

@@ -1,4 +1,4 @@
-"""Change: the steps of a rotation, one after the other, while the token's stores are held."""
+"""The steps of a rotation, one after the other, while the token's stores are held."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 
 
 @dataclass(eq=False, repr=False)
-class Change:
+class RotationSteps:
     """One run, which began with the look `before` at the stores.
 
     A store that was away then is away until the end: nobody holds it.
