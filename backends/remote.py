@@ -154,8 +154,8 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
                 noted = self._change_notes(notes, notes.plan_write(secret, journal))
                 if self._replace(state, secret):
                     with self._tidying("written, but an old note was left"):
-                        settled = noted.plan_cleanup(secret, journal, expected)
-                        self._change_notes(noted, settled)
+                        cleanup = noted.plan_cleanup(secret, journal, expected)
+                        self._change_notes(noted, cleanup)
                     return
             self._abandon(secret)
             raise ConflictError("the secret keeps changing; nothing was written: try again later")

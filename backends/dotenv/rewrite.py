@@ -148,7 +148,7 @@ def prove_changeable(path: Path, state: FileState) -> None:
         os.fsync(fd)
 
 
-def settle(path: Path) -> None:
+def repair(path: Path) -> None:
     """Put right what a killed writer left behind; call it under the lock only."""
     remove_leftovers(path)
     old = _look(path, writing=True).overwritten
@@ -162,7 +162,7 @@ def settle(path: Path) -> None:
     _remove_copies(path)
 
 
-def read_settled(path: Path) -> FileState:
+def read_whole(path: Path) -> FileState:
     """Read a file without a lock, while it may be rewritten: old or new, never half of each.
 
     It takes two equal looks: a rewrite that began and ended unseen during the first one is over

@@ -106,7 +106,7 @@ class DotenvStore:
 
     def read(self) -> Entry | Absent:
         with self._file(writing=False) as path:
-            state = rewrite.read_settled(path)
+            state = rewrite.read_whole(path)
             variable = EnvText(state.content, self._variable).variable
         if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
@@ -130,7 +130,7 @@ class DotenvStore:
         A file of zeros is created beside the target and removed again; nothing else happens.
         """
         with self._file(writing=True) as path:
-            state = rewrite.read_settled(path)
+            state = rewrite.read_whole(path)
             text = EnvText(state.content, self._variable)
             for wanted in (_SAMPLE, Variable(text.variable.value, _SAMPLE.journal)):
                 text.with_variable(wanted)
@@ -158,7 +158,7 @@ class DotenvStore:
         with ExitStack() as held:
             with self._file(writing=True) as path:
                 held.enter_context(FileLock(path).hold(self._lock_timeout))
-                rewrite.settle(path)
+                rewrite.repair(path)
             self._locked = path
             try:
                 yield

@@ -98,7 +98,9 @@ class Finisher:
         revoked = {old.token_id for old in old_tokens if old.state is OldTokenState.REVOKED}
         # In one step, as readers open the file anew. The next run of one that dies here repeats the
         # hooks, and finds the tokens revoked.
-        snapshot, unwritten = snapshot.note(lambda each: _settled(each.journal, failed, revoked))
+        snapshot, unwritten = snapshot.note(
+            lambda each: _without_done(each.journal, failed, revoked)
+        )
         troubles += unwritten
         if not failures or options.revoke_old:
             troubles += _describe_unrevoked(old_tokens)
@@ -250,7 +252,9 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
-def _settled(journal: Journal, hooks: tuple[str, ...] | None, revoked: Collection[str]) -> Journal:
+def _without_done(
+    journal: Journal, hooks: tuple[str, ...] | None, revoked: Collection[str]
+) -> Journal:
     """Return what is left to be done; `hooks` are those that failed, None if there were none."""
     if hooks is None or not journal.hooks:
         hooks = journal.hooks

@@ -16,7 +16,7 @@ from rotator.stores.journal import Leak
 from rotator.tokens import ServiceToken
 
 # A younger token is not renewed unless forced: another mint would not help it.
-SETTLING_TIME = timedelta(hours=1)
+TOO_YOUNG = timedelta(hours=1)
 _STOP = "stop that, or let it leave this value alone"
 
 
@@ -145,7 +145,7 @@ class Verdict:
 
 def decide(inputs: Inputs) -> Verdict:
     verdict = next(found for check in CHAIN if (found := check(inputs)))
-    young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < SETTLING_TIME
+    young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < TOO_YOUNG
     # A refused token is useless, however young.
     patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
     if patient and young and not inputs.forced:

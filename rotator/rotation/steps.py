@@ -139,8 +139,8 @@ class RotationSteps:
                         journal = attempt.promote(token, journal)
                     promoted = StoreReport(first.store.url, StoreState.WRITTEN)
                     written = (promoted, *_spread(others, token, journal))
-                    settled = self._settle(verdict, token)
-                    result = RotationResult(snapshot, settled, Action.ROTATED, token, written)
+                    now = self._decide_written(verdict, token)
+                    result = RotationResult(snapshot, now, Action.ROTATED, token, written)
                 case Need.COPY:
                     result = self._copy(snapshot, verdict)
                 case _:
@@ -268,7 +268,7 @@ class RotationSteps:
     def _grace(self) -> timedelta | None:
         return timedelta() if self._options.revoke_old else self._settings.retire
 
-    def _settle(self, verdict: Verdict, token: ServiceToken) -> Verdict:
+    def _decide_written(self, verdict: Verdict, token: ServiceToken) -> Verdict:
         written = self._decider.decide_written(token, self._context.clock())
         return replace(written, reason=verdict.reason)
 
@@ -324,9 +324,9 @@ class RotationSteps:
             written = (_write(first, current, hooked), *_spread(others, current, journal))
         if is_repeated:
             troubles.append(verdict.message)
-        settled = self._settle(verdict, current)
+        now = self._decide_written(verdict, current)
         return RotationResult(
-            snapshot, settled, Action.CONVERGED, written=written, troubles=tuple(troubles)
+            snapshot, now, Action.CONVERGED, written=written, troubles=tuple(troubles)
         )
 
 

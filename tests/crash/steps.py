@@ -11,7 +11,7 @@ STEPS = {
     "backends.dotenv.store.DotenvStore.preflight": "preflight",
     "rotator.rotation.steps.RotationSteps._reconcile": "clear up",
     "rotator.rotation.steps.RotationSteps._copy": "copy",
-    "rotator.rotation.finish.Finisher.finish": "settle",
+    "rotator.rotation.finish.Finisher.finish": "finish",
     "rotator.rotation.observe.Decider.decide": "decide",
     "rotator.hooks.hooks.Hooks.run": "hook",
     "rotator.cli.leaked.emergency.Emergency.examine": "examine",

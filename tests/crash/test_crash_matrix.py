@@ -25,7 +25,7 @@ STEPS_OF_A_ROTATION = {
     "verify",
     "promote",
     "hook",
-    "settle",
+    "finish",
     "retire",
     "end",
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.rotation.listing import ends_at
 from rotator.rotation.observe import Snapshot
-from rotator.rotation.policy import SETTLING_TIME
+from rotator.rotation.policy import TOO_YOUNG
 from rotator.stores.journal import Leak, ReplacedToken
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken, is_token_id
 
@@ -109,7 +109,7 @@ def find_answered_leak(snapshot: Snapshot, now: datetime) -> Leak | None:
         return None
     leaked = {token.token_id for token in leak.tokens}
     is_in_hand = any(pending.token_id in leaked for pending in snapshot.pending)
-    is_fresh = minted_at is not None and timedelta() <= now - minted_at < SETTLING_TIME
+    is_fresh = minted_at is not None and timedelta() <= now - minted_at < TOO_YOUNG
     return leak if is_in_hand or is_fresh else None
 
 
