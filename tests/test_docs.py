@@ -84,6 +84,7 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
         "tokens list",
         "tokens revoke",
         "leaked",
+        "report",
         "demo",
         "completion",
     ],

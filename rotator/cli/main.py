@@ -17,6 +17,7 @@ _COMMANDS = (  # in the order of the help
     "access-token",
     "tokens",
     "leaked",
+    "report",
     "doctor",
     "config",
     "demo",

@@ -210,6 +210,22 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         values.read_restart,
         forms.RESTART,
     ),
+    Key(
+        "max_age",
+        "how old a token may become, which `rotator report` proves; at least `validity` less"
+        " `renew_before`, when it is renewed",
+        "a duration above zero, such as 90d",
+        values.read_duration,
+        forms.DURATION,
+    ),
+    Key(
+        "allow_eternal",
+        "whether a token may be one that never expires, which `rotator report` proves",
+        "true or false",
+        values.read_flag,
+        forms.FLAG,
+        default="true",
+    ),
 )
 TABLES = {
     "api": API_KEYS,

@@ -29,7 +29,7 @@ HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROT
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
 _log = logging.getLogger(__name__)
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
-RELATED = frozenset(("renew_before", "validity", "rotation_timeout", "retire"))  # durations
+RELATED = frozenset(("renew_before", "validity", "rotation_timeout", "retire", "max_age"))
 
 Values = dict[str, Value]
 
@@ -284,6 +284,10 @@ def find_contradictions(token: TokenSettings, values: Values) -> Iterator[Config
         yield values["renew_before"].wrong(f"at least rotation_timeout ({least})")
     if token.retire is not None and token.retire > token.validity:
         yield values["retire"].wrong(f"at most validity ({in_words(token.validity)})")
+    renewed_at = token.validity - token.renew_before
+    if token.max_age is not None and token.max_age < renewed_at:
+        expected = f"at least validity less renew_before ({in_words(renewed_at)})"
+        yield values["max_age"].wrong(expected)
     if token.validity <= token.renew_before:  # each new token would be due at once
         if "validity" in values:
             expected = f"more than renew_before ({in_words(token.renew_before)})"

@@ -89,6 +89,8 @@ class TokenSettings(NamedTuple):
     hook_timeout: timedelta = HOOK_TIMEOUT
     notify: tuple[Secret, ...] = ()
     restart: tuple[str, ...] = ()
+    max_age: timedelta | None = None
+    allow_eternal: bool = True
 
 
 class Settings(NamedTuple):

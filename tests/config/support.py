@@ -21,8 +21,9 @@ NOTHING: Mapping[str, str] = {}
 SCHEMA = json.loads(OF_FILE.read_text())
 # What relates two values, which no schema can say; and what a backend has against a URL.
 _BEYOND = re.compile(
-    "expected (at least rotation_timeout|at most validity|more than renew_before|less than validity"
-    "|another name|https: http would show|each store once|whole days from 1d to 365d$)"
+    "expected (at least (rotation_timeout|validity less)|at most validity|more than renew_before"
+    "|less than validity|another name|https: http would show|each store once"
+    "|whole days from 1d to 365d$)"
     "|stores: (found .* a second time|a dotenv: store|after the `#` of a dotenv: store)"
     "|cannot read it|found broken TOML|bytes that are not UTF-8, expected TOML|too large"
     "|^environment: "

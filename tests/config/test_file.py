@@ -22,6 +22,7 @@ renew_before = "3d"
 scope = "charts"
 probe = false
 retire = "now"
+max_age = "90d"
 
 [[token]]
 name = "luna-bot"
@@ -34,6 +35,8 @@ renew_before = "14d"
 validity = "365d"
 probe = true
 retire = "never"
+max_age = "351d"
+allow_eternal = false
 """
 
 
@@ -49,6 +52,8 @@ def test_defaults_count_where_a_token_says_nothing(tmp_path: Path) -> None:
     assert (luna.scope, luna.probe, luna.retire) == ("charts", False, timedelta())
     assert (sol.renew_before, sol.validity) == (14 * DAY, 365 * DAY)
     assert (sol.scope, sol.probe, sol.retire) == ("charts", True, None)
+    assert (luna.max_age, luna.allow_eternal) == (90 * DAY, True)
+    assert (sol.max_age, sol.allow_eternal) == (351 * DAY, False)
 
 
 @pytest.mark.parametrize("absolute", [False, True])

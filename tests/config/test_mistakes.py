@@ -84,6 +84,14 @@ MISTAKES = [
         f'{IN_TOKEN}retire: found "91d", expected at most validity (90 days)',
     ),
     (
+        f'{TOKEN}max_age = "82d"',
+        f'{IN_TOKEN}max_age: found "82d", expected at least validity less renew_before (83 days)',
+    ),
+    (
+        f'{TOKEN}allow_eternal = "no"',
+        f'{IN_TOKEN}allow_eternal: found "no", expected true or false',
+    ),
+    (
         '[api]\nadmin_email = "a@example.com\\nb"',
         f"{IN_API}admin_email: found line breaks or control characters, expected text on one line",
     ),

@@ -106,6 +106,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         | st.builds("{}/{}/{}".format, LABELS, KINDS, LABELS),
         max_size=2,
     ),
+    "max_age": SPANS,
+    "allow_eternal": st.booleans(),
 }
 # So that other mistakes have a chance to be the only one.
 RIGHT = {"name": "luna", "stores": ["dotenv:.env"], "renew_before": "2h", "validity": "365d"}

@@ -10,6 +10,7 @@ from rotator.cli.leaked.emergency import Emergency
 from rotator.cli.leaked.record import IncidentRecord
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.config.loader import load_settings
+from rotator.config.settings import Settings
 from rotator.tokens import ServiceToken
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -64,6 +65,11 @@ class Site:
         again: bool = False,
         sleep: Callable[[float], object] | None = None,
     ) -> Emergency:
+        order = Order(since, again)
+        return Emergency(self.settings, names, order, self.clock, sleep or self.waited.append)
+
+    @property
+    def settings(self) -> Settings:
         tables = [
             f'[[token]]\nname = "{name}"\nstores = {json.dumps([f"dotenv:{f}" for f in files])}\n'
             f"{self.keys}"
@@ -75,9 +81,7 @@ class Site:
             "NOCTURNA_ADMIN_EMAIL": self.api.admin_email,
             "NOCTURNA_ADMIN_PASSWORD": self.api.admin_password,
         }
-        settings = load_settings(None, variables, self.folder)
-        order = Order(since, again)
-        return Emergency(settings, names, order, self.clock, sleep or self.waited.append)
+        return load_settings(None, variables, self.folder)
 
     def answer(
         self,

@@ -1,19 +1,16 @@
-"""The record as Markdown, which can also be read as it stands, at 80 columns."""
+"""The record as Markdown."""
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from functools import lru_cache
-from textwrap import TextWrapper
+from collections.abc import Iterator
 
 from rotator import __version__
 from rotator.cli.leaked.assessment import Assessment, LeakedToken
 from rotator.cli.leaked.emergency import FoundState, FoundToken
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
-from rotator.clock import minute, rfc3339
+from rotator.cli.markdown import describe_row, item, numbered, paragraph, second
+from rotator.clock import minute
 from rotator.rotation.model import Report, StoreState, remaining_life
 
 TITLE = "# Leaked service tokens\n"
-_WIDTH = 80
 _STATES = {
     RunState.UNDER_WAY: (
         "Under way. If no rotator leaked is running any more, this run was cut off, perhaps after"
@@ -41,16 +38,16 @@ def as_section(record: IncidentRecord) -> str:
 
 
 def _head(record: IncidentRecord) -> Iterator[str]:
-    yield f"## Run of {_second(record.began_at)}"
+    yield f"## Run of {second(record.began_at)}"
     yield ""
-    yield from _paragraph(f"**{_STATES[record.state]}**")
+    yield from paragraph(f"**{_STATES[record.state]}**")
     yield ""
     yield f"    {record.command}"
     yield ""
-    ended = f", ended {_second(record.ended_at)}" if record.ended_at else ""
+    ended = f", ended {second(record.ended_at)}" if record.ended_at else ""
     account = f", with the admin account {record.account}" if record.account else ""
     about = f"rotator {__version__} at the API {record.api}{account}{ended}."
-    yield from _paragraph(about)
+    yield from paragraph(about)
 
 
 def _body(record: IncidentRecord) -> Iterator[str]:
@@ -59,38 +56,38 @@ def _body(record: IncidentRecord) -> Iterator[str]:
         yield from _about_token(record, assessment)
     if record.since is not None:
         yield from ("", "### Tokens that no store holds", "")
-        yield from _paragraph(
+        yield from paragraph(
             f"Made since {minute(record.since)} by the account of a leaked token:"
             f" {len(record.found) or 'none'}."
         )
         if record.found:
             yield ""
         for found in record.found:
-            yield from _item(describe_found(found))
+            yield from item(describe_found(found))
     if record.steps:
         yield from ("", "### What was done", "")
         for step in record.steps:
-            yield from _item(f"{_second(step.at)}: {step.text}")
+            yield from item(f"{second(step.at)}: {step.text}")
     if tasks := [] if record.state is RunState.UNDER_WAY else list(record.open_tasks()):
         yield from ("", "### What is not done", "")
-        yield from _numbered(tasks)
+        yield from numbered(tasks)
     yield from ("", "### What is left for people", "")
-    yield from _numbered(record.open_questions())
+    yield from numbered(record.open_questions())
 
 
 def _about_token(record: IncidentRecord, assessment: Assessment) -> Iterator[str]:
     if assessment.is_unknown:
-        yield from _item("leaked: no store and no journal knows the token")
+        yield from item("leaked: no store and no journal knows the token")
     for leaked in assessment.leaked:
-        yield from _item(_describe_leaked(leaked, record.state_of(leaked)))
+        yield from item(_describe_leaked(leaked, record.state_of(leaked)))
     report = record.reports.get(assessment.name)
     if assessment.answer:
         at = f" {minute(assessment.answered_at)}" if assessment.answered_at else ""
-        yield from _item(
+        yield from item(
             f"{assessment.answer.name} was minted{at} for this leak, and is not replaced again"
         )
     if report:
-        yield from _item(_describe_result(report))
+        yield from item(_describe_result(report))
 
 
 def _describe_leaked(leaked: LeakedToken, state: LeakedState) -> str:
@@ -115,39 +112,4 @@ def _describe_result(report: Report) -> str:
 
 def describe_found(found: FoundToken) -> str:
     """Return one line about a token that no store holds."""
-    row = found.row
-    end = f"expires {minute(row.expires_at)}" if row.expires_at else "never expires"
-    used = f"last used {minute(row.last_used_at)}" if row.last_used_at else "never used"
-    scope = f"scope `{row.scope.replace('`', chr(39))}`" if row.scope else "no scope"
-    made = f"made {minute(row.created_at)}"
-    return f"{row.token_id}: {_FOUND[found.state]}; {made}, {used}, {end}, {scope}"
-
-
-def _paragraph(text: str) -> list[str]:
-    return TextWrapper(_WIDTH, break_long_words=False, break_on_hyphens=False).wrap(_plain(text))
-
-
-@lru_cache(1 << 16)  # the steps are the same each time, and wrapping them is slow
-def _item(text: str, mark: str = "- ") -> list[str]:
-    wrapper = TextWrapper(
-        _WIDTH,
-        initial_indent=mark,
-        subsequent_indent=" " * len(mark),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return wrapper.wrap(_plain(text))
-
-
-def _numbered(texts: Iterable[str]) -> Iterator[str]:
-    for number, text in enumerate(texts, 1):
-        yield from _item(text, f"{number}. ")
-
-
-def _plain(text: str) -> str:
-    """Keep what comes from outside, such as a scope, from being HTML or a table."""
-    return text.replace("<", "&lt;")
-
-
-def _second(moment: datetime) -> str:
-    return rfc3339(moment).replace("T", " ").replace("Z", " UTC")
+    return f"{found.row.token_id}: {_FOUND[found.state]}; {describe_row(found.row)}"

@@ -1,0 +1,176 @@
+"""The evidence for an audit: what the API's list, the journals and the stores show at one moment.
+
+Nothing is exchanged: that would count as a use of the token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from rotator import wiring
+from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
+from rotator.clock import Clock, rfc3339
+from rotator.config.settings import Settings
+from rotator.rotation.inventory import Inventory
+from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
+from rotator.rotation.model import RotationResult, build_report
+from rotator.rotation.observe import Decider, observe
+from rotator.rotation.policy import RotateOptions
+from rotator.rotation.threads import map_in_threads
+
+
+class Mark(StrEnum):
+    """Why a token of the account is listed, as `--json` shows it."""
+
+    ETERNAL = "eternal"
+    ORPHAN = "orphan"
+    EXPIRED = "expired"
+    UNUSED = "unused"
+
+
+class MarkedToken(NamedTuple):
+    """A token of the account that somebody should look at."""
+
+    row: TokenRow
+    marks: tuple[Mark, ...]
+
+
+class AuditedToken(NamedTuple):
+    """A configured token, and the results of the rules."""
+
+    facts: Audited
+    results: Sequence[RuleResult]
+
+    @property
+    def name(self) -> str:
+        return self.facts.settings.name
+
+    @property
+    def state(self) -> RuleState:
+        return worst_of({result.state for result in self.results})
+
+    def to_json(self) -> dict[str, Any]:
+        facts, report = self.facts, self.facts.report
+        minted_at, row = facts.snapshot.journal.minted_at, facts.row
+        return {
+            "name": self.name,
+            "policy": self.state,
+            "token_id": report.token_id,
+            "status": report.status,
+            "age_days": _days(facts.age),
+            "made_at": _time(facts.made_at),
+            "last_rotation_at": _time(minted_at),
+            "expires_at": _time(report.expires_at),
+            "days_left": _days(_left(report.seconds_left)),
+            "last_used_at": _time(row.last_used_at) if row else None,
+            "stores": [each._asdict() for each in report.stores],
+            "rules": [result._asdict() for result in self.results],
+        }
+
+
+class Evidence(NamedTuple):
+    """What was found at `taken_at`, the server's time (aware UTC).
+
+    `unused` is for how long a listed token was not used. `troubles` say what could not be looked
+    at.
+    """
+
+    taken_at: datetime
+    api: str
+    account: str
+    unused: timedelta
+    tokens: Sequence[AuditedToken]
+    marked: Sequence[MarkedToken]
+    troubles: Sequence[str]
+
+    @property
+    def state(self) -> RuleState:
+        return worst_of({token.state for token in self.tokens})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints, with stable keys."""
+        return {
+            "taken_at": rfc3339(self.taken_at),
+            "api": self.api,
+            "account": self.account,
+            "policy": self.state,
+            "tokens": [token.to_json() for token in self.tokens],
+            "account_tokens": [
+                {**each.row.to_json(), "marks": list(each.marks)} for each in self.marked
+            ],
+            "troubles": list(self.troubles),
+        }
+
+
+def gather(settings: Settings, names: Collection[str], unused: timedelta, clock: Clock) -> Evidence:
+    """Look at the API's list and at every store, once each.
+
+    Raises `ConfigError` for an unknown name, and `RotatorError` when the API does not answer.
+    """
+    wiring.require_login(settings.api)
+    wanted = {token.name for token, _ in wiring.open_selected(settings, list(names))}
+    every = wiring.open_selected(settings, ())
+    open_api = wiring.lazy_api(settings.api, clock)
+    api = open_api()
+    # In this order: a token that is minted meanwhile is not listed, instead of without its store.
+    listed, account = api.list_tokens(), api.account()
+    api.log_out()
+    now = api.time.now()
+    snapshots = map_in_threads(lambda each: observe(each[1], now), every)
+    inventory = Inventory(
+        (token.name, answer)
+        for (token, _), snapshot in zip(every, snapshots, strict=True)
+        for answer in snapshot.answers
+    )
+    rows = list_rows(listed, inventory, account, now, longest_rotation(settings))
+    by_id = {row.token_id: row for row in rows}
+
+    def audit(index: int) -> AuditedToken:
+        token, snapshot = every[index][0], snapshots[index]
+        verdict = Decider(token, open_api).decide_from_stores(snapshot, RotateOptions())
+        report = build_report(token.name, RotationResult(snapshot, verdict), now)
+        facts = Audited(token, snapshot, report, by_id, now)
+        return AuditedToken(facts, facts.examine())
+
+    return Evidence(
+        taken_at=now,
+        api=wiring.require_url(settings.api),
+        account=account,
+        unused=unused,
+        tokens=[audit(n) for n, (token, _) in enumerate(every) if token.name in wanted],
+        marked=[
+            MarkedToken(row, marks)
+            for row in rows
+            if row.own and (marks := _marks(row, now, unused))
+        ],
+        troubles=[
+            f"{name}: {unreachable.error}; which tokens are orphans is not known"
+            for name, unreachable in inventory.unreachable
+        ],
+    )
+
+
+def _marks(row: TokenRow, now: datetime, unused: timedelta) -> tuple[Mark, ...]:
+    used_at = row.last_used_at or row.created_at
+    found = {
+        Mark.ETERNAL: row.expires_at is None,
+        Mark.ORPHAN: row.status is RowStatus.ORPHAN,
+        Mark.EXPIRED: row.left is not None and row.left <= timedelta(),
+        Mark.UNUSED: now - used_at >= unused,
+    }
+    return tuple(mark for mark, is_found in found.items() if is_found)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return rfc3339(moment) if moment else None
+
+
+def _left(seconds: float | None) -> timedelta | None:
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def _days(span: timedelta | None) -> float | None:
+    return None if span is None else round(span.total_seconds() / 86400, 3)
