@@ -195,3 +195,8 @@ def test_the_map_of_modules_is_that_of_the_tree() -> None:
         if module.name != "__init__.py"
     }
     assert named == there
+
+
+def test_one_rotation_is_told_in_fifteen_files() -> None:
+    (told,) = re.findall(r"\*\*One rotation\*\*.*?\n\n", text("CONTRIBUTING.md"), re.DOTALL)
+    assert len(set(re.findall(r"\((\S+\.py)\)", told))) == 15
