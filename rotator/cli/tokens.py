@@ -159,8 +159,8 @@ def _refuse_held(inventory: Inventory, token_id: str) -> None:
     if holders := inventory.holders(token_id):
         name = holders[0].name
         raise StillHeldError(
-            f"{name}: {_stores(holders)} still holds {token_id}: replace it with rotator rotate"
-            f" {name} --force --revoke-old, or add --force to cut the bot off"
+            f"{name}: {_stores(holders)} still holds {token_id}: replace and revoke it with rotator"
+            f" leaked {name}, or add --force to cut the bot off"
         )
     places = inventory.places.get(token_id, ())
     if minting := [place for place in places if place.part is Part.MINTING]:

@@ -14,7 +14,7 @@ from tests.support.world import EXCHANGE
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
-RENEWED, AGE, END, STORES, SETTLED, RETIRED, MOVED = RuleName
+RENEWED, AGE, END, STORES, FINISHED, RETIRED, MOVED = RuleName
 KEPT, BROKEN, UNKNOWN, UNSET = RuleState
 A_DAY_AGO = "2026-11-22T12:00:00Z"
 
@@ -47,7 +47,7 @@ def test_what_is_in_order_is_kept(site: Site) -> None:
     assert [token.name for token in evidence.tokens] == ["luna", "sol", "nyx"]
     (results,) = {tuple((r.rule, r.state) for r in token.results) for token in evidence.tokens}
     assert dict(results) == {
-        **dict.fromkeys((RENEWED, STORES, SETTLED, RETIRED, MOVED), KEPT),
+        **dict.fromkeys((RENEWED, STORES, FINISHED, RETIRED, MOVED), KEPT),
         **dict.fromkeys((AGE, END), UNSET),
     }
     assert (evidence.marked, evidence.troubles) == ([], [])
@@ -157,7 +157,7 @@ def test_of_a_token_all_of_whose_stores_are_away_nothing_is_proven(site: Site) -
 )
 def test_what_a_run_left_undone_breaks_the_policy(site: Site, words: str) -> None:
     replace(site, words=words)
-    assert state(site, SETTLED) is BROKEN
+    assert state(site, FINISHED) is BROKEN
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _RULES = {
     RuleName.AGE: "not too old",
     RuleName.END: "not eternal",
     RuleName.STORES: "in every store",
-    RuleName.SETTLED: "nothing left undone",
+    RuleName.FINISHED: "nothing left undone",
     RuleName.RETIRED: "old tokens retired",
     RuleName.MOVED: "no laggard",
 }

@@ -30,7 +30,7 @@ class RuleName(StrEnum):
     AGE = "age"
     END = "end"
     STORES = "stores"
-    SETTLED = "settled"
+    FINISHED = "finished"
     RETIRED = "retired"
     MOVED = "moved"
 
@@ -153,7 +153,7 @@ def _stores(token: Audited) -> _Answer:
     return RuleState.KEPT, "every store shows the current token"
 
 
-def _settled(token: Audited) -> _Answer:
+def _finished(token: Audited) -> _Answer:
     report = token.report
     if report.unsettled or report.hooks_left:
         return RuleState.BROKEN, (
@@ -212,7 +212,7 @@ RULES: tuple[tuple[RuleName, Callable[[Audited], _Answer]], ...] = (
     (RuleName.AGE, _age),
     (RuleName.END, _end),
     (RuleName.STORES, _stores),
-    (RuleName.SETTLED, _settled),
+    (RuleName.FINISHED, _finished),
     (RuleName.RETIRED, _retired),
     (RuleName.MOVED, _moved),
 )
