@@ -18,6 +18,7 @@ from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import TITLE, as_section, describe_found
 from rotator.cli.leaked.record import IncidentRecord, RunState
 from rotator.cli.leaked.response import RecordKeeper, respond
+from rotator.cli.markdown import describe_row
 from rotator.clock import minute, parse_duration, rfc3339, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, RotatorError
@@ -162,7 +163,7 @@ def _plan(
     revoke_found: bool,
 ) -> Iterator[str]:
     """Say what is going to be done."""
-    yield "What leaked is replaced in all stores of these tokens, and revoked; hooks run:"
+    yield "What leaked is replaced in all stores of these tokens, and revoked; their hooks run:"
     for each in list(assessments)[:_MOST_SHOWN]:
         joined = " (not named, but it shows the same token)" if each.name not in names else ""
         yield f"  {each.name}{joined if names else ''}:"
@@ -181,7 +182,8 @@ def _plan(
     fate = "revoked" if revoke_found else "listed, and not revoked (--revoke-found revokes them)"
     count = len(before.found) or "none"
     yield f"Tokens that no store holds, made since {minute(before.since)}, are {fate}: {count}"
-    yield from (f"  {describe_found(each)}" for each in before.found[:_MOST_SHOWN])
+    rows = [each.row for each in before.found[:_MOST_SHOWN]]
+    yield from (f"  {row.token_id}: {describe_row(row)}" for row in rows)
     if (more := len(before.found) - _MOST_SHOWN) > 0:
         yield f"  and {more} more"
     yield from (f"Not known: {trouble}" for trouble in before.troubles)
