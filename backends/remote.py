@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from backends.notes import NoteChanges, Notes
+from rotator.clock import limit_wait
 from rotator.errors import (
     ConfigError,
     ConflictError,
@@ -53,7 +54,7 @@ def attempts() -> Iterator[int]:
     """Count the attempts at a compare-and-set; pause between them, as those who met must part."""
     for attempt in range(_ATTEMPTS):
         if attempt:
-            time.sleep(random.uniform(0, _PAUSE * 2**attempt))  # noqa: S311 - no secret
+            time.sleep(limit_wait(random.uniform(0, _PAUSE * 2**attempt)))  # noqa: S311 - no secret
         yield attempt
 
 
@@ -105,7 +106,7 @@ class RemoteStore:
         The compare-and-set keeps every change right; this only saves the next attempts. So nobody
         waits for a server for long that does not answer somebody else.
         """
-        is_ours = self._changing.acquire(timeout=_LONGEST_WAIT)
+        is_ours = self._changing.acquire(timeout=limit_wait(_LONGEST_WAIT))
         try:
             yield
         finally:
