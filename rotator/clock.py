@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 Clock = Callable[[], datetime]
 Draw = Callable[[float, float], float]
 
-_DURATION = re.compile(r"([1-9][0-9]{0,5})([dhms])")
+DURATION = r"[1-9][0-9]{0,5}[dhms]"
 MINUTE = 60
 WRONG_CLOCK = timedelta(minutes=5)  # a difference that messages mention, and that counts
 ONE_DAY = timedelta(days=1)
@@ -30,10 +30,9 @@ def utc_now() -> datetime:
 
 def parse_duration(text: str) -> timedelta:
     """Read `7d`, `12h`, `90m` or `30s`; raises ValueError for anything else."""
-    match = _DURATION.fullmatch(text)
-    if not match:
+    if not re.fullmatch(DURATION, text):
         raise ValueError("a duration above zero, such as 7d, 12h, 90m or 30s")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 def in_words(span: timedelta) -> str:

@@ -22,6 +22,10 @@ def _list_of(form: Form, **more: object) -> Form:
 _SCHEME = "[A-Za-z][A-Za-z0-9+.-]*"
 _CONTROL = r"\x00-\x1f\x7f"
 _SPAN = "[1-9][0-9]{0,5}[dhms]"
+_HOUR_OR_MORE = (
+    "[1-9][0-9]{0,5}[dh]|([6-9][0-9]|[1-9][0-9]{2,5})m"
+    "|(3[6-9][0-9]{2}|[4-9][0-9]{3}|[1-9][0-9]{4,5})s"
+)
 _HOST = r"\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+"
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
@@ -47,7 +51,7 @@ STORES = _list_of(
 DURATION = _text(_SPAN)
 DAYS = _text("([1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d|[1-9][0-9]{0,5}[hms]")
 TIMEOUT = _text("([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|([1-9]|[1-5][0-9]|60)m|1h")
-RETIRE = _text(f"never|now|{_SPAN}")
+RETIRE = _text(f"never|now|{_SPAN}|unused ({_HOUR_OR_MORE})(, at most {_SPAN})?")
 SCOPE: Form = {**TEXT, "not": {"pattern": "eyJ[A-Za-z0-9_.-]"}}
 HOOKS = _list_of(
     {

@@ -148,9 +148,11 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
     ),
     Key(
         "retire",
-        "when the old token is revoked: `never` (it expires), `now`, or after a time such as `1d`,"
-        " at most `validity`",
-        '"never", "now" or how long the old token stays valid, such as 1d or 12h',
+        "when the old token is revoked: `never` (it expires), `now`, after a time such as `1d`, or"
+        " once nobody has used it for a time, such as `unused 24h` or `unused 24h, at most 30d`;"
+        " each time is at most `validity`",
+        '"never", "now", a time such as 1d, or a time without use such as "unused 24h" or "unused'
+        ' 24h, at most 30d"',
         values.read_retire,
         forms.RETIRE,
         variable="ROTATOR_RETIRE",

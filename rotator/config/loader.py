@@ -6,12 +6,13 @@ A mistake does not end the reading: each is added to a list, so that all can be 
 import logging
 import os
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotator.clock import in_words
 from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
-from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings, Unused
 from rotator.config.values import Value, read_name, split_stores
 from rotator.errors import (
     ConfigError,
@@ -282,7 +283,7 @@ def find_contradictions(token: TokenSettings, values: Values) -> Iterator[Config
     if token.renew_before < token.rotation_timeout:  # it would expire while it is rotated
         least = in_words(token.rotation_timeout)
         yield values["renew_before"].wrong(f"at least rotation_timeout ({least})")
-    if token.retire is not None and token.retire > token.validity:
+    if _longest_grace(token.retire) > token.validity:
         yield values["retire"].wrong(f"at most validity ({in_words(token.validity)})")
     renewed_at = token.validity - token.renew_before
     if token.max_age is not None and token.max_age < renewed_at:
@@ -323,3 +324,9 @@ def _find_misspelled(variables: Mapping[str, str]) -> Iterator[str]:
         known = [each.partition("_")[2] for each in VARIABLES if each.startswith(prefix)]
         if meant := nearest(rest, known, _LIKENESS):
             yield f"environment: {name}: found an unknown variable, expected {prefix}_{meant}"
+
+
+def _longest_grace(retire: timedelta | Unused | None) -> timedelta:
+    if isinstance(retire, Unused):
+        return retire.at_most or retire.quiet
+    return retire or timedelta()

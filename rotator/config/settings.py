@@ -69,6 +69,16 @@ class ApiSettings(NamedTuple):
     is_bare: bool = False
 
 
+class Unused(NamedTuple):
+    """Ends an old token once nobody has used it for `quiet`.
+
+    `at_most` after the rotation it ends all the same; None: not before its own end.
+    """
+
+    quiet: timedelta
+    at_most: timedelta | None = None
+
+
 class TokenSettings(NamedTuple):
     """One token. Its fields are the keys of a `[[token]]`, see `rotator.config.keys`.
 
@@ -83,7 +93,7 @@ class TokenSettings(NamedTuple):
     validity: timedelta = VALIDITY
     scope: str | None = None
     probe: bool = True
-    retire: timedelta | None = None
+    retire: timedelta | Unused | None = None
     rotation_timeout: timedelta = ROTATION_TIMEOUT
     hooks: tuple[tuple[str, ...], ...] = ()
     hook_timeout: timedelta = HOOK_TIMEOUT

@@ -11,13 +11,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rotator.clock import ONE_DAY, parse_duration
-from rotator.config.settings import Secret, StoredSecret
+from rotator.clock import DURATION, ONE_DAY, in_words, parse_duration
+from rotator.config.settings import Secret, StoredSecret, Unused
 from rotator.errors import ConfigError, describe_kind, has_control, has_token, quote_value
 from rotator.http.urls import parse_http_url
 from rotator.tokens import LONGEST_VALIDITY
 
 LONGEST_TIMEOUT = timedelta(hours=1)
+# The daemon looks once an hour, and a bot exchanges its token every few minutes.
+SHORTEST_QUIET = timedelta(hours=1)
+_UNUSED = re.compile(rf"unused ({DURATION})(?:, at most ({DURATION}))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIELD_IS_OPTIONAL = ("aws-secretsmanager",)  # without a field, the secret is the bare password
 _COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
@@ -97,11 +100,19 @@ def read_validity(value: Value) -> timedelta:
     return validity
 
 
-def read_retire(value: Value) -> timedelta | None:
+def read_retire(value: Value) -> timedelta | Unused | None:
     """Read how long the old token stays valid; None until it expires."""
     if value.raw == "never":
         return None
-    return timedelta() if value.raw == "now" else read_duration(value)
+    unused = _UNUSED.fullmatch(value.raw) if isinstance(value.raw, str) else None
+    if not unused:
+        return timedelta() if value.raw == "now" else read_duration(value)
+    quiet, most = (parse_duration(text) if text else None for text in unused.groups())
+    if quiet is None or quiet < SHORTEST_QUIET:
+        raise value.wrong(f"a time without use of at least {in_words(SHORTEST_QUIET)}")
+    if most is not None and most <= quiet:
+        raise value.wrong(f"more than {in_words(quiet)} after at most")
+    return Unused(quiet, most)
 
 
 def read_name(value: Value) -> str:

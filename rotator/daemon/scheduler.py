@@ -206,7 +206,7 @@ class Daemon:
         revocations = [
             old.due_at + SHORTEST_PAUSE
             for old in report.old_tokens
-            if old.state is OldTokenState.WAITING and old.due_at > now
+            if old.state in (OldTokenState.WAITING, OldTokenState.IN_USE) and old.due_at > now
         ]
         delay = next_delay(report, rotation.renew_before, failures, self._draw)
         moment = min((now + delay, *revocations))

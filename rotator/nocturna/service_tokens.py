@@ -7,14 +7,15 @@ harm.
 
 import re
 import threading
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from rotator.audit import Event, trace
-from rotator.clock import ONE_DAY
+from rotator.clock import ONE_DAY, SLACK
 from rotator.errors import (
     ApiError,
     ApiFaultError,
@@ -53,6 +54,7 @@ PAUSE_AFTER_FAULT = 10.0
 PAUSE_AFTER_SILENCE = 10.0
 RECENT = 1.0
 SHARE = 10
+_SHARED = timedelta(minutes=1)  # for so long one list serves the tokens of a run
 
 
 class RecentFailure:
@@ -203,6 +205,19 @@ def _parse_time(text: object) -> datetime:
         raise ValueError("no usable date") from None
 
 
+class UsageList(NamedTuple):
+    """The API's list as evidence of who uses which token: those that live, by their ids.
+
+    It shows each use up to `taken_at` (the server's, aware UTC). `is_dated` tells whether it proves
+    anything: whether it showed, with the right date, the use of a token just before. One that does
+    not is out of a cache or of a database that lags behind, or a clock is wrong.
+    """
+
+    rows: Mapping[str, Sequence[ListedToken]]
+    taken_at: datetime
+    is_dated: bool
+
+
 @dataclass(frozen=True, slots=True)
 class MintedToken:
     """A token that the API says it minted; its claims are not checked yet."""
@@ -229,6 +244,9 @@ class TokenApi:
         self._listing = threading.Lock()
         self._recent = frozenset[str]()
         self._stale_at = float("-inf")
+        self._usage: UsageList | None = None
+        self._usage_failure = RecentFailure(monotonic)
+        self._usage_lock = threading.Lock()
 
     def log_in(self) -> None:
         """Make sure that the admin is logged in, and that `time` is the server's."""
@@ -297,6 +315,45 @@ class TokenApi:
                     self._recent = frozenset()
                 self._stale_at = begun + max(RECENT, SHARE * (self._monotonic() - begun))
             return self._recent
+
+    def usage(self, witness: ServiceToken, not_before: datetime) -> UsageList:
+        """Return the list as evidence, which the tokens of a run share; it is a minute old at most.
+
+        If it is older than `not_before` (the server's time, aware UTC), and that is past, a new one
+        is fetched, after an exchange of `witness`, a token in use, by which its dates are checked.
+        Raises also `TokenRefusedError` for the witness.
+        """
+        with self._usage_lock:
+            now = self.time.now()
+            oldest = max(now - _SHARED, not_before) if not_before <= now else now - _SHARED
+            if self._usage and oldest <= self._usage.taken_at <= now:
+                return self._usage
+            self._usage_failure.raise_again()
+            try:
+                self._usage = self._fetch_usage(witness)
+            except TokenRefusedError:
+                raise
+            except ApiError as error:
+                self._usage_failure.remember(error, PAUSE_AFTER_FAULT)
+                raise
+            return self._usage
+
+    def _fetch_usage(self, witness: ServiceToken) -> UsageList:
+        self.log_in()
+        begun = self._monotonic()
+        self.exchange(witness.secret)
+        listed = self.list_tokens()
+        now = self.time.now()
+        taken_at = now - timedelta(seconds=self._monotonic() - begun)
+        rows: defaultdict[str, list[ListedToken]] = defaultdict(list)
+        for row in listed:
+            if row.expires_at > taken_at:  # the others may be many
+                rows[row.token_id].append(row)
+        used = [row.last_used_at for row in rows.get(witness.token_id or "", ())]
+        is_dated = self.time.skew is not None and any(
+            at is not None and taken_at - SLACK <= at <= now + SLACK for at in used
+        )
+        return UsageList(rows, taken_at, is_dated)
 
     def exchange(self, service_token: str) -> AccessToken:
         """Get an access token for a service token: the only proof that the API accepts it.

@@ -7,30 +7,17 @@ Revoking stops the exchange only: as a bearer, a token works until it expires.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from rotator import audit
-from rotator.errors import RotatorError, TokenRefusedError
 from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
-from rotator.rotation.model import (
-    CHANGED,
-    Action,
-    OldToken,
-    OldTokenState,
-    RotationContext,
-    RotationResult,
-)
-from rotator.rotation.observe import Observation, Snapshot, Unreachable
+from rotator.rotation.model import CHANGED, Action, RotationContext, RotationResult
+from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
-from rotator.stores.journal import Journal, PendingRevocation, ReplacedToken
-from rotator.tokens import ServiceToken
+from rotator.rotation.retire import Retirement, hold_back, journals_after
+from rotator.stores.journal import Journal, PendingRevocation
 
-MOST_PENDING = 8
-MOST_REPLACED = 8
-GONE = "it was gone already"
-_WHOLE_SECONDS = timedelta(seconds=2)  # the precision of the server's time
 _NONE_OLDER = (
     "no older token is known that could be revoked: if the current one leaked, run"
     " rotate --force --revoke-old"
@@ -51,13 +38,16 @@ class Finisher:
         self._name = name
         self._hooks = hooks
         self._api = context.api
-        self._fleet = context.fleet
-        self._proven: str | None = None
+        self._retirement = Retirement(context)
 
     def has_unfinished_work(self, snapshot: Snapshot) -> bool:
         """Tell whether a hook or a revocation of an earlier run is due."""
-        is_due = any(self._is_revocation_due(pending) for pending in snapshot.pending)
+        is_due = any(self._retirement.is_due(pending) for pending in snapshot.pending)
         return is_due or bool(snapshot.hooks)
+
+    def has_old_tokens_to_watch(self, snapshot: Snapshot) -> bool:
+        """Tell whether an old token ends when nobody uses it, which each run looks up."""
+        return any(pending.disuse for pending in snapshot.pending)
 
     def finish(
         self, result: RotationResult, snapshot: Snapshot, options: RotateOptions
@@ -89,25 +79,22 @@ class Finisher:
                 notes.append(f"{left} that an earlier run left undone worked now")
         if failures:
             why = f"it may still be needed while {len(failures)} of the hooks fail"
-            old_tokens = [
-                OldToken(each.token_id, OldTokenState.WAITING, each.due_at, why)
-                for each in snapshot.pending
-            ]
+            retired = [hold_back(pending, why) for pending in snapshot.pending]
         else:
-            old_tokens = [self._revoke_if_due(snapshot, pending) for pending in snapshot.pending]
-        revoked = {old.token_id for old in old_tokens if old.state is OldTokenState.REVOKED}
+            retired = [self._retirement.retire(snapshot, each) for each in snapshot.pending]
+        journal_after = journals_after(snapshot, retired)
         # In one step, as readers open the file anew. The next run of one that dies here repeats the
         # hooks, and finds the tokens revoked.
         snapshot, unwritten = snapshot.note(
-            lambda each: _without_done(each.journal, failed, revoked)
+            lambda each: journal_after(each.store.url, _with_hooks(each.journal, failed))
         )
         troubles += unwritten
         if not failures or options.revoke_old:
-            troubles += _describe_unrevoked(old_tokens)
-        if options.revoke_old and not options.leak and not old_tokens:
+            troubles += [each.trouble for each in retired if each.trouble]
+        if options.revoke_old and not options.leak and not retired:
             troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
         return result._replace(
-            old_tokens=tuple(old_tokens),
+            old_tokens=tuple(each.old for each in retired),
             notes=tuple(notes),
             troubles=tuple(troubles),
             after=snapshot,
@@ -123,7 +110,7 @@ class Finisher:
             known = {*journal.old_ids, journal.token_id or ""} - expired - {""}
             ids |= dict.fromkeys(sorted(known))
         ids.pop(current or "", None)
-        due = {each.token_id: each for each in snapshot.pending if each.due_at <= now}
+        due = {e.token_id: e for e in snapshot.pending if e.due_at <= now and not e.disuse}
         pending = tuple(due.get(each) or PendingRevocation(each, now) for each in ids)
         snapshot, troubles = snapshot.note(
             lambda each: replace(each.journal, pending=pending, replaced=())
@@ -139,110 +126,6 @@ class Finisher:
             return HookEvent(self._name, None, None, stores)
         return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)
 
-    def _is_revocation_due(self, pending: PendingRevocation) -> bool:
-        """Tell whether it is due, by the server's clock where that is known."""
-        return self._api().time.now() + _WHOLE_SECONDS >= pending.due_at
-
-    def _revoke_if_due(self, snapshot: Snapshot, pending: PendingRevocation) -> OldToken:
-        """Revoke an old token if it is due; every failure becomes part of the answer."""
-        old = OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
-        try:
-            if not self._is_revocation_due(pending):
-                return old
-            self._prove_accepted(snapshot.current)
-            if snapshot.current and snapshot.current.token_id == pending.token_id:
-                again = "it stands in the stores again; rotate --force makes another one"
-                return old._replace(message=again)
-            if holders := self._possible_holders(snapshot, pending.token_id):
-                stores = ", ".join(sorted(holders))
-                return old._replace(message=f"{stores} may still need it: renew it there, too")
-            self._api().log_in()  # tells the server's time: this machine's clock may be ahead
-            if not self._is_revocation_due(pending):
-                return old
-            is_revoked = self._api().ensure_revoked(pending.token_id, "replaced")
-        except RotatorError as error:
-            message = f"{error}; the next run tries again"
-            return old._replace(state=OldTokenState.FAILED, message=message)
-        return old._replace(state=OldTokenState.REVOKED, message=None if is_revoked else GONE)
-
-    def _prove_accepted(self, current: ServiceToken | None) -> None:
-        """Raise unless the server accepts the current token, which one run asks once."""
-        if current is None or current.secret == self._proven:
-            return
-        try:
-            self._api().exchange(current.secret)
-        except TokenRefusedError:
-            raise TokenRefusedError(
-                f"the API does not accept {current.name}, which replaced it"
-            ) from None
-        self._proven = current.secret
-
-    def _possible_holders(self, snapshot: Snapshot, token_id: str) -> frozenset[str]:
-        every = frozenset(each.store.url for each in snapshot.answers)
-        own = frozenset(
-            each.store.url
-            for each in snapshot.answers
-            if isinstance(each, Unreachable) or not each.holds(snapshot.current)
-        )
-        if not self._fleet.recent_inventory().possible_holders(token_id) - every:
-            return own
-        return own | (self._fleet.take_inventory().possible_holders(token_id) - every)
-
-
-def pending_after(
-    snapshot: Snapshot,
-    replaced: Iterable[Observation],
-    grace: timedelta | None,
-    now: datetime,
-    *,
-    sparing_put_back: bool,
-) -> tuple[PendingRevocation, ...]:
-    """Return what is pending once these observations are replaced, with what was pending before.
-
-    `grace` None lets the replaced tokens expire by themselves; `now` is the server's time. With
-    `sparing_put_back`, so are those that somebody puts back: a bot may have to live with one. A
-    journal is small: of more than 8 the oldest are due now.
-    """
-    pending = {each.token_id: each for each in snapshot.pending}
-    if grace is not None:
-        for token_id in (each.token.token_id for each in replaced if each.token):
-            if token_id and token_id not in pending:
-                pending[token_id] = PendingRevocation(token_id, now + grace)
-    if sparing_put_back:
-        for token in (each.token for each in snapshot.put_back):
-            pending.pop((token and token.token_id) or "", None)
-    by_age = sorted(pending.values(), key=lambda each: each.due_at)
-    early, rest = by_age[:-MOST_PENDING], by_age[-MOST_PENDING:]
-    return (*(each._replace(due_at=min(now, each.due_at)) for each in early), *rest)
-
-
-def replaced_after(
-    snapshot: Snapshot,
-    new_id: str | None,
-    pending: Iterable[PendingRevocation],
-    validity: timedelta,
-    now: datetime,
-) -> tuple[ReplacedToken, ...]:
-    """Return the old tokens that may be alive, and are not pending, once all stores have `new_id`.
-
-    A token that a store has lost is taken to live for `validity`, as its end is not known.
-    """
-    ends: dict[str, datetime | None] = {}
-    for each in snapshot.reachable:
-        ends |= dict(each.journal.replaced)
-        if (lost_id := each.journal.token_id) and not each.is_written_by_rotator:
-            ends.setdefault(lost_id, (each.journal.minted_at or now) + validity)
-    shown = (each.token for each in snapshot.reachable if each.token)
-    ends |= {token.token_id: token.expires_at for token in shown if token.token_id}
-    others = {new_id, *(each.token_id for each in pending)}
-    alive = [
-        ReplacedToken(token_id, end)
-        for token_id, end in ends.items()
-        if token_id not in others and (end is None or end > now)
-    ]
-    alive.sort(key=lambda each: (each.expires_at is None, each.expires_at, each.token_id))
-    return tuple(alive[-MOST_REPLACED:])
-
 
 def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
     messages = {failure.hook_id: failure.message for failure in failures}
@@ -252,20 +135,6 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
 
 
-def _without_done(
-    journal: Journal, hooks: tuple[str, ...] | None, revoked: Collection[str]
-) -> Journal:
-    """Return what is left to be done; `hooks` are those that failed, None if there were none."""
-    if hooks is None or not journal.hooks:
-        hooks = journal.hooks
-    pending = tuple(each for each in journal.pending if each.token_id not in revoked)
-    return replace(journal, pending=pending, hooks=hooks)
-
-
-def _describe_unrevoked(old_tokens: Sequence[OldToken]) -> list[str]:
-    """Return a line for each token that should be revoked by now."""
-    return [
-        f"the old token {old.token_id} is not revoked yet: {old.message}"
-        for old in old_tokens
-        if old.state is OldTokenState.FAILED or (old.message and old.state is OldTokenState.WAITING)
-    ]
+def _with_hooks(journal: Journal, failed: tuple[str, ...] | None) -> Journal:
+    """Return a journal with the hooks that failed, None if there were none."""
+    return journal if failed is None or not journal.hooks else replace(journal, hooks=failed)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rotator.clock import ONE_DAY, Clock, describe_skew, in_words, minute, rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import kind
+from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
 from rotator.rotation.policy import RotateOptions, Status, Verdict, describe_deletion, earlier
+from rotator.stores.journal import PendingRevocation
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -112,21 +114,42 @@ class StoreReport(NamedTuple):
     message: str | None = None
 
 
+GONE = "it was gone already"
+
+
 class OldTokenState(StrEnum):
     """What became of an old token, as `--json` shows it."""
 
     REVOKED = "revoked"
     WAITING = "waiting"
+    IN_USE = "in-use"
     FAILED = "failed"
+    EXPIRED = "expired"
 
 
 class OldToken(NamedTuple):
-    """An old token that is revoked, or pending; `message` says what keeps it from being revoked."""
+    """An old token that is revoked, or pending; `message` says what keeps it from being revoked.
+
+    From `due_at` on it is revoked: one that ends when it is unused, if nobody uses it meanwhile.
+    `last_used_at` is known of such a one only, and `at_most` is when it is revoked all the same.
+    """
 
     token_id: str
     state: OldTokenState
     due_at: datetime
     message: str | None = None
+    last_used_at: datetime | None = None
+    at_most: datetime | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "token_id": self.token_id,
+            "state": self.state,
+            "due_at": rfc3339(self.due_at),
+            "last_used_at": rfc3339(self.last_used_at) if self.last_used_at else None,
+            "at_most": rfc3339(self.at_most) if self.at_most else None,
+            "message": self.message,
+        }
 
 
 class Report(NamedTuple):
@@ -172,9 +195,7 @@ class Report(NamedTuple):
             "seconds_left": None if left is None else int(left),
             "days_left": None if left is None else round(left / 86400, 3),
             "stores": [each._asdict() for each in self.stores],
-            "old_tokens": [
-                {**old._asdict(), "due_at": rfc3339(old.due_at)} for old in self.old_tokens
-            ],
+            "old_tokens": [old.to_json() for old in self.old_tokens],
             "notes": list(self.notes),
             "unsettled": self.unsettled,
             "hooks_left": self.hooks_left,
@@ -243,7 +264,7 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
     dealt_with = {old.token_id for old in result.old_tokens}
     waiting = (
-        OldToken(each.token_id, OldTokenState.WAITING, each.due_at)
+        _report_pending(each, after, now)
         for each in sorted(after.pending, key=lambda each: each.due_at)
         if each.token_id not in dealt_with
     )
@@ -264,6 +285,37 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         failure=result.failure or _find_failure(result),
         unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
+    )
+
+
+def _report_pending(pending: PendingRevocation, snapshot: Snapshot, now: datetime) -> OldToken:
+    if pending.disuse is None:
+        return OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
+    return report_ruling(pending, recall(pending, pending.disuse, now), snapshot)
+
+
+def report_ruling(pending: PendingRevocation, ruling: Ruling, snapshot: Snapshot) -> OldToken:
+    """Return what is to be said of an old token that ends when it is unused."""
+    disuse, message = ruling.disuse, ruling.why
+    match ruling.fate:
+        case Fate.GONE:
+            state, message = OldTokenState.REVOKED, GONE
+        case Fate.ENDED:
+            state = OldTokenState.EXPIRED
+        case Fate.IN_USE:
+            holders = [e.store.url for e in snapshot.reachable if e.holds(snapshot.current)]
+            state, message = OldTokenState.IN_USE, describe_use(disuse, holders)
+        case Fate.UNKNOWN if is_used(disuse):
+            state = OldTokenState.IN_USE
+        case _:
+            state = OldTokenState.WAITING
+    return OldToken(
+        pending.token_id,
+        state,
+        due_at(pending, disuse),
+        message,
+        disuse.used_at,
+        pending.due_at if disuse.is_bounded else None,
     )
 
 
@@ -321,6 +373,11 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
         yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
     if gone := [old.token_id for old in revoked if old.message]:
         yield f"gone already: {', '.join(gone)}"
+    if ended := [o.token_id for o in report.old_tokens if o.state is OldTokenState.EXPIRED]:
+        yield f"ended by itself: {', '.join(ended)}"
+    for old in report.old_tokens:
+        if old.state is OldTokenState.IN_USE:
+            yield f"the old token {old.token_id} is still in use: {old.message}"
     planned = [o for o in report.old_tokens if o.state is OldTokenState.WAITING and not o.message]
     if planned and report.action in CHANGED:
         last = max(planned, key=lambda old: old.due_at)

@@ -110,7 +110,7 @@ class Rotation:
             is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
             if options.dry_run:
                 result = self._rehearse(snapshot, verdict, options)
-            elif is_wanted or steps.has_unfinished_work():
+            elif is_wanted or steps.has_unfinished_work() or steps.has_old_tokens_to_watch():
                 result = steps.run(verdict)
             else:
                 _tidy(snapshot)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from rotator.clock import SLACK
-from rotator.config.settings import TokenSettings
+from rotator.config.settings import TokenSettings, Unused
 from rotator.errors import (
     ApiError,
     ConflictError,
@@ -19,7 +19,7 @@ from rotator.errors import (
     kind,
 )
 from rotator.hooks.hooks import Hooks
-from rotator.rotation.finish import Finisher, pending_after, replaced_after
+from rotator.rotation.finish import Finisher
 from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError, RevokedMeanwhileError
 from rotator.rotation.model import (
     CHANGED,
@@ -40,6 +40,7 @@ from rotator.rotation.observe import (
 )
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
+from rotator.rotation.retire import pending_after, replaced_after
 from rotator.stores.journal import Journal, is_taken_over, taken_over_run
 from rotator.tokens import ServiceToken
 
@@ -67,6 +68,10 @@ class RotationSteps:
     def has_unfinished_work(self) -> bool:
         """Tell whether an earlier run left something to do, whatever the token needs."""
         return bool(self._before.intents) or self._finisher.has_unfinished_work(self._before)
+
+    def has_old_tokens_to_watch(self) -> bool:
+        """Tell whether the run looks up who still uses an old token."""
+        return self._finisher.has_old_tokens_to_watch(self._before)
 
     def run(self, verdict: Verdict) -> RotationResult:
         """Do what the verdict asks for, unless another rotator did it meanwhile.
@@ -251,7 +256,7 @@ class RotationSteps:
         pending = pending_after(
             snapshot,
             replaced,
-            self._grace(),
+            self._retire(),
             now,
             sparing_put_back=is_put_back and not self._options.revoke_old,
         )
@@ -265,7 +270,7 @@ class RotationSteps:
             put_back_at=next(filter(None, since), now) if is_put_back else None,
         )
 
-    def _grace(self) -> timedelta | None:
+    def _retire(self) -> timedelta | Unused | None:
         return timedelta() if self._options.revoke_old else self._settings.retire
 
     def _decide_written(self, verdict: Verdict, token: ServiceToken) -> Verdict:

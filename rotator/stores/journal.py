@@ -6,15 +6,15 @@ It holds ids and times, never a token, and its text form is made of letters, dig
 
     v=1 token=5f0c… previous=1b2d… minted=2026-11-23T09:12:33Z owed=1b2d…@2026-11-24T09:12:33Z
 
-At rest it has fewer than 256 characters; a store with a limit spreads a longer one over several
-notes.
+At rest it has fewer than 256 characters, unless an old token ends only when nobody uses it any
+more; a store with a limit spreads a longer one over several notes.
 """
 
 import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple, Self
 
@@ -23,11 +23,18 @@ from rotator.tokens import ID_PATTERN, is_token_id
 _FORMAT = "v=1"
 # What lies outside comes from a broken clock or a forger, and no date can be counted from it.
 _YEARS = range(2000, 2400)
+FAR = datetime(2399, 12, 31, tzinfo=UTC)  # in the place of a date that never comes
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
 _INTENT = re.compile(
     r"(?P<run>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?"
+)
+_NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
+_DISUSE = re.compile(
+    rf"(?P<token_id>{ID_PATTERN})/(?P<quiet>[1-9][0-9]{{0,9}})/(?P<bound>-|{_BOUNDED})"
+    rf"/(?P<since>[0-9T:Z-]+)/(?P<used>[0-9T:Z-]+)/(?P<pause>-|[1-9][0-9]{{0,9}})"
+    rf"/(?P<hushed>-|{_HUSHED})"
 )
 # A random run never begins so. Older versions read such a run like any other.
 _TAKEN_OVER = "dead"
@@ -75,14 +82,67 @@ class Intent(NamedTuple):
         return cls(match["run"], begun_at, days, match["scope"], match["token_id"])
 
 
+class Disuse(NamedTuple):
+    """What is known of the use of an old token that is revoked once nobody has used it for `quiet`.
+
+    All times are the server's (aware UTC, whole seconds), and all spans whole seconds. `is_bounded`
+    says that the token is revoked at its `due_at` all the same; otherwise it ends by itself then.
+    `since` is when all stores were first seen without it, `used_at` its last use as the API has
+    told. `pause` is the longest time between two uses seen after `since`. `is_hushed` says that
+    nobody has used it for much longer than that.
+    """
+
+    quiet: timedelta
+    is_bounded: bool = False
+    since: datetime | None = None
+    used_at: datetime | None = None
+    pause: timedelta | None = None
+    is_hushed: bool = False
+
+    def to_text(self, token_id: str) -> str:
+        """Return one word."""
+        parts = (
+            token_id,
+            _seconds_text(self.quiet),
+            _BOUNDED if self.is_bounded else _NOTHING,
+            _time_text(self.since) if self.since else _NOTHING,
+            _time_text(self.used_at) if self.used_at else _NOTHING,
+            _seconds_text(self.pause) if self.pause else _NOTHING,
+            _HUSHED if self.is_hushed else _NOTHING,
+        )
+        return "/".join(parts)
+
+    @classmethod
+    def from_text(cls, text: str) -> tuple[str, Self] | None:
+        """Read the text form; return the token's id as well, None where it is not one."""
+        match = _DISUSE.fullmatch(text)
+        if match is None:
+            return None
+        return match["token_id"], cls(
+            quiet=timedelta(seconds=int(match["quiet"])),
+            is_bounded=match["bound"] == _BOUNDED,
+            since=_checked_time(match["since"]),
+            used_at=_checked_time(match["used"]),
+            pause=None if match["pause"] == _NOTHING else timedelta(seconds=int(match["pause"])),
+            is_hushed=match["hushed"] == _HUSHED,
+        )
+
+
 class PendingRevocation(NamedTuple):
-    """An old token that is to be revoked, at `due_at` (aware UTC, whole seconds) or later."""
+    """An old token that is to be revoked, at `due_at` (aware UTC, whole seconds) or later.
+
+    With `disuse`, that is when it ends at the latest: it is revoked once it is unused.
+    """
 
     token_id: str
     due_at: datetime
+    disuse: Disuse | None = None
 
     def to_text(self) -> str:
-        """Return one word."""
+        """Return one word, without the disuse.
+
+        Versions before it read no more, and revoke nothing too early.
+        """
         return f"{self.token_id}@{_time_text(self.due_at)}"
 
     @classmethod
@@ -177,6 +237,9 @@ class Journal:
             words.append(f"minted={_time_text(self.minted_at)}")
         words += [f"intent={intent.to_text()}" for intent in self.intents]
         words += [f"owed={pending.to_text()}" for pending in self.pending]
+        words += [
+            f"unused={each.disuse.to_text(each.token_id)}" for each in self.pending if each.disuse
+        ]
         words += [f"hook={digest}" for digest in self.hooks]
         words += [f"old={replaced.to_text()}" for replaced in self.replaced]
         if self.put_back_at:
@@ -197,7 +260,8 @@ class Journal:
         fields = dict(pairs)
         token_id, previous = fields.get("token"), fields.get("previous")
         intents = [Intent.from_text(value) for key, value in pairs if key == "intent"]
-        pending = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
+        owed = [PendingRevocation.from_text(value) for key, value in pairs if key == "owed"]
+        unused = dict(filter(None, (Disuse.from_text(v) for key, v in pairs if key == "unused")))
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         replaced = [ReplacedToken.from_text(value) for key, value in pairs if key == "old"]
         leaked = [ReplacedToken.from_text(value) for key, value in pairs if key == "leaked"]
@@ -207,7 +271,7 @@ class Journal:
             previous_token_id=previous if is_token_id(previous) else None,
             minted_at=_checked_time(fields.get("minted")),
             intents=tuple(intent for intent in intents if intent)[-_MOST:],
-            pending=tuple(each for each in pending if each),
+            pending=tuple(e._replace(disuse=unused.get(e.token_id)) for e in owed if e),
             hooks=tuple(dict.fromkeys(hooks)),
             replaced=tuple(each for each in replaced if each)[-_MOST:],
             put_back_at=_checked_time(fields.get("back")),
@@ -237,6 +301,10 @@ def new_run_id() -> str:
 def scope_digest(scope: str | None) -> str:
     """Return what an intent says of a scope: it may be any text, of any length."""
     return sha256((scope or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def _seconds_text(span: timedelta) -> str:
+    return str(int(span.total_seconds()))
 
 
 def _time_text(moment: datetime) -> str:

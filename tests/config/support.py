@@ -22,6 +22,7 @@ SCHEMA = json.loads(OF_FILE.read_text())
 # What relates two values, which no schema can say; and what a backend has against a URL.
 _BEYOND = re.compile(
     "expected (at least (rotation_timeout|validity less)|at most validity|more than renew_before"
+    "|more than .* after at most"
     "|less than validity|another name|https: http would show|each store once"
     "|whole days from 1d to 365d$)"
     "|stores: (found .* a second time|a dotenv: store|after the `#` of a dotenv: store)"

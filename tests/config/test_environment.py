@@ -230,7 +230,10 @@ def test_a_variable_of_somebody_else_is_left_alone(tmp_path: Path, name: str) ->
         (
             "ROTATOR_RETIRE",
             "later",
-            '"never", "now" or how long the old token stays valid, such as 1d or 12h',
+            (
+                '"never", "now", a time such as 1d, or a time without use such as "unused 24h" or'
+                ' "unused 24h, at most 30d"'
+            ),
         ),
         ("ROTATOR_ROTATION_TIMEOUT", "2", TIMEOUT),
         ("ROTATOR_ROTATION_TIMEOUT", "61m", TIMEOUT),

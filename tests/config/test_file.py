@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator import wiring
-from rotator.config.settings import Secret
+from rotator.config.settings import Secret, Unused
 from rotator.errors import ConfigError
 from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
@@ -54,6 +54,20 @@ def test_defaults_count_where_a_token_says_nothing(tmp_path: Path) -> None:
     assert (sol.scope, sol.probe, sol.retire) == ("charts", True, None)
     assert (luna.max_age, luna.allow_eternal) == (90 * DAY, True)
     assert (sol.max_age, sol.allow_eternal) == (351 * DAY, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "retire"),
+    [
+        ("unused 24h", Unused(DAY)),
+        ("unused 90m, at most 30d", Unused(timedelta(minutes=90), 30 * DAY)),
+    ],
+)
+def test_an_old_token_may_end_once_nobody_uses_it(
+    tmp_path: Path, text: str, retire: Unused
+) -> None:
+    token = f'[[token]]\nname = "luna-bot"\nstores = ["dotenv:.env"]\nretire = "{text}"\n'
+    assert load(tmp_path, token).tokens[0].retire == retire
 
 
 @pytest.mark.parametrize("absolute", [False, True])

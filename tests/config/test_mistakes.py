@@ -18,7 +18,10 @@ DURATION = "expected a duration above zero, such as 7d, 12h, 90m or 30s"
 TIMEOUT = "expected a duration from 1s to 1h, such as 90s or 2m"
 FILE = "expected the path of a file"
 DAYS = "expected whole days from 1d to 365d"
-RETIRE = 'expected "never", "now" or how long the old token stays valid, such as 1d or 12h'
+RETIRE = (
+    'expected "never", "now", a time such as 1d, or a time without use such as "unused 24h" or'
+    ' "unused 24h, at most 30d"'
+)
 
 
 MISTAKES = [
@@ -92,6 +95,22 @@ MISTAKES = [
         f'{IN_TOKEN}allow_eternal: found "no", expected true or false',
     ),
     (
+        f'{TOKEN}retire = "unused 91d"',
+        f'{IN_TOKEN}retire: found "unused 91d", expected at most validity (90 days)',
+    ),
+    (
+        f'{TOKEN}retire = "unused 1d, at most 91d"',
+        f'{IN_TOKEN}retire: found "unused 1d, at most 91d", expected at most validity (90 days)',
+    ),
+    (
+        f'{TOKEN}retire = "unused 59m"',
+        f'{IN_TOKEN}retire: found "unused 59m", expected a time without use of at least 1 hour',
+    ),
+    (
+        f'{TOKEN}retire = "unused 2d, at most 2d"',
+        f'{IN_TOKEN}retire: found "unused 2d, at most 2d", expected more than 2 days after at most',
+    ),
+    (
         '[api]\nadmin_email = "a@example.com\\nb"',
         f"{IN_API}admin_email: found line breaks or control characters, expected text on one line",
     ),
@@ -122,7 +141,10 @@ MISTAKES = [
     (f'{TOKEN}scope = "a\\nb"', f'{IN_TOKEN}scope: found "a\\nb", expected a text'),
     *(
         (f"{TOKEN}retire = {value}", f"{IN_TOKEN}retire: found {value}, {RETIRE}")
-        for value in ('"later"', '"0d"', '""', "5", "false")
+        for value in (
+            *('"later"', '"0d"', '""', "5", "false"),
+            *('"unused"', '"unused 1y"', '"unused 1d at most 2d"', '"unused 1d, at most"'),
+        )
     ),
     *(
         (

@@ -95,7 +95,10 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "renew_before": SPANS,
     "validity": SPANS,
     "scope": TEXTS | st.sampled_from(("calculations", "eyJhbGciOiJIUzI1NiJ9.e30.x", " ")),
-    "retire": SPANS | st.sampled_from(("never", "now", "Never")),
+    "retire": SPANS
+    | st.sampled_from(("never", "now", "Never"))
+    | st.builds("unused {}".format, SPANS)
+    | st.builds("unused {}, at most {}".format, SPANS, SPANS),
     "probe": st.booleans(),
     "rotation_timeout": SPANS | st.builds("{}s".format, st.integers(0, 4000)),
     "hooks": st.lists(st.lists(TEXTS | st.integers(0, 3), max_size=3), max_size=2),

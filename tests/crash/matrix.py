@@ -52,6 +52,7 @@ class Matrix:
     def of_rotations(self, chosen: Choice = list) -> list[Outcome]:
         """Kill a rotation at each of its moments, or in the chosen cases of them."""
         with self.stage() as scene:
+            scene.prepare()
             recorded = _recorded(scene)
         return self._played(chosen(cases_of(recorded)))
 
@@ -72,6 +73,7 @@ class Matrix:
     def _outcome(self, case: Case, wreck: Wreck | None) -> Outcome:
         try:
             with self.stage() as scene:
+                scene.prepare()
                 if wreck:  # to die anew for each case would take a third longer
                     scene.restore(wreck)
                 return _played(scene, case)
@@ -96,7 +98,7 @@ class Matrix:
 
 def _recorded(scene: Scene) -> tuple[Moment, ...]:
     result, moments = scene.record()
-    problems = "; ".join(checks.recovered(scene, result, settled=True))
+    problems = "; ".join(checks.recovered(scene, scene.finish(result), settled=True))
     assert not problems, f"nobody was killed, and yet: {problems}"
     assert not [moment for moment in moments if UNSEEN in moment.change]
     assert not moments[-1].is_request
@@ -108,7 +110,7 @@ def _played(scene: Scene, case: Case) -> Outcome:
     killer = scene.kill(case)
     made = {row.secret for row in scene.api.tokens}
     problems = [*checks.while_dead(scene), *scene.problems_while_dead()]
-    result = scene.rotate()
+    result = scene.finish(scene.rotate())
     problems += checks.recovered(scene, result, settled=False)
     came_of_it = _came_of_it(scene, made)
     if case.death is Death.LATE:

@@ -31,7 +31,7 @@ admin_password_file = "admin-password"
 [[token]]
 name = "bots"
 stores = {stores}
-retire = "now"
+retire = "{retire}"
 rotation_timeout = "{seconds}s"
 hooks = [{hook}]
 """
@@ -57,6 +57,7 @@ class Scene:
     """The command is `rotate`; another one may have more to be looked at."""
 
     arguments: tuple[str, ...] = ("rotate",)
+    retire = "now"
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class Scene:
             url=self.api.url,
             email=self.api.admin_email,
             stores=json.dumps([f"dotenv:bots/{file.name}#{file.variable}" for file in self.files]),
+            retire=self.retire,
             seconds=TIMEOUT.seconds,
             hook=json.dumps(hook),
         )
@@ -114,6 +116,13 @@ class Scene:
     def rotate(self) -> Result:
         """Run the command."""
         return self._end(self._start())
+
+    def prepare(self) -> None:
+        """Do what is to be done before the run that is killed."""
+
+    def finish(self, result: Result) -> Result:
+        """Make the run after which all is done, if `result` is not its own; return its result."""
+        return result
 
     def record(self) -> tuple[Result, tuple[Moment, ...]]:
         """Run a victim that lives."""

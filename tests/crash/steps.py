@@ -26,7 +26,8 @@ STEPS = {
     "rotator.nocturna.service_tokens.TokenApi.log_in": "log in",
     "rotator.nocturna.service_tokens.TokenApi.log_out": "log out",
     "rotator.rotation.mint.WriteAheadIntent.write": "intend",
-    "rotator.rotation.finish.Finisher._revoke_if_due": "retire",
+    "rotator.rotation.retire.Retirement._rule": "look for a use",
+    "rotator.rotation.retire.Retirement._revoke": "retire",
     "rotator.rotation.mint._promote": "promote",
     "rotator.rotation.steps._spread": "spread",
 }

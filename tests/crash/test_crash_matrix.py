@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.cases import thinned
+from tests.crash.disuse import Disuse, UnusedToken
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Choice, Matrix, Outcome
 from tests.support.crew import Crew
@@ -27,6 +28,19 @@ STEPS_OF_A_ROTATION = {
     "hook",
     "finish",
     "retire",
+    "end",
+}
+
+
+STEPS_OF_A_RETIREMENT = {
+    "read",
+    "hold",
+    "decide",
+    "log in",
+    "look for a use",
+    "retire",
+    "finish",
+    "log out",
     "end",
 }
 
@@ -56,6 +70,23 @@ def test_the_next_run_brings_into_order_what_a_killed_one_left(
     outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew).of_rotations(choice)
     assert failures(outcomes) == ""
     assert steps(outcomes) == STEPS_OF_A_ROTATION
+
+
+def test_a_run_that_is_killed_while_it_ends_an_unused_token_is_finished(
+    tmp_path: Path, transcript: Transcript, crew: Crew, choice: Choice
+) -> None:
+    outcomes = Matrix(tmp_path, ENV_FILES[:1], transcript, crew, UnusedToken).of_rotations(choice)
+    assert failures(outcomes) == ""
+    assert steps(outcomes) == STEPS_OF_A_RETIREMENT
+
+
+@pytest.mark.long
+def test_a_killed_rotation_whose_old_token_ends_when_it_is_unused_is_finished(
+    tmp_path: Path, transcript: Transcript, crew: Crew, choice: Choice
+) -> None:
+    outcomes = Matrix(tmp_path, ENV_FILES, transcript, crew, Disuse).of_rotations(choice)
+    assert failures(outcomes) == ""
+    assert STEPS_OF_A_ROTATION - {"retire"} <= steps(outcomes)
 
 
 def test_a_rotation_that_is_killed_between_its_stores_is_finished(

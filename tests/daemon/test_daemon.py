@@ -7,7 +7,7 @@ from typing import Unpack
 import pytest
 
 from rotator.clock import limit_wait
-from rotator.config.settings import ROTATION_TIMEOUT
+from rotator.config.settings import ROTATION_TIMEOUT, Unused
 from rotator.daemon.health import LOOK_PARTS, DaemonPhase, Health, ProbeResult
 from rotator.daemon.scheduler import Daemon
 from rotator.errors import ConfigError, StoreUnreachableError
@@ -88,6 +88,31 @@ def test_an_old_token_is_revoked_at_its_time_however_many_looks_come_before(watc
     watch.scheduler.step(timedelta(hours=5, minutes=19))
     assert watch.world.api.accepts(old)
     watch.scheduler.step(timedelta(minutes=1, seconds=2))
+    assert not watch.world.api.accepts(old)
+
+
+def test_an_old_token_is_revoked_as_soon_as_it_has_been_unused_for_its_time(watch: Watch) -> None:
+    watch.world.put(old := watch.world.api.issue(days=3))
+    watch.fleet = [watch.world.rotation(retire=Unused(timedelta(hours=2, minutes=20)))]
+    watch.start()
+    watch.scheduler.step(timedelta(hours=1, minutes=10))
+    watch.world.open_api()().exchange(old)
+    watch.scheduler.step(timedelta(hours=2, minutes=19))
+    assert watch.world.api.accepts(old)
+    watch.scheduler.step(timedelta(minutes=1, seconds=5))
+    assert not watch.world.api.accepts(old)
+
+
+def test_an_old_token_in_use_is_revoked_as_soon_as_its_most_time_is_over(watch: Watch) -> None:
+    watch.world.put(old := watch.world.api.issue(days=3))
+    watch.fleet = [watch.world.rotation(retire=Unused(2 * HOUR, timedelta(hours=3, minutes=20)))]
+    watch.start()
+    for _ in range(3):
+        watch.scheduler.step(timedelta(hours=1, minutes=5))
+        watch.world.open_api()().exchange(old)
+    watch.scheduler.step(timedelta(minutes=4))
+    assert watch.world.api.accepts(old)
+    watch.scheduler.step(timedelta(minutes=1, seconds=5))
     assert not watch.world.api.accepts(old)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from backends.dotenv.store import open_store
+from rotator.config.settings import Unused
 from rotator.http.client import Limits
 from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import AdminSession, TokenApi
@@ -59,7 +60,7 @@ class Scene:
     """The world of one case; nothing in it is shared with another.
 
     `in_flight` is the one of a daemon, which outlives its runs; None starts a process for each run.
-    `retire` is how long old tokens stay valid.
+    `retire` is when old tokens are revoked.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Scene:
         self.world = ImpatientWorld(self.bots, api, clock)
         self.files = files
         self.in_flight: InFlightMints | None = None
-        self.retire: timedelta | None = timedelta()
+        self.retire: timedelta | Unused | None = timedelta()
         self.said = StringIO()  # the log
         self.old = api.issue(days=3)
         self.lost = ""  # the texts that somebody else overwrote

@@ -124,7 +124,7 @@ SENTENCES: list[tuple[Values, str]] = [
             ' config.tokens "luna-bot", which is 30m: a rotation in hand is finished before a pod'
         ),
     ),
-    (config(retire="later"), 'retire: found "later", expected never, now or how long'),
+    (config(retire="later"), 'retire: found "later", expected never, now, a time such'),
     (
         config(restart=["pod/luna-bot"]),
         'restart: found "pod/luna-bot", expected KIND/NAME or NAMESPACE/KIND/NAME, of a deployment',

@@ -94,6 +94,8 @@ PATTERNS = {
 SAMPLES = [
     *("7d", "12h", "90m", "30s", "999999s", "1000000s", "0d", "07d", "7", "d", "-1d", "7d ", " 7d"),
     *("7w", "7D", "1d12h", "", "never", "now", "Now", "later", "luna-bot", "9.a_b-C", "-luna", "ä"),
+    *("unused 24h", "unused 60m, at most 30d", "unused 3600s", "unused 59m", "unused 3599s"),
+    *("unused", "unused 1w", "unused 1d at most 2d", "unused 1d, at most", "unused 1d,at most 2d"),
     *("x" * 64, "x" * 65, "a b", "deployment/luna", "bots/statefulset/a.b-1", "daemonset/x", "x"),
     *("pod/luna", "deployment/", "/deployment/luna", "a/deployment/b/c", "Deployment/luna"),
 ]

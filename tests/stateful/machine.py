@@ -7,18 +7,20 @@ from pathlib import Path
 
 from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from rotator.config.settings import Unused
 from rotator.rotation.model import Report
 from tests.stateful import draws
 from tests.stateful.draws import Weather
 from tests.stateful.hands import Edit, Hands
 from tests.stateful.life import Life, Turns
 from tests.stateful.rotator import Rotator
-from tests.stateful.scene import Scene
+from tests.stateful.scene import Retire, Scene
 from tests.stateful.settling import settle
 
-GRACES = st.sampled_from([None, timedelta(), timedelta(days=1)])
+UNUSED = [Unused(timedelta(hours=20)), Unused(timedelta(hours=1))]
+RETIRE = st.sampled_from([None, timedelta(), timedelta(days=1), *UNUSED, *UNUSED])
 
 
 class FleetMachine(RuleBasedStateMachine):
@@ -30,7 +32,7 @@ class FleetMachine(RuleBasedStateMachine):
         self._daemon: Rotator | None = None
 
     @initialize(
-        graces=st.tuples(GRACES, GRACES),
+        retire=st.tuples(RETIRE, RETIRE),
         stores=st.integers(2, 3),
         hosts=st.booleans(),
         stays_up=st.booleans(),
@@ -38,14 +40,14 @@ class FleetMachine(RuleBasedStateMachine):
     )
     def begin(
         self,
-        graces: tuple[timedelta | None, timedelta | None],
+        retire: tuple[Retire, Retire],
         stores: int,
         days: list[int],
         *,
         hosts: bool,
         stays_up: bool,
     ) -> None:
-        self._scene = Scene(self._folder, graces, stores, hosts=hosts)
+        self._scene = Scene(self._folder, retire, stores, hosts=hosts)
         self._hands = Hands(self._scene)
         self._stays_up = stays_up
         self._hands.lay_out(days)
@@ -72,13 +74,18 @@ class FleetMachine(RuleBasedStateMachine):
     def edit(self, edit: Edit) -> None:
         self._hands.act(edit)
 
+    @precondition(lambda self: self._scene.disuse.is_wanted)
+    @rule(number=st.integers(0, 7))
+    def use_an_old_token(self, number: int) -> None:
+        self._scene.disuse.use(number)
+
     @rule()
     def settle(self) -> None:
         settle(self._scene, self._rotator())
 
     @invariant()
     def all_is_as_promised(self) -> None:
-        self._scene.history.look()
+        self._scene.stored()
         self._hands.assert_all_else_is_as_it_was()
         self._hands.keep_copies()
 
@@ -96,7 +103,10 @@ class FleetMachine(RuleBasedStateMachine):
             weather.come_over(self._scene)
             rotator.suffer(weather.troubles)
             tasks.append((rotator.life, partial(self._go, rotator, weather, reports)))
+        self._scene.disuse.is_leaking = any(each.order.revoke_old for each in weathers)
         Turns(turns).run(*tasks)
+        self._scene.stored()
+        self._scene.disuse.is_leaking = False
         self._scene.wire.faults.clear()
         self._scene.wire.late.clear()
         for report in reports:

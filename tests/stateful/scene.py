@@ -4,20 +4,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from rotator.config.settings import TokenSettings
+from rotator.config.settings import TokenSettings, Unused
 from tests.stateful.calendar import Calendar
+from tests.stateful.disuse import DisuseWatch
 from tests.stateful.history import History
 from tests.stateful.places import Place
 from tests.stateful.stores import Locks
 from tests.stateful.wire import Wire
 
+Retire = timedelta | Unused | None
+
 
 class Scene:
-    """What lies outside of every rotator; `retire` is the grace of each of the two tokens."""
+    """What lies outside of every rotator; `retire` is that of each of the two tokens."""
 
-    def __init__(
-        self, folder: Path, retire: Sequence[timedelta | None], stores: int, *, hosts: bool
-    ) -> None:
+    def __init__(self, folder: Path, retire: Sequence[Retire], stores: int, *, hosts: bool) -> None:
         self.clock = Calendar()
         self.wire = Wire(self.clock)
         self.locks = None if hosts else Locks()
@@ -33,7 +34,9 @@ class Scene:
             for name, grace in zip(("luna", "sol"), retire, strict=True)
         ]
         self.history = History(self.wire, self.places)
+        self.disuse = DisuseWatch(self.wire, self.places, self.tokens, self.history)
 
     def stored(self) -> None:
         """Look at what the bots see, now that somebody changed something."""
         self.history.look()
+        self.disuse.look()

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from rotator.rotation.disuse import due_at
 from rotator.rotation.model import OldTokenState, Report
 from rotator.rotation.policy import RotateOptions
 from rotator.sandbox.state import ServiceTokenRow
@@ -11,6 +12,7 @@ from tests.stateful.scene import Scene
 PAUSE = timedelta(minutes=5)
 # A token this young is left alone, even where somebody revoked it.
 LONG_PAUSE = timedelta(minutes=65)
+_LONGEST_QUIET = timedelta(hours=20, minutes=1)
 
 
 def settle(scene: Scene, rotator: Rotator) -> None:
@@ -22,6 +24,9 @@ def settle(scene: Scene, rotator: Rotator) -> None:
     rotator.run(RotateOptions())
     scene.clock.advance(PAUSE)
     _assert_settled(scene, rotator.run(RotateOptions()))
+    if scene.disuse.is_wanted:
+        scene.clock.advance(_LONGEST_QUIET)
+        _assert_settled(scene, rotator.run(RotateOptions()))
 
 
 def _is_spoilt(scene: Scene) -> bool:
@@ -74,7 +79,7 @@ def _assert_rightly_alive(scene: Scene, row: ServiceTokenRow) -> None:
     if grace is None or name in scene.history.edited:
         return
     pending = [
-        pending.due_at
+        due_at(pending, pending.disuse) if pending.disuse else pending.due_at
         for place in scene.places
         if place.name == name
         for pending in place.reading.journal.pending

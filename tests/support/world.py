@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 from rotator import wiring
 from rotator.clock import Clock
-from rotator.config.settings import ApiSettings, Secret, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, TokenSettings, Unused
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
@@ -37,7 +37,7 @@ class Changes(TypedDict, total=False):
     validity: timedelta
     scope: str | None
     probe: bool
-    retire: timedelta | None
+    retire: timedelta | Unused | None
     hooks: tuple[tuple[str, ...], ...]
     notify: tuple[Secret, ...]
     rotation_timeout: timedelta

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.stores.journal import (
+    Disuse,
     Intent,
     Journal,
     Leak,
@@ -47,6 +48,18 @@ intents = st.builds(
 replaced_tokens = st.lists(
     st.builds(ReplacedToken, known_ids, st.none() | whole_seconds), max_size=8
 ).map(tuple)
+spans = st.integers(1, 366 * 86400).map(lambda seconds: timedelta(seconds=seconds))
+disuses = st.builds(
+    Disuse,
+    quiet=spans,
+    is_bounded=st.booleans(),
+    since=st.none() | whole_seconds,
+    used_at=st.none() | whole_seconds,
+    pause=st.none() | spans,
+    is_hushed=st.booleans(),
+)
+timers = st.builds(PendingRevocation, known_ids, whole_seconds, st.none())
+owed = st.builds(PendingRevocation, known_ids, whole_seconds, st.none() | disuses)
 journals = st.builds(Journal, token_id=ids, previous_token_id=ids, minted_at=moments)
 busy_journals = st.builds(
     Journal,
@@ -54,7 +67,7 @@ busy_journals = st.builds(
     previous_token_id=ids,
     minted_at=moments,
     intents=st.lists(intents, max_size=8).map(tuple),
-    pending=st.lists(st.builds(PendingRevocation, known_ids, whole_seconds), max_size=9).map(tuple),
+    pending=st.lists(owed, max_size=9, unique_by=lambda each: each.token_id).map(tuple),
     hooks=st.lists(digests, unique=True).map(tuple),
     replaced=replaced_tokens,
     put_back_at=st.none() | whole_seconds,
@@ -73,10 +86,16 @@ def test_the_text_is_made_of_what_every_store_takes(journal: Journal) -> None:
     assert TAG_LETTERS.fullmatch(journal.to_text())
 
 
-@given(
-    journals,
-    st.builds(PendingRevocation, known_ids.filter(lambda known: len(known) <= 36), whole_seconds),
-)
+@given(busy_journals)
+def test_versions_that_know_nothing_of_disuse_read_all_the_rest(journal: Journal) -> None:
+    words = [word for word in journal.to_text().split() if not word.startswith("unused=")]
+    known = tuple(each._replace(disuse=None) for each in journal.pending)
+    assert Journal.from_text(" ".join(words)) == replace(
+        Journal.from_text(journal.to_text()), pending=known
+    )
+
+
+@given(journals, timers.filter(lambda each: len(each.token_id) <= 36))
 def test_at_rest_it_fits_one_aws_tag(journal: Journal, pending: PendingRevocation) -> None:
     assert len(journal.to_text()) <= 256
     uuids = Journal("t" * 36, "p" * 36, MINTED, hooks=("0123abcd",))
@@ -90,7 +109,10 @@ def test_at_rest_it_fits_one_aws_tag(journal: Journal, pending: PendingRevocatio
 def test_each_kind_of_record_is_a_word_of_its_own() -> None:
     journal = Journal(
         intents=(Intent("0123456789ab", MINTED, None, "89abcdef", "5f0c"),),
-        pending=(PendingRevocation("1b2d", MINTED),),
+        pending=(
+            PendingRevocation("1b2d", MINTED),
+            PendingRevocation("0a1c", MINTED, Disuse(timedelta(days=1), is_bounded=True)),
+        ),
         hooks=("01234567",),
         replaced=(ReplacedToken("2c3e", MINTED), ReplacedToken("3d4f", None)),
         put_back_at=MINTED,
@@ -98,7 +120,8 @@ def test_each_kind_of_record_is_a_word_of_its_own() -> None:
     )
     assert journal.to_text() == (
         "v=1 intent=0123456789ab/2026-11-23T09:12:33Z/eternal/89abcdef/5f0c"
-        " owed=1b2d@2026-11-23T09:12:33Z hook=01234567"
+        " owed=1b2d@2026-11-23T09:12:33Z owed=0a1c@2026-11-23T09:12:33Z"
+        " unused=0a1c/86400/bounded/-/-/-/- hook=01234567"
         " old=2c3e@2026-11-23T09:12:33Z old=3d4f@eternal back=2026-11-23T09:12:33Z"
         " leak=2026-11-23T09:12:33Z leaked=4e5f@2026-11-23T09:12:33Z leaked=5f6a@eternal"
     )
@@ -116,6 +139,9 @@ def test_each_kind_of_record_is_a_word_of_its_own() -> None:
         "owed=1b2d",
         "owed=@2026-11-23T09:12:33Z",
         "owed=../../x@2026-11-23T09:12:33Z",
+        "unused=1b2d",
+        "unused=1b2d/0/-/-/-/-/-",
+        "unused=1b2d/86400/-/-/-/-/-",
         "hook=$(reboot)",
         "hook=",
         "old=2c3e",
@@ -138,6 +164,11 @@ def test_a_leak_is_known_without_the_tokens_that_leaked() -> None:
 def test_a_token_that_leaked_is_an_old_one() -> None:
     leak = Leak(MINTED, (ReplacedToken("a", None), ReplacedToken("b", MINTED)))
     assert Journal("c", "b", leak=leak).old_ids == {"a", "b"}
+
+
+def test_a_disuse_that_is_not_understood_leaves_the_token_owed() -> None:
+    words = "owed=1b2d@2026-11-23T09:12:33Z unused=1b2d/1/-/-/-/-/soon"
+    assert Journal.from_text(f"v=1 {words}").pending == (PendingRevocation("1b2d", MINTED),)
 
 
 def test_an_intent_takes_the_place_of_an_earlier_state_of_itself() -> None:

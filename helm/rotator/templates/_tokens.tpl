@@ -43,7 +43,7 @@
 {{- end -}}
 {{- end -}}
 {{- if hasKey $token "retire" -}}
-{{- include "rotator.match" (list (printf "%s retire" $place) $token.retire "^(never|now|[1-9][0-9]{0,5}[dhms])$" "never, now or how long the old token stays valid, such as 1d") -}}
+{{- include "rotator.match" (list (printf "%s retire" $place) $token.retire "^(never|now|[1-9][0-9]{0,5}[dhms]|unused ([1-9][0-9]{0,5}[dh]|([6-9][0-9]|[1-9][0-9]{2,5})m|(3[6-9][0-9]{2}|[4-9][0-9]{3}|[1-9][0-9]{4,5})s)(, at most [1-9][0-9]{0,5}[dhms])?)$" "never, now, a time such as 1d, or a time without use such as: unused 24h, at most 30d") -}}
 {{- end -}}
 {{- range $token.restart -}}
 {{- include "rotator.match" (list (printf "%s restart" $place) . "^([a-z0-9-]+/)?(deployment|statefulset|daemonset)/[a-z0-9.-]+$" "KIND/NAME or NAMESPACE/KIND/NAME, of a deployment, statefulset or daemonset") -}}
