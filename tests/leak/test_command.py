@@ -6,10 +6,11 @@ import re
 import stat
 import subprocess
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from rotator.cli.leaked import parse_since
 from rotator.clock import rfc3339, utc_now
 from tests.status.fleet import put, write_config
 from tests.support.process import ROTATOR, Runner
@@ -63,11 +64,8 @@ def test_who_leaked_must_be_said(rotator: Runner, api: Sandbox, names: tuple[str
 @pytest.mark.usefixtures("leaked")
 def test_a_mistake_is_told_before_anything_is_done(rotator: Runner, api: Sandbox) -> None:
     (rotator.folder / "notes.md").write_text("# Shopping list\n")
-    tomorrow = rfc3339(utc_now() + timedelta(days=1))
     for arguments, told in (
-        (("lunatic",), 'there is no token "lunatic", expected luna'),
         (("luna", "--since", "yesterday"), "expected a time that is over"),
-        (("luna", "--since", tomorrow), "expected a time that is over"),
         (("luna", "--report", "notes.md"), "it is no report of rotator leaked"),
     ):
         result = rotator("leaked", "--yes", *arguments)
@@ -184,13 +182,19 @@ def test_a_report_that_cannot_be_written_stops_nothing_and_is_printed(
 
 
 @pytest.mark.usefixtures("leaked")
-def test_the_audit_trail_is_in_the_json_log_once_and_not_in_the_text(
-    rotator: Runner, api: Sandbox
-) -> None:
-    assert rotator("leaked", "luna", "--yes").err == ""
+def test_the_audit_trail_is_in_the_json_log_once(rotator: Runner) -> None:
     result = rotator("leaked", "sol", "--yes", "--log-format", "json")
     assert result.err.count('"event": "minted"') == 1
-    assert api.calls.count(MINT) == 2
+
+
+def test_a_time_is_a_date_or_how_long_ago_it_was() -> None:
+    now = utc_now()
+    assert parse_since("2026-11-23") == datetime(2026, 11, 23, tzinfo=UTC)
+    assert parse_since("2026-11-23T09:12:33+02:00") == datetime(2026, 11, 23, 7, 12, 33, tzinfo=UTC)
+    assert now - timedelta(days=30) <= parse_since("30d") <= utc_now() - timedelta(days=30)
+    for text in (rfc3339(now + timedelta(days=1)), "yesterday", "", "99999999d", "2026-13-01"):
+        with pytest.raises(ValueError, match="expected a time that is over"):
+            parse_since(text)
 
 
 class Terminal:

@@ -37,7 +37,7 @@
 {{- define "rotator.checkToken" -}}
 {{- $place := index . 0 -}}
 {{- $token := index . 1 -}}
-{{- range list "renew_before" "validity" "rotation_timeout" "hook_timeout" -}}
+{{- range list "renew_before" "validity" "rotation_timeout" "hook_timeout" "max_age" -}}
 {{- if hasKey $token . -}}
 {{- include "rotator.match" (list (printf "%s %s" $place .) (get $token .) "^[1-9][0-9]{0,5}[dhms]$" "a duration such as 7d, 12h, 90m or 30s") -}}
 {{- end -}}
