@@ -12,11 +12,9 @@ import tests.vault.site as vault_site
 from tests.aws.site import Aws
 from tests.backends.kinds import Site
 from tests.kubernetes.cluster import Cluster
-from tests.support.crew import Crew
+from tests.support.crew import ALL_STORES, Crew
 from tests.vault.bao import Bao
 
-MODULES = ("backends.aws.store", "backends.kubernetes.store", "backends.vault.store")
-SDKS = ("boto3", "botocore.session", "hvac", "yaml")
 KINDS = ("vault", "aws", "kubernetes")
 # For tests that start many processes: what they show of one kind is hardly otherwise for the rest.
 ONE_KIND = ("vault", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:]))
@@ -68,5 +66,5 @@ def site(request: pytest.FixtureRequest, new_site: Callable[[str], Site]) -> Sit
 
 @pytest.fixture(scope="session")
 def crew() -> Iterator[Crew]:
-    with Crew(*MODULES, *SDKS) as crew:
+    with Crew(*ALL_STORES) as crew:
         yield crew

@@ -17,6 +17,10 @@ from typing import IO, Self
 from tests.support.forked import Job
 from tests.support.process import Result
 
+ALL_STORES = (
+    *("backends.aws.store", "backends.kubernetes.store", "backends.vault.store"),
+    *("boto3", "botocore.session", "hvac", "yaml"),
+)
 _SRC = Path(__file__).parents[2]
 _OURS = ("COVERAGE_", "NOCTURNA", "ROTATOR")
 Starter = subprocess.Popen[str]
