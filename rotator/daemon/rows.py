@@ -163,7 +163,7 @@ class StatusRow:
         dated = [
             PlannedStep(Step.REVOCATION, old.due_at, old.token_id)
             for old in report.old_tokens
-            if old.state is not OldTokenState.REVOKED
+            if old.is_pending
         ]
         if self.state.last.next_at:
             dated.append(PlannedStep(Step.LOOK, self.state.last.next_at))

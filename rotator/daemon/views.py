@@ -224,8 +224,9 @@ def _facts(row: StatusRow, state: TokenState, report: Report) -> Iterable[tuple[
     if report.unsettled:
         yield "Unsettled", str(report.unsettled)
     for old in report.old_tokens:
-        fate = f" {old.state}; to be revoked from {minute(old.due_at)} on"
-        yield "Old token", join(element("code", old.token_id), fate)
+        plan = f"; to be revoked from {minute(old.due_at)} on" if old.is_pending else ""
+        why = f"; {old.message}" if old.message else ""
+        yield "Old token", join(element("code", old.token_id), f" {old.state}{plan}{why}")
     for note in report.notes:
         yield "Finished as well", note
 

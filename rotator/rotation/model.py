@@ -141,6 +141,11 @@ class OldToken(NamedTuple):
     last_used_at: datetime | None = None
     at_most: datetime | None = None
 
+    @property
+    def is_pending(self) -> bool:
+        """Whether it is still to be revoked."""
+        return self.state not in (OldTokenState.REVOKED, OldTokenState.EXPIRED)
+
     def to_json(self) -> dict[str, Any]:
         return {
             "token_id": self.token_id,

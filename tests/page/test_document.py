@@ -53,7 +53,7 @@ def look(report: Report, ago: timedelta = HOUR) -> Look:
 
 
 def test_all_that_is_known_of_a_token_can_be_read() -> None:
-    old = OldToken("11112222-aaaa", OldTokenState.WAITING, NOON + HOUR)
+    old = OldToken("11112222-aaaa", OldTokenState.IN_USE, NOON + HOUR, "it was last used now")
     stores = (
         StoreReport("dotenv:///srv/luna/.env#API_TOKEN", StoreState.WRITTEN),
         StoreReport("vault://secret/luna#T", StoreState.UNREACHABLE, "Vault does not answer"),
@@ -91,7 +91,7 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
         "Attempts left 17",
         "Hooks to be repeated 1",
         "Unsettled 2",
-        "Old token 11112222-aaaa waiting; to be revoked from 2026-11-23 13:00 UTC on",
+        "Old token 11112222-aaaa in-use; to be revoked from 2026-11-23 13:00 UTC on; it was last",
         "Finished as well a mint that was cut off is settled",
         "failed: store-unreachable Vault is away",
         "rotated expires in 90 days (expiring)",

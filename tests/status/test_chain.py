@@ -1,10 +1,13 @@
 """`rotator status NAME`: the whole chain of one token, on terminals of both widths and as JSON."""
 
 import re
+from datetime import timedelta
 
 import pytest
 import requests
 
+from rotator.clock import minute, utc_now
+from rotator.stores.journal import Disuse, Journal, PendingRevocation
 from tests.status import fleet
 from tests.status.screen import has_fitting_lines, show
 from tests.support.process import Runner
@@ -222,6 +225,23 @@ def test_a_token_that_was_minted_after_a_leak_says_so(rotator: Runner, api: Sand
     rotator.env_file.write_text(f"{note} leaked={old}@eternal\nNOCTURNA_SERVICE_TOKEN={secret}\n")
     told = f"minted as these had leaked: {old}; none was made before 2026-11-23 09:12 UTC"
     assert f"journal: leak: {told}" in fleet.look(rotator, "default").out
+
+
+def test_an_old_token_that_is_still_used_is_named(rotator: Runner, api: Sandbox) -> None:
+    secret, old, day = api.issue(days=60), fleet.OLD_ID, timedelta(days=1)
+    since = utc_now().replace(microsecond=0) - day / 2
+    disuse = Disuse(day, is_bounded=True, since=since, used_at=since + day / 4)
+    pending = PendingRevocation(old, since + 30 * day, disuse)
+    journal = Journal(api.tokens[-1].id, old, since, pending=(pending,))
+    rotator.env_file.write_text(
+        f"# rotator: {journal.to_text()}\nNOCTURNA_SERVICE_TOKEN={secret}\n"
+    )
+    used = f"it was last used {minute(since + day / 4)}, though dotenv://"
+    assert f"; laggard: {old}: {used}" in fleet.look(rotator, None).out
+    (line,) = re.findall(r"old tokens: (.*)", fleet.look(rotator, "default").out)
+    assert line.startswith(f"in-use: {old}; to be revoked 20")
+    assert re.search(r"\(in 1[78] hours\) if it is unused until then; at the latest 20", line)
+    assert "(in 29 days); it was last used 20" in line
 
 
 def test_stores_that_are_empty_behind_or_away_are_told(rotator: Runner, api: Sandbox) -> None:

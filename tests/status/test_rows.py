@@ -152,6 +152,15 @@ def test_what_an_earlier_run_left_to_do_is_told(
             report()._replace(old_tokens=(OLD._replace(state=OldTokenState.REVOKED),)),
             ["look +1", "renewal +912", "expiry +1080"],
         ),
+        (
+            report()._replace(
+                old_tokens=(
+                    OLD._replace(state=OldTokenState.EXPIRED),
+                    OLD._replace(state=OldTokenState.IN_USE, due_at=NOON + 3 * HOUR),
+                )
+            ),
+            ["look +1", "revocation +3", "renewal +912", "expiry +1080"],
+        ),
     ],
 )
 def test_what_comes_next_is_planned(found: Report, steps: list[str]) -> None:

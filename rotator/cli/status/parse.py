@@ -118,6 +118,8 @@ def _report(token: _Part) -> Report:
                 OldTokenState(old.text("state")),
                 old.time("due_at"),
                 old.optional_text("message"),
+                old.optional_time("last_used_at"),
+                old.optional_time("at_most"),
             )
             for old in token.parts("old_tokens")
         ),

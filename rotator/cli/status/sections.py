@@ -10,7 +10,7 @@ from rotator.cli.status.words import describe_row, shorten
 from rotator.clock import in_words, minute
 from rotator.daemon.rows import StatusRow, Step, Tone, describe_moment, describe_reload
 from rotator.errors import hide_tokens, one_line
-from rotator.rotation.model import StoreState
+from rotator.rotation.model import OldTokenState, StoreState
 
 _LONGEST_SCOPE = 60
 _STEPS = {  # with the next run
@@ -161,12 +161,16 @@ def _old_tokens(chain: Chain) -> Iterator[Fact]:
 
 def _ancestor(old: Ancestor, chain: Chain) -> Fact:
     now, parts, tone = chain.row.now, [old.token_id], None
-    if old.pending:
-        label = str(old.pending.state)
-        is_over = old.pending.due_at <= now
-        parts.append(f"to be revoked {_moment(old.pending.due_at, now)}")
-        parts += [old.pending.message] if old.pending.message else []
-        tone = Tone.WARN if is_over else None
+    if pending := old.pending:
+        label = str(pending.state)
+        if pending.is_pending:
+            unused = " if it is unused until then" if pending.state is OldTokenState.IN_USE else ""
+            parts.append(f"to be revoked {_moment(pending.due_at, now)}{unused}")
+            tone = Tone.WARN if pending.due_at <= now or unused else None
+        if pending.at_most:
+            parts.append(f"at the latest {_moment(pending.at_most, now)}")
+        if pending.message:
+            parts.append(pending.message)
     else:
         label = "left alone"
         if old.expires_at:
