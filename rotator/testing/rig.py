@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
-from rotator.stores.journal import Intent, Journal, PendingRevocation
+from rotator.stores.journal import Intent, Journal, Leak, PendingRevocation, ReplacedToken
 from rotator.stores.port import Absent, Entry, SecretStore
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ def new_journal(*, pending: int = 1, hooks: int = 1, intents: int = 0) -> Journa
         intents=tuple(sorted(new_intent("i" * 64) for _ in range(intents))),
         pending=tuple(PendingRevocation(secrets.token_hex(18), moment) for _ in range(pending)),
         hooks=tuple(secrets.token_hex(4) for _ in range(hooks)),
+        leak=Leak(moment, (ReplacedToken(secrets.token_hex(18), None),)),
     )
 
 
