@@ -8,6 +8,7 @@ from rotator.cli.leaked.emergency import FoundState
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.errors import ApiUnreachableError
 from rotator.rotation.model import Action
+from rotator.stores.journal import scope_digest
 from tests.faults.door import Door
 from tests.leak.site import Site, nothing
 from tests.support.sandbox import Fault
@@ -301,6 +302,27 @@ def test_an_eternal_token_works_for_ever_as_a_bearer(site: Site) -> None:
     assert f"{leaked} for ever" in " ".join(record.open_questions())
     record = site.answer("luna")  # which knows it from the journal alone
     assert f"{leaked} for ever" in " ".join(record.open_questions())
+
+
+def test_who_waits_for_another_rotation_says_so(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = site.clock() - timedelta(seconds=3)
+    site.api.issue(created_at=made, expires_at=made + 90 * DAY)
+    young = site.api.tokens[-1].id
+    intent = f"0123456789ab/2026-11-23T11:59:55Z/90/{scope_digest('calculations')}"
+    site.put("luna", site.api.tokens[0].secret, f"# rotator: v=1 intent={intent}\n")
+
+    def sleep(seconds: float) -> None:
+        site.clock.advance(timedelta(seconds=seconds))
+
+    emergency = site.emergency("luna", sleep=sleep)
+    emergency.examine()
+    (report,) = emergency.renew(["luna"], lambda: False, nothing)
+    assert report.error is None
+    assert young not in site.live
+    told = [text for text in caplog.messages if "waiting for a rotation" in text]
+    assert told == ["waiting for a rotation that is under way or was cut off, 2 minutes at most"]
 
 
 def test_two_at_once_mint_one_token(site: Site) -> None:

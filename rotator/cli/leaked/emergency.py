@@ -8,6 +8,7 @@ The API may have one worker, which the bots need as well: all this sends it one 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator import wiring
 from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
-from rotator.clock import SLACK, Clock
+from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ApiError, RotatorError
 from rotator.rotation.fleet import run_fleet
@@ -34,6 +35,7 @@ from rotator.stores.port import SecretStore
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken
 
+_log = logging.getLogger(__name__)
 _ROUNDS = 3
 _PAUSE = 5.0  # seconds between two rounds: an API that had too much to do gets some time
 _MOST_SILENT = 3  # tokens, after which an API that does not answer is not asked for the others
@@ -99,7 +101,9 @@ class Emergency:
         self._clock = clock
         self._order = order._replace(is_named=bool(names))
         context = wiring.build_context(settings, clock, InFlightMints(), one_at_a_time=True)
-        self._context = context._replace(sleep=sleep)
+        self._sleep = sleep
+        self._has_waited = False
+        self._context = context._replace(sleep=self._wait)
         every = wiring.open_selected(settings, ())
         named = {token.name for token, _ in wiring.open_selected(settings, names)}
         self._cases = {
@@ -153,7 +157,7 @@ class Emergency:
         reports: dict[str, Report] = {}
         for number in range(_ROUNDS):
             if number:
-                self._context.sleep(_PAUSE)
+                self._sleep(_PAUSE)
                 if not self._is_api_there():
                     break
             self._silent = 0
@@ -217,6 +221,16 @@ class Emergency:
         snapshot = observe(case.stores, self._clock())
         now = self._context.api().time.now()
         return assess(case.settings.name, snapshot, self._rows, now, self._order)
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep as a rotation does that meets another one, and say so: it can take minutes."""
+        if not self._has_waited:
+            self._has_waited = True
+            longest = in_words(longest_rotation(self._settings))
+            _log.warning(
+                "waiting for a rotation that is under way or was cut off, %s at most", longest
+            )
+        self._sleep(seconds)
 
     def _is_api_there(self) -> bool:
         try:
