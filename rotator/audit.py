@@ -28,6 +28,7 @@ class Event(StrEnum):
     NOTED = "noted"
     FENCED = "fenced"
     HOOK = "hook"
+    IN_USE = "in-use"
     REVOKED = "revoked"
     FINISHED = "finished"
 

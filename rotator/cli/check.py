@@ -21,9 +21,10 @@ from rotator.rotation.in_flight import InFlightMints
 def command(settings: Settings, names: tuple[str, ...], *, probe: bool, as_json: bool) -> int:
     """Look at the tokens and change nothing.
 
-    Exits like a monitoring plugin: 0 fine; 1 due, or a store is behind; 2 expired, missing,
-    invalid, or refused by the API; 3 unknown, as a store or the API does not answer, or the
-    settings are wrong. Of several tokens the worst counts: 2, then 3, then 1.
+    Exits like a monitoring plugin: 0 fine; 1 due, a store is behind, or an old token in use is
+    revoked within a day; 2 expired, missing, invalid, or refused by the API; 3 unknown, as a
+    store or the API does not answer, or the settings are wrong. Of several tokens the worst
+    counts: 2, then 3, then 1.
     """
     if probe:
         wiring.require_url(settings.api)

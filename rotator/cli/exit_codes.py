@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from rotator.rotation.model import Action, OldTokenState, Report
+from rotator.rotation.model import LAGGARD, Action, OldTokenState, Report
 from rotator.rotation.policy import Status
 
 OK = 0
@@ -25,7 +25,8 @@ def check_exit_code(reports: Iterable[Report]) -> int:
     """Return the worst of the tokens: 2, then 3, then 1, then 0."""
     found = {OK}
     for report in reports:
-        found |= {_CHECKED.get(report.status, CRITICAL), UNKNOWN if report.error else OK}
+        failed = DUE if report.failure == LAGGARD else UNKNOWN
+        found |= {_CHECKED.get(report.status, CRITICAL), failed if report.error else OK}
     return next(code for code in _WORST_FIRST if code in found)
 
 

@@ -221,6 +221,15 @@ class StatusRow:
         ]
         return debts
 
+    def describe_laggards(self) -> list[str]:
+        """Tell which old tokens somebody still uses."""
+        return [
+            f"the old token {old.token_id} is still in use, last"
+            f" {describe_moment(old.last_used_at or self.now, self.now)}"
+            for old in (self.report.old_tokens if self.report else ())
+            if old.is_in_use
+        ]
+
     def describe_next_look(self) -> str:
         next_at = self.state.last.next_at if self.state else self.now
         if next_at is None:

@@ -129,6 +129,8 @@ def _token(row: StatusRow) -> Html:
     ]
     if row.complaint:
         top.append(element("span", row.complaint, class_="complaint"))
+    elif laggards := row.describe_laggards():
+        top.append(element("span", "; ".join(laggards), class_="remark"))
     body = element("details", element("summary", *top), _details(row))
     return element("li", body, class_=f"token {tone}", data_state=word, data_name=row.name)
 

@@ -95,6 +95,12 @@ def _attempts_left(state: TokenState, _now: datetime) -> float:
     return NONE if attempts is None else attempts
 
 
+def _last_use(state: TokenState, _now: datetime) -> float:
+    laggards = [old for old in state.last.report.old_tokens if old.is_in_use]
+    uses = (old.last_used_at.timestamp() for old in laggards if old.last_used_at)
+    return max(uses, default=NONE)
+
+
 GAUGES = (
     GaugeMetric(
         f"{PREFIX}token_expiry_timestamp_seconds",
@@ -144,6 +150,18 @@ GAUGES = (
         f"{PREFIX}unsettled",
         "Mints that were cut off and are not cleared up, and old tokens that could not be revoked.",
         lambda state, _now: state.last.report.unsettled,
+        needs_store=True,
+    ),
+    GaugeMetric(
+        f"{PREFIX}laggards",
+        'Replaced tokens that somebody still uses; only with retire = "unused …".',
+        lambda state, _now: sum(old.is_in_use for old in state.last.report.old_tokens),
+        needs_store=True,
+    ),
+    GaugeMetric(
+        f"{PREFIX}old_token_last_used_timestamp_seconds",
+        "When somebody last used a replaced token that is still in use, as a Unix time.",
+        _last_use,
         needs_store=True,
     ),
     GaugeMetric(

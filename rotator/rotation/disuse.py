@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.clock import ONE_DAY, SLACK, in_words, minute
+from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import Unused
 from rotator.stores.journal import FAR, Disuse, PendingRevocation
 
@@ -118,12 +118,6 @@ def due_at(pending: PendingRevocation, disuse: Disuse) -> datetime:
     if disuse.since is None:
         return pending.due_at
     return min(_last(disuse, disuse.since) + disuse.quiet + _SECOND, pending.due_at)
-
-
-def is_nearly_over(pending: PendingRevocation, now: datetime) -> bool:
-    """Tell whether a day at most is left until the token is revoked all the same."""
-    is_bounded = pending.disuse is not None and pending.disuse.is_bounded
-    return is_bounded and now >= pending.due_at - ONE_DAY
 
 
 def describe_use(disuse: Disuse, stores: Sequence[str]) -> str:

@@ -115,6 +115,7 @@ class StoreReport(NamedTuple):
 
 
 GONE = "it was gone already"
+LAGGARD = "laggard"  # the failure of a look: an old token in use is soon revoked all the same
 
 
 class OldTokenState(StrEnum):
@@ -145,6 +146,10 @@ class OldToken(NamedTuple):
     def is_pending(self) -> bool:
         """Whether it is still to be revoked."""
         return self.state not in (OldTokenState.REVOKED, OldTokenState.EXPIRED)
+
+    @property
+    def is_in_use(self) -> bool:
+        return self.state is OldTokenState.IN_USE
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -273,6 +278,14 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         for each in sorted(after.pending, key=lambda each: each.due_at)
         if each.token_id not in dealt_with
     )
+    old_tokens = (*result.old_tokens, *waiting)
+    ending = [old for old in old_tokens if is_ended_soon_in_use(old, now)]
+    troubles += [
+        f"the old token {old.token_id} is still in use, and is revoked at"
+        f" {minute(old.at_most or now)} all the same: {old.message}"
+        for old in ending
+    ]
+    failure = result.failure or _find_failure(result) or (LAGGARD if ending else None)
     return Report(
         name=name,
         status=verdict.status,
@@ -285,9 +298,9 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         seconds_left=left.total_seconds() if left is not None else None,
         stores=tuple(stores.values()),
         error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
-        old_tokens=(*result.old_tokens, *waiting),
+        old_tokens=old_tokens,
         notes=notes,
-        failure=result.failure or _find_failure(result),
+        failure=failure,
         unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
     )
@@ -297,6 +310,11 @@ def _report_pending(pending: PendingRevocation, snapshot: Snapshot, now: datetim
     if pending.disuse is None:
         return OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
     return report_ruling(pending, recall(pending, pending.disuse, now), snapshot)
+
+
+def is_ended_soon_in_use(old: OldToken, now: datetime) -> bool:
+    """Tell whether somebody uses an old token that is revoked within a day all the same."""
+    return old.is_in_use and old.at_most is not None and now >= old.at_most - ONE_DAY
 
 
 def report_ruling(pending: PendingRevocation, ruling: Ruling, snapshot: Snapshot) -> OldToken:
@@ -381,7 +399,7 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
     if ended := [o.token_id for o in report.old_tokens if o.state is OldTokenState.EXPIRED]:
         yield f"ended by itself: {', '.join(ended)}"
     for old in report.old_tokens:
-        if old.state is OldTokenState.IN_USE:
+        if old.is_in_use:
             yield f"the old token {old.token_id} is still in use: {old.message}"
     planned = [o for o in report.old_tokens if o.state is OldTokenState.WAITING and not o.message]
     if planned and report.action in CHANGED:

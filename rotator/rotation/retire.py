@@ -11,7 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from rotator.clock import minute
+from rotator import audit
+from rotator.audit import Event
+from rotator.clock import minute, rfc3339
 from rotator.config.settings import Unused
 from rotator.errors import RotatorError, TokenRefusedError
 from rotator.rotation.disuse import (
@@ -19,7 +21,6 @@ from rotator.rotation.disuse import (
     Ruling,
     begin,
     due_at,
-    is_nearly_over,
     is_over,
     is_used,
     judge,
@@ -75,7 +76,7 @@ class Retirement:
         self, snapshot: Snapshot, pending: PendingRevocation, disuse: Disuse
     ) -> Retired:
         ruling = self._rule(snapshot, pending, disuse)
-        old, trouble, now = report_ruling(pending, ruling, snapshot), None, self._api().time.now()
+        old, trouble = report_ruling(pending, ruling, snapshot), None
         match ruling.fate:
             case Fate.UNUSED:
                 old = self._revoke(snapshot, pending, old)
@@ -86,15 +87,12 @@ class Retirement:
                 if old.state is OldTokenState.REVOKED:
                     trouble = _describe_overdue(pending, ruling)
             case Fate.UNKNOWN:
-                if now >= old.due_at:
+                if self._api().time.now() >= old.due_at:
                     old = old._replace(state=OldTokenState.FAILED)
                 if ruling.is_odd or old.state is OldTokenState.FAILED:
                     trouble = f"the old token {old.token_id} is not revoked yet: {ruling.why}"
-            case Fate.IN_USE if is_nearly_over(pending, now):
-                trouble = (
-                    f"the old token {old.token_id} is still in use, and is revoked at"
-                    f" {minute(pending.due_at)} all the same: {old.message}"
-                )
+        if old.is_in_use:
+            _log_use(old)
         return Retired(old, trouble, ruling.disuse)
 
     def _rule(self, snapshot: Snapshot, pending: PendingRevocation, disuse: Disuse) -> Ruling:
@@ -269,6 +267,12 @@ def _describe_overdue(pending: PendingRevocation, ruling: Ruling) -> str | None:
         f"the old token {pending.token_id} was revoked at the end of the most time that it may"
         f" have, though {though}: restart a bot that fails now"
     )
+
+
+def _log_use(old: OldToken) -> None:
+    used_at = rfc3339(old.last_used_at) if old.last_used_at else None
+    message = f"the old token {old.token_id} is still in use: {old.message}"
+    audit.record(Event.IN_USE, message, token_id=old.token_id, last_used_at=used_at)
 
 
 def _describe_refusal(current: ServiceToken | None) -> str:

@@ -7,12 +7,22 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.metrics.definitions import PREFIX
 from rotator.metrics.exposition import render
-from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.states import Look, TokenState, TokenStates
 from tests.support.clock import NOON
 
 LAST_MONTH = NOON - timedelta(days=30)
+
+
+OLD_TOKENS = tuple(
+    OldToken(token_id, state, NOON + timedelta(hours=1), last_used_at=NOON - timedelta(hours=ago))
+    for token_id, state, ago in (
+        ("first", OldTokenState.IN_USE, 3),
+        ("second", OldTokenState.IN_USE, 2),
+        ("third", OldTokenState.WAITING, 1),
+    )
+)
 
 
 def look(action: Action, status: Status = Status.OK, *, name: str = "luna", **more: Any) -> Look:  # noqa: ANN401 - of the report
@@ -51,7 +61,7 @@ def every_metric() -> dict[str, TokenState | None]:
     stores = (StoreReport("dotenv:a", StoreState.CURRENT), StoreReport("x:b", StoreState.BEHIND))
     return token_states(
         look(Action.ROTATED, Status.DUE, reason="expiring", ended_at=LAST_MONTH),
-        failed(attempts_left=4, stores=stores, unsettled=2, hooks_left=3),
+        failed(attempts_left=4, stores=stores, unsettled=2, hooks_left=3, old_tokens=OLD_TOKENS),
         look(Action.KEPT, Status.ETERNAL, name="sol", expires_at=None),
         unknown(name="mars"),
     )

@@ -21,6 +21,8 @@ ABOUT_THE_TOKEN = (
     "token_working",
     "stores_behind",
     "unsettled",
+    "laggards",
+    "old_token_last_used_timestamp_seconds",
     "hook_failures",
 )
 
@@ -39,6 +41,8 @@ def test_a_failing_token_tells_everything() -> None:
         "attempts_left": 4,
         "stores_behind": 1,
         "unsettled": 2,
+        "laggards": 2,
+        "old_token_last_used_timestamp_seconds": NOON.timestamp() - 2 * 3600,
         "hook_failures": 3,
         "run_duration_seconds": 2,
     }

@@ -35,7 +35,11 @@ def of_three() -> Shown:
     states.record(_look(fine, 23 * MINUTE))
     sol = _renewed(_report("sol-bot", 89.98, "dotenv:///srv/sol/.env#NOCTURNA_SERVICE_TOKEN"))
     old = OldToken(_id(77), OldTokenState.WAITING, NOON + 23.5 * HOUR)
-    states.record(_look(sol._replace(old_tokens=(old,)), 29 * MINUTE))
+    used = OldToken(
+        *(_id(78), OldTokenState.IN_USE, NOON + 22 * HOUR, "restart it", NOON - 2 * HOUR),
+        at_most=NOON + 60 * HOUR,
+    )
+    states.record(_look(sol._replace(old_tokens=(old, used)), 29 * MINUTE))
     for hours in (3, 2, 1):
         states.record(_look(_failing("mars-bot", 4.2 + hours / 24), hours * HOUR))
     states.record(_look(_failing("mars-bot", 4.2), 12 * MINUTE))

@@ -52,6 +52,20 @@ def look(report: Report, ago: timedelta = HOUR) -> Look:
     return Look(report, NOON - ago - timedelta(seconds=2), NOON - ago, NOON + HOUR)
 
 
+def test_a_row_says_that_somebody_still_uses_an_old_token() -> None:
+    old = OldToken(
+        *("11112222-aaaa", OldTokenState.IN_USE, NOON + 23 * HOUR, "restart it", NOON - HOUR),
+        at_most=NOON + 5 * HOUR,
+    )
+    fine = Report("luna-bot", Status.OK, "ok", "fine", Action.KEPT, old_tokens=(old,))
+    read = text(page(look(fine)))
+    assert "1 ok" in read
+    assert "the old token 11112222-aaaa is still in use, last 1 hour ago" in read
+    assert "Old token 11112222-aaaa in-use; to be revoked from 2026-11-24 11:00 UTC on" in read
+    failing = fine._replace(error="it is revoked soon", level="warning", failure="laggard")
+    assert "it is revoked soon" in text(page(look(failing)))
+
+
 def test_all_that_is_known_of_a_token_can_be_read() -> None:
     old = OldToken("11112222-aaaa", OldTokenState.IN_USE, NOON + HOUR, "it was last used now")
     stores = (

@@ -77,8 +77,14 @@ def test_the_same_is_there_as_json(page: Served) -> None:
     assert mars["last_failure"]["at"] == "2026-11-23T11:48:00Z"
     assert "Vault does not let us write it" in mars["last_failure"]["error"]
     assert mars["next"][0] == {"step": "renewal", "at": None, "token_id": None}
-    assert [step["step"] for step in sol["next"]] == ["look", "revocation", "renewal", "expiry"]
-    assert sol["next"][1]["token_id"] == sol["old_tokens"][0]["token_id"]
+    steps = [step["step"] for step in sol["next"]]
+    assert steps == ["look", "revocation", "revocation", "renewal", "expiry"]
+    waiting, used = sol["old_tokens"]
+    assert [step["token_id"] for step in sol["next"][1:3]] == [
+        used["token_id"],
+        waiting["token_id"],
+    ]
+    assert (used["state"], sol["next"][1]["at"]) == ("in-use", used["due_at"])
 
 
 def test_the_life_in_the_json_is_that_of_the_moment_and_not_of_the_last_look() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from rotator.audit import Event
 from rotator.cli.logs import configure
+from rotator.config.settings import Unused
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.rotation.policy import RotateOptions
 from tests.support.sandbox import Fault
@@ -49,6 +50,20 @@ def logging_as_it_was() -> Iterator[None]:
 @pytest.fixture
 def trail() -> Trail:
     return Trail("json")
+
+
+def test_who_uses_an_old_token_is_told_in_each_run(world: World, old: str, trail: Trail) -> None:
+    token_id = world.token().token_id
+    for _ in range(2):
+        world.rotation(retire=Unused(timedelta(hours=8))).rotate(RotateOptions())
+        world.clock.advance(timedelta(hours=1))
+        world.open_api()().exchange(old)
+    world.rotation().rotate(RotateOptions())
+    told = [line for line in trail.lines() if line.get("event") == Event.IN_USE]
+    assert [(line["token_id"], line["last_used_at"]) for line in told] == [
+        (token_id, "2026-11-23T13:00:00Z"),
+        (token_id, "2026-11-23T14:00:00Z"),
+    ]
 
 
 def test_a_rotation_is_told_step_by_step(world: World, old: str, trail: Trail) -> None:

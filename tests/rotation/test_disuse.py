@@ -7,11 +7,13 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from rotator.cli.exit_codes import check_exit_code, rotate_exit_code
 from rotator.clock import rfc3339
 from rotator.config.settings import Unused
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, OldToken, OldTokenState, Report
+from rotator.rotation.model import Action, OldToken, OldTokenState, Report, summarize
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
 from rotator.sandbox.api import ApiRequest, ApiResponse
 from rotator.sandbox.server import Serve
 from rotator.sandbox.state import ServiceTokenRow
@@ -471,3 +473,39 @@ def test_the_json_tells_who_still_uses_it(world: World, old: str) -> None:
         }
     ]
     assert "restart a bot that reads it only when it starts" in found[0]["message"]
+
+
+def test_a_check_tells_by_the_journal_who_uses_it(world: World, old: str) -> None:
+    retire = Unused(DAY, 3 * DAY)
+    run(world, retire)
+    world.clock.advance(HOUR)
+    use(world, old)
+    run(world, retire, after=HOUR)
+    calls = len(world.api.calls)
+    report = world.rotation().check(probe=False)
+    assert (only(report).state, report.error) == (OldTokenState.IN_USE, None)
+    assert only(report).last_used_at == world.clock.now - HOUR
+    line = summarize(report)
+    assert (
+        f"the old token {only(report).token_id} is still in use: it was last used 2026-11" in line
+    )
+    assert "NOCTURNA_SERVICE_TOKEN shows the new one since 2026-11-23 12:00 UTC: restart a" in line
+    assert len(world.api.calls) == calls
+
+
+def test_a_check_fails_a_day_before_a_token_in_use_is_revoked(world: World, old: str) -> None:
+    retire = Unused(DAY, 3 * DAY)
+    run(world, retire)
+    world.clock.advance(2 * DAY - HOUR)
+    use(world, old)
+    run(world, retire)
+    assert world.rotation().check(probe=False).error is None
+    world.clock.advance(HOUR)
+    report = world.rotation().check(probe=False)
+    assert (report.failure, check_exit_code([report])) == ("laggard", 1)
+    assert "is still in use, and is revoked at 2026-11-26 12:00 UTC all the same" in str(
+        report.error
+    )
+    report = run(world, retire)
+    assert (report.failure, rotate_exit_code([report], detailed=False)) == ("laggard", 1)
+    assert with_severity(report, DAY, FOUR_A_DAY).level == Severity.WARNING

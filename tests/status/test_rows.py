@@ -171,6 +171,15 @@ def test_what_comes_next_is_planned(found: Report, steps: list[str]) -> None:
     ] == steps
 
 
+IN_USE = OldToken("t0", OldTokenState.IN_USE, NOON + 20 * HOUR, "…", NOON - 3 * HOUR)
+
+
+def test_who_uses_an_old_token_is_told_and_nothing_is_wrong_with_that() -> None:
+    (row,) = fleet(report()._replace(old_tokens=(IN_USE,)))
+    assert (row.badge, row.complaint) == (("ok", Tone.GOOD), None)
+    assert row.describe_laggards() == ["the old token t0 is still in use, last 3 hours ago"]
+
+
 def test_before_the_first_look_nothing_is_known_but_that_it_comes() -> None:
     (row,) = fleet(waiting="luna-bot")
     shown = row.to_json()

@@ -14,7 +14,6 @@ from rotator.rotation.disuse import (
     Ruling,
     begin,
     due_at,
-    is_nearly_over,
     is_used,
     judge,
     owe,
@@ -182,13 +181,6 @@ def test_the_journal_alone_tells_who_used_it_and_revokes_nothing() -> None:
     assert due_at(owed, SEEN) == ago(5 * HOUR) + DAY + 2 * SECOND
     assert due_at(owed, Disuse(DAY)) == END
     assert due_at(PendingRevocation(OLD, NOON, SEEN), SEEN) == NOON
-
-
-def test_a_day_before_the_most_time_it_is_nearly_over() -> None:
-    owed = PendingRevocation(OLD, END, AT_MOST)
-    assert not is_nearly_over(owed, END - DAY - SECOND)
-    assert is_nearly_over(owed, END - DAY)
-    assert not is_nearly_over(owed._replace(disuse=SEEN), END)
 
 
 spans = st.integers(1, 40 * 3600).map(lambda seconds: timedelta(seconds=seconds))

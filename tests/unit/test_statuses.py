@@ -1,7 +1,7 @@
 import pytest
 
 from rotator.cli import exit_codes
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import LAGGARD, Action, Report
 from rotator.rotation.policy import Status
 
 
@@ -24,6 +24,12 @@ def report(status: Status, action: Action | None = None, error: str | None = Non
 )
 def test_a_check_exits_as_a_monitoring_plugin(status: Status, exit_status: int) -> None:
     assert exit_codes.check_exit_code([report(status)]) == exit_status
+
+
+def test_an_old_token_in_use_that_is_soon_revoked_is_told_as_one_that_is_due() -> None:
+    soon = report(Status.OK)._replace(error="soon", failure=LAGGARD)
+    assert exit_codes.check_exit_code([soon]) == 1
+    assert exit_codes.check_exit_code([soon._replace(status=Status.EXPIRED)]) == 2
 
 
 def test_every_status_has_an_exit_status() -> None:

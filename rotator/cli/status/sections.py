@@ -10,7 +10,7 @@ from rotator.cli.status.words import describe_row, shorten
 from rotator.clock import in_words, minute
 from rotator.daemon.rows import StatusRow, Step, Tone, describe_moment, describe_reload
 from rotator.errors import hide_tokens, one_line
-from rotator.rotation.model import OldTokenState, StoreState
+from rotator.rotation.model import StoreState
 
 _LONGEST_SCOPE = 60
 _STEPS = {  # with the next run
@@ -164,7 +164,7 @@ def _ancestor(old: Ancestor, chain: Chain) -> Fact:
     if pending := old.pending:
         label = str(pending.state)
         if pending.is_pending:
-            unused = " if it is unused until then" if pending.state is OldTokenState.IN_USE else ""
+            unused = " if it is unused until then" if pending.is_in_use else ""
             parts.append(f"to be revoked {_moment(pending.due_at, now)}{unused}")
             tone = Tone.WARN if pending.due_at <= now or unused else None
         if pending.at_most:

@@ -51,7 +51,7 @@ def find_notes(row: StatusRow) -> Iterator[Note]:
     if owed:
         yield Note("owed", "; ".join(owed))
     for old in row.report.old_tokens:
-        if old.state is OldTokenState.IN_USE:
+        if old.is_in_use:
             yield Note("laggard", f"{old.token_id}: {old.message or 'it is still used'}")
     if row.last_failure and not row.report.error:
         when = describe_moment(row.last_failure.ended_at, row.now)
