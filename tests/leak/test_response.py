@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from rotator import wiring
 from rotator.cli.leaked.emergency import FoundState
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.errors import ApiUnreachableError
+from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action
+from rotator.rotation.policy import RotateOptions
 from rotator.stores.journal import scope_digest
 from tests.faults.door import Door
 from tests.leak.site import Site, nothing
@@ -287,12 +290,20 @@ def test_a_hook_that_fails_is_run_once_and_keeps_the_leaked_token_alive(site: Si
     assert (site.waited, ran.read_text()) == ([], "\n")
 
 
-@pytest.mark.parametrize("retire", ["never", "30d"])
+@pytest.mark.parametrize("retire", ["never", "30d", "unused 24h", "unused 24h, at most 30d"])
 def test_how_old_tokens_are_retired_otherwise_does_not_matter(site: Site, retire: str) -> None:
     site.keys = f'retire = "{retire}"\n'
-    leaked = site.id_in("luna")
-    assert site.answer("luna").state is RunState.DONE
-    assert leaked not in site.live
+    leaked = site.put("luna", site.api.issue(days=3))
+    (rotation,) = wiring.build_rotations(site.settings, ["luna"], site.clock, InFlightMints())
+    assert rotation.rotate(RotateOptions()).error is None
+    site.clock.advance(timedelta(hours=2))
+    for row in site.api.tokens:
+        row.last_used_at = site.clock()  # somebody uses them
+    before = site.id_in("luna")
+    record = site.answer("luna")
+    assert record.state is RunState.DONE
+    assert states(record) == {leaked: LeakedState.REVOKED, before: LeakedState.REVOKED}
+    assert not {leaked, before} & site.live
 
 
 def test_an_eternal_token_works_for_ever_as_a_bearer(site: Site) -> None:

@@ -168,6 +168,7 @@ def test_what_a_run_left_undone_breaks_the_policy(site: Site, words: str) -> Non
         ("now", A_DAY_AGO, KEPT),  # a run may have been late
         ("now", "2026-11-22T11:59:59Z", BROKEN),
         ("2d", "2026-11-20T11:00:00Z", BROKEN),
+        ("unused 24h", "2026-11-01T12:00:00Z", KEPT),
     ],
 )
 def test_an_old_token_lives_no_longer_than_it_may(
