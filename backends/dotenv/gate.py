@@ -33,13 +33,16 @@ _PGP_PACKETS = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
 # The patterns are compiled where they are used: few files need any, and `check` is to start fast.
 _CIPHERTEXT = (
     r"(?i)encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
-    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1"
+    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1|EJ\[[0-9]+:"
+    r"|eyJ[\w-]+(?:\.[\w-]*){4}\Z"
 )
+_ENCODED = ("ZXlK",)  # base64 of how every token begins
+_LIKE_LITERALS = (*_ENCODED, "gAAAAAB", "U2FsdGVkX1")
 # The values of a file that dotenvx or SOPS has encrypted.
 _ENCRYPTED_VALUE = r"encrypted:|ENC\[\w+,"
 _LOOKUP = (
-    r"(?i)op://|ref\+[a-z]|vault:|bws://|arn:aws|gcp:|azkv:|secretref[:+]|akv://|ssm://|sops://|file:"
-    r"|env:|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
+    r"(?i)[a-z][a-z0-9+.-]*://|vault:|arn:aws|gcp:|azkv:|secretref[:+]|file:|@Microsoft\.KeyVault\("
+    r"|env:|projects/[^/]+/secrets/|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
     r"|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@"
 )
 # What no reader takes for anything else than itself.
@@ -159,14 +162,17 @@ class Gate:
         """
         binding = self._bindings[at]
         value, quote = binding.value or "", raw[:1] if raw[:1] in "\"'" else ""
-        if re.fullmatch(_LITERAL, value) and not after.startswith("#"):
+        is_plain = re.fullmatch(_LITERAL, value) and not value.startswith(_LIKE_LITERALS)
+        if is_plain and not after.startswith("#"):
             return
         line = line_of(binding)
         is_literal = quote == "'"
         expression = _EXPANDED_BY_DOTENV if is_literal else _EXPRESSION
-        if re.match(_CIPHERTEXT, value):
+        is_encoded = value.startswith(_ENCODED)
+        if is_encoded or re.match(_CIPHERTEXT, value):
+            what = "encoded with base64" if is_encoded else "encrypted"
             raise UnsafeEditError(
-                f"line {line}: the value of {self._name} is encrypted, and a token in plain text"
+                f"line {line}: the value of {self._name} is {what}, and a token in plain text"
                 " must not take its place: decrypt the file, or keep the token in another one"
             )
         if re.search(expression, value) or (not is_literal and self._refers_to_another(value)):

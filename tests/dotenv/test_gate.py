@@ -97,6 +97,15 @@ NO_LITERALS = {
     "SOPS": ("TOKEN=ENC[AES256_GCM,data:p6]\n", "line 1: the value of TOKEN is encrypted"),
     "eyaml": ("TOKEN='ENC[PKCS7,MIIB]'\n", "line 1: the value of TOKEN is encrypted"),
     "Spring": ("TOKEN={cipher}abcdef\n", "line 1: the value of TOKEN is encrypted"),
+    "ejson": ("TOKEN=EJ[1:WGj2t4zn=:abc:def]\n", "line 1: the value of TOKEN is encrypted"),
+    "Fernet": ("TOKEN=gAAAAABlZ0J5WGj2t4znULHT\n", "line 1: the value of TOKEN is encrypted"),
+    "OpenSSL": ("TOKEN=U2FsdGVkX18bZk3r2m0u\n", "line 1: the value of TOKEN is encrypted"),
+    "JWE": ("TOKEN=eyJhbGciOiJkaXIi..aGVsbG8.aGVs.bG8\n", "line 1: the value of TOKEN is encrypt"),
+    "base64": ("TOKEN=ZXlKaGJHY2lPaUpJVXpJMU5pSXM\n", "line 1: the value of TOKEN is encoded"),
+    "Google": ("TOKEN=sm://project/secret\n", "line 1: the value of TOKEN is a reference"),
+    "Google's path": ("TOKEN=projects/p/secrets/s\n", "line 1: the value of TOKEN is a reference"),
+    "Azure": ("TOKEN=@Microsoft.KeyVault(SecretUri=x)\n", "line 1: the value of TOKEN is a ref"),
+    "vals": ("TOKEN=ref+vault://secret/luna#/x\n", "line 1: the value of TOKEN is a reference"),
     "Vault transit": ("TOKEN=vault:v1:abcdef\n", "line 1: the value of TOKEN is encrypted"),
 }
 NOT_READ = WHOLE_FILES | NO_PLACE_FOR_A_LINE
