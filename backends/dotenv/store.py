@@ -45,6 +45,7 @@ _SAFE = re.compile(r"(?!~)[A-Za-z0-9_.~+/=-]{1,8192}")
 _SAMPLE = Variable("x", "v=1 token=x")
 _ATTEMPTS = 5
 _FULL = (StoreError, "disk full: free some space, or raise the quota, for {folder}")
+_TOO_MANY_FILES = "too many open files: raise the limit of {} ({})"
 _KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -60,6 +61,12 @@ _KNOWN: dict[int | None, tuple[type[StoreError], str]] = {
     errno.ENOENT: (StoreUnreachableError, "there is no folder {folder}: create or mount it"),
     errno.ENOTDIR: (StoreUnreachableError, "a part of {folder} is no folder: correct the path"),
     errno.ELOOP: (StoreUnreachableError, "{file} is a loop of symlinks: remove the loop"),
+    errno.ENAMETOOLONG: (
+        StoreUnreachableError,
+        "{file} is too long for the names of its lock and copies: give it a shorter one",
+    ),
+    errno.EMFILE: (StoreUnreachableError, _TOO_MANY_FILES.format("this process", "ulimit -n")),
+    errno.ENFILE: (StoreUnreachableError, _TOO_MANY_FILES.format("this machine", "fs.file-max")),
 }
 _LOCK_PAUSE = 0.02  # seconds
 _MOST_LOOKS = 100

@@ -352,13 +352,15 @@ def _is_refusal(response: Response, largest: int) -> bool:
     Anybody in front of the API may answer anything after it did its work; only these answers are
     the API's own, by status and form.
     """
-    if response.status_code not in _REFUSALS:
+    media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if response.status_code not in _REFUSALS or media_type != "application/json":
         return False
     try:
         body = read_json(response, largest)
     except OSError:
         return False
-    return isinstance(body, dict) and isinstance(body.get("detail"), str | list)
+    kind = list if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY else str
+    return isinstance(body, dict) and isinstance(body.get("detail"), kind)
 
 
 def is_bearer(value: object) -> TypeGuard[str]:

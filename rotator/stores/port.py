@@ -167,6 +167,8 @@ class KnowsProvenance(Protocol):
         """Tell it as it is now; raises what `read` raises."""
 
 
+_FILE_SCHEMES = ("dotenv", "file")
+_BYTES = "surrogateescape"  # as in the names that the system gives
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
 
 
@@ -185,7 +187,7 @@ def path_of_file_store(url: str) -> Path | None:
     scheme, _, rest = url.partition(":")
     if not scheme or not rest.startswith("///"):
         return None
-    return Path(unquote(rest[2:].partition("#")[0].partition("?")[0]))
+    return Path(unquote(rest[2:].partition("#")[0].partition("?")[0], errors=_BYTES))
 
 
 def is_missing_file(url: str) -> bool:
@@ -229,11 +231,20 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
             " come from the store's own variables and files; an @ that is part of a name is written"
             " %40"
         )
+    scheme = match["scheme"].lower()
+    try:
+        # A file may have any bytes for its name, all else is text.
+        errors = _BYTES if scheme in _FILE_SCHEMES else "strict"
+        location, field = unquote(location, errors=errors), unquote(fragment, errors="strict")
+    except UnicodeDecodeError:
+        raise ConfigError(
+            f"found {quote_value(text)}, expected UTF-8 behind the % signs: é is written %C3%A9"
+        ) from None
     return StoreUrl(
         text=text,
-        scheme=match["scheme"].lower(),
-        location=unquote(location),
+        scheme=scheme,
+        location=location,
         query=dict(parse_qsl(query, keep_blank_values=True)),
-        field=unquote(fragment) or None,
+        field=field or None,
         folder=folder,
     )

@@ -21,6 +21,7 @@ HERE = Path("/srv/bot")
         ("dotenv:.env#TOKEN", "dotenv", ".env", {}, "TOKEN"),
         ("dotenv:///srv/bot/.env#T", "dotenv", "///srv/bot/.env", {}, "T"),
         ("DotEnv:a%20b%23c%3F.env", "dotenv", "a b#c?.env", {}, None),
+        ("dotenv:caf%C3%A9/%E9.env", "dotenv", "café/\udce9.env", {}, None),
         ("dotenv:a@b/.env", "dotenv", "a@b/.env", {}, None),
         ("vault://secret/bots/luna#F", "vault", "//secret/bots/luna", {}, "F"),
         (
@@ -42,6 +43,12 @@ def test_a_store_url_is_taken_apart(
 @pytest.mark.parametrize("text", ["", ".env", "dotenv:", ":x", "1a:x", "dotenv:a b", "dotenv:a\0b"])
 def test_what_is_no_store_url_is_shown_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r'found ".*", expected a store URL such as dotenv:\.env'):
+        parse_url(text, HERE)
+
+
+@pytest.mark.parametrize("text", ["vault://secret/%E9#F", "dotenv:.env#%E9"])
+def test_a_url_that_is_no_utf_8_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="expected UTF-8 behind the % signs"):
         parse_url(text, HERE)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from backends.dotenv.store import DotenvStore, open_store
-from rotator.errors import ConfigError
-from rotator.stores.port import SecretStore, StoreUrl
+from rotator.errors import ConfigError, StoreUnreachableError
+from rotator.stores.port import Entry, SecretStore, StoreUrl, parse_url, path_of_file_store
 
 
 def opened(
@@ -37,6 +37,24 @@ def test_the_variable_is_the_service_token_unless_named(tmp_path: Path) -> None:
 def test_odd_characters_of_a_path_are_escaped_in_the_url(tmp_path: Path) -> None:
     url = opened("a b#c?d%\n\udcff/.env", tmp_path).url
     assert url.endswith("/a%20b%23c%3Fd%25%0A%FF/.env#V")
+
+
+def test_a_name_of_any_bytes_is_that_of_the_same_file(tmp_path: Path) -> None:
+    url = parse_url("dotenv:caf%E9.env#V", tmp_path)
+    store = open_store(url)
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.env"))
+    path.write_text("V=a\n")
+    assert isinstance(found := store.read(), Entry)
+    assert found.secret == "a"
+    assert path_of_file_store(store.url) == path
+
+
+def test_a_name_that_leaves_no_room_for_a_lock_is_told(tmp_path: Path) -> None:
+    store = opened("x" * 250, tmp_path)
+    (tmp_path / ("x" * 250)).write_text("V=a\n")
+    assert isinstance(store.read(), Entry)
+    with pytest.raises(StoreUnreachableError, match="x is too long for the names of its lock"):
+        store.preflight()
 
 
 def test_the_scheme_leads_here(tmp_path: Path) -> None:

@@ -26,6 +26,12 @@ STRANGERS: dict[str, Callable[[int], Fault]] = {
     "other JSON": lambda status: Fault.status(status, b'{"message": "no"}', work=True),
     "JSON that is cut off": lambda status: Fault.status(status, b'{"detail": "n', work=True),
     "a list": lambda status: Fault.status(status, b'["detail"]', work=True),
+    "a page of JSON": lambda status: Fault.status(
+        status, b'{"detail": "no"}', "text/html", work=True
+    ),
+    "another kind of detail": lambda status: Fault.refusal(
+        status, "no" if status == 422 else [{"msg": "no"}], work=True
+    ),
     "an odd detail": lambda status: Fault.refusal(status, None, work=True),
 }
 # Whether the work was done is not for the client to know: both kinds end alike.
