@@ -1,4 +1,5 @@
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TRANSCRIPT] = Transcript()
+    # A shell's job in the background ignores it, and so would the commands that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # No example may fail because the machine is slow, and each run has others than the last one.
     settings.register_profile(
         "ours", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow]

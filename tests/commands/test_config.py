@@ -170,6 +170,7 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         f'hooks = [["{config.folder}/tell", "…"]] # rotator.toml: [[token]] "luna"',
         'hook_timeout = "60s" # default',
         'notify = ["…"] # rotator.toml: [defaults]',
+        "allow_eternal = true # default",
         "",
         "[[token]]",
         'name = "sol" # rotator.toml: [[token]] "sol"',
@@ -181,6 +182,7 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'rotation_timeout = "2m" # default',
         'hook_timeout = "60s" # default',
         'notify = ["…"] # rotator.toml: [defaults]',
+        "allow_eternal = true # default",
     ]
     assert [each["name"] for each in tomllib.loads(result.out)["token"]] == ["luna", "sol"]
 
