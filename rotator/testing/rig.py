@@ -4,12 +4,12 @@ import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol, TypeVar
 
 import pytest
 
-from rotator.stores.journal import Intent, Journal, Leak, PendingRevocation, ReplacedToken
+from rotator.stores.journal import Disuse, Intent, Journal, Leak, PendingRevocation, ReplacedToken
 from rotator.stores.port import Absent, Entry, SecretStore
 
 T = TypeVar("T")
@@ -75,12 +75,15 @@ def new_intent(token_id: str | None = None) -> Intent:
 def new_journal(*, pending: int = 1, hooks: int = 1, intents: int = 0) -> Journal:
     """Return a unique journal."""
     moment = datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)
+    disuse = Disuse(timedelta(days=1), since=moment, used_at=moment)
     return Journal(
         token_id=secrets.token_hex(16),
         previous_token_id=secrets.token_hex(16),
         minted_at=moment,
         intents=tuple(sorted(new_intent("i" * 64) for _ in range(intents))),
-        pending=tuple(PendingRevocation(secrets.token_hex(18), moment) for _ in range(pending)),
+        pending=tuple(
+            PendingRevocation(secrets.token_hex(18), moment, disuse) for _ in range(pending)
+        ),
         hooks=tuple(secrets.token_hex(4) for _ in range(hooks)),
         leak=Leak(moment, (ReplacedToken(secrets.token_hex(18), None),)),
     )

@@ -11,6 +11,7 @@ from rotator.stores.journal import Intent, Journal
 from rotator.testing.rig import new_intent, new_journal
 
 EMPTY = Journal()
+SHORT = replace(new_journal(pending=0, hooks=0), leak=None)
 LONGEST = 120
 
 
@@ -64,9 +65,7 @@ def test_a_note_may_be_as_long_as_the_store_takes_and_no_longer() -> None:
 
 def test_a_shorter_record_takes_the_rest_of_a_longer_one_away() -> None:
     found = changed({}, notes("t", {}).plan_note(new_journal(pending=8), "/"))
-    found = changed(
-        found, notes("t", found).plan_note(journal := new_journal(pending=0, hooks=0), "/")
-    )
+    found = changed(found, notes("t", found).plan_note(journal := SHORT, "/"))
     assert len(found) == 1
     assert notes("t", found).journal == journal
 
@@ -99,7 +98,7 @@ def test_a_secret_that_is_there_is_not_abandoned() -> None:
 
 def test_a_write_that_is_settled_leaves_one_record() -> None:
     found = written({}, None, "old", new_journal(pending=8))
-    found = written(found, "old", "new", journal := new_journal(pending=0, hooks=0))
+    found = written(found, "old", "new", journal := SHORT)
     assert len(found) == 1
     assert notes("new", found).journal == journal
 
