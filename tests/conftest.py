@@ -22,8 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)  # before hypothesis reads its seed
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TRANSCRIPT] = Transcript()
-    # A shell's job in the background ignores it, and so would the commands that tests interrupt.
+    # A job in the background and nohup ignore them, and so would the processes that get them here.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
     # No example may fail because the machine is slow, and each run has others than the last one.
     settings.register_profile(
         "ours", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
