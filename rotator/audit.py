@@ -29,6 +29,7 @@ class Event(StrEnum):
     FENCED = "fenced"
     HOOK = "hook"
     IN_USE = "in-use"
+    LATE_USE = "late-use"
     REVOKED = "revoked"
     FINISHED = "finished"
 

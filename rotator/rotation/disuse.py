@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.clock import SLACK, in_words, minute
+from rotator.clock import ONE_DAY, SLACK, in_words, minute
 from rotator.config.settings import Unused
 from rotator.stores.journal import FAR, Disuse, PendingRevocation
 
@@ -37,12 +37,17 @@ class Fate(StrEnum):
 
 
 class Ruling(NamedTuple):
-    """A fate, and the disuse as it is to be noted; `why` says what keeps it from being known."""
+    """A fate, and the disuse as it is to be noted; `why` says what keeps it from being known.
+
+    `is_odd` says that somebody has to look after that. `silence` is for how long nobody had used
+    the token before its last use, if that use is an alarm.
+    """
 
     fate: Fate
     disuse: Disuse
     why: str | None = None
-    is_odd: bool = False  # somebody has to look after it
+    is_odd: bool = False
+    silence: timedelta | None = None
 
 
 def owe(token: ServiceToken, retire: Unused, now: datetime) -> PendingRevocation:
@@ -55,7 +60,7 @@ def owe(token: ServiceToken, retire: Unused, now: datetime) -> PendingRevocation
 
 def begin(disuse: Disuse, now: datetime) -> Disuse:
     """Return what is known once every store shows the new token, at `now` by the server's clock."""
-    return disuse._replace(since=_whole(now) + _SECOND)
+    return disuse._replace(since=_whole(now) + _SECOND, is_hushed=False)
 
 
 def judge(pending: PendingRevocation, disuse: Disuse, usage: UsageList, now: datetime) -> Ruling:
@@ -84,14 +89,17 @@ def _judge_rows(
         return Ruling(Fate.ENDED, disuse)
     if not rows:
         return Ruling(Fate.GONE, disuse)
-    disuse, oddity = _with_use(disuse, rows, taken_at)
+    before = disuse
+    disuse, oddity = _with_use(before, rows, taken_at)
     if oddity:
         return Ruling(Fate.OVERDUE if is_due else Fate.UNKNOWN, disuse, oddity, is_odd=True)
+    silence = _find_silence(before, disuse)
     if taken_at - _last(disuse, taken_at) >= disuse.quiet:
-        return Ruling(Fate.UNUSED, disuse)
+        return Ruling(Fate.UNUSED, disuse, silence=silence)
+    disuse = _hush(disuse, taken_at)
     if is_due:
-        return Ruling(Fate.OVERDUE, disuse)
-    return Ruling(Fate.IN_USE if is_used(disuse) else Fate.QUIET, disuse)
+        return Ruling(Fate.OVERDUE, disuse, silence=silence)
+    return Ruling(Fate.IN_USE if is_used(disuse) else Fate.QUIET, disuse, silence=silence)
 
 
 def recall(pending: PendingRevocation, disuse: Disuse, now: datetime) -> Ruling:
@@ -132,6 +140,16 @@ def describe_use(disuse: Disuse, stores: Sequence[str]) -> str:
     )
 
 
+def describe_late_use(token_id: str, disuse: Disuse, silence: timedelta) -> str:
+    """Say that a use is an alarm."""
+    used = minute(disuse.used_at) if disuse.used_at else "now"
+    return (
+        f"the old token {token_id} was used at {used}, after nobody had used it for"
+        f" {in_words(silence)}: a bot that seldom wakes has not moved to the new one, or somebody"
+        " else has a copy; if no bot of yours did it, the token has leaked"
+    )
+
+
 _NOT_DATED = (
     "the API's list does not show, or dates wrongly, a use of the current token a moment before:"
     " rotator doctor compares the API's clocks"
@@ -158,8 +176,36 @@ def _with_use(
             " use begin anew"
         )
     if used is not None and (known is None or _whole(used) > known):
-        disuse = disuse._replace(used_at=_whole(used))
+        disuse = _note_use(disuse, _whole(used))
     return disuse, None
+
+
+def _note_use(disuse: Disuse, used_at: datetime) -> Disuse:
+    """Return what is known after a use; the longest pause so far is one between two such uses."""
+    pauses = [disuse.pause] if disuse.pause else []
+    if is_used(disuse) and disuse.used_at:
+        pauses.append(used_at - disuse.used_at)
+    noted = disuse._replace(used_at=used_at, is_hushed=False)
+    if silence := _find_silence(disuse, noted):
+        pauses += [silence, ONE_DAY]  # so a token is told of once a day at most
+    return noted._replace(pause=max(pauses, default=None))
+
+
+def _find_silence(before: Disuse, after: Disuse) -> timedelta | None:
+    """Return how long nobody had used a token before a use that ends an unusual silence."""
+    if not before.is_hushed or after.used_at == before.used_at or not is_used(after):
+        return None
+    last = max(each for each in (before.since, before.used_at) if each)
+    return after.used_at - last if after.used_at else None
+
+
+def _hush(disuse: Disuse, now: datetime) -> Disuse:
+    """Note that nobody has used a token for much longer than its users ever paused.
+
+    How long they paused before the token was replaced is not known: the rotator itself used it.
+    """
+    usual = 2 * disuse.pause if disuse.pause else disuse.quiet / 2
+    return disuse._replace(is_hushed=disuse.is_hushed or now - _last(disuse, now) > usual)
 
 
 def _last(disuse: Disuse, now: datetime) -> datetime:

@@ -7,17 +7,22 @@ Revoking stops the exchange only: as a bearer, a token works until it expires.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from rotator import audit
+from rotator.audit import Event
+from rotator.clock import rfc3339
 from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
-from rotator.rotation.model import CHANGED, Action, RotationContext, RotationResult
+from rotator.hooks.notify import Notice, NoticeKind
+from rotator.rotation.model import CHANGED, Action, OldToken, RotationContext, RotationResult
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.retire import Retirement, hold_back, journals_after
 from rotator.stores.journal import Journal, PendingRevocation
 
+_log = logging.getLogger(__name__)
 _NONE_OLDER = (
     "no older token is known that could be revoked: if the current one leaked, run"
     " rotate --force --revoke-old"
@@ -82,6 +87,9 @@ class Finisher:
             retired = [hold_back(pending, why) for pending in snapshot.pending]
         else:
             retired = [self._retirement.retire(snapshot, each) for each in snapshot.pending]
+        for each in retired:
+            if each.alarm:  # before it is noted: one that dies in between tells it again
+                self._raise_alarm(each.alarm, each.old)
         journal_after = journals_after(snapshot, retired)
         # In one step, as readers open the file anew. The next run of one that dies here repeats the
         # hooks, and finds the tokens revoked.
@@ -99,6 +107,14 @@ class Finisher:
             troubles=tuple(troubles),
             after=snapshot,
         )
+
+    def _raise_alarm(self, message: str, old: OldToken) -> None:
+        """Tell of a late use, in the log, in the audit trail, and by a notice."""
+        used_at = rfc3339(old.last_used_at) if old.last_used_at else None
+        audit.record(Event.LATE_USE, message, token_id=old.token_id, last_used_at=used_at)
+        _log.warning("%s: %s", self._name, message, extra=audit.token_field(self._name))
+        title = f"{self._name}: a replaced token was used"
+        self._hooks.notify(Notice(title, message, NoticeKind.WARNING))
 
     def _make_due(self, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
         """Note all that the journals know of, except the current token, as due now."""

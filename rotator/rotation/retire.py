@@ -20,6 +20,7 @@ from rotator.rotation.disuse import (
     Fate,
     Ruling,
     begin,
+    describe_late_use,
     due_at,
     is_over,
     is_used,
@@ -40,12 +41,13 @@ _DONE = (OldTokenState.REVOKED, OldTokenState.EXPIRED)
 class Retired(NamedTuple):
     """What became of an old token: `trouble` is what is a failure of the run.
 
-    `disuse` is to be noted of one that ends when it is unused.
+    `disuse` is to be noted of one that ends when it is unused, and `alarm` tells of a late use.
     """
 
     old: OldToken
     trouble: str | None = None
     disuse: Disuse | None = None
+    alarm: str | None = None
 
 
 class Retirement:
@@ -93,7 +95,10 @@ class Retirement:
                     trouble = f"the old token {old.token_id} is not revoked yet: {ruling.why}"
         if old.is_in_use:
             _log_use(old)
-        return Retired(old, trouble, ruling.disuse)
+        alarm = None
+        if ruling.silence:
+            alarm = describe_late_use(old.token_id, ruling.disuse, ruling.silence)
+        return Retired(old, trouble, ruling.disuse, alarm)
 
     def _rule(self, snapshot: Snapshot, pending: PendingRevocation, disuse: Disuse) -> Ruling:
         """Find out whether somebody still uses an old token."""
@@ -209,7 +214,7 @@ def pending_after(
             continue
         if before := pending.get(token.token_id):
             # A store has shown it until now: who uses it counts from now on.
-            disuse = before.disuse and before.disuse._replace(since=None)
+            disuse = before.disuse and before.disuse._replace(since=None, is_hushed=False)
             pending[token.token_id] = before._replace(disuse=disuse)
         elif isinstance(retire, Unused):
             pending[token.token_id] = owe(token, retire, now)

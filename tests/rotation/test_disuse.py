@@ -1,30 +1,35 @@
 """An old token ends once nobody uses it: by the API's list, and by nothing that proves less."""
 
-import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
 
-from rotator.cli.exit_codes import check_exit_code, rotate_exit_code
 from rotator.clock import rfc3339
 from rotator.config.settings import Unused
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, OldToken, OldTokenState, Report, summarize
+from rotator.rotation.model import Action, OldToken, OldTokenState, Report
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
 from rotator.sandbox.api import ApiRequest, ApiResponse
 from rotator.sandbox.server import Serve
-from rotator.sandbox.state import ServiceTokenRow
 from rotator.tokens import ServiceToken
+from tests.rotation.disuse import (
+    DAY,
+    HOUR,
+    MOMENT,
+    UNUSED,
+    USED_FOR_DAYS,
+    only,
+    row_of,
+    run,
+    text,
+    use,
+)
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import EXCHANGE, LOGIN, World
 
-MOMENT = timedelta(seconds=5)  # the API's times are whole seconds, and rounded to the safe side
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-UNUSED = Unused(DAY)
 LIST = ("GET", "/auth/admin/service-tokens", 200)
 CALL_LIST = "GET /auth/admin/service-tokens"
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
@@ -34,33 +39,9 @@ DOWN = StoreUnreachableError("b.env does not answer")
 @pytest.fixture
 def old(world: World) -> str:
     """A token that is due, and that outlives these tests."""
-    secret = world.api.issue(days=6.9)
+    secret = world.api.issue(days=USED_FOR_DAYS)
     world.put(secret)
     return secret
-
-
-def run(world: World, retire: Unused = UNUSED, *, after: timedelta = timedelta()) -> Report:
-    """Rotate as a process of its own does, after so much time."""
-    world.clock.advance(after)
-    return world.rotation(retire=retire).rotate(RotateOptions())
-
-
-def use(world: World, secret: str) -> None:
-    """Exchange a token, as a bot does."""
-    world.open_api()().exchange(secret)
-
-
-def row_of(world: World, secret: str) -> ServiceTokenRow:
-    return next(row for row in world.api.tokens if row.secret == secret)
-
-
-def only(report: Report) -> OldToken:
-    (old,) = report.old_tokens
-    return old
-
-
-def text(world: World) -> str:
-    return (world.folder / ".env").read_text()
 
 
 @pytest.mark.usefixtures("old")
@@ -330,10 +311,6 @@ def test_a_token_that_was_put_back_for_a_while_is_waited_for_anew(world: World, 
     world.put(old, "b.env")
     both = world.store(), world.store("b.env")
     world.rotation(*both, retire=UNUSED).rotate(RotateOptions())
-    before = (world.folder / "b.env").read_text()
-    (world.folder / "b.env").write_text(
-        before.replace(world.secret(), old).partition("# r")[0] + old
-    )
     world.put(old, "b.env")  # without its journal: nothing tells that it is old
     world.clock.advance(23 * HOUR)
     report = world.rotation(*both, retire=UNUSED).rotate(RotateOptions())
@@ -455,57 +432,3 @@ def test_of_many_none_is_revoked_early(world: World) -> None:
     assert {ServiceToken.parse(secret).token_id for secret in secrets[:-1]} == known
     run(world, after=DAY)
     assert [world.api.accepts(secret) for secret in secrets] == [True] * 2 + [False] * 8 + [True]
-
-
-def test_the_json_tells_who_still_uses_it(world: World, old: str) -> None:
-    run(world)
-    world.clock.advance(HOUR)
-    use(world, old)
-    found = json.loads(json.dumps(run(world, after=HOUR).to_json()))["old_tokens"]
-    assert found == [
-        {
-            "token_id": str(ServiceToken.parse(old).token_id),
-            "state": "in-use",
-            "due_at": "2026-11-24T13:00:02Z",
-            "last_used_at": "2026-11-23T13:00:00Z",
-            "at_most": None,
-            "message": found[0]["message"],
-        }
-    ]
-    assert "restart a bot that reads it only when it starts" in found[0]["message"]
-
-
-def test_a_check_tells_by_the_journal_who_uses_it(world: World, old: str) -> None:
-    retire = Unused(DAY, 3 * DAY)
-    run(world, retire)
-    world.clock.advance(HOUR)
-    use(world, old)
-    run(world, retire, after=HOUR)
-    calls = len(world.api.calls)
-    report = world.rotation().check(probe=False)
-    assert (only(report).state, report.error) == (OldTokenState.IN_USE, None)
-    assert only(report).last_used_at == world.clock.now - HOUR
-    line = summarize(report)
-    assert (
-        f"the old token {only(report).token_id} is still in use: it was last used 2026-11" in line
-    )
-    assert "NOCTURNA_SERVICE_TOKEN shows the new one since 2026-11-23 12:00 UTC: restart a" in line
-    assert len(world.api.calls) == calls
-
-
-def test_a_check_fails_a_day_before_a_token_in_use_is_revoked(world: World, old: str) -> None:
-    retire = Unused(DAY, 3 * DAY)
-    run(world, retire)
-    world.clock.advance(2 * DAY - HOUR)
-    use(world, old)
-    run(world, retire)
-    assert world.rotation().check(probe=False).error is None
-    world.clock.advance(HOUR)
-    report = world.rotation().check(probe=False)
-    assert (report.failure, check_exit_code([report])) == ("laggard", 1)
-    assert "is still in use, and is revoked at 2026-11-26 12:00 UTC all the same" in str(
-        report.error
-    )
-    report = run(world, retire)
-    assert (report.failure, rotate_exit_code([report], detailed=False)) == ("laggard", 1)
-    assert with_severity(report, DAY, FOUR_A_DAY).level == Severity.WARNING

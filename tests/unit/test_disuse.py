@@ -209,3 +209,67 @@ def test_no_token_is_revoked_before_its_time_and_each_quiet_one_is_in_the_end(
         if found.fate is Fate.UNUSED:
             return
     pytest.fail("it is quiet, and was not revoked")
+
+
+def alarms(quiet: timedelta, uses: list[timedelta], looks: list[timedelta]) -> list[timedelta]:
+    """Return the silences of which looks tell; both are times since every store shows the new one.
+
+    At one moment, a use comes before a look.
+    """
+    disuse, told = begin(Disuse(quiet), SINCE), []
+    for look in sorted(looks):
+        used = max((SINCE + use for use in uses if use <= look), default=None)
+        found = ruling(disuse, row(used, end=FAR), due=FAR, now=SINCE + look)
+        disuse = found.disuse
+        told += [found.silence] if found.silence else []
+    return told
+
+
+HOURLY = [number * HOUR for number in range(1, 20 * 24)]
+
+
+@pytest.mark.parametrize(
+    ("uses", "silences"),
+    [
+        pytest.param([], [], id="tells nothing of one that nobody uses"),
+        pytest.param([3 * HOUR], [], id="tells nothing of a bot that is slow to move"),
+        pytest.param([90 * HOUR], [90 * HOUR], id="tells of a first use after half of its time"),
+        pytest.param(
+            [HOUR, 2 * HOUR, 4 * HOUR], [], id="lets a pause be twice as long as any before"
+        ),
+        pytest.param([HOUR, 2 * HOUR, 9 * HOUR], [7 * HOUR], id="tells of one much longer"),
+        pytest.param(
+            [HOUR, 2 * HOUR, 9 * HOUR, 17 * HOUR, 47 * HOUR],
+            [7 * HOUR],
+            id="tells of a token no more than once a day",
+        ),
+        pytest.param(
+            [HOUR, 2 * HOUR, 9 * HOUR, 69 * HOUR], [7 * HOUR, 60 * HOUR], id="tells again"
+        ),
+        pytest.param(
+            [70 * HOUR, 140 * HOUR], [], id="tells nothing of a bot that wakes now and then"
+        ),
+    ],
+)
+def test_a_use_after_an_unusual_silence_is_an_alarm(
+    uses: list[timedelta], silences: list[timedelta]
+) -> None:
+    told = alarms(7 * DAY, uses, HOURLY)
+    assert [round(each / HOUR) for each in told] == [round(each / HOUR) for each in silences]
+
+
+@given(
+    pauses=st.lists(st.integers(60, 119), min_size=1, max_size=30),
+    look=st.integers(5, 600).map(lambda minutes: minutes * MINUTE),
+)
+def test_a_bot_of_regular_habits_raises_no_alarm(pauses: list[int], look: timedelta) -> None:
+    uses, now = [], timedelta()
+    for minutes in pauses:
+        now += minutes * MINUTE
+        uses.append(now)
+    looks = [number * look for number in range(1, int(now / look) + 2)]
+    assert alarms(DAY, uses, looks) == []
+
+
+def test_a_silence_that_nobody_looked_at_is_no_alarm() -> None:
+    assert alarms(7 * DAY, [HOUR, 2 * HOUR, 90 * HOUR], [HOUR, 2 * HOUR, 91 * HOUR]) == []
