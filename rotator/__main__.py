@@ -13,7 +13,7 @@ import click
 
 from rotator.cli import exit_codes
 from rotator.cli.main import cli
-from rotator.errors import ConfigError, RotatorError, internal_error, one_line
+from rotator.errors import ConfigError, RotatorError, hide_tokens, internal_error, one_line
 from rotator.signals import end_at_second_interrupt
 
 INTERRUPTED = 130
@@ -96,7 +96,7 @@ def _describe_usage(error: click.ClickException) -> str:
 
 def _report(error: object, exit_code: int) -> int:
     with suppress(OSError):  # the exit code says it, too
-        sys.stderr.write(f"rotator: {one_line(str(error))}\n")
+        sys.stderr.write(f"rotator: {hide_tokens(str(error))}\n")
     return exit_code
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 
 _LONGEST_VALUE = 60
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_JWT = re.compile(r"eyJ[\w.-]+")  # every JWT begins so: base64 of `{"`; also one that is cut
+# Every JWT begins so: base64 of `{"`; also one that is cut. The first part has 20 or 36 characters.
+_JWT = re.compile(r"eyJ[\w.-]{12,}")
+_QUERY = re.compile(r"(?i)(https?://[^\s?#]*[?#]).*", re.DOTALL)
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)  # of a URL: all up to its last @
 
 
@@ -182,14 +184,15 @@ def describe_kind(value: object) -> str:
 def quote_value(value: object) -> str:
     """Return a value of the settings for a message: short, on one line, as TOML writes it.
 
-    Left out are tokens, what a URL holds before an `@`, which may be a password, and all that a
-    list or a table holds.
+    Left out are tokens, what a URL holds before an `@` or in its query, which may be a password,
+    and all that a list or a table holds.
     """
     if isinstance(value, list | dict):
         return describe_kind(value)
     if isinstance(value, bool):
         return str(value).lower()
-    text = _JWT.sub("<token>", _CREDENTIALS.sub("…@", str(value)))
+    text = _QUERY.sub(r"\1...", _CREDENTIALS.sub("...@", str(value)))
+    text = _JWT.sub("<token>", text)
     text = f'"{text}"' if isinstance(value, str) else text
     text = text.encode("unicode_escape").decode()
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -17,6 +17,7 @@ import yaml
 from backends.programs import PATIENCE, ProgramError, read_output
 from backends.remote import find_home
 from rotator.errors import StoreUnreachableError
+from rotator.files import read_small_text
 from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
 _NAMESPACE = "default"
@@ -84,7 +85,7 @@ def find_access(
 
 def _read_service_account(server: str, folder: Path) -> ClusterAccess:
     try:
-        namespace = Path(folder, "namespace").read_text("utf-8", "replace").strip()
+        namespace = read_small_text(Path(folder, "namespace"), "utf-8", "replace").strip()
     except OSError:
         namespace = _NAMESPACE  # as kubectl has it
     return ClusterAccess(
@@ -156,7 +157,7 @@ def _unreadable(path: Path, error: OSError) -> StoreUnreachableError:
 
 def _load(path: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text("utf-8"))
+        document = yaml.safe_load(read_small_text(path))
     except OSError as error:
         raise _unreadable(path, error) from None
     except RecursionError:

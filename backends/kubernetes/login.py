@@ -15,6 +15,7 @@ import urllib3
 from backends.kubernetes.failures import NOT_KUBERNETES
 from backends.kubernetes.kubeconfig import ClusterAccess, find_access, user_from_plugin
 from rotator.errors import StoreUnreachableError
+from rotator.files import read_small_text
 from rotator.http.client import (
     BoundedSession,
     Failure,
@@ -111,7 +112,7 @@ def _authorize(
     token, file = user.get("token"), user.get("tokenFile")
     if file:
         try:
-            token = Path(file).read_text("utf-8", "replace").strip()
+            token = read_small_text(Path(file), "utf-8", "replace").strip()
         except OSError as error:
             raise StoreUnreachableError(
                 f"the token file {file} cannot be read ({error.strerror}): restore it, or its"

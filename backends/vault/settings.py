@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from backends.remote import find_home
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, explain
 from rotator.errors import ConfigError, StoreDeniedError, StoreUnreachableError, has_control
+from rotator.files import read_small_text
 from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_url
 
 _DEFAULT = "https://127.0.0.1:8200"
@@ -330,7 +331,7 @@ def _read_file(path: Path | None, if_missing: str = "") -> str:
     if path is None:
         raise StoreDeniedError(if_missing)
     try:
-        text = path.read_text("ascii").strip()
+        text = read_small_text(path, "ascii").strip()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise StoreDeniedError(if_missing or _unreadable(path, error.strerror)) from None
     except (OSError, ValueError) as error:

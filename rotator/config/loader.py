@@ -22,6 +22,7 @@ from rotator.errors import (
     one_line,
     quote_value,
 )
+from rotator.files import read_small_text
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 
 DEFAULT_FILE = "rotator.toml"
@@ -180,7 +181,7 @@ def _read_toml(path: Path, cwd: Path) -> dict[str, Any]:
     import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
 
     try:
-        return tomllib.loads((cwd / path).read_text("utf-8-sig"))
+        return tomllib.loads(read_small_text(cwd / path, "utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{shown}: cannot read it: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rotator.errors import ConfigError, has_control
+from rotator.files import read_small_text
 
 RENEW_BEFORE = timedelta(days=7)
 VALIDITY = timedelta(days=90)
@@ -29,7 +30,7 @@ class Secret:
         if self.file is None:
             return self.value or ""
         try:
-            text = self.file.read_text("utf-8-sig")
+            text = read_small_text(self.file, "utf-8-sig")
         except OSError as error:
             why = error.strerror or "it cannot be read"
             raise ConfigError(f"{self.origin}: cannot read {self.file}: {why}") from None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import parse_qsl, unquote
 
-from rotator.errors import ConfigError, quote_value
+from rotator.errors import ConfigError, has_token, quote_value
 from rotator.stores.journal import Journal
 
 DEFAULT_FIELD = "NOCTURNA_SERVICE_TOKEN"
@@ -221,6 +221,11 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
         blank = ", in which a space is written %20" if " " in text.strip() else ""
         raise ConfigError(
             f"found {quote_value(text)}, expected a store URL such as dotenv:.env{blank}"
+        )
+    if has_token(text):
+        raise ConfigError(
+            "found a store URL with a token in it, expected the place where the token is kept, such"
+            " as dotenv:.env"
         )
     rest, _, fragment = match["rest"].partition("#")
     location, _, query = rest.partition("?")

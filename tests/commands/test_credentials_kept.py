@@ -1,6 +1,7 @@
 """What programs that the rotator starts get of its credentials: nothing; nor does a core dump."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -108,3 +109,43 @@ def test_what_a_terminal_obeys_is_escaped_in_a_path(rotator: Runner, api: Sandbo
         assert result.status == 3
         assert "\x1b" not in result.err
         assert "\\x1b" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("{}",),
+        ("rotate", "{}"),
+        ("rotate", "--{}"),
+        ("rotate", "--shard", "{}"),
+        ("rotate", "--config", "{}"),
+        ("mint", "--days", "{}"),
+        ("daemon", "--listen", "{}"),
+        ("tokens", "revoke", "{}"),
+        ("completion", "{}"),
+    ],
+    ids=lambda arguments: " ".join(arguments).format("TOKEN"),
+)
+def test_a_token_among_the_arguments_is_not_repeated(
+    rotator: Runner, api: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    with_credentials(rotator, api)
+    secret = api.issue()
+    result = rotator(*(argument.format(secret) for argument in arguments))
+    assert result.status != 0
+    assert secret not in result.out + result.err
+
+
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("/dev/zero", "it is larger than 4 MiB"), ("pipe", "is empty, expected the value in it")],
+)
+def test_a_password_file_that_is_none_is_told(
+    rotator: Runner, api: Sandbox, file: str, told: str
+) -> None:
+    with_credentials(rotator, api)
+    del rotator.env["NOCTURNA_ADMIN_PASSWORD"]
+    os.mkfifo(rotator.folder / "pipe")
+    result = rotator("rotate", "--force", NOCTURNA_ADMIN_PASSWORD_FILE=str(rotator.folder / file))
+    assert result.status != 0
+    assert told in result.err

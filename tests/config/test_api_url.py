@@ -34,6 +34,13 @@ def test_slashes_at_the_end_are_cut(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("sign", ["?", "#"])
+def test_a_query_is_a_mistake_and_is_not_shown(tmp_path: Path, sign: str) -> None:
+    told = mistake(tmp_path, api(f"https://nocturna.example/api{sign}key=hunter2"))
+    shown = f"https://nocturna.example/api{sign}..."
+    assert told == f'rotator.toml: [api] url: found "{shown}", {EXPECTED}'
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -45,8 +52,6 @@ def test_slashes_at_the_end_are_cut(tmp_path: Path) -> None:
         "https://nocturna.example:0/api",
         "https://nocturna.example:port/api",
         "https://[::1/api",
-        "https://nocturna.example/api?key=1",
-        "https://nocturna.example/api#top",
         "https://nocturna.example/api ",
         " https://nocturna.example/api",
         "https://nocturna.example/my api",

@@ -9,6 +9,7 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import SecretStore, StoreUrl, parse_url
 from rotator.stores.readonly import UnavailableStore
 from rotator.stores.registry import Backends
+from tests.unit.jwts import lasting
 
 HERE = Path("/srv/bot")
 
@@ -44,6 +45,13 @@ def test_a_store_url_is_taken_apart(
 def test_what_is_no_store_url_is_shown_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r'found ".*", expected a store URL such as dotenv:\.env'):
         parse_url(text, HERE)
+
+
+def test_a_token_in_the_place_of_its_store_is_not_shown() -> None:
+    with pytest.raises(ConfigError, match="found a store URL with a token in it") as caught:
+        parse_url(f"dotenv:{(jwt := lasting(None))}", HERE)
+    assert jwt not in str(caught.value)
+    assert parse_url("dotenv:/home/heyJude/.env", HERE).location == "/home/heyJude/.env"
 
 
 @pytest.mark.parametrize("text", ["vault://secret/%E9#F", "dotenv:.env#%E9"])

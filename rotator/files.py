@@ -1,0 +1,54 @@
+"""Small files that the owner names, such as that of a password: read in bounded time and memory.
+
+A path may lead to a pipe, as in `<(pass show admin)`, and by mistake to a pipe that nobody writes
+to, or to a device without an end.
+"""
+
+import errno
+import os
+import select
+import time
+from pathlib import Path
+
+from rotator.clock import limit_wait
+
+LARGEST = 4 << 20  # bytes; a kubeconfig may hold the certificates of many clusters
+_PATIENCE = 60.0  # seconds for a pipe: a password manager may ask its user
+_CHUNK = 1 << 16
+
+
+def read_small_file(path: Path) -> bytes:
+    """Return the content of a file; of a pipe, all that comes within a minute.
+
+    Raises `OSError`, which says so where there is more than 4 MiB, or no end of it.
+    """
+    # O_NONBLOCK: opening a pipe would wait for a writer.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        return _read(fd, str(path))
+    finally:
+        os.close(fd)
+
+
+def read_small_text(path: Path, encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Return the same as text, with each line end as LF; raises `UnicodeDecodeError`, too."""
+    text = read_small_file(path).decode(encoding, errors)
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read(fd: int, path: str) -> bytes:
+    content, deadline = bytearray(), time.monotonic() + _PATIENCE
+    while len(content) <= LARGEST:
+        try:
+            chunk = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            if (left := limit_wait(deadline - time.monotonic())) <= 0:
+                raise TimeoutError(
+                    errno.ETIMEDOUT, "nobody writes to the end of it", path
+                ) from None
+            select.select([fd], [], [], left)
+            continue
+        if not chunk:
+            return bytes(content)
+        content += chunk
+    raise OSError(errno.EFBIG, "it is larger than 4 MiB", path)

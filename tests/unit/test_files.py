@@ -1,0 +1,56 @@
+"""Small files of the owner's: pipes are read to their end, and nothing is read for ever."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from rotator.clock import TimeBudget
+from rotator.files import read_small_file, read_small_text
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\xef\xbb\xbfa\r\nb\rc\n")
+    assert read_small_text(tmp_path / "a", "utf-8-sig") == "a\nb\nc\n"
+
+
+def test_a_pipe_is_read_to_its_end() -> None:
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        os.write(writer, b"secret\n")
+        os.close(writer)
+
+    timer = threading.Timer(0.1, write)
+    with os.fdopen(reader):
+        timer.start()
+        assert read_small_text(Path(f"/dev/fd/{reader}")) == "secret\n"
+    timer.join()
+
+
+def test_a_pipe_that_nobody_writes_to_is_empty(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert read_small_file(tmp_path / "pipe") == b""
+
+
+def test_a_writer_that_never_ends_is_not_waited_for() -> None:
+    reader, writer = os.pipe()
+    with (
+        os.fdopen(reader),
+        os.fdopen(writer, "w"),
+        TimeBudget(0.1).spending(),
+        pytest.raises(TimeoutError, match="nobody writes to the end of it"),
+    ):
+        read_small_file(Path(f"/dev/fd/{reader}"))
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_without_an_end_is_refused(device: str) -> None:
+    with pytest.raises(OSError, match="it is larger than 4 MiB"):
+        read_small_file(Path(device))
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        read_small_file(tmp_path)
