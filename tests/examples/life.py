@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rotator.config.settings import Unused
 from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
 from tests.support.clock import NOON
@@ -51,11 +52,13 @@ class Life:
     """Lets time pass whenever the bot sleeps; what is planned then happens, each at its moment.
 
     The bot works from noon for as long as `daily`, and in the `busy` spans, and is asleep between.
+    `retire` is that of the rotator.
     """
 
     world: World
     end: datetime
     daily: timedelta
+    retire: timedelta | Unused = DAY
     busy: list[Span] = field(default_factory=list)
     reports: list[tuple[datetime, Report]] = field(default_factory=list)
     _plans: list[tuple[datetime, Callable[[], object]]] = field(default_factory=list)
@@ -76,7 +79,7 @@ class Life:
     def rotate(self) -> None:
         """Run the rotator as cron does: a new process, with a session of its own."""
         before = self.world.api.calls.count(ANSWERED)
-        report = self.world.rotation(self._store, retire=DAY).rotate(RotateOptions())
+        report = self.world.rotation(self._store, retire=self.retire).rotate(RotateOptions())
         self.reports.append((self.world.clock.now, report))
         self._exchanges_of_others += self.world.api.calls.count(ANSWERED) - before
 

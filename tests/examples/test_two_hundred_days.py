@@ -1,9 +1,13 @@
-"""The example bots, their own code, through 200 days of rotations, outages and a revocation."""
+"""The example bots, their own code, through 200 days of rotations, outages and a revocation.
+
+Beside them a third bot wakes once a week.
+"""
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -13,8 +17,10 @@ import requests
 
 from examples import httpx_bot, requests_bot
 from rotator.client import TokenManager
+from rotator.config.settings import Unused
 from rotator.rotation.model import Action
 from tests.examples.life import DAY, MINUTE, Call, Diary, EndOfTimeError, Life, Span, at
+from tests.examples.weekly import WeeklyBot
 from tests.nocturna.support import QUICK
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Fault, Sandbox
@@ -35,6 +41,8 @@ OUTAGES = [
 ]
 REVOKED, RENEWED = at(185, 14, 2), at(185, 14, 42)
 ROTATIONS = [at(85, 3, 7), at(169, 3, 7), RENEWED]
+WEEKS = [at(day, 9, 30) for day in range(3, DAYS, 7)]
+UNUSED = Unused(8 * DAY)
 
 
 @pytest.fixture
@@ -57,6 +65,14 @@ def life(
         yield life
     # Of the access tokens there are thousands; that no JWT is written is looked for anyway.
     transcript.secrets |= {row.secret for row in api.tokens} | {api.admin_password}
+
+
+@pytest.fixture
+def weekly(life: Life) -> WeeklyBot:
+    bot = WeeklyBot(life.world)
+    for week in WEEKS:
+        life.plan(week, bot.wake)
+    return bot
 
 
 def with_requests(manager: TokenManager, life: Life) -> None:
@@ -98,10 +114,19 @@ def is_forced(call: Call) -> bool:
     return any(call.moment in outage for outage, _ in OUTAGES) or call.moment in without_token
 
 
+def cut_off(weekly: WeeklyBot) -> list[datetime]:
+    """Return when the weekly bot failed, though nobody had revoked its token by hand."""
+    by_hand = Span(REVOKED, REVOKED + 7 * DAY)
+    return [
+        each.moment for each in weekly.calls if not each.answered and each.moment not in by_hand
+    ]
+
+
 @pytest.mark.parametrize("bot", [with_requests, pytest.param(with_httpx, marks=pytest.mark.long)])
 def test_no_call_fails_that_the_api_did_not_force_and_no_exchange_is_wasted(
-    life: Life, bot: Callable[[TokenManager, Life], None]
+    life: Life, weekly: WeeklyBot, bot: Callable[[TokenManager, Life], None]
 ) -> None:
+    life.retire = UNUSED
     clock = life.world.clock
     diary = Diary(clock)
     manager = TokenManager(
@@ -134,4 +159,21 @@ def test_no_call_fails_that_the_api_did_not_force_and_no_exchange_is_wasted(
     assert troubled == [at(84, 3, 7)]
 
     needed = ideal([call.moment for call in diary.calls if call.answered])
-    assert life.exchanges() == pytest.approx(needed, rel=0.1)
+    assert life.exchanges() - weekly.exchanges == pytest.approx(needed, rel=0.1)
+
+    assert len(weekly.calls) == len(WEEKS)
+    assert cut_off(weekly) == []
+    laggards = [moment for moment, report in life.reports for o in report.old_tokens if o.is_in_use]
+    # Until the old tokens end by themselves, a week after they were replaced.
+    assert laggards == [at(day, 3, 7) for day in (88, 89, 90, 172, 173, 174)]
+    # And yet no old token is left over.
+    assert [row.secret for row in life.world.api.live_tokens()] == [life.world.secret()]
+
+
+def test_a_timer_cuts_off_the_bot_that_wakes_once_a_week(life: Life, weekly: WeeklyBot) -> None:
+    life.retire = DAY
+    with suppress(EndOfTimeError):
+        while True:
+            life.sleep(DAY.total_seconds())
+    assert len(weekly.calls) == len(WEEKS)
+    assert cut_off(weekly) == [at(87, 9, 30), at(171, 9, 30)]

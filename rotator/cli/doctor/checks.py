@@ -8,16 +8,11 @@ from rotator.cli.doctor.findings import Check, Finding, Result, Topic
 from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
-from rotator.nocturna.service_tokens import ListedToken
-from rotator.rotation.inventory import Inventory
-from rotator.rotation.listing import RowStatus, ends_at, list_rows
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
 from rotator.rotation.severity import FEW, FOUR_A_DAY
 
 _AGAIN = "rotator rotate takes it up again"
-_MOST_NAMED = 5  # orphans
-_MORE = ", … (rotator tokens list shows all)"
 
 
 class ApiFacts(NamedTuple):
@@ -68,23 +63,6 @@ class TokenFacts(NamedTuple):
     restarts: Mapping[str, str | None]
     failed_hooks: Sequence[str]
     owners: Mapping[str, str | None]
-
-
-class ListFacts(NamedTuple):
-    """The API's list of service tokens at `now`.
-
-    It was asked for after the `tokens` were looked at, from `begun` on; times are the server's.
-    `inventory` is None unless all tokens were looked at: orphans are unknown then. `account` is the
-    admin's user id, and `under_way` how long a new token may take to reach its store.
-    """
-
-    now: datetime
-    rows: Sequence[ListedToken]
-    begun: datetime
-    tokens: Sequence[TokenFacts]
-    inventory: Inventory | None
-    account: str
-    under_way: timedelta
 
 
 def _api(facts: ApiFacts) -> Iterator[Finding]:
@@ -287,123 +265,4 @@ TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _mints,  # what runs left behind that died or failed
     _overdue_revocations,
     _failed_hooks,
-)
-
-
-def _list(facts: ListFacts) -> Iterator[Finding]:
-    message = f"the API lists its service tokens ({len(facts.rows)})"
-    yield Finding(Topic.LIST, Result.OK, message)
-
-
-def _list_time(facts: ListFacts) -> Iterator[Finding]:
-    """Compare the clock of the API's database, which dates its rows, with that of its Date."""
-    off = max(_differences(facts), default=timedelta())
-    if off > SLACK:
-        message = (
-            f"the API's list and the Date of its answers are {in_words(off)} apart, so a mint that"
-            " was cut off could not be recognised by its time: set the clocks of the API right"
-        )
-        yield Finding(Topic.CLOCK, Result.WARNING, message)
-
-
-def _differences(facts: ListFacts) -> Iterator[timedelta]:
-    """Yield how far dates of the list are from where they must be, negative within.
-
-    A token that was just exchanged tells most; without one, those tell that were minted by a
-    rotator, which noted the Date.
-    """
-    rows = {row.token_id: row for row in facts.rows}
-    yield from (row.created_at - facts.now for row in facts.rows)
-    probed = {
-        t.snapshot.current.token_id for t in facts.tokens if t.is_probed and t.snapshot.current
-    }
-    used = [row.last_used_at for row in facts.rows if row.token_id in probed and row.last_used_at]
-    if used:
-        yield max(facts.begun - max(used), max(used) - facts.now)
-        return
-    for each in facts.tokens:
-        journal = each.snapshot.journal
-        row = rows.get(journal.token_id or "")
-        if row and journal.minted_at:
-            yield journal.minted_at - row.created_at
-            yield row.created_at - journal.minted_at - each.settings.rotation_timeout
-
-
-def _listed_tokens(facts: ListFacts) -> Iterator[Finding]:
-    """Compare each current token with its row, which one that was just probed need not have."""
-    rows = {row.token_id: row for row in facts.rows}
-    for each in facts.tokens:
-        current, name = each.snapshot.current, each.settings.name
-        if current is None:
-            continue
-        row = rows.get(current.token_id or "")
-        end = ends_at(row) if row else None
-        replace = f"rotator rotate {name} --force replaces it"
-        if row is None and not each.is_probed:
-            message = f"token {current.name} is not in the API's list, so it was revoked: {replace}"
-            yield Finding(Topic.TOKEN, Result.PROBLEM, message, name)
-        elif end and (current.expires_at is None or current.expires_at - end > SLACK):
-            message = (
-                f"the API's list ends token {current.name} at {minute(end)}, before the token"
-                f" itself does: {replace}"
-            )
-            yield Finding(Topic.TOKEN, Result.WARNING, message, name)
-
-
-def _orphans(facts: ListFacts) -> Iterator[Finding]:
-    if facts.inventory is None:
-        return
-    if facts.inventory.unreachable:
-        message = (
-            "which tokens of the API are in no store is unknown while a store does not answer: run"
-            " the doctor again when it does"
-        )
-        yield Finding(Topic.ORPHANS, Result.WARNING, message)
-        return
-    rows = list_rows(facts.rows, facts.inventory, facts.account, facts.now, facts.under_way)
-    orphans = [row for row in rows if row.status is RowStatus.ORPHAN]
-    own = [row.token_id for row in orphans if row.own]
-    young = sum(row.own and row.status in (RowStatus.UNKNOWN, RowStatus.MINTING) for row in rows)
-    if used := sum(row.own and row.last_used_at is not None for row in orphans):
-        message = (
-            f"somebody has used {_live(used)} of this admin that no store of the config holds, so"
-            " the account seems to be shared: give the rotator an admin account of its own, whose"
-            " unused tokens can only be left over from a mint of its own"
-        )
-        yield Finding(Topic.LOGIN, Result.WARNING, message)
-    if others := len(orphans) - len(own):
-        message = (
-            f"{_live(others)} of other admins in no store of the config, which is their affair"
-        )
-        yield Finding(Topic.ORPHANS, Result.OK, message)
-    if own:
-        ids = ", ".join(own[:_MOST_NAMED]) + (_MORE if len(own) > _MOST_NAMED else "")
-        them = "it" if len(own) == 1 else "them"
-        message = (
-            f"{_live(len(own))} of this admin in no store of the config: {ids}; if the account is"
-            f" the rotator's own, revoke {them} (rotator tokens revoke ID); if others mint with it,"
-            " give the rotator one of its own, as it would revoke what fits a mint of which it got"
-            " no answer"
-        )
-        yield Finding(Topic.ORPHANS, Result.WARNING, message)
-    elif young:
-        message = (
-            f"{_live(young)} of this admin may be on the way to a store, too young to tell; no"
-            " other is missing from the stores of the config"
-        )
-        yield Finding(Topic.ORPHANS, Result.OK, message)
-    else:
-        message = "no live token of this admin is missing from the stores of the config"
-        yield Finding(Topic.ORPHANS, Result.OK, message)
-
-
-def _live(count: int) -> str:
-    return "1 live token" if count == 1 else f"{count} live tokens"
-
-
-LIST_CHECKS: tuple[Check[ListFacts], ...] = (
-    _list,
-    _list_time,  # reconciliation compares it with the Date of answers
-    _listed_tokens,  # revoked, where it was not probed; or with a shorter life than it says
-    _orphans,
 )

@@ -32,6 +32,7 @@ class Topic(StrEnum):
     JOURNAL = "journal"
     LIST = "list"
     ORPHANS = "orphans"
+    OLD_TOKENS = "old-tokens"
     INTERNAL = "internal"
 
 

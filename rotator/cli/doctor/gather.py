@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import datetime
 
 from rotator import wiring
-from rotator.cli.doctor import checks
+from rotator.cli.doctor import checks, list_checks
 from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
 from rotator.config.settings import Secret, Settings, TokenSettings
@@ -73,7 +73,7 @@ def examine(
             return [*found, Finding(Topic.LIST, Result.PROBLEM, str(error))]
         if names or len(tokens) < len(settings.tokens):
             of_list = of_list._replace(inventory=None)
-        found += run_checks(checks.LIST_CHECKS, of_list)
+        found += run_checks(list_checks.LIST_CHECKS, of_list)
     return found
 
 
@@ -146,10 +146,10 @@ class Gatherer:
 
     def list_tokens(
         self, tokens: Sequence[checks.TokenFacts], account: str, begun: datetime
-    ) -> checks.ListFacts:
+    ) -> list_checks.ListFacts:
         """Get the API's list of service tokens; raises `RotatorError`."""
         api = self._open_api()
-        return checks.ListFacts(
+        return list_checks.ListFacts(
             rows=api.list_tokens(),
             now=api.time.now(),
             begun=begun,
