@@ -66,6 +66,16 @@ _FAILURES: dict[str, _Failure] = {
         "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
         " AWS_SECRET_ACCESS_KEY, or give this machine a role",
     ),
+    "ConfigParseError": partial(
+        StoreDeniedError,
+        "a file with AWS profiles cannot be parsed: correct ~/.aws/config, ~/.aws/credentials, or"
+        " what AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name",
+    ),
+    "InfiniteLoopConfigError InvalidConfigError": partial(
+        StoreDeniedError,
+        "the AWS profile cannot be used: correct its role_arn, source_profile and"
+        " credential_source",
+    ),
     "ProfileNotFound": partial(
         StoreDeniedError, "there is no such AWS profile: correct AWS_PROFILE"
     ),

@@ -7,6 +7,7 @@ leaves the old one as AWSPREVIOUS. The journal stands in tags, see `backends.not
 the steps is that of `backends.remote`; each call here may be repeated.
 """
 
+import json
 import logging
 import os
 import threading
@@ -40,7 +41,7 @@ _NOT_FOUND = "ResourceNotFoundException"
 # AWS answers these to a request that is allowed, but cannot be fulfilled.
 _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
 # botocore lets these through, over odd settings and over answers that are no JSON object.
-_STRAY = (ValueError, AttributeError, TypeError, RecursionError)
+_STRAY = (ValueError, AttributeError, TypeError, RuntimeError)
 _PATIENCE = 60.0  # seconds for a call: retries, and calls for credentials, included
 _LARGEST_ANSWER = 4 << 20  # bytes
 _LONGEST = 65536  # bytes, https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
@@ -158,7 +159,9 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if to_write:
             _refuse_others(about, self._address.region)
         state = AwsSecret(exists=True, current=current, text=text)
-        tags = {tag["Key"]: tag.get("Value", "") for tag in about.get("Tags") or ()}
+        tags = {tag.get("Key"): tag.get("Value", "") for tag in about.get("Tags") or ()}
+        if not all(isinstance(text, str) for pair in tags.items() for text in pair):
+            raise failures.no_aws()
         return state, secret_in(text, self._address.field), tags
 
     def _read_text(self, version: str) -> str:
@@ -344,12 +347,29 @@ class _CredentialProcess:
 
     def communicate(self) -> tuple[bytes, bytes]:
         try:
-            return read_output(self._command), b""
+            return _read_credentials(self._command), b""
         except ProgramError as error:
             raise StoreDeniedError(
                 f"the credential_process of the AWS profile {error}: run it by hand, without a"
                 " terminal, to see why"
             ) from None
+
+
+def _read_credentials(command: Sequence[str]) -> bytes:
+    """https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html."""
+    output = read_output(command)
+    try:
+        printed = json.loads(output)
+    except (ValueError, RecursionError):
+        printed = None
+    keys = ("AccessKeyId", "SecretAccessKey")
+    if (
+        not isinstance(printed, dict)
+        or printed.get("Version") != 1
+        or not all(isinstance(printed.get(key), str) for key in keys)
+    ):
+        raise ProgramError("prints no credentials (JSON with Version 1 and both keys)")
+    return output
 
 
 def bounded(seconds: float) -> AbstractContextManager[None]:

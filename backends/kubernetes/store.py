@@ -57,18 +57,21 @@ class SecretPart:
     def parse(cls, secret: Any, address: KubernetesAddress) -> "SecretPart":  # noqa: ANN401 - JSON
         """Find our part in an answer; raises `StoreUnreachableError` where it is no Secret."""
         try:
-            metadata, data = secret["metadata"], secret.get("data") or {}
-            encoded = data.get(address.key)
+            metadata, data = secret["metadata"], secret.get("data")
+            encoded = None if data is None else data.get(address.key)
             base64.b64decode(encoded or "", validate=True)
             annotations = metadata.get("annotations") or {}
+            place = metadata.get("name", address.name), metadata.get("namespace", address.namespace)
+            deleted_at = metadata.get("deletionTimestamp")
             part = cls(
                 encoded,
                 str(annotations.get(address.annotation, "")),
                 metadata.get("resourceVersion"),  # a dry run that creates has none
                 secret.get("immutable") is True,
-                parse_end(metadata.get("deletionTimestamp")),
+                parse_end(deleted_at),
             )
-            is_another = metadata.get("name", address.name) != address.name
+            is_another = place != (address.name, address.namespace)
+            is_another |= deleted_at is not None and part.ends_at is None
         except (KeyError, TypeError, AttributeError, ValueError):
             part, is_another = None, False
         if part is None or is_another or secret.get("kind") != "Secret":

@@ -323,7 +323,7 @@ _KINDS: dict[FailureKind, Any] = {  # the first that fits one of the causes
     FailureKind.CERTIFICATE: ssl.SSLCertVerificationError,
     FailureKind.TLS: (ssl.SSLError, requests.exceptions.SSLError),
     FailureKind.PROXY: requests.exceptions.ProxyError,
-    FailureKind.UNKNOWN_HOST: socket.gaierror,
+    FailureKind.UNKNOWN_HOST: (socket.gaierror, urllib3.exceptions.LocationParseError),
     FailureKind.REFUSED: ConnectionRefusedError,
     FailureKind.TIMEOUT: (TimeoutError, urllib3.exceptions.TimeoutError),
 }
@@ -332,6 +332,7 @@ _NEVER_SENT = (
     requests.exceptions.InvalidURL,
     requests.exceptions.ProxyError,
     urllib3.exceptions.ConnectTimeoutError,
+    urllib3.exceptions.LocationParseError,
     urllib3.exceptions.NewConnectionError,
     ssl.SSLCertVerificationError,
 )

@@ -99,6 +99,9 @@ def test_a_drip_of_the_credentials_ends_in_time(
         ("yes", "prints more than 1 MiB"),
         ("false", "failed with exit status 1"),
         ("no-such-program", "cannot be started"),
+        ("echo hello", r"prints no credentials \(JSON with Version 1 and both keys\)"),
+        ("echo []", "prints no credentials"),
+        ('echo {"Version":1}', "prints no credentials"),
     ],
 )
 @pytest.mark.parametrize("profile", ["direct", "assuming"])

@@ -17,6 +17,8 @@ from tests.kubernetes import certificates
 URL = "aws-secretsmanager://bots/luna?region=eu-west-1#T"
 NO_AWS = "what answers is no AWS Secrets Manager: correct AWS_ENDPOINT_URL"
 UNREADABLE = {"ARN": "arn:…", "VersionIdsToStages": {"v" * 32: ["AWSCURRENT"]}}
+NAMELESS: dict[str, object] = {"ARN": "arn:…", "Tags": [{"Value": "x"}]}
+NUMBERED: dict[str, object] = {"ARN": "arn:…", "Tags": [{"Key": 5, "Value": "x"}]}
 
 
 @pytest.mark.parametrize(
@@ -35,7 +37,7 @@ UNREADABLE = {"ARN": "arn:…", "VersionIdsToStages": {"v" * 32: ["AWSCURRENT"]}
         (200, b"null", NO_AWS),
         (200, b"{}", NO_AWS),
         (200, b"", NO_AWS),
-        (200, json.dumps(UNREADABLE).encode(), NO_AWS),
+        *((200, json.dumps(body).encode(), NO_AWS) for body in (UNREADABLE, NAMELESS, NUMBERED)),
     ],
 )
 def test_what_is_no_answer_of_aws_is_no_absent_secret(

@@ -62,7 +62,7 @@ def test_the_url_that_creates_differs_in_that_alone(query: str) -> None:
         (f"kubernetes://bots/{'n' * 254}", "is no name of a Secret"),
         ("kubernetes://bots/luna#a/b", "stands a key of the Secret"),
         ("kubernetes://bots/luna#..", "stands a key of the Secret"),
-        ("kubernetes://bots/luna#eyJ.made.up/x", 'found "<token>'),
+        ("kubernetes://bots/luna#eyJ-that-is.made.up/x", "found a store URL with a token"),
         ("kubernetes://bots/luna#T?create=true", "stand before the `#`"),
         ("kubernetes://bots/luna#T&create=true", "stand before the `#`"),
         ("kubernetes://bots/luna?context=here?create=true#T", "join options with `&`"),

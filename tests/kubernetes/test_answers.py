@@ -78,6 +78,10 @@ def told_by(site: Site, kind: type[StoreError], *, changing: bool = False) -> st
                 b'"metadata": {}, "kind": "Pod"',
                 b'"metadata": []',
                 b'"metadata": {}, "data": [1]',
+                b'"metadata": {}, "data": []',
+                b'"metadata": {"namespace": "elsewhere"}',
+                b'"metadata": {"deletionTimestamp": "soon"}',
+                b'"metadata": {"deletionTimestamp": [1]}',
                 b'"metadata": {}, "data": {"NOCTURNA_SERVICE_TOKEN": 5}',
                 b'"metadata": {}, "data": {"NOCTURNA_SERVICE_TOKEN": "*"}',
             )
