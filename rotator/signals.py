@@ -4,6 +4,7 @@ import logging
 import os
 import select
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -42,14 +43,22 @@ def end_at_second_interrupt() -> None:
     """Let the first SIGINT raise `KeyboardInterrupt`, and the next end the process at once.
 
     A second `KeyboardInterrupt` while Python waits for threads at its exit would be a traceback.
+    So would one in a finalizer, where Python drops it: that ends the process at once as well.
     """
+    tell = sys.unraisablehook
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         raise KeyboardInterrupt
 
+    def end_or_tell(dropped: "sys.UnraisableHookArgs") -> None:
+        if isinstance(dropped.exc_value, KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        tell(dropped)
+
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not ignored, as by nohup
         signal.signal(signal.SIGINT, interrupt)
+        sys.unraisablehook = end_or_tell
 
 
 @contextmanager
