@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -29,6 +30,8 @@ class LikeAws:
 
     def __init__(self) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
+        # It would look into all folders of moto for each request.
+        self._moto.get_backend_for_host = cache(self._moto.get_backend_for_host)
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
