@@ -14,6 +14,13 @@ from tests.support.process import Runner
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).with_name("toy")
 UNTOLD = "; it is not known how long the token still lives"  # what `rotate` adds
+_BUILD = """
+import sys
+from hatchling.builders.wheel import WheelBuilder
+folder, *projects = sys.argv[1:]
+for project in projects:
+    [*WheelBuilder(project).build(directory=folder)]
+"""
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 
 
@@ -43,7 +50,7 @@ class Fresh:
     def __init__(self, folder: Path) -> None:
         self._wheels = folder / "wheels"
         self._env = folder / "env"
-        venv.create(self._env, with_pip=True)
+        venv.create(self._env)
         self.bin = self._env / "bin"
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
         self.site = self._env / "lib" / version / "site-packages"
@@ -53,11 +60,10 @@ class Fresh:
 
     def install(self, *projects: Path) -> None:
         """Build a wheel of each project, and install it."""
-        for project in projects:
-            build = ("-m", "hatchling", "build", "--target", "wheel", "--directory")
-            run(sys.executable, *build, self._wheels, cwd=project)
+        run(sys.executable, "-c", _BUILD, self._wheels, *projects)
         wheels = sorted(self._wheels.glob("*.whl"))
-        run(self.bin / "pip", "install", "--quiet", "--no-deps", "--no-index", *wheels)
+        pip = (sys.executable, "-m", "pip", "--python", self.bin / "python")
+        run(*pip, "install", "--quiet", "--no-deps", "--no-index", "--no-compile", *wheels)
 
     def asked(self, code: str) -> str:
         """Return what a line of Python prints there."""
