@@ -1,12 +1,13 @@
 """A namespace of its own with one Secret, and the accounts that the documentation describes."""
 
 import base64
+import json
 import os
 import re
 import secrets
-import time
 import urllib.error
 import urllib.request
+from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 import yaml
 
 from tests.kubernetes.cluster import REAL, Cluster, running, write_kubeconfig
+from tests.support.waiting import wait_until
 
 __all__ = ["KEY", "NAME", "Site", "running"]
 
@@ -24,7 +26,6 @@ JOURNAL = f"nocturna-rotator/journal.{KEY}"
 ROTATOR, CHECKER, NOBODY = "rotator", "rotator-check", "nobody"
 _DOCS = Path(__file__).parents[2] / "docs"
 _PLURALS = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}
-_PATIENCE = 200  # looks, a twentieth of a second apart: roles take their time in a real cluster
 _DIRECTLY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -119,21 +120,15 @@ class Site:
             folder = f"{group}/v1/namespaces/{self.namespace}/{_PLURALS[wanted['kind']]}"
             self.cluster.do("POST", folder, wanted)
         tokens = {account: self._new_token(account) for account in (ROTATOR, CHECKER, NOBODY)}
-        for account in (ROTATOR, CHECKER):
-            self._wait_until_it_may_look(account, tokens[account])
+        for account in (ROTATOR, CHECKER):  # roles take their time in a real cluster
+            token = tokens[account]
+            wait_until(partial(self._may_look, token), f"that the role of {account} takes effect")
         return tokens
 
     def _new_token(self, account: str) -> str:
         folder = f"api/v1/namespaces/{self.namespace}/serviceaccounts"
         wish = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         return str(self.cluster.do("POST", f"{folder}/{account}/token", wish)["status"]["token"])
-
-    def _wait_until_it_may_look(self, account: str, token: str) -> None:
-        for _ in range(_PATIENCE):
-            if self._may_look(token):
-                return
-            time.sleep(0.05)
-        raise TimeoutError(f"the role of {account} does not take effect")
 
     def _may_look(self, token: str) -> bool:
         """Whether the account's role has reached the authorizer."""
@@ -148,12 +143,14 @@ class Site:
         return True
 
 
+@cache
 def documented() -> list[dict[str, Any]]:
     """Return the accounts and roles of the documentation."""
     blocks = [block for block in _blocks() if "kind: ServiceAccount" in block]
     return [each for block in blocks for each in yaml.safe_load_all(block)]
 
 
+@cache
 def documented_rules(sign: str) -> list[dict[str, Any]]:
     """Return the rules of the documentation that are to be added for this."""
     [block] = [each for each in _blocks() if sign in each and "kind: ServiceAccount" not in each]
@@ -167,8 +164,8 @@ def _blocks() -> list[str]:
 
 
 def _moved(wanted: dict[str, Any], namespace: str) -> dict[str, Any]:
-    text = yaml.safe_dump(wanted).replace("namespace: bots", f"namespace: {namespace}")
-    moved: dict[str, Any] = yaml.safe_load(text)
+    text = json.dumps(wanted).replace('"namespace": "bots"', f'"namespace": "{namespace}"')
+    moved: dict[str, Any] = json.loads(text)
     return moved
 
 
