@@ -138,11 +138,10 @@ def test_a_url_that_fails_is_named_by_its_place_and_the_others_get_their_notice(
     assert len(receiver.notices) == 2
 
 
-@pytest.mark.parametrize("url", ["json://127.0.0.1:1", "mailto://", "json://a b,json://c"])
-def test_a_url_that_cannot_work_is_a_failure(url: str) -> None:
-    (message,) = run(url)
-    assert message.startswith("here: URL 1: ")
-    assert "a b" not in message
+def test_a_url_that_cannot_work_is_a_failure() -> None:
+    messages = run("json://127.0.0.1:1", "mailto://", "json://a b,json://c")
+    assert [message[:13] for message in messages] == [f"here: URL {n}: " for n in (1, 2, 3)]
+    assert "a b" not in str(messages)
 
 
 def test_a_url_shows_in_no_log_whatever_happens(
