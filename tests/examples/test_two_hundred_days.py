@@ -35,8 +35,8 @@ OUTAGES = [
     (Span(at(20, 10), at(20, 10, 4)), Fault.unavailable()),
     (Span(at(47, 12, 20), at(47, 12, 40)), Fault.html(502)),
     # The rotator comes at 03:07, and on this day for the first time to a token that is due.
-    (Span(at(84, 1), at(84, 5)), Fault.reset_before()),
-    (Span(at(130, 9), at(130, 16)), Fault.server_error()),
+    (Span(at(84, 2), at(84, 4)), Fault.reset_before()),
+    (Span(at(130, 9), at(130, 11)), Fault.server_error()),
     (Span(at(160, 11, 50), at(160, 13)), Fault.too_many(None)),
 ]
 REVOKED, RENEWED = at(185, 14, 2), at(185, 14, 42)
@@ -54,7 +54,7 @@ def life(
     with Sandbox(clock=clock, access_lifetime=int(ACCESS_LIFE.total_seconds())) as api:
         world = World(tmp_path, api, clock)
         world.put(api.issue(days=90))
-        life = Life(world, end=at(DAYS, 12), daily=20 * MINUTE)
+        life = Life(world, end=at(DAYS, 12), daily=10 * MINUTE)
         for day in range(1, DAYS + 1):
             life.plan(at(day, 3, 7), life.rotate)
         for outage, fault in OUTAGES:
