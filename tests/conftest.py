@@ -28,7 +28,11 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(number, signal.SIG_DFL)
     # No example may fail because the machine is slow, and each run has others than the last one.
     settings.register_profile(
-        "ours", deadline=None, derandomize=False, suppress_health_check=[HealthCheck.too_slow]
+        "ours",
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=[HealthCheck.too_slow],
+        max_examples=300 if config.getoption("--long") else 30,
     )
     settings.load_profile("ours")
     if config.getoption("--hypothesis-seed") is None:

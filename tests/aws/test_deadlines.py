@@ -36,7 +36,7 @@ def store_at(server: str, *, attempts: int = 1, patience: float = 0.3) -> Secret
 
 
 @pytest.mark.parametrize("script", DRIPS.values(), ids=DRIPS.keys())
-@pytest.mark.parametrize("attempts", [1, 3])
+@pytest.mark.parametrize("attempts", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_a_drip_ends_in_time(script: Script, attempts: int) -> None:
     timer = Timer()
     with raw_server(script) as server:

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.aws.text import secret_in, with_secret
@@ -35,7 +35,6 @@ def test_only_the_value_changes(before: str, after: str) -> None:
     assert secret_in(after, "T") == "new"
 
 
-@settings(max_examples=50)
 @given(
     others=st.dictionaries(st.text(), VALUES, max_size=4),
     key=st.text(),

@@ -54,7 +54,12 @@ def test_a_dry_run_announces_nothing(rotator: Runner, api: Sandbox) -> None:
 
 
 @pytest.mark.parametrize(
-    ("command", "status"), [("check", 3), ("rotate", 2), ("rotate --dry-run", 2), ("mint", 2)]
+    ("command", "status"),
+    [
+        ("check", 3),
+        ("rotate", 2),
+        *(pytest.param(each, 2, marks=pytest.mark.long) for each in ("rotate --dry-run", "mint")),
+    ],
 )
 def test_a_mistyped_url_is_told_before_anything_is_done(
     rotator: Runner, api: Sandbox, command: str, status: int

@@ -194,6 +194,7 @@ def test_a_signal_lets_the_rotation_in_hand_finish(rotator: Runner, api: Sandbox
     assert len(api.live_tokens()) == 2
 
 
+@pytest.mark.long  # tests/commands/test_races.py has twenty that are forked
 def test_twenty_at_once_mint_one_token(rotator: Runner, api: Sandbox) -> None:
     old = api.issue(days=3)
     rotator.write_env(old)

@@ -23,6 +23,7 @@ STEPS: list[tuple[object, str]] = [
 ]
 STEPS += [(Path, "rename"), (Path, "unlink")]
 MORE_THAN_THERE_ARE = 60
+LONG = pytest.mark.long
 
 
 def write_longer(path: Path) -> None:
@@ -58,11 +59,14 @@ def mortal(
     return wrapper
 
 
-@pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize(
-    ("change", "new", "secret"),
-    [(write_longer, NEW, "new-and-longer"), (note_two, NOTED, "old")],
-    ids=["write", "note"],
+    ("change", "new", "secret", "linked"),
+    [
+        pytest.param(write_longer, NEW, "new-and-longer", False, id="write"),
+        pytest.param(note_two, NOTED, "old", True, id="note, linked"),
+        pytest.param(write_longer, NEW, "new-and-longer", True, id="linked", marks=LONG),
+        pytest.param(note_two, NOTED, "old", False, id="note", marks=LONG),
+    ],
 )
 def test_old_or_new_at_every_step_and_clean_afterwards(
     change: Callable[[Path], None], new: bytes, secret: str, *, linked: bool, tmp_path: Path

@@ -151,7 +151,7 @@ def assert_readers_agree(folder: Path, before: bytes) -> None:
         assert changed | {b"TOKEN": b""} == in_sh | {b"TOKEN": b""}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(_files.map(str.encode))
 @example(f"TOKEN={TOKEN}\nexport TOKEN\n".encode())
 @example(f"SHARED={TOKEN}\nTOKEN=${{SHARED}}\n".encode())

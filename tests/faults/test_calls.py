@@ -24,6 +24,18 @@ class Span(NamedTuple):
 
 
 SPANS = [Span("once", STUBBORN), Span("retried", USUAL), Span("for good", STUBBORN, for_good=True)]
+# To each of the other faults the rotator does what it does to one of these.
+KINDS = ["reset before the work", "reset after the work", "500 after the work", "401", "404"]
+CASES = [
+    pytest.param(
+        fault,
+        span,
+        id=f"{fault}, {span.name}",
+        marks=() if span.name == "once" or fault in KINDS else pytest.mark.long,
+    )
+    for fault in FAULTS
+    for span in SPANS
+]
 
 
 def places(folder: Path, files: Sequence[str] = ONE) -> Iterator[Place]:
@@ -67,8 +79,7 @@ def test_a_good_rotation_makes_the_calls_that_are_made_to_fail(folder: Path) -> 
         pytest.param(THREE, False, marks=pytest.mark.long, id="three, cron"),
     ],
 )
-@pytest.mark.parametrize("span", SPANS, ids=lambda span: span.name)
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(("fault", "span"), CASES)
 def test_a_call_that_fails_does_no_harm(
     folder: Path, fault: str, span: Span, files: Sequence[str], *, daemon: bool
 ) -> None:

@@ -15,7 +15,10 @@ from tests.support.sandbox import Sandbox
 
 FIRST = [Place(3, "mint"), Place(4, "exchange"), Place(5, "revoke")]
 MOST_CALLS = 10
-SECOND = ["reset before the work", "reset after the work", "500 after the work", "401", "404"]
+SECOND = [
+    *("reset before the work", "reset after the work", "404"),
+    *(pytest.param(fault, marks=pytest.mark.long) for fault in ("500 after the work", "401")),
+]
 
 
 @pytest.mark.parametrize("files", STORES)

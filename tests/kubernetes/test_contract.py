@@ -7,6 +7,13 @@ import pytest
 
 from backends.kubernetes.store import KubernetesStore
 from rotator.testing import Rig, StoreContract
+from rotator.testing.contract import (
+    FailingStores,
+    FencedStores,
+    RacingStores,
+    ReadStores,
+    WrittenStores,
+)
 from tests.kubernetes.helpers import opened
 from tests.kubernetes.site import CHECKER, NOBODY, ROTATOR, Site
 from tests.support.relay import Relay
@@ -19,7 +26,15 @@ class TestKubernetes(StoreContract):
             yield KubernetesRig(site, relay).rig()
 
 
-class TestKubernetesThatCreates(StoreContract):
+class TestKubernetesThatCreates(ReadStores, WrittenStores, FailingStores):
+    @pytest.fixture
+    def rig(self, vacant: Site) -> Iterator[Rig]:
+        with Relay(vacant.upstream) as relay:
+            yield KubernetesRig(vacant, relay).rig()
+
+
+@pytest.mark.long  # the Secret is there once the first write has been made
+class TestKubernetesAfterwards(RacingStores, FencedStores):
     @pytest.fixture
     def rig(self, vacant: Site) -> Iterator[Rig]:
         with Relay(vacant.upstream) as relay:

@@ -34,7 +34,7 @@ def test_whatever_happens_no_bot_is_cut_off_and_no_token_is_left_over(
     run_state_machine_as_test(
         lambda: FleetMachine(folder),  # type: ignore[arg-type] # any factory will do
         settings=settings(
-            max_examples=1500 if long else 150,
+            max_examples=1500 if long else 60,
             stateful_step_count=8,
             suppress_health_check=list(HealthCheck),
         ),

@@ -6,6 +6,13 @@ from contextlib import contextmanager
 import pytest
 
 from rotator.testing import Rig, StoreContract
+from rotator.testing.contract import (
+    FailingStores,
+    FencedStores,
+    RacingStores,
+    ReadStores,
+    WrittenStores,
+)
 from tests.support.relay import Relay
 from tests.vault.helpers import open_vault
 from tests.vault.site import FIELD, Site
@@ -21,9 +28,16 @@ class TestVault(StoreContract):
         return _rig(site, relay)
 
 
-class TestVaultWithoutAnything(StoreContract):
+class TestVaultWithoutAnything(ReadStores, WrittenStores, FailingStores):
     """The secret itself is not there."""
 
+    @pytest.fixture
+    def rig(self, site: Site, relay: Relay) -> Rig:
+        return _rig(site, relay)
+
+
+@pytest.mark.long  # it is there once the first write has been made
+class TestVaultAfterwards(RacingStores, FencedStores):
     @pytest.fixture
     def rig(self, site: Site, relay: Relay) -> Rig:
         return _rig(site, relay)
