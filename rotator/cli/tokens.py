@@ -115,7 +115,8 @@ def _place(place: Place) -> str:
     url = place.store.removesuffix(f"#{DEFAULT_FIELD}")
     match place.part:
         case Part.OWED if place.due_at:
-            return f"{place.name}: {url} (to be revoked from {minute(place.due_at)} on)"
+            unused = " if nobody uses it until then" if place.ends_unused else ""
+            return f"{place.name}: {url} (to be revoked from {minute(place.due_at)} on{unused})"
         case Part.HELD:
             return f"{place.name}: {url}"
         case part:

@@ -70,7 +70,8 @@ class ApiSettings(NamedTuple):
     is_bare: bool = False
 
 
-class Unused(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Unused:
     """Ends an old token once nobody has used it for `quiet`.
 
     `at_most` after the rotation it ends all the same; None: not before its own end.

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from rotator.rotation.disuse import due_at
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore
@@ -27,13 +28,15 @@ class Part(StrEnum):
 class Place(NamedTuple):
     """A store, the name of the token that it is configured for, and what a token id is to it.
 
-    `due_at` (aware UTC) is when a pending revocation is due.
+    `due_at` (aware UTC) is when a pending revocation is due, if nobody uses the token until then
+    where it `ends_unused`.
     """
 
     name: str
     store: str
     part: Part
     due_at: datetime | None = None
+    ends_unused: bool = False
 
 
 class Inventory:
@@ -112,6 +115,8 @@ def _known_tokens(name: str, observation: Observation) -> Iterator[tuple[str, Pl
         if intent.token_id:
             yield intent.token_id, Place(name, url, Part.MINTING)
     for pending in journal.pending:
-        yield pending.token_id, Place(name, url, Part.OWED, pending.due_at)
+        disuse = pending.disuse
+        due = due_at(pending, disuse) if disuse else pending.due_at
+        yield pending.token_id, Place(name, url, Part.OWED, due, disuse is not None)
     for token_id in sorted(observation.known_ids):
         yield token_id, Place(name, url, Part.REPLACED)

@@ -131,8 +131,8 @@ class OldTokenState(StrEnum):
 class OldToken(NamedTuple):
     """An old token that is revoked, or pending; `message` says what keeps it from being revoked.
 
-    From `due_at` on it is revoked: one that ends when it is unused, if nobody uses it meanwhile.
-    `last_used_at` is known of such a one only, and `at_most` is when it is revoked all the same.
+    From `due_at` on it is revoked; if it `ends_unused`, only if nobody uses it meanwhile. Of such a
+    one, `last_used_at` may be known, and `at_most` is when it is revoked all the same.
     """
 
     token_id: str
@@ -141,6 +141,7 @@ class OldToken(NamedTuple):
     message: str | None = None
     last_used_at: datetime | None = None
     at_most: datetime | None = None
+    ends_unused: bool = False
 
     @property
     def is_pending(self) -> bool:
@@ -339,6 +340,7 @@ def report_ruling(pending: PendingRevocation, ruling: Ruling, snapshot: Snapshot
         message,
         disuse.used_at,
         pending.due_at if disuse.is_bounded else None,
+        ends_unused=True,
     )
 
 
@@ -405,7 +407,9 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
     if planned and report.action in CHANGED:
         last = max(planned, key=lambda old: old.due_at)
         more = f", and {len(planned) - 1} older before that" if len(planned) > 1 else ""
-        yield f"the old token {last.token_id} is revoked from {minute(last.due_at)} on{more}"
+        unused = " if nobody uses it until then" if last.ends_unused else ""
+        when = f"from {minute(last.due_at)} on"
+        yield f"the old token {last.token_id} is revoked {when}{unused}{more}"
 
 
 def remaining_life(report: Report) -> str:

@@ -73,6 +73,7 @@ notify = ["slack://hunter2/a"]
 
 [[token]]
 name = "luna"
+retire = "unused 1d, at most 30d"
 stores = ["dotenv:.env"]
 hooks = [["./tell", "--password=hunter2"]]
 validity = "60d"
@@ -164,7 +165,7 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'stores = ["dotenv:.env"] # rotator.toml: [[token]] "luna"',
         'renew_before = "7d" # default',
         'validity = "60d" # rotator.toml: [[token]] "luna"',
-        'retire = "never" # default',
+        'retire = "unused 1d, at most 30d" # rotator.toml: [[token]] "luna"',
         "probe = true # default",
         'rotation_timeout = "2m" # default',
         f'hooks = [["{config.folder}/tell", "…"]] # rotator.toml: [[token]] "luna"',

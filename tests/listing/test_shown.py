@@ -39,6 +39,12 @@ def test_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith(f"{ID}: held – expires 2026-11-26 12:00 UTC (3 days), created ")
 
 
+def test_one_that_ends_when_it_is_unused_says_so() -> None:
+    owed = Place("sol", "dotenv:b", Part.OWED, NOON, ends_unused=True)
+    told = "(to be revoked from 2026-11-23 12:00 UTC on if nobody uses it until then)"
+    assert told in as_lines([row(RowStatus.REPLACED, owed)])
+
+
 def test_an_empty_list_is_told_on_a_terminal() -> None:
     assert as_table([]) == "the API lists no service token\n"
 

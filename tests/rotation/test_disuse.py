@@ -50,7 +50,7 @@ def test_it_is_owed_from_the_moment_at_which_every_store_shows_the_new_one(world
     report = run(world)
     assert (report.action, report.error) == (Action.ROTATED, None)
     assert only(report) == OldToken(
-        str(old_id), OldTokenState.WAITING, begun + DAY + timedelta(seconds=2)
+        str(old_id), OldTokenState.WAITING, begun + DAY + timedelta(seconds=2), ends_unused=True
     )
     assert f" unused={old_id}/86400/-/2026-11-23T12:00:01Z/-/-/-\n" in text(world)
     # In this run nobody can have been quiet for long.

@@ -53,6 +53,12 @@ def test_the_json_tells_who_still_uses_it(world: World, old: str) -> None:
     assert "restart a bot that reads it only when it starts" in found[0]["message"]
 
 
+def test_after_a_rotation_it_is_told_when_the_old_one_ends(world: World, old: str) -> None:
+    token_id = ServiceToken.parse(old).token_id
+    told = f"the old token {token_id} is revoked from 2026-11-24 12:00 UTC on if nobody uses it"
+    assert told in summarize(run(world))
+
+
 def test_a_check_tells_by_the_journal_who_uses_it(world: World, old: str) -> None:
     retire = Unused(DAY, 3 * DAY)
     run(world, retire)
