@@ -123,7 +123,7 @@ def test_a_url_with_a_slash_too_many_is_an_error_even_for_a_revoke(api: Sandbox)
             "http://nocturna.invalid/api",
             "the API's host name is not known: nocturna.invalid; check",
         ),
-        ("http://a..b/api", "the connection to the API broke"),
+        ("http://a..b/api", "the API's host name is not known: a..b; check its URL"),
         ("http://☃..b/api", "the connection to the API broke"),
     ],
 )
