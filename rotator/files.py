@@ -39,15 +39,11 @@ def read_small_text(path: Path, encoding: str = "utf-8", errors: str = "strict")
 def _read(fd: int, path: str) -> bytes:
     content, deadline = bytearray(), time.monotonic() + _PATIENCE
     while len(content) <= LARGEST:
-        try:
-            chunk = os.read(fd, _CHUNK)
-        except BlockingIOError:
-            if (left := limit_wait(deadline - time.monotonic())) <= 0:
-                raise TimeoutError(
-                    errno.ETIMEDOUT, "nobody writes to the end of it", path
-                ) from None
-            select.select([fd], [], [], left)
-            continue
+        # Without a writer yet, a pipe would read as empty.
+        left = max(0.0, limit_wait(deadline - time.monotonic()))
+        if not select.select([fd], [], [], left)[0]:
+            raise TimeoutError(errno.ETIMEDOUT, "nobody writes to the end of it", path)
+        chunk = os.read(fd, _CHUNK)
         if not chunk:
             return bytes(content)
         content += chunk

@@ -1,7 +1,6 @@
 """What programs that the rotator starts get of its credentials: nothing; nor does a core dump."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -136,16 +135,9 @@ def test_a_token_among_the_arguments_is_not_repeated(
     assert secret not in result.out + result.err
 
 
-@pytest.mark.parametrize(
-    ("file", "told"),
-    [("/dev/zero", "it is larger than 4 MiB"), ("pipe", "is empty, expected the value in it")],
-)
-def test_a_password_file_that_is_none_is_told(
-    rotator: Runner, api: Sandbox, file: str, told: str
-) -> None:
+def test_a_password_file_that_is_none_is_told(rotator: Runner, api: Sandbox) -> None:
     with_credentials(rotator, api)
     del rotator.env["NOCTURNA_ADMIN_PASSWORD"]
-    os.mkfifo(rotator.folder / "pipe")
-    result = rotator("rotate", "--force", NOCTURNA_ADMIN_PASSWORD_FILE=str(rotator.folder / file))
+    result = rotator("rotate", "--force", NOCTURNA_ADMIN_PASSWORD_FILE="/dev/zero")
     assert result.status != 0
-    assert told in result.err
+    assert "it is larger than 4 MiB" in result.err

@@ -29,9 +29,18 @@ def test_a_pipe_is_read_to_its_end() -> None:
     timer.join()
 
 
-def test_a_pipe_that_nobody_writes_to_is_empty(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    assert read_small_file(tmp_path / "pipe") == b""
+def test_the_writer_of_a_pipe_may_come_later(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    timer = threading.Timer(0.1, pipe.write_bytes, [b"secret"])
+    timer.start()
+    assert read_small_file(pipe) == b"secret"
+    timer.join()
+
+
+def test_a_pipe_that_nobody_writes_to_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    with TimeBudget(0.1).spending(), pytest.raises(TimeoutError, match="nobody writes"):
+        read_small_file(pipe)
 
 
 def test_a_writer_that_never_ends_is_not_waited_for() -> None:
