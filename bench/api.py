@@ -64,9 +64,9 @@ class Api:
 
 def _serve(orders: Connection, costs: tuple[float, float], password: str) -> None:
     # Only here: the benchmark's own process is to stay small.
-    from rotator.sandbox import Sandbox  # noqa: PLC0415
-    from rotator.sandbox.api import ApiRequest, ApiResponse, relative_path  # noqa: PLC0415
-    from rotator.sandbox.server import Serve  # noqa: PLC0415
+    from rotator.embedded_api import EmbeddedApi  # noqa: PLC0415
+    from rotator.embedded_api.api import ApiRequest, ApiResponse, relative_path  # noqa: PLC0415
+    from rotator.embedded_api.server import Serve  # noqa: PLC0415
 
     calls: list[str] = []
 
@@ -76,7 +76,7 @@ def _serve(orders: Connection, costs: tuple[float, float], password: str) -> Non
             calls.append(f"{request.method} {relative_path(request.path)}")
         return response
 
-    with Sandbox(
+    with EmbeddedApi(
         call_delay=costs[0], login_cpu=costs[1], admin_password=password, middleware=count
     ) as api:
         orders.send((api.url, api.admin_email))

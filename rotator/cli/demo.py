@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from rotator.clock import in_words, utc_now
-from rotator.sandbox import Sandbox
+from rotator.embedded_api import EmbeddedApi
 from rotator.tokens import ServiceToken
 
 _DAYS_LEFT = 3
@@ -33,7 +33,7 @@ def command() -> int:
     """
     folder = Path(tempfile.mkdtemp(prefix="nocturna-demo-"))
     env_file = folder / ".env"
-    with Sandbox() as api:
+    with EmbeddedApi() as api:
         old = api.issue(days=_DAYS_LEFT)
         env_file.write_text(_ENV.format(token=old))
         env_file.chmod(0o600)
@@ -49,7 +49,7 @@ def command() -> int:
     return 0 if all(as_expected) else 1
 
 
-def _run(name: str, api: Sandbox, folder: Path) -> int:
+def _run(name: str, api: EmbeddedApi, folder: Path) -> int:
     others = {k: v for k, v in os.environ.items() if not k.startswith(("NOCTURNA_", "ROTATOR_"))}
     result = subprocess.run(  # noqa: S603 - this program itself, with a name from the list above
         [sys.executable, "-m", "rotator", name],

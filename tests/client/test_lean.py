@@ -11,7 +11,7 @@ from tests.support.waiting import PATIENCE
 
 _OTHERS = (
     *("apprise", "apscheduler", "backends", "boto3", "click", "dotenv", "google", "httpx", "hvac"),
-    *("yaml", "rich", "rotator.config", "rotator.stores.registry", "rotator.sandbox"),
+    *("yaml", "rich", "rotator.config", "rotator.stores.registry", "rotator.embedded_api"),
 )
 _BLOCKER = f"""
 import sys

@@ -9,8 +9,8 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from rotator.client import NocturnaAuth, ServiceTokenRefusedError, TokenManager
+from rotator.embedded_api.api import ApiResponse
 from rotator.errors import ApiFaultError
-from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, ONCE, Bot, paths, statuses
 from tests.nocturna.support import answer, recorder
 from tests.support.sandbox import BIRTH, Fault, Sandbox

@@ -16,9 +16,9 @@ from rotator.client import NocturnaAuth, TokenManager, UserSession
 from rotator.client.access_tokens import AccessTokens
 from rotator.client.bearers import Mode
 from rotator.client.httpx import NocturnaAuth as HttpxAuth
+from rotator.embedded_api.api import ApiResponse
 from rotator.errors import ApiUnreachableError, RotatorError
 from rotator.http.client import Limits
-from rotator.sandbox.api import ApiResponse
 from tests.client.support import CHART, EXCHANGE, LOGIN, ONCE, REFRESH, STALE, Bot, no_jitter
 from tests.nocturna.support import Stopwatch
 from tests.support.sandbox import BIRTH, Fault, Sandbox

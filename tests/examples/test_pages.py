@@ -102,7 +102,7 @@ def test_the_line_for_shells_works(rotator: Runner, api: Sandbox) -> None:
 
 
 def test_the_embedded_api_starts_as_the_page_says(rotator: Runner) -> None:
-    line = block_with("rotator.sandbox").replace("--port 8000", "--port 0")
+    line = block_with("rotator.embedded_api").replace("--port 8000", "--port 0")
     started = rotator.in_shell(f"{line.replace('python', sys.executable, 1)} < /dev/null")
     assert re.fullmatch(r'{"url": "http://127.0.0.1:\d+/api", "admin_email": ".*"}\n', started.out)
 

@@ -8,8 +8,8 @@ from threading import Event, Lock, Thread
 import pytest
 import requests
 
-from rotator.sandbox.api import ApiRequest, ApiResponse
-from rotator.sandbox.server import Serve
+from rotator.embedded_api.api import ApiRequest, ApiResponse
+from rotator.embedded_api.server import Serve
 from tests.status.fleet import put, write_config
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox

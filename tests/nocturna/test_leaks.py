@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 import requests
 
+from rotator.embedded_api.api import ApiResponse
 from rotator.errors import RotatorError
 from rotator.http.client import Limits
-from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,
     LOGIN,

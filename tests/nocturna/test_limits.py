@@ -3,9 +3,9 @@ import time
 
 import pytest
 
+from rotator.embedded_api.api import ApiResponse
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
-from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, HASTY, MADE_UP, Client, answer, client_of, recorder
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, PATIENCE

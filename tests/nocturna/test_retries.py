@@ -5,10 +5,10 @@ from email.utils import format_datetime
 import pytest
 
 from rotator.clock import utc_now
+from rotator.embedded_api.api import ApiResponse
 from rotator.errors import ApiError, ApiFaultError, ApiUnreachableError
 from rotator.http.client import Limits
 from rotator.nocturna.api import NotDoneError
-from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import EXCHANGE, LOGIN, QUICK, REFRESH, REVOKE, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, PATIENCE

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from rotator.embedded_api.api import ApiResponse
 from rotator.errors import ApiError
 from rotator.nocturna.api import NotDoneError
-from rotator.sandbox.api import ApiResponse
 from tests.nocturna.support import (
     EXCHANGE,
     LOGIN,

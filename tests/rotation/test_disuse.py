@@ -8,11 +8,11 @@ import pytest
 
 from rotator.clock import rfc3339
 from rotator.config.settings import Unused
+from rotator.embedded_api.api import ApiRequest, ApiResponse
+from rotator.embedded_api.server import Serve
 from rotator.errors import StoreUnreachableError
 from rotator.rotation.model import Action, OldToken, OldTokenState, Report
 from rotator.rotation.policy import RotateOptions
-from rotator.sandbox.api import ApiRequest, ApiResponse
-from rotator.sandbox.server import Serve
 from rotator.tokens import ServiceToken
 from tests.rotation.disuse import (
     DAY,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from rotator.config.settings import TokenSettings, Unused
-from rotator.sandbox.state import ServiceTokenRow
+from rotator.embedded_api.state import ServiceTokenRow
 from tests.stateful.history import History
 from tests.stateful.places import Place
 from tests.stateful.wire import Wire

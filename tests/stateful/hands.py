@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from rotator.sandbox.state import ServiceTokenRow
+from rotator.embedded_api.state import ServiceTokenRow
 from tests.stateful.places import Place, rest_of, text_of
 from tests.stateful.scene import Scene
 

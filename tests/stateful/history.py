@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rotator.sandbox.state import ServiceTokenRow
+from rotator.embedded_api.state import ServiceTokenRow
 from tests.stateful.places import Place
 from tests.stateful.wire import Wire
 

@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
+from rotator.embedded_api.state import ServiceTokenRow
 from rotator.rotation.disuse import due_at
 from rotator.rotation.model import OldTokenState, Report
 from rotator.rotation.policy import RotateOptions
-from rotator.sandbox.state import ServiceTokenRow
 from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Scene
 

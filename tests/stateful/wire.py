@@ -15,11 +15,11 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from rotator.clock import Clock
+from rotator.embedded_api.api import ApiRequest, ApiResponse, serve
+from rotator.embedded_api.state import ApiState
 from rotator.http.client import BoundedSession
 from rotator.nocturna.api import ApiClient, Call
 from rotator.nocturna.service_tokens import AdminSession, TokenApi
-from rotator.sandbox.api import ApiRequest, ApiResponse, serve
-from rotator.sandbox.state import ApiState
 from tests.stateful.calendar import Calendar
 from tests.support.sandbox import Fault, Faults
 

@@ -7,8 +7,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from rotator.sandbox.api import ApiRequest, ApiResponse, respond
-from rotator.sandbox.server import Serve
+from rotator.embedded_api.api import ApiRequest, ApiResponse, respond
+from rotator.embedded_api.server import Serve
 
 _TRUE = {"1", "on", "t", "true", "y", "yes"}
 _FALSE = {"0", "off", "f", "false", "n", "no"}

@@ -13,16 +13,16 @@ from http.server import BaseHTTPRequestHandler
 from threading import Event, Lock
 from typing import Any, Literal
 
-import rotator.sandbox
-from rotator.sandbox.api import (
+import rotator.embedded_api
+from rotator.embedded_api.api import (
     ApiRequest,
     ApiResponse,
     crash,
     relative_path,
     route_of,
 )
-from rotator.sandbox.server import Serve
-from rotator.sandbox.state import ApiState, ServiceTokenRow
+from rotator.embedded_api.server import Serve
+from rotator.embedded_api.state import ApiState, ServiceTokenRow
 from tests.support.mint_bodies import mint_leniently
 
 __all__ = ["BIRTH", "Fault", "Sandbox", "ServiceTokenRow"]
@@ -279,8 +279,8 @@ class Faults:
                 handler.wfile.write(b"0\r\n\r\n")
 
 
-class Sandbox(rotator.sandbox.Sandbox):
-    """The embedded API on which tests play tricks; see `rotator.sandbox.Sandbox`."""
+class Sandbox(rotator.embedded_api.EmbeddedApi):
+    """The embedded API on which tests play tricks; see `rotator.embedded_api.EmbeddedApi`."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

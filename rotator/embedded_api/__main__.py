@@ -1,4 +1,4 @@
-"""`python -m rotator.sandbox`: runs the embedded API in the foreground, for trying things out."""
+"""`python -m rotator.embedded_api`: serves the embedded API in the foreground, to try things."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from rotator.sandbox import Sandbox
+from rotator.embedded_api import EmbeddedApi
 
 _VARIABLE = "NOCTURNA_ADMIN_PASSWORD"
 
@@ -27,11 +27,11 @@ def main(port: int, call_delay: float, login_cpu: float) -> None:
         sys.exit(2)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: sys.exit(0))
-    sandbox = Sandbox(
+    embedded = EmbeddedApi(
         port=port, call_delay=call_delay / 1000, login_cpu=login_cpu / 1000, admin_password=password
     )
     try:
-        with sandbox as api:
+        with embedded as api:
             sys.stdout.write(json.dumps({"url": api.url, "admin_email": api.admin_email}) + "\n")
             sys.stdout.flush()
             _wait_for_the_end()
@@ -50,4 +50,4 @@ def _wait_for_the_end() -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m rotator.sandbox")
+    main(prog_name="python -m rotator.embedded_api")

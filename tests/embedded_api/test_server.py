@@ -37,7 +37,7 @@ def test_calls_are_recorded_in_order_without_their_queries(api: Sandbox, client:
     ]
 
 
-def test_every_secret_is_known_to_the_sandbox(api: Sandbox, client: Client) -> None:
+def test_every_secret_is_known_to_the_api(api: Sandbox, client: Client) -> None:
     api.add_user("user@example.com", "hunter22")
     session = client.log_in(api.admin_email, api.admin_password).json
     minted = client.call(MINT, bearer=session["access_token"], order={}).json["service_token"]
@@ -58,7 +58,7 @@ def test_no_repr_shows_a_secret(api: Sandbox) -> None:
     assert not [secret for secret in api.secrets if secret in text]
 
 
-def test_two_sandboxes_have_different_passwords_and_keys(api: Sandbox) -> None:
+def test_two_embedded_apis_have_different_passwords_and_keys(api: Sandbox) -> None:
     token = api.issue()
     with Sandbox() as other:
         assert other.admin_password != api.admin_password
@@ -112,7 +112,7 @@ def test_it_stops_at_once_with_clients_connected_and_calls_in_hand() -> None:
         wait_until(lambda: api.tokens)  # the call is in hand once it has minted
         start = time.monotonic()
     assert time.monotonic() - start < PATIENCE
-    assert not [t for t in threading.enumerate() if "sandbox" in t.name]
+    assert not [t for t in threading.enumerate() if "embedded-api" in t.name]
     with pytest.raises(ConnectionError):
         Client(api.url).call("GET /health")
     idle.close()

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
 
-from rotator.sandbox.state import ApiState, User
+from rotator.embedded_api.state import ApiState, User
 
 _PREFIX = "/api"
 _FORM = "application/x-www-form-urlencoded"

@@ -16,8 +16,8 @@ from typing import Any, Self
 from urllib.parse import unquote
 
 from rotator.clock import Clock, utc_now
-from rotator.sandbox.api import ApiRequest, ApiResponse, serve
-from rotator.sandbox.state import ApiState
+from rotator.embedded_api.api import ApiRequest, ApiResponse, serve
+from rotator.embedded_api.state import ApiState
 
 _LONGEST_LINE = 65536
 
@@ -90,7 +90,7 @@ class LoopbackServer(ThreadingTCPServer):
         self._stopping = False
         self._connections: set[socket.socket] = set()
         self._lock = Lock()
-        self._thread = Thread(target=self._accept, name="nocturna-sandbox", daemon=True)
+        self._thread = Thread(target=self._accept, name="nocturna-embedded-api", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -127,8 +127,8 @@ class LoopbackServer(ThreadingTCPServer):
 
 
 @dataclass(kw_only=True, eq=False)
-class Sandbox:
-    """An embedded Nocturna API that serves between `with Sandbox() as api:` and the block's end.
+class EmbeddedApi:
+    """An embedded Nocturna API; it serves inside `with EmbeddedApi() as api:`.
 
     `clock` is the server's clock (aware UTC). Durations are in seconds: `call_delay` is the latency
     of every call, `login_cpu` the processor time of a login, during which all other calls wait;

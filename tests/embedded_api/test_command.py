@@ -13,7 +13,7 @@ from tests.support.waiting import PATIENCE
 
 from .client import Client
 
-COMMAND = [sys.executable, "-m", "rotator.sandbox"]
+COMMAND = [sys.executable, "-m", "rotator.embedded_api"]
 
 
 @contextmanager
