@@ -7,6 +7,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ROTATION := tests/rotation tests/leak tests/report tests/listing tests/nocturna tests/http_client tests/unit
 BOTS := tests/client tests/accessing tests/executing
 COMMANDS := tests/commands
 SERVERS := tests/vault tests/aws tests/kubernetes
@@ -21,7 +22,7 @@ MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CUR
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-tests test test-long core bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas clean
+.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -32,12 +33,15 @@ check: $(VENV)/installed-dev
 check-tests: $(VENV)/installed-dev
 	$(BIN)/python $(PYTEST) tests/unit tests/config
 
-# Six sessions side by side, as much of their time is waiting for processes and servers.
+# Sessions side by side, as much of their time is waiting for processes and servers.
 test: lint
-	@$(MAKE) --no-print-directory --jobs=8 --output-sync commands core places bots promises servers check-types check-imports
+	@$(MAKE) --no-print-directory --jobs=9 --output-sync commands core rotation places bots promises servers check-types check-imports
 
 core: $(VENV)/installed-dev
-	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(BOTS) $(COMMANDS) $(SERVERS) $(PLACES) $(PROMISES))
+	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(ROTATION) $(BOTS) $(COMMANDS) $(SERVERS) $(PLACES) $(PROMISES))
+
+rotation: $(VENV)/installed-dev
+	$(MEASURED) $(BIN)/python $(PYTEST) $(ROTATION) $(LAST)
 
 bots: $(VENV)/installed-dev
 	$(MEASURED) $(BIN)/python $(PYTEST) $(BOTS) $(LAST)
