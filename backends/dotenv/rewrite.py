@@ -63,7 +63,7 @@ class FileState(NamedTuple):
         return self.content == later.content and facts(self.status) == facts(later.status)
 
 
-def read_file(path: Path) -> FileState:
+def read_once(path: Path) -> FileState:
     """Read a whole file; a missing file is empty, a missing folder raises `OSError`."""
     try:
         # A device must not even be opened. O_NONBLOCK is for a FIFO that appears in between.
@@ -162,7 +162,7 @@ def repair(path: Path) -> None:
     _remove_copies(path)
 
 
-def read_whole(path: Path) -> FileState:
+def read_settled(path: Path) -> FileState:
     """Read a file without a lock, while it may be rewritten: old or new, never half of each.
 
     It takes two equal looks: a rewrite that began and ended unseen during the first one is over
@@ -333,7 +333,7 @@ def _refuse_change(path: Path, state: FileState) -> None:
     It is opened for that: a network file system may answer a mere look from memory. And it is read,
     as some date changes coarsely. Between this and the rename nothing can tell.
     """
-    if not state.is_same(read_file(path)):
+    if not state.is_same(read_once(path)):
         raise ChangedError
 
 
@@ -366,7 +366,7 @@ class _Look(NamedTuple):
 def _look(path: Path, *, writing: bool = False) -> _Look:
     # The copies come first: two equal answers about them then enclose a look at the file.
     old, new = (_read_copy(path, kind, writing=writing) for kind in ("backup", "new"))
-    return _Look(read_file(path), new, old)
+    return _Look(read_once(path), new, old)
 
 
 def _rewrite(path: Path, state: FileState, content: bytes) -> None:
@@ -430,7 +430,7 @@ def _read_copy(path: Path, kind: str, *, writing: bool) -> bytes | None:
     if not _is_copy(copy, path):
         return None
     try:
-        return read_file(copy).content
+        return read_once(copy).content
     except (OSError, NotAnEnvFileError):
         if writing:
             raise

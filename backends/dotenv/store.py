@@ -113,7 +113,7 @@ class DotenvStore:
 
     def read(self) -> Entry | Absent:
         with self._file(writing=False) as path:
-            state = rewrite.read_whole(path)
+            state = rewrite.read_settled(path)
             variable = EnvText(state.content, self._variable).variable
         if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
@@ -137,7 +137,7 @@ class DotenvStore:
         A file of zeros is created beside the target and removed again; nothing else happens.
         """
         with self._file(writing=True) as path:
-            state = rewrite.read_whole(path)
+            state = rewrite.read_settled(path)
             text = EnvText(state.content, self._variable)
             for wanted in (_SAMPLE, Variable(text.variable.value, _SAMPLE.journal)):
                 text.with_variable(wanted)
@@ -218,7 +218,7 @@ class DotenvStore:
         """Write a journal and a secret, or leave the secret alone where it is None."""
         with self.hold(), self._file(writing=True) as path:
             for _ in range(_ATTEMPTS):
-                state = rewrite.read_file(path)
+                state = rewrite.read_once(path)
                 text = EnvText(state.content, self._variable)
                 if path != self._locked or _version(text.variable) != expected:
                     raise ConflictError(

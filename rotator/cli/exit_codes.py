@@ -37,6 +37,6 @@ def rotate_exit_code(reports: Iterable[Report], *, detailed: bool) -> int:
         if report.error or report.action is Action.FAILED:
             return FAILED
         has_revoked = any(old.state is OldTokenState.REVOKED for old in report.old_tokens)
-        if detailed and (report.action in _CHANGED or report.notes or has_revoked):
+        if detailed and (report.action in _CHANGED or report.remarks or has_revoked):
             code = ROTATED
     return code

@@ -185,7 +185,7 @@ def _as_table(reports: Sequence[Report]) -> str:
         [
             report
             for report in reports
-            if report.status is not Status.OK or report.notes or any(describe_old_tokens(report))
+            if report.status is not Status.OK or report.remarks or any(describe_old_tokens(report))
         ]
     )
 

@@ -229,8 +229,8 @@ def _facts(row: StatusRow, state: TokenState, report: Report) -> Iterable[tuple[
         plan = f"; to be revoked from {minute(old.due_at)} on" if old.is_pending else ""
         why = f"; {old.message}" if old.message else ""
         yield "Old token", join(element("code", old.token_id), f" {old.state}{plan}{why}")
-    for note in report.notes:
-        yield "Finished as well", note
+    for remark in report.remarks:
+        yield "Finished as well", remark
 
 
 def _moment(at: datetime | None, now: datetime, without: str = "") -> Html:

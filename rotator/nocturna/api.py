@@ -80,7 +80,7 @@ LIST = Call(
     # It has no pages. A row takes 300 bytes, and rows of expired tokens stay: these are 28,000.
     largest=8 << 20,
 )
-VERIFY = Call("prove the admin's rights", "GET", "/auth/admin/verify")
+PROVE_ADMIN = Call("prove the admin's rights", "GET", "/auth/admin/verify")
 REVOKE = Call("revoke the service token", "DELETE", "/auth/admin/service-tokens")
 
 
@@ -135,7 +135,7 @@ _BY_CALL: dict[tuple[Call, int], _Meaning] = {
     ),
     (EXCHANGE, 401): (TokenRefusedError, "the API does not accept it (401)"),
     (REVOKE, 404): (NotFoundError, "there is no such token (404)"),
-    **{(call, 403): _NO_ADMIN for call in (LIST, MINT, REVOKE, VERIFY)},
+    **{(call, 403): _NO_ADMIN for call in (LIST, MINT, REVOKE, PROVE_ADMIN)},
 }
 _NOT_THE_API = "the server answered {status}, which the API never does; check the API's URL: {url}"
 _BY_STATUS: dict[int, _Meaning] = {
@@ -236,7 +236,7 @@ class ServerTime:
         self.skew: timedelta | None = None
         self.is_told = False  # whether a warning of this run has named the skew
 
-    def note(self, date: str | None) -> None:
+    def adopt(self, date: str | None) -> None:
         """Adopt a `Date` header, which is exact to the second; ignore a missing or wrong one."""
         try:
             moment, here = parsedate_to_datetime(date or ""), self._clock()
@@ -320,7 +320,7 @@ class ApiClient:
                 self._connect(call) as session,
                 session.request(call.method, url, stream=True, **request) as response,
             ):
-                self.time.note(response.headers.get("Date"))
+                self.time.adopt(response.headers.get("Date"))
                 if response.status_code != 200:  # noqa: PLR2004 - the API's only success
                     status = response.status_code
                     challenge = response.headers.get("WWW-Authenticate", "")

@@ -30,8 +30,8 @@ from rotator.nocturna.api import (
     LIST,
     LOGOUT,
     MINT,
+    PROVE_ADMIN,
     REVOKE,
-    VERIFY,
     AccessToken,
     ApiClient,
     Call,
@@ -252,7 +252,7 @@ class TokenApi:
         """Make sure that the admin is logged in, and that `time` is the server's."""
         self._admin.ensure()
         if self.time.is_doubtful:
-            self._admin.send(VERIFY)
+            self._admin.send(PROVE_ADMIN)
 
     def log_out(self) -> None:
         """End the admin's session, if there is one; the next call would log in again."""
@@ -283,10 +283,10 @@ class TokenApi:
 
         It changes nothing, and raises `NotAdminError` when a mint would not be allowed.
         """
-        body = self._admin.send(VERIFY)
+        body = self._admin.send(PROVE_ADMIN)
         user_id = body.get("user_id") if isinstance(body, dict) else None
         if not is_token_id(user_id):
-            raise ApiFaultError(f"{VERIFY.doing}: the API does not name the admin's account")
+            raise ApiFaultError(f"{PROVE_ADMIN.doing}: the API does not name the admin's account")
         return user_id
 
     def list_tokens(self) -> list[ListedToken]:

@@ -61,7 +61,7 @@ class Finisher:
 
         `result` is what the run came to so far, and `snapshot` what the stores show now.
         """
-        notes = list(result.notes)
+        remarks = list(result.remarks)
         # A store that became unreachable meanwhile may delay hooks and revocations.
         known = {each.store.url for each in result.snapshot.unreachable}
         lost = [str(each.error) for each in snapshot.unreachable if each.store.url not in known]
@@ -81,7 +81,7 @@ class Finisher:
             troubles += [failure.message for failure in failures]
             if (worked := len(due) - len(failures)) and result.action not in CHANGED:
                 left = "1 hook" if worked == 1 else f"{worked} hooks"
-                notes.append(f"{left} that an earlier run left undone worked now")
+                remarks.append(f"{left} that an earlier run left undone worked now")
         if failures:
             why = f"it may still be needed while {len(failures)} of the hooks fail"
             retired = [hold_back(pending, why) for pending in snapshot.pending]
@@ -103,7 +103,7 @@ class Finisher:
             troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
         return result._replace(
             old_tokens=tuple(each.old for each in retired),
-            notes=tuple(notes),
+            remarks=tuple(remarks),
             troubles=tuple(troubles),
             after=snapshot,
         )
@@ -137,7 +137,7 @@ class Finisher:
 
     def _hook_event(self, snapshot: Snapshot) -> HookEvent:
         token = snapshot.current
-        stores = tuple(each.store.url for each in snapshot.reachable if each.holds(token))
+        stores = tuple(each.store.url for each in snapshot.reachable if each.shows(token))
         if token is None:
             return HookEvent(self._name, None, None, stores)
         return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)

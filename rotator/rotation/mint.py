@@ -104,7 +104,7 @@ class MintAttempt:
 
     def mint(self) -> MintedToken:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
-        minted = mint(self._api, self._request)
+        minted = request_token(self._api, self._request)
         if not self._in_flight.register(self._run, minted.token_id):
             raise confused(minted, "which was there before")
         self._minted_id = minted.token_id
@@ -113,7 +113,7 @@ class MintAttempt:
         return minted
 
     def verify(self, minted: MintedToken) -> ServiceToken:
-        token = verify(self._api, minted, self._request, self._context.clock())
+        token = prove_usable(self._api, minted, self._request, self._context.clock())
         self._is_verified = True
         # Others take this rotation for dead, and its token for an orphan, once its time is up.
         if self._is_late():
@@ -134,21 +134,21 @@ class MintAttempt:
         """
         journal = replace(journal, token_id=token.token_id)
         try:
-            journal = self._write(token, journal)
+            journal = self._write_without_intent(token, journal)
         except ConflictError:
             if not self._may_replace_theirs():
                 raise
-            journal = self._write(token, journal)
+            journal = self._write_without_intent(token, journal)
         self._is_promoted = True
         if self._is_late():
             self._prove_not_revoked(token)
         return journal
 
-    def _write(self, token: ServiceToken, journal: Journal) -> Journal:
+    def _write_without_intent(self, token: ServiceToken, journal: Journal) -> Journal:
         observation = self._written_intent.observation
         others = observation.journal.without_intents({self._run}).intents
         journal = replace(journal, intents=others)
-        _promote(observation, token, journal)
+        _write_and_confirm(observation, token, journal)
         return journal
 
     def _may_replace_theirs(self) -> bool:
@@ -327,7 +327,7 @@ def require_clock(api: TokenApi, request: MintRequest, now: datetime) -> None:
         raise VerificationError(f"{wrong}; no token was minted, as its life could not be checked")
 
 
-def mint(api: TokenApi, request: MintRequest) -> MintedToken:
+def request_token(api: TokenApi, request: MintRequest) -> MintedToken:
     """Return a new token, of which nothing is proven yet; raises the `ApiError` of the call.
 
     An answer may be another one's, from a cache or a confused proxy. One that names a token which
@@ -352,7 +352,9 @@ def confused(minted: MintedToken, why: str) -> MintOutcomeUnknownError:
     )
 
 
-def verify(api: TokenApi, minted: MintedToken, request: MintRequest, now: datetime) -> ServiceToken:
+def prove_usable(
+    api: TokenApi, minted: MintedToken, request: MintRequest, now: datetime
+) -> ServiceToken:
     """Return the token once its claims fit the request and the server accepts it.
 
     Raises `VerificationError`; `now` is this machine's time, by which bots will see it expire.
@@ -375,9 +377,9 @@ def mint_and_verify(
     """
     api.log_in()
     require_clock(api, request, now)
-    minted = mint(api, request)
+    minted = request_token(api, request)
     try:
-        return verify(api, minted, request, now)
+        return prove_usable(api, minted, request, now)
     except VerificationError as error:
         intent = intent._replace(token_id=minted.token_id)
         try:
@@ -426,7 +428,7 @@ def by_hand(failure: RotatorError, token_id: str) -> str:
     return f"it could not be revoked ({failure}): revoke {token_id} at the API by hand"
 
 
-def _promote(observation: Observation, token: ServiceToken, journal: Journal) -> None:
+def _write_and_confirm(observation: Observation, token: ServiceToken, journal: Journal) -> None:
     """Write to the first store, and make sure of it.
 
     A write that failed may have arrived: even a conflict can be with ourselves, where an answer got

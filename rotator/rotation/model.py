@@ -184,7 +184,7 @@ class Report(NamedTuple):
     stores: tuple[StoreReport, ...] = ()
     error: str | None = None
     old_tokens: tuple[OldToken, ...] = ()
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     level: str | None = None
     failure: str | None = None
     unsettled: int = 0
@@ -207,7 +207,7 @@ class Report(NamedTuple):
             "days_left": None if left is None else round(left / 86400, 3),
             "stores": [each._asdict() for each in self.stores],
             "old_tokens": [old.to_json() for old in self.old_tokens],
-            "notes": list(self.notes),
+            "notes": list(self.remarks),
             "unsettled": self.unsettled,
             "hooks_left": self.hooks_left,
             "attempts_left": self.attempts_left,
@@ -220,13 +220,13 @@ class Report(NamedTuple):
 class RotationResult(NamedTuple):
     """What a command saw of a token, and did; `action` is None where the token stays as it is.
 
-    `snapshot` is what it was decided by, `after` what the stores show at the end. `notes` tell what
-    was finished of earlier runs; `error` says why no step was taken, `troubles` what went wrong in
-    the steps, and `failure` is the kind of the error that ended them. `is_undone` says that others
-    changed a store first, that nothing of ours is left, and that the token is still the same;
-    `refused` are tokens in the stores that the API turned out to refuse: in both cases the steps
-    are taken again. `skew` is how far this machine's clock is ahead of the server's, so far as that
-    matters.
+    `snapshot` is what it was decided by, `after` what the stores show at the end. `remarks` tell
+    what was finished of earlier runs; `error` says why no step was taken, `troubles` what went
+    wrong in the steps, and `failure` is the kind of the error that ended them. `must_start_over`
+    says that others changed a store first, that nothing of ours is left, and that the token is
+    still the same; `refused` are tokens in the stores that the API turned out to refuse: in both
+    cases the steps are taken again. `skew` is how far this machine's clock is ahead of the
+    server's, so far as that matters.
     """
 
     snapshot: Snapshot
@@ -235,11 +235,11 @@ class RotationResult(NamedTuple):
     token: ServiceToken | None = None
     written: tuple[StoreReport, ...] = ()
     old_tokens: tuple[OldToken, ...] = ()
-    notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     error: str | None = None
     troubles: tuple[str, ...] = ()
     failure: str | None = None
-    is_undone: bool = False
+    must_start_over: bool = False
     refused: tuple[ServiceToken, ...] = ()
     after: Snapshot | None = None
     skew: timedelta = timedelta()
@@ -262,10 +262,10 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     after = result.after or snapshot
     end = earlier(shown.expires_at, after.ends_at(shown)) if shown else None
     left = end - now if end else None
-    notes, message = result.notes, verdict.message
+    remarks, message = result.remarks, verdict.message
     if shown and end != shown.expires_at and left is not None and result.action in CHANGED:
-        notes = (*notes, f"it {describe_deletion(end, in_words(left))}")
-        message = notes[-1]
+        remarks = (*remarks, f"it {describe_deletion(end, in_words(left))}")
+        message = remarks[-1]
     previous = snapshot.journal.previous_token_id
     if token and snapshot.current:
         previous = snapshot.current.token_id
@@ -300,7 +300,7 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         stores=tuple(stores.values()),
         error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
         old_tokens=old_tokens,
-        notes=notes,
+        remarks=remarks,
         failure=failure,
         unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
@@ -327,7 +327,7 @@ def report_ruling(pending: PendingRevocation, ruling: Ruling, snapshot: Snapshot
         case Fate.ENDED:
             state = OldTokenState.EXPIRED
         case Fate.IN_USE:
-            holders = [e.store.url for e in snapshot.reachable if e.holds(snapshot.current)]
+            holders = [e.store.url for e in snapshot.reachable if e.shows(snapshot.current)]
             state, message = OldTokenState.IN_USE, describe_use(disuse, holders)
         case Fate.UNKNOWN if is_used(disuse):
             state = OldTokenState.IN_USE
@@ -356,7 +356,7 @@ def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> Stor
     url = answer.store.url
     if isinstance(answer, Unreachable):
         return StoreReport(url, StoreState.UNREACHABLE, str(answer.error))
-    if answer.holds(snapshot.current):
+    if answer.shows(snapshot.current):
         return StoreReport(url, StoreState.CURRENT)
     if answer.secret is None:
         return StoreReport(url, StoreState.ABSENT)
@@ -388,7 +388,7 @@ def summarize(report: Report) -> str:
             what = f"would-converge – {report.message}; stores: {in_need}"
         case action:
             what = f"{action} – {report.message}"
-    return "; ".join((f"{report.name}: {what}", *report.notes, *describe_old_tokens(report)))
+    return "; ".join((f"{report.name}: {what}", *report.remarks, *describe_old_tokens(report)))
 
 
 def describe_old_tokens(report: Report) -> Iterator[str]:

@@ -68,7 +68,7 @@ class Observation:
     fault: MalformedTokenError | None = None
     ends_at: datetime | None = None
 
-    def holds(self, token: ServiceToken | None) -> bool:
+    def shows(self, token: ServiceToken | None) -> bool:
         return token is not None and self.token is not None and self.token.secret == token.secret
 
     @property
@@ -148,7 +148,7 @@ class Snapshot:
         self.taken_at = taken_at
         self.reachable = tuple(each for each in self.answers if isinstance(each, Observation))
         self.unreachable = tuple(each for each in self.answers if isinstance(each, Unreachable))
-        self.behind = tuple(each for each in self.reachable if not each.holds(current))
+        self.behind = tuple(each for each in self.reachable if not each.shows(current))
         self.fault = next((each.fault for each in self.reachable if each.fault), None)
         journals = [each.journal for each in self.reachable]
         self.intents = tuple(intent for journal in journals for intent in journal.intents)
@@ -158,7 +158,7 @@ class Snapshot:
         self.pending = tuple({each.token_id: each for each in reversed(pending)}.values())
         self.put_back = tuple(each for each in self.reachable if each.is_put_back)
         is_about_current = [
-            each for each in self.reachable if each.holds(current) and each.is_written_by_rotator
+            each for each in self.reachable if each.shows(current) and each.is_written_by_rotator
         ]
         # Where an old token was put back, the journal is still about the one that is lost there.
         is_about_current += [
@@ -169,7 +169,7 @@ class Snapshot:
     @property
     def lost_id(self) -> str | None:
         """The id of the current token's successor, if somebody put the current token back."""
-        put_back = (each for each in self.put_back if each.holds(self.current))
+        put_back = (each for each in self.put_back if each.shows(self.current))
         return next((each.journal.token_id for each in put_back), None)
 
     @property
@@ -179,7 +179,7 @@ class Snapshot:
 
     def ends_at(self, token: ServiceToken | None) -> datetime | None:
         """Return when the first of the stores that hold this token will delete it by itself."""
-        ends = [each.ends_at for each in self.reachable if each.ends_at and each.holds(token)]
+        ends = [each.ends_at for each in self.reachable if each.ends_at and each.shows(token)]
         return min(ends, default=None)
 
     def note(self, change: Callable[[Observation], Journal]) -> tuple[Snapshot, list[str]]:
@@ -304,7 +304,7 @@ class Decider(NamedTuple):
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
         return verdict
 
-    def decide_with_server(
+    def decide_after_probe(
         self, snapshot: Snapshot, options: RotateOptions
     ) -> tuple[Verdict, str | None]:
         """Ask the server whether it accepts the token; the text says why it did not tell."""
@@ -321,7 +321,7 @@ class Decider(NamedTuple):
         inputs = replace(inputs, refused=refused and not is_over)
         return self._with_clock(decide(inputs)), no_answer
 
-    def decide_by_server(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
+    def decide_by_server_clock(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide once more by the server's time, which this run has asked for."""
         return self._with_clock(self.decide_from_stores(snapshot, options, self.skew()))
 
@@ -354,10 +354,10 @@ class Decider(NamedTuple):
         and renew nothing.
         """
         verdict = self.decide_from_stores(snapshot, options)
-        is_asked = self.settings.probe or verdict.need is Need.COPY
-        if not is_asked or verdict.need is Need.MINT or not snapshot.current:
+        is_probed = self.settings.probe or verdict.need is Need.COPY
+        if not is_probed or verdict.need is Need.MINT or not snapshot.current:
             return verdict
-        verdict, error = self.decide_with_server(snapshot, options)
+        verdict, error = self.decide_after_probe(snapshot, options)
         if error:  # neither a reason to rotate nor a failure: the next run asks again
             message = f"{verdict.message}; the API does not say whether it accepts it: {error}"
             verdict = replace(verdict, message=message)

@@ -59,7 +59,7 @@ class ReconcileResult(NamedTuple):
         return self.trouble
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def remarks(self) -> tuple[str, ...]:
         """A sentence about each token that was revoked."""
         revoked = [(each, _UNLESS if each in self.guessed else "") for each in self.revoked]
         return tuple(

@@ -153,7 +153,7 @@ class Retirement:
         own = frozenset(
             each.store.url
             for each in snapshot.answers
-            if isinstance(each, Unreachable) or not each.holds(snapshot.current)
+            if isinstance(each, Unreachable) or not each.shows(snapshot.current)
         )
         if not self._fleet.recent_inventory().possible_holders(token_id) - every:
             return own

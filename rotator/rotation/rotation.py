@@ -82,7 +82,7 @@ class Rotation:
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         skew = timedelta()
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
-            verdict, error = self._decider.decide_with_server(snapshot, RotateOptions())
+            verdict, error = self._decider.decide_after_probe(snapshot, RotateOptions())
             skew = self._decider.skew()
         return RotationResult(snapshot, verdict, error=error, skew=skew)
 
@@ -113,7 +113,7 @@ class Rotation:
             elif is_wanted or steps.has_unfinished_work() or steps.has_old_tokens_to_watch():
                 result = steps.run(verdict)
             else:
-                _tidy(snapshot)
+                _remove_leftovers(snapshot)
         except RotatorError as error:
             result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
         result = self._judge_again(result, verdict)
@@ -125,23 +125,24 @@ class Rotation:
         A token that was to be replaced anyway was not asked about; where that failed, it matters
         whether the bots still have one that works.
         """
-        settings, snapshot = self._settings, result.after or result.snapshot
+        snapshot = result.after or result.snapshot
         failed = result.action is Action.FAILED
-        is_asked = settings.probe and snapshot.current is not None
-        if not (is_asked or failed or result.action in CHANGED):
+        may_probe = self._settings.probe and snapshot.current is not None
+        if not (may_probe or failed or result.action in CHANGED):
             return result
         verdict = None
-        is_skipped = decided.reason in ("forced", "scope") or self._decider.has_server_time()
-        is_skipped &= decided.need is Need.MINT and result.failure not in _NO_ANSWER
-        if failed and is_asked and is_skipped:
-            verdict, _ = self._decider.decide_with_server(snapshot, RotateOptions())
+        is_unprobed = decided.need is Need.MINT and result.failure not in _NO_ANSWER
+        # By its claims such a token was fine; of another one, only an API that answers is asked.
+        is_worth_a_call = decided.reason in ("forced", "scope") or self._decider.has_server_time()
+        if failed and may_probe and is_unprobed and is_worth_a_call:
+            verdict, _ = self._decider.decide_after_probe(snapshot, RotateOptions())
         skew = self._decider.skew()
         if wrong := describe_skew(skew):
             self._decider.warn_once(wrong)
         if verdict and verdict.status is Status.REFUSED:
             result = result._replace(verdict=verdict)
         elif skew and failed and snapshot.current:
-            by_server = self._decider.decide_by_server(snapshot, RotateOptions())
+            by_server = self._decider.decide_by_server_clock(snapshot, RotateOptions())
             result = result._replace(verdict=by_server)
         return result._replace(skew=skew)
 
@@ -168,7 +169,7 @@ class Rotation:
         return RotationResult(snapshot, planned)
 
 
-def _tidy(snapshot: Snapshot) -> None:
+def _remove_leftovers(snapshot: Snapshot) -> None:
     """Remove what a killed rotator left; where that is denied, a run that may does it."""
     for store in (observation.store for observation in snapshot.reachable):
         with suppress(StoreError):

@@ -78,7 +78,7 @@ class RotationSteps:
 
         Raises a `StoreError` when a store cannot be held.
         """
-        notes: tuple[str, ...] = ()
+        remarks: tuple[str, ...] = ()
         refused: tuple[ServiceToken, ...] = ()
         with ExitStack() as held:
             # In one order everywhere, so that two rotators never wait for each other.
@@ -86,15 +86,15 @@ class RotationSteps:
                 held.enter_context(observation.store.hold())
             for attempt in range(_ATTEMPTS):
                 result = self._run_steps(verdict, refused)
-                notes += result.notes
+                remarks += result.remarks
                 refused += result.refused
                 if result.refused and len(refused) <= _MOST_REFUSED:
                     verdict = replace(verdict, need=Need.MINT)  # at once: a bot may need it
-                elif result.is_undone:  # rotators that met must not meet again
+                elif result.must_start_over:  # rotators that met must not meet again
                     self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
                 else:
                     break
-        return result._replace(notes=notes)
+        return result._replace(remarks=remarks)
 
     def _run_steps(self, verdict: Verdict, refused: Collection[ServiceToken]) -> RotationResult:
         """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""
@@ -111,14 +111,14 @@ class RotationSteps:
         result = self._renew(snapshot, verdict)
         if verdict.need not in (earlier.need, Need.HELP) and result.action is None:
             result = _overtaken(snapshot, verdict)
-        if result.is_undone:
+        if result.must_start_over:
             return result._replace(after=snapshot)
         after = self._observe()
         if dead:
             # Now, since what was written fences these stores off already.
-            after, notes, troubles = self._reconcile(after, dead, result.written)
+            after, remarks, troubles = self._reconcile(after, dead, result.written)
             result = result._replace(
-                notes=(*notes, *result.notes), troubles=(*troubles, *result.troubles)
+                remarks=(*remarks, *result.remarks), troubles=(*troubles, *result.troubles)
             )
         if result.action is Action.FAILED:
             return result._replace(after=after)
@@ -151,7 +151,7 @@ class RotationSteps:
                 case _:
                     result = RotationResult(snapshot, verdict)
         except NotBegunError as error:
-            result = _failed(snapshot, verdict, error)._replace(is_undone=True)
+            result = _failed(snapshot, verdict, error)._replace(must_start_over=True)
         except OvertakenError as error:
             result = self._take_theirs(snapshot, verdict, error)
         except RevokedMeanwhileError as error:
@@ -190,7 +190,7 @@ class RotationSteps:
     def _reconcile(
         self, snapshot: Snapshot, dead: Collection[str], written: Sequence[StoreReport]
     ) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
-        """Settle the mints of dead runs; return the new snapshot, notes and troubles.
+        """Settle the mints of dead runs; return the new snapshot, remarks and troubles.
 
         `written` is what became of the stores that this run has written.
         """
@@ -206,7 +206,7 @@ class RotationSteps:
         )
         if reconciled.trouble:
             troubles.insert(0, reconciled.trouble)
-        return snapshot, reconciled.notes, tuple(troubles)
+        return snapshot, reconciled.remarks, tuple(troubles)
 
     def _dead(self, snapshot: Snapshot) -> frozenset[str]:
         """Return the runs with an intent that are known to be dead, or must be by now.
@@ -282,7 +282,7 @@ class RotationSteps:
     ) -> RotationResult:
         theirs = self._observe()
         if theirs.current == snapshot.current:  # they noted something, or took us for dead
-            return _failed(theirs, verdict, error)._replace(is_undone=True)
+            return _failed(theirs, verdict, error)._replace(must_start_over=True)
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:
@@ -353,7 +353,7 @@ def _write(observation: Observation, token: ServiceToken, journal: Journal) -> S
     except StoreError as error:
         latest = observe_store(observation.store) if isinstance(error, ConflictError) else None
         # Another rotator may have written the same token meanwhile.
-        if not (isinstance(latest, Observation) and latest.holds(token)):
+        if not (isinstance(latest, Observation) and latest.shows(token)):
             return StoreReport(url, StoreState.BEHIND, str(error))
     return StoreReport(url, StoreState.WRITTEN)
 
@@ -363,7 +363,7 @@ def _tell_put_back(result: RotationResult, verdict: Verdict) -> RotationResult:
     is_told = verdict.message in result.troubles
     if verdict.reason != "put_back" or result.action not in CHANGED or is_told:
         return result
-    return result._replace(notes=(*result.notes, verdict.message))
+    return result._replace(remarks=(*result.remarks, verdict.message))
 
 
 def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:

@@ -21,14 +21,14 @@ STEPS = {
     "rotator.cli.leaked.file.ReportFile.__init__": "read",
     "rotator.cli.leaked.file.ReportFile.write": "report",
     "rotator.rotation.mint.MintAttempt._undo": "undo",
-    "rotator.rotation.mint.mint": "mint",
-    "rotator.rotation.mint.verify": "verify",
+    "rotator.rotation.mint.request_token": "mint",
+    "rotator.rotation.mint.prove_usable": "verify",
     "rotator.nocturna.service_tokens.TokenApi.log_in": "log in",
     "rotator.nocturna.service_tokens.TokenApi.log_out": "log out",
     "rotator.rotation.mint.WriteAheadIntent.write": "intend",
     "rotator.rotation.retire.Retirement._rule": "look for a use",
     "rotator.rotation.retire.Retirement._revoke": "retire",
-    "rotator.rotation.mint._promote": "promote",
+    "rotator.rotation.mint._write_and_confirm": "promote",
     "rotator.rotation.steps._spread": "spread",
 }
 

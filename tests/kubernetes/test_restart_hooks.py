@@ -88,7 +88,7 @@ def test_a_restart_that_fails_is_tried_again_and_keeps_the_old_token_alive(
     plant.build()
     [report] = rotate(token(site.store_url))
     assert (report.action, report.error) == (Action.KEPT, None)
-    assert report.notes == ("1 hook that an earlier run left undone worked now",)
+    assert report.remarks == ("1 hook that an earlier run left undone worked now",)
     assert plant.generation() == 2
     assert not api.accepts(old)
 
@@ -102,7 +102,7 @@ def test_who_died_before_it_was_noted_does_not_replace_the_pods_again(
     rotate(token(site.store_url))
     site.patch({"metadata": {"annotations": {JOURNAL: unfinished}}})
     [report] = rotate(token(site.store_url))
-    assert report.notes == ("1 hook that an earlier run left undone worked now",)
+    assert report.remarks == ("1 hook that an earlier run left undone worked now",)
     assert plant.generation() == 2
 
 

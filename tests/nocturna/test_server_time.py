@@ -13,7 +13,7 @@ THREE_HOURS = timedelta(hours=3)
 def told(clock: FakeClock, stopwatch: Stopwatch, *dates: str | None) -> ServerTime:
     time = ServerTime(clock, stopwatch)
     for date in dates:
-        time.note(date)
+        time.adopt(date)
     return time
 
 
@@ -46,5 +46,5 @@ def test_a_clock_that_was_set_makes_it_doubtful(clock: FakeClock, step: timedelt
     time = told(clock, Stopwatch(), DATE)
     clock.advance(step)
     assert time.is_doubtful
-    time.note(DATE)
+    time.adopt(DATE)
     assert not time.is_doubtful

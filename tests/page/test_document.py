@@ -76,7 +76,7 @@ def test_all_that_is_known_of_a_token_can_be_read() -> None:
         *("luna-bot", Status.OK, "expiring", "expires in 90 days", Action.ROTATED),
         *("33334444-bbbb", "55556666-cccc", NOON + timedelta(days=90), 90 * 86400.0, stores),
         old_tokens=(old,),
-        notes=("a mint that was cut off is settled",),
+        remarks=("a mint that was cut off is settled",),
     )
     failing = renewed._replace(
         action=Action.FAILED,
@@ -127,7 +127,7 @@ def test_nothing_that_comes_from_elsewhere_is_markup() -> None:
         stores=(StoreReport(EVIL, StoreState.BEHIND, EVIL),),
         error=EVIL,
         failure=EVIL,
-        notes=(EVIL,),
+        remarks=(EVIL,),
         old_tokens=(OldToken(EVIL, OldTokenState.FAILED, NOON, EVIL),),
     )
     html = page(look(report), look(report._replace(action=Action.ROTATED)), trouble=EVIL)

@@ -314,7 +314,7 @@ def test_who_slept_and_was_taken_for_dead_is_told_that_its_token_is_gone(world: 
         world.clock.advance(timedelta(minutes=3))
         other = world.rotation(SharedStore(world.store())).rotate(RotateOptions())
         assert (other.action, other.error) == (Action.KEPT, None)
-        assert len(other.notes) == 1
+        assert len(other.remarks) == 1
 
     store = SharedStore(world.store(), before_write=sleep_and_be_taken_for_dead)
     report = world.rotation(store).rotate(RotateOptions(force=True))

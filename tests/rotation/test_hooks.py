@@ -70,7 +70,7 @@ def test_a_hook_that_is_not_configured_any_more_is_forgotten(world: World, log: 
 def test_a_hook_that_was_corrected_is_run(world: World, log: Path) -> None:
     world.rotation(hooks=(("/no/such/program",),)).rotate(RotateOptions())
     report = world.rotation(hooks=hooks(log)).rotate(RotateOptions())
-    assert (report.error, report.notes) == (
+    assert (report.error, report.remarks) == (
         None,
         ("1 hook that an earlier run left undone worked now",),
     )

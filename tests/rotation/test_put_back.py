@@ -42,7 +42,7 @@ def put_back(world: World, secret: str, file: str = ".env") -> None:
 
 
 def is_told(report: Report, old: str) -> bool:
-    text = "; ".join((report.message, report.error or "", *report.notes))
+    text = "; ".join((report.message, report.error or "", *report.remarks))
     return "was put back" in text and old not in text
 
 
@@ -160,7 +160,7 @@ def test_the_newer_token_comes_from_the_history_of_the_store(world: World, old: 
         put_back(world, old)
         report = world.rotation(store).rotate(DUE)
         assert is_told(report, old)
-        told = "; ".join((report.error or "", *report.notes))
+        told = "; ".join((report.error or "", *report.remarks))
         assert "the ExternalSecret luna writes it" in told
         assert "last changed 2026-11-23 12:00 UTC" in told
         assert (report.action, bool(report.error)) == (Action.CONVERGED, number > 0)

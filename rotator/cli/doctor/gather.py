@@ -121,12 +121,12 @@ class Gatherer:
         """
         snapshot = observe(stores, self._clock())
         decider = Decider(token, self._open_api)
-        decide = decider.decide_by_server if api.account else decider.decide_from_stores
+        decide = decider.decide_by_server_clock if api.account else decider.decide_from_stores
         verdict, no_answer = decide(snapshot, RotateOptions()), None
         is_live = snapshot.current is not None and verdict.status is not Status.EXPIRED
         is_probed = is_live and token.probe and api.answers
         if is_probed:
-            verdict, no_answer = decider.decide_with_server(snapshot, RotateOptions())
+            verdict, no_answer = decider.decide_after_probe(snapshot, RotateOptions())
         if snapshot.current and verdict.reason == "behind":  # each store has a finding of its own
             verdict = decider.decide_written(snapshot.current, snapshot.taken_at)
         return checks.TokenFacts(

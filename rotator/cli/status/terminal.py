@@ -12,7 +12,7 @@ from rotator.cli.status.sections import Fact, Section, describe_token
 from rotator.cli.status.words import (
     describe_renewal,
     describe_rest,
-    find_notes,
+    find_remarks,
     shorten,
 )
 from rotator.clock import minute
@@ -97,7 +97,7 @@ class Painter:
         lines = [*self._summary(fleet), Text(), *self._lay_out(table[0], widths)]
         shown = 0
         for row, cells in zip(fleet.rows, table[1:], strict=True):
-            block = [*self._lay_out(cells, widths), *self._notes(row)]
+            block = [*self._lay_out(cells, widths), *self._remarks(row)]
             if room is None:
                 is_full = row.badge[1] is Tone.GOOD and shown >= _MOST_GOOD
             else:  # the last line is for the rest
@@ -204,12 +204,16 @@ class Painter:
                 lines.append(Text())
         return lines
 
-    def _notes(self, row: StatusRow) -> Iterator[Text]:
-        for note in find_notes(row):
-            if row.report and row.report.reason in _IN_THE_ROW and note.text == row.report.message:
+    def _remarks(self, row: StatusRow) -> Iterator[Text]:
+        for remark in find_remarks(row):
+            if (
+                row.report
+                and row.report.reason in _IN_THE_ROW
+                and remark.text == row.report.message
+            ):
                 continue
-            style = _COLOURS[row.badge[1]] if not note.topic else "dim"
-            yield from self._wrap(str(note), style, _INDENT)
+            style = _COLOURS[row.badge[1]] if not remark.topic else "dim"
+            yield from self._wrap(str(remark), style, _INDENT)
 
     def _wrap(self, text: str, style: str, indent: int = 0) -> Iterator[Text]:
         for line in self._split(one_line(text), max(self._width - indent, _LEAST_TEXT)):

@@ -14,7 +14,7 @@ from rotator.rotation.model import OldTokenState, StoreState
 from rotator.stores.port import DEFAULT_FIELD
 
 
-class Note(NamedTuple):
+class Remark(NamedTuple):
     """A sentence about a token, and what it is about: empty for what is wrong now."""
 
     topic: str
@@ -26,22 +26,22 @@ class Note(NamedTuple):
 
 def describe_row(row: StatusRow) -> str:
     """Return a token's line."""
-    notes = list(find_notes(row))
+    remarks = list(find_remarks(row))
     if not row.complaint:
-        notes.insert(0, Note("", row.report.message if row.report else "not looked at yet"))
-    return one_line(f"{row.name}: {row.badge[0]} – {'; '.join(map(str, notes))}")
+        remarks.insert(0, Remark("", row.report.message if row.report else "not looked at yet"))
+    return one_line(f"{row.name}: {row.badge[0]} – {'; '.join(map(str, remarks))}")
 
 
-def find_notes(row: StatusRow) -> Iterator[Note]:
+def find_remarks(row: StatusRow) -> Iterator[Remark]:
     """Yield what is to be said of a token beside its life: wrong, behind, owed, failed before."""
     if row.report is None:
         return
     if row.complaint:
-        yield Note("", row.complaint)
+        yield Remark("", row.complaint)
     # Why a store cannot be reached is a failure, and told as such.
     behind = [s.store for s in row.stores_in_need if s.status is not StoreState.UNREACHABLE]
     if behind:
-        yield Note("behind", ", ".join(map(shorten, behind)))
+        yield Remark("behind", ", ".join(map(shorten, behind)))
     owed = row.describe_debts() if row.report.error else []
     owed += [
         f"{old.token_id} to be revoked {describe_moment(old.due_at, row.now)}"
@@ -49,13 +49,13 @@ def find_notes(row: StatusRow) -> Iterator[Note]:
         if old.state is OldTokenState.WAITING and old.due_at > row.now
     ]
     if owed:
-        yield Note("owed", "; ".join(owed))
+        yield Remark("owed", "; ".join(owed))
     for old in row.report.old_tokens:
         if old.is_in_use:
-            yield Note("laggard", f"{old.token_id}: {old.message or 'it is still used'}")
+            yield Remark("laggard", f"{old.token_id}: {old.message or 'it is still used'}")
     if row.last_failure and not row.report.error:
         when = describe_moment(row.last_failure.ended_at, row.now)
-        yield Note("last failure", f"{when}, {row.last_failure.report.error}")
+        yield Remark("last failure", f"{when}, {row.last_failure.report.error}")
 
 
 def shorten(url: str) -> str:
