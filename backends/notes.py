@@ -7,7 +7,7 @@ from the moment when the secret is there. Each intent has a note of its own, so 
 
     rotator:FIELD:record:FINGERPRINT       v=1 token=… previous=… minted=… owed=…
     rotator:FIELD:record:FINGERPRINT:1     v=1 hook=…          (what did not fit into the first)
-    rotator:FIELD:intent:RUN               RUN/2026-11-23T09:12:33Z/90/3f0a11c2
+    rotator:FIELD:intent:MINT              MINT/2026-11-23T09:12:33Z/90/3f0a11c2
 """
 
 import re
@@ -47,8 +47,10 @@ class Notes:
             if len(parts) == 2  # noqa: PLR2004 - those with a number continue it
         }
         listed = ((key, Intent.from_text(text)) for key, text in self._ours("intent"))
-        # Under its own name only: notes that anybody can edit might hold a run twice.
-        self._intents = sorted(each for key, each in listed if each and key == ["intent", each.run])
+        # Under its own name only: notes that anybody can edit might hold one twice.
+        self._intents = sorted(
+            each for key, each in listed if each and key == ["intent", each.mint_id]
+        )
 
     @property
     def journal(self) -> Journal:
@@ -68,15 +70,15 @@ class Notes:
         """
         is_same = self.version.rpartition("/")[0] == expected.rpartition("/")[0]
         # One that was taken over is nobody's: no writer depends on it.
-        needed = {run for run in _runs_in(expected) if not is_taken_over(run)}
-        return is_same and needed <= {intent.run for intent in self._intents}
+        needed = {mint_id for mint_id in _mints_in(expected) if not is_taken_over(mint_id)}
+        return is_same and needed <= {intent.mint_id for intent in self._intents}
 
     def has_rival(self, journal: Journal, expected: str) -> bool:
         """Tell whether a first intent in `journal` meets another that its writer does not know."""
-        known = _runs_in(expected)
-        wanted = {intent.run for intent in journal.intents}
+        known = _mints_in(expected)
+        wanted = {intent.mint_id for intent in journal.intents}
         return bool(_added(journal, expected)) and any(
-            intent.run not in known | wanted for intent in self._intents
+            intent.mint_id not in known | wanted for intent in self._intents
         )
 
     def plan_note(self, journal: Journal, expected: str) -> NoteChanges:
@@ -87,7 +89,7 @@ class Notes:
 
         One that was taken over stays: it is the only record of its mint.
         """
-        return {self._intent_key(run): None for run in _added(journal, expected)}
+        return {self._intent_key(mint_id): None for mint_id in _added(journal, expected)}
 
     def plan_write(self, secret: str, journal: Journal) -> NoteChanges:
         """Note the journal of a secret that is about to be written, before which it does not count.
@@ -153,8 +155,8 @@ class Notes:
         return changes
 
     def _plan_intents(self, journal: Journal, expected: str) -> NoteChanges:
-        wanted = {self._intent_key(each.run): each.to_text() for each in journal.intents}
-        known = {self._intent_key(run) for run in _runs_in(expected)}
+        wanted = {self._intent_key(each.mint_id): each.to_text() for each in journal.intents}
+        known = {self._intent_key(mint_id) for mint_id in _mints_in(expected)}
         # What others settled meanwhile does not come back.
         wanted = {k: text for k, text in wanted.items() if k not in known or k in self._present}
         settled = (known - set(wanted)) & set(self._present)
@@ -173,22 +175,22 @@ class Notes:
     def _record_key(self, fingerprint: str) -> str:
         return f"{self._prefix}:record:{fingerprint}"
 
-    def _intent_key(self, run: str) -> str:
-        return f"{self._prefix}:intent:{run}"
+    def _intent_key(self, mint_id: str) -> str:
+        return f"{self._prefix}:intent:{mint_id}"
 
 
 def _version(fingerprint: str, record: str, intents: Iterable[Intent]) -> str:
-    return f"{fingerprint}/{_digest(record)}/{'+'.join(sorted(each.run for each in intents))}"
+    return f"{fingerprint}/{_digest(record)}/{'+'.join(sorted(each.mint_id for each in intents))}"
 
 
-def _runs_in(version: str) -> set[str]:
+def _mints_in(version: str) -> set[str]:
     return set(version.rpartition("/")[2].split("+")) - {""}
 
 
 def _added(journal: Journal, expected: str) -> set[str]:
-    """Return the runs whose first intent `journal` adds to version `expected`."""
-    runs = {intent.run for intent in journal.intents if not is_taken_over(intent.run)}
-    return runs - _runs_in(expected)
+    """Return the ids of the mints whose first intent `journal` adds to version `expected`."""
+    mint_ids = {intent.mint_id for intent in journal.intents if not is_taken_over(intent.mint_id)}
+    return mint_ids - _mints_in(expected)
 
 
 def _pack(words: list[str], longest: int) -> Iterator[str]:

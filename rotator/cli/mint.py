@@ -37,7 +37,7 @@ from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
 from rotator.signals import stop_requests
-from rotator.stores.journal import Intent, new_run_id
+from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
         api = context.api()
         api.log_in()
         request = request.after(api.recent_ids())
-        intent = new_intent(new_run_id(), request, api.time.now())
+        intent = new_intent(new_mint_id(), request, api.time.now())
         try:
             return _print_token(api, _mint(context, request, intent), intent)
         finally:

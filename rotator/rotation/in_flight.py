@@ -6,32 +6,32 @@ from contextlib import contextmanager
 
 
 class InFlightMints:
-    """The runs of this process and their tokens; shared by all threads.
+    """The mints of this process and their tokens; shared by all threads.
 
-    Mints run side by side. `reconciling` waits for those in flight and lets no other begin, so that
-    a token on its way is never taken for an orphan.
+    Mints go on side by side. `reconciling` waits for those in flight and lets no other begin, so
+    that a token on its way is never taken for an orphan.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._count = 0
         self._is_reconciling = False
-        self._runs: dict[str, str | None] = {}
+        self._in_flight: dict[str, str | None] = {}
         self._ended: set[str] = set()
         self._minted: set[str] = set()
 
     @contextmanager
-    def tracking(self, run: str) -> Iterator[None]:
-        """Enclose a run from before its intent until its token is stored, revoked or lost."""
-        self._runs[run] = None
+    def tracking(self, mint_id: str) -> Iterator[None]:
+        """Enclose a mint from before its intent until its token is stored, revoked or lost."""
+        self._in_flight[mint_id] = None
         try:
             yield
         finally:
-            self.end(run)
+            self.end(mint_id)
 
     @contextmanager
     def minting(self) -> Iterator[None]:
-        """Enclose a mint, from before its intent until its answer is registered or lost."""
+        """Enclose the call, from before the intent until the answer is registered or lost."""
         with self._changed:
             self._changed.wait_for(lambda: not self._is_reconciling)
             self._count += 1
@@ -56,24 +56,24 @@ class InFlightMints:
                 self._is_reconciling = False
                 self._changed.notify_all()
 
-    def register(self, run: str, token_id: str) -> bool:
-        """Note which token the mint of a run made; False when another run got the same."""
+    def register(self, mint_id: str, token_id: str) -> bool:
+        """Keep which token a mint made; return False when another mint got the same."""
         with self._changed:
             if token_id in self._minted:
                 return False
             self._minted.add(token_id)
-            self._runs[run] = token_id
+            self._in_flight[mint_id] = token_id
             return True
 
-    def end(self, run: str) -> None:
-        """Note that a run is over: its token is stored, revoked, or lost."""
-        self._runs.pop(run, None)
-        self._ended.add(run)
+    def end(self, mint_id: str) -> None:
+        """Take a mint for over: its token is stored, revoked, or lost."""
+        self._in_flight.pop(mint_id, None)
+        self._ended.add(mint_id)
 
     def current(self) -> dict[str, str | None]:
-        """Return the runs that are not over, each with its token, None while it is to be minted."""
-        return self._runs.copy()
+        """Return the ids of the mints that are not over, each with its token's id once known."""
+        return self._in_flight.copy()
 
-    def has_ended(self, run: str) -> bool:
-        """Tell whether a run was one of this process, and is over."""
-        return run in self._ended
+    def has_ended(self, mint_id: str) -> bool:
+        """Tell whether a mint was one of this process, and is over."""
+        return mint_id in self._ended

@@ -31,7 +31,7 @@ from rotator.errors import (
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
 from rotator.rotation.reconcile import can_come_of, reconcile
-from rotator.stores.journal import Intent, Journal, new_run_id, scope_digest
+from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
@@ -70,7 +70,7 @@ class MintAttempt:
         self._timeout = timeout
         self._first = first
         self._request = request
-        self._run = new_run_id()
+        self._mint_id = new_mint_id()
         self._intent: WriteAheadIntent | None = None
         self._minted_id: str | None = None
         self._is_verified = False
@@ -88,7 +88,7 @@ class MintAttempt:
         self._api.log_in()  # the intent carries the server's time, and a login can take long
         require_clock(self._api, self._request, self._context.clock())
         self._request = self._request.after(self._api.recent_ids())
-        with self._in_flight.tracking(self._run):
+        with self._in_flight.tracking(self._mint_id):
             try:
                 with self._minting:
                     yield
@@ -99,13 +99,13 @@ class MintAttempt:
 
     def intend(self) -> None:
         self._minting.enter_context(self._in_flight.minting())
-        intent = new_intent(self._run, self._request, self._api.time.now())
+        intent = new_intent(self._mint_id, self._request, self._api.time.now())
         self._intent = WriteAheadIntent(self._first, intent).write()
 
     def mint(self) -> MintedToken:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
         minted = request_token(self._api, self._request)
-        if not self._in_flight.register(self._run, minted.token_id):
+        if not self._in_flight.register(self._mint_id, minted.token_id):
             raise confused(minted, "which was there before")
         self._minted_id = minted.token_id
         self._minting.close()
@@ -146,7 +146,7 @@ class MintAttempt:
 
     def _write_without_intent(self, token: ServiceToken, journal: Journal) -> Journal:
         observation = self._written_intent.observation
-        others = observation.journal.without_intents({self._run}).intents
+        others = observation.journal.without_intents({self._mint_id}).intents
         journal = replace(journal, intents=others)
         _write_and_confirm(observation, token, journal)
         return journal
@@ -161,7 +161,7 @@ class MintAttempt:
         if isinstance(latest, Unreachable) or self._is_late():
             return False
         if latest.secret == self._first.secret:  # others only noted something
-            is_useless = self._run in {intent.run for intent in latest.journal.intents}
+            is_useless = self._mint_id in {intent.mint_id for intent in latest.journal.intents}
         else:
             is_useless = latest.token is not None and self._is_refused(latest.token)
         if is_useless:
@@ -218,7 +218,7 @@ class MintAttempt:
 
     def _search_minted(self, error: RotatorError) -> RotatorError:
         """Look for the token whose answer was lost, or named another one, and revoke it."""
-        self._in_flight.end(self._run)
+        self._in_flight.end(self._mint_id)
         if self._written_intent.intent.token_id is not None:
             self._intent = self._written_intent.with_token(None)
             with suppress(StoreError):
@@ -227,7 +227,7 @@ class MintAttempt:
         result = reconcile(
             self._context, [intent.intent], self._timeout, earlier=self._request.earlier
         )
-        is_settled = self._run in result.settled
+        is_settled = self._mint_id in result.settled
         if is_settled:
             intent.close()
         if is_settled and isinstance(error, ConflictError) and not result.trouble:
@@ -270,7 +270,7 @@ class WriteAheadIntent(NamedTuple):
         """Write it; raises `ConflictError` when another rotator was faster, or a `StoreError`."""
         intent = self.intent
         message = f"the intent to mint was noted in the journal of {self.observation.store.url}"
-        fields = {"intent": intent.run, "token_id": intent.token_id}
+        fields = {"intent": intent.mint_id, "token_id": intent.token_id}
         journal = self.observation.journal.with_intent(intent)
         written = self.observation.note(journal, Event.INTENDED, message, **fields)
         return self._replace(observation=written)
@@ -284,15 +284,15 @@ class WriteAheadIntent(NamedTuple):
 
         Where that fails it stays: others that have to mint then wait until they take it for dead.
         """
-        observation, run = self.observation, self.intent.run
+        observation, mint_id = self.observation, self.intent.mint_id
         message = f"the settled intent was removed from the journal of {observation.store.url}"
         with suppress(StoreError):
             for _ in range(ATTEMPTS):
-                journal = observation.journal.without_intents({run})
+                journal = observation.journal.without_intents({mint_id})
                 if journal == observation.journal:
                     return
                 try:
-                    observation.note(journal, Event.NOTED, message, intent=run)
+                    observation.note(journal, Event.NOTED, message, intent=mint_id)
                 except ConflictError:
                     latest = observe_store(observation.store)
                     if isinstance(latest, Unreachable):
@@ -313,10 +313,10 @@ class WriteAheadIntent(NamedTuple):
         return True
 
 
-def new_intent(run: str, request: MintRequest, now: datetime) -> Intent:
-    """Return the intent of a run to mint this; `now` is the server's time (aware UTC)."""
+def new_intent(mint_id: str, request: MintRequest, now: datetime) -> Intent:
+    """Return the intent to mint this; `now` is the server's time (aware UTC)."""
     days = None if request.validity is None else request.validity.days
-    return Intent(run, now.replace(microsecond=0), days, scope_digest(request.scope))
+    return Intent(mint_id, now.replace(microsecond=0), days, scope_digest(request.scope))
 
 
 def require_clock(api: TokenApi, request: MintRequest, now: datetime) -> None:

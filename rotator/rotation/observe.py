@@ -107,12 +107,12 @@ class Observation:
             version = self.store.note(journal, expected=self.version)
         return replace(self, journal=journal, version=version)
 
-    def fence(self, runs: Collection[str]) -> Observation:
-        """Make sure that these dead runs cannot write here any more, should they only sleep.
+    def fence(self, mint_ids: Collection[str]) -> Observation:
+        """Make sure that those who began these mints, should they only sleep, write here no more.
 
         Return what the store then shows. Raises what the store raises.
         """
-        fenced = _note(self, lambda each: each.journal.with_taken_over(runs))
+        fenced = _note(self, lambda each: each.journal.with_taken_over(mint_ids))
         store = fenced.store
         if not isinstance(store, BumpedStore):
             return fenced

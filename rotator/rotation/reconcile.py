@@ -24,7 +24,7 @@ from rotator.rotation.observe import (
     observe_store,
     snapshot_of,
 )
-from rotator.stores.journal import Intent, is_taken_over, scope_digest, taken_over_run
+from rotator.stores.journal import Intent, is_taken_over, scope_digest, taken_over_id
 from rotator.stores.port import SecretStore
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ YOUNG = timedelta(seconds=10)
 
 
 class ReconcileResult(NamedTuple):
-    """The runs whose intents are settled, the tokens revoked, what went wrong.
+    """The ids of the mints that are settled, the tokens revoked, what went wrong.
 
     `guessed` are those of the revoked tokens that no answer and no journal named: they came of the
     mints only if nobody else uses the admin account. `is_waiting` says that another rotator's mint
@@ -83,15 +83,15 @@ def reconcile(
 
     `timeout` bounds a rotation: a live rotator that could have minted a suspect is waited for. A
     rotator that is taken for dead may only sleep, with a token in its hands that is about to be
-    revoked. So `fence` is called with the runs whose token is an orphan; after it, none of them can
-    write any more, and one look at the stores tells whether it wrote before. `earlier` are the ids
-    of tokens that were there before the mints. A failure becomes the result's `trouble`, and its
-    intents stay open.
+    revoked. So `fence` is called with the ids of the mints that left an orphan; after it, none of
+    their rotators can write any more, and one look at the stores tells whether it wrote before.
+    `earlier` are the ids of tokens that were there before the mints. A failure becomes the result's
+    `trouble`, and its intents stay open.
     """
     total = ReconcileResult()
     account, pause, search = None, POLL_SECONDS, _Search(timeout, fence, earlier)
     while True:
-        open_intents = [intent for intent in intents if intent.run not in total.settled]
+        open_intents = [intent for intent in intents if intent.mint_id not in total.settled]
         try:
             account = account or context.api().account()
             result = _reconcile_once(context, account, open_intents, search)
@@ -127,7 +127,7 @@ def _reconcile_once(
             in_flight=context.in_flight.current(),
             listed=[row for row in api.list_tokens() if row.token_id not in search.earlier],
             inventory=Inventory(),
-            examined=frozenset(taken_over_run(intent.run) for intent in intents),
+            examined=frozenset(taken_over_id(intent.mint_id) for intent in intents),
             has_ended=context.in_flight.has_ended,
             account=account,
             now=api.time.now(),
@@ -136,7 +136,7 @@ def _reconcile_once(
         if detection.needs_inventory(intents):
             detection = detection._replace(inventory=context.fleet.take_inventory())
         findings = [detection.examine(intent) for intent in intents]
-        if orphaned := [finding.run for finding in findings if finding.orphans]:
+        if orphaned := [finding.mint_id for finding in findings if finding.orphans]:
             search.fence(orphaned)
             # Another rotator may have written between the look and the fence, or have ended between
             # the look and the question whether it lives.
@@ -147,7 +147,7 @@ def _reconcile_once(
         for token_id in orphans:
             api.ensure_revoked(token_id, "left-over")
     return ReconcileResult(
-        settled=frozenset(f.run for f in findings if f.is_settled),
+        settled=frozenset(f.mint_id for f in findings if f.is_settled),
         revoked=orphans,
         guessed=frozenset(orphans) - {intent.token_id for intent in intents},
         trouble="; ".join(dict.fromkeys(f.trouble for f in findings if f.trouble)) or None,
@@ -156,9 +156,9 @@ def _reconcile_once(
 
 
 class Fences:
-    """Keeps dead runs, should they only sleep, from writing the stores of one token.
+    """Keeps rotators that are taken for dead, and may only sleep, from writing one token's stores.
 
-    Run S sleeps in the middle of a write, and run R revokes the token of S:
+    Rotator S sleeps in the middle of a write, and rotator R revokes the token of S:
 
         S: looks at the version           (S sleeps)           writes, if the version still fits
         R:                     takes the intent over, bumps the version, looks again, revokes
@@ -172,9 +172,9 @@ class Fences:
         self.snapshot = snapshot
         self._fenced_off = set(written)
 
-    def put_up(self, runs: Collection[str]) -> None:
-        """Fence off each store with an intent of these runs; raises `StoreError`."""
-        names = {taken_over_run(run) for run in runs}
+    def put_up(self, mint_ids: Collection[str]) -> None:
+        """Fence off each store with an intent of these mints; raises `StoreError`."""
+        names = {taken_over_id(mint_id) for mint_id in mint_ids}
         answers = [
             each if isinstance(each, Unreachable) else self._put_up_at(each, names)
             for each in self.snapshot.answers
@@ -185,11 +185,13 @@ class Fences:
         store = observation.store
         for _ in range(ATTEMPTS):
             intents = observation.journal.intents
-            runs = {intent.run for intent in intents if taken_over_run(intent.run) in names}
-            if not runs or store.url in self._fenced_off or store.held_elsewhere() is not None:
+            mint_ids = {
+                intent.mint_id for intent in intents if taken_over_id(intent.mint_id) in names
+            }
+            if not mint_ids or store.url in self._fenced_off or store.held_elsewhere() is not None:
                 return observation
             try:
-                fenced = observation.fence(runs)
+                fenced = observation.fence(mint_ids)
             except ConflictError:
                 latest = observe_store(store)
                 if isinstance(latest, Unreachable):
@@ -204,11 +206,11 @@ class Fences:
 class IntentFinding(NamedTuple):
     """What became of one intent: whether it is settled, and which orphans it left.
 
-    `rivals` are the runs that could have left them as well, by the names under which they are or
+    `rivals` are the mints that could have left them as well, by the ids under which they are or
     would be taken over; `is_waiting` says that one lives.
     """
 
-    run: str
+    mint_id: str
     is_settled: bool = False
     orphans: tuple[str, ...] = ()
     rivals: frozenset[str] = frozenset()
@@ -220,8 +222,8 @@ class OrphanDetection(NamedTuple):
     """Finds the orphans of intents. All was read before, but whether the owner of an intent lives.
 
     `listed` are the API's tokens, `account` is the admin's user id, `now` the server's time,
-    `inventory` what the fleet's stores hold. `examined` are the runs in question. Runs are compared
-    by the names under which they are taken over, so that one counts once, before and after that.
+    `inventory` what the fleet's stores hold. `examined` are the mints in question. Mints are
+    compared by the ids under which they are taken over, so that one counts once, before and after.
     """
 
     listed: Sequence[ListedToken]
@@ -243,7 +245,9 @@ class OrphanDetection(NamedTuple):
     def examine(self, intent: Intent) -> IntentFinding:
         if intent.begun_at > self.now + SLACK:
             trouble = f"a record of a mint is dated {minute(intent.begun_at)}, which is yet to come"
-            return IntentFinding(intent.run, is_settled=True, trouble=f"{trouble}: it is left out")
+            return IntentFinding(
+                intent.mint_id, is_settled=True, trouble=f"{trouble}: it is left out"
+            )
         if intent.token_id:
             return self._examine_answered(intent, intent.token_id)
         return self._examine_unanswered(intent)
@@ -255,22 +259,24 @@ class OrphanDetection(NamedTuple):
         if not suspects:
             return self._examine_lost(intent)
         if self.inventory.unreachable:
-            return IntentFinding(intent.run, trouble=self._describe_unknown(suspects))
+            return IntentFinding(intent.mint_id, trouble=self._describe_unknown(suspects))
         rivals = [pair for pair in self.inventory.intents if self._is_rival(pair[1], intent)]
         is_young = any(row.created_at > self.now - YOUNG for row in rows)
         if is_young or any(self._is_alive(store, other) for store, other in rivals):
-            return IntentFinding(intent.run, is_waiting=True)
-        runs = frozenset(taken_over_run(other.run) for _, other in rivals)
-        mints = len({taken_over_run(intent.run), *runs})
+            return IntentFinding(intent.mint_id, is_waiting=True)
+        others = frozenset(taken_over_id(other.mint_id) for _, other in rivals)
+        mints = len({taken_over_id(intent.mint_id), *others})
         if len(suspects) > mints:
             trouble = (
                 f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it"
                 " cannot be told which: none was revoked; revoke at the API those that nobody uses"
             )
-            return IntentFinding(intent.run, trouble=trouble)
+            return IntentFinding(intent.mint_id, trouble=trouble)
         # With fewer tokens than intents, another one may still be under way.
         is_complete = len(suspects) == mints or self.now > self._end(intent)
-        return IntentFinding(intent.run, is_settled=is_complete, orphans=suspects, rivals=runs)
+        return IntentFinding(
+            intent.mint_id, is_settled=is_complete, orphans=suspects, rivals=others
+        )
 
     def _examine_lost(self, intent: Intent) -> IntentFinding:
         """Settle a mint of which no token is found, once none can come any more.
@@ -279,27 +285,27 @@ class OrphanDetection(NamedTuple):
         token is there with another date. It is named for a day, and nothing is revoked.
         """
         if self.now <= self._end(intent):
-            return IntentFinding(intent.run)
+            return IntentFinding(intent.mint_id)
         strays = [row.token_id for row in self.listed if self._is_stray(row, intent)]
         if not strays:
-            return IntentFinding(intent.run, is_settled=True)
+            return IntentFinding(intent.mint_id, is_settled=True)
         if self.inventory.unreachable:
-            return IntentFinding(intent.run, trouble=self._describe_unknown(strays))
+            return IntentFinding(intent.mint_id, trouble=self._describe_unknown(strays))
         trouble = (
             f"{', '.join(strays)} may be left over from the mint of {minute(intent.begun_at)} that"
             " was cut off, though the API's list has another date: revoke at the API what nobody"
             " uses; rotator doctor compares the API's clocks"
         )
         is_over = self.now > intent.begun_at + ONE_DAY
-        return IntentFinding(intent.run, is_settled=is_over, trouble=trouble)
+        return IntentFinding(intent.mint_id, is_settled=is_over, trouble=trouble)
 
     def _examine_answered(self, intent: Intent, token_id: str) -> IntentFinding:
         """Find out whether the token of a mint reached a store, or is an orphan."""
         row = next((row for row in self.listed if row.token_id == token_id), None)
         if row is None or token_id in self.inventory.known_ids:
-            return IntentFinding(intent.run, is_settled=True)
+            return IntentFinding(intent.mint_id, is_settled=True)
         if self.inventory.unreachable:
-            return IntentFinding(intent.run, trouble=self._describe_unknown([token_id]))
+            return IntentFinding(intent.mint_id, trouble=self._describe_unknown([token_id]))
         is_used = row.last_used_at is not None and row.last_used_at > self._end(intent)
         if is_used or not can_come_of(row, intent, self.account, self.timeout):
             what = "is in use" if is_used else "cannot come of it"
@@ -307,8 +313,8 @@ class OrphanDetection(NamedTuple):
             if not is_used and (lost.orphans or lost.trouble or lost.is_waiting):
                 return lost  # the answer named another one's token
             trouble = f"{token_id}, noted for a rotation that was cut off, {what}: left as it is"
-            return IntentFinding(intent.run, is_settled=True, trouble=trouble)
-        return IntentFinding(intent.run, is_settled=True, orphans=(token_id,))
+            return IntentFinding(intent.mint_id, is_settled=True, trouble=trouble)
+        return IntentFinding(intent.mint_id, is_settled=True, orphans=(token_id,))
 
     def _is_suspect(self, row: ListedToken, intent: Intent) -> bool:
         return can_come_of(row, intent, self.account, self.timeout) and self._is_nobodys(row)
@@ -334,15 +340,15 @@ class OrphanDetection(NamedTuple):
         """Tell whether the other's mint could have made a suspect of this one."""
         return (
             other.token_id is None
-            and other.run not in self.in_flight
+            and other.mint_id not in self.in_flight
             and (other.days, other.scope) == (intent.days, intent.scope)
             and abs(other.begun_at - intent.begun_at) <= self.timeout + 2 * SLACK
         )
 
     def _is_alive(self, store: SecretStore, other: Intent) -> bool:
-        if taken_over_run(other.run) in self.examined or is_taken_over(other.run):
+        if taken_over_id(other.mint_id) in self.examined or is_taken_over(other.mint_id):
             return False
-        if self.has_ended(other.run):
+        if self.has_ended(other.mint_id):
             return False
         return self.now <= self._end(other) and store.held_elsewhere() is not False
 

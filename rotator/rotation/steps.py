@@ -41,7 +41,7 @@ from rotator.rotation.observe import (
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
 from rotator.rotation.retire import pending_after, replaced_after
-from rotator.stores.journal import Journal, is_taken_over, taken_over_run
+from rotator.stores.journal import Journal, is_taken_over, taken_over_id
 from rotator.tokens import ServiceToken
 
 _ATTEMPTS = 10  # to write an intent while other rotators write theirs
@@ -175,7 +175,9 @@ class RotationSteps:
             snapshot = self._observe()
             if verdict.need is not Need.MINT:
                 return snapshot
-            if {taken_over_run(intent.run) for intent in snapshot.intents} <= self._dead(snapshot):
+            if {taken_over_id(intent.mint_id) for intent in snapshot.intents} <= self._dead(
+                snapshot
+            ):
                 return snapshot
             self._context.sleep(POLL_SECONDS)
 
@@ -190,17 +192,17 @@ class RotationSteps:
     def _reconcile(
         self, snapshot: Snapshot, dead: Collection[str], written: Sequence[StoreReport]
     ) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
-        """Settle the mints of dead runs; return the new snapshot, remarks and troubles.
+        """Settle the mints of dead rotators; return the new snapshot, remarks and troubles.
 
         `written` is what became of the stores that this run has written.
         """
-        intents = [each for each in snapshot.intents if taken_over_run(each.run) in dead]
+        intents = [each for each in snapshot.intents if taken_over_id(each.mint_id) in dead]
         fences = Fences(
             snapshot, {each.store for each in written if each.status is StoreState.WRITTEN}
         )
         timeout = self._settings.rotation_timeout
         reconciled = reconcile(self._context, intents, timeout, fences.put_up)
-        settled = reconciled.settled | {taken_over_run(run) for run in reconciled.settled}
+        settled = reconciled.settled | {taken_over_id(mint_id) for mint_id in reconciled.settled}
         snapshot, troubles = fences.snapshot.note(
             lambda each: each.journal.without_intents(settled)
         )
@@ -209,9 +211,9 @@ class RotationSteps:
         return snapshot, reconciled.remarks, tuple(troubles)
 
     def _dead(self, snapshot: Snapshot) -> frozenset[str]:
-        """Return the runs with an intent that are known to be dead, or must be by now.
+        """Return the mints whose rotators are known to be dead, or must be by now.
 
-        They are named as their intents are when they are taken over.
+        Each has the id under which its intent is taken over.
         """
         if not snapshot.intents:
             return frozenset()
@@ -221,12 +223,12 @@ class RotationSteps:
         alive = self._context.in_flight.current()
         oldest = api.time.now() - self._settings.rotation_timeout
         return frozenset(
-            taken_over_run(intent.run)
+            taken_over_id(intent.mint_id)
             for observation in snapshot.reachable
             for intent in observation.journal.intents
-            if intent.run not in alive
+            if intent.mint_id not in alive
             and (
-                is_taken_over(intent.run)
+                is_taken_over(intent.mint_id)
                 or not oldest <= intent.begun_at <= api.time.now() + SLACK
                 or observation.store.held_elsewhere() is False
             )

@@ -27,7 +27,7 @@ FAR = datetime(2399, 12, 31, tzinfo=UTC)  # in the place of a date that never co
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
 _INTENT = re.compile(
-    r"(?P<run>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
+    r"(?P<mint>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?"
 )
 _NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
@@ -36,7 +36,7 @@ _DISUSE = re.compile(
     rf"/(?P<since>[0-9T:Z-]+)/(?P<used>[0-9T:Z-]+)/(?P<pause>-|[1-9][0-9]{{0,9}})"
     rf"/(?P<hushed>-|{_HUSHED})"
 )
-# A random run never begins so. Older versions read such a run like any other.
+# A random id never begins so. Older versions read such an id like any other.
 _TAKEN_OVER = "dead"
 _MOST = 8  # of a kind; beyond that the oldest are forgotten
 
@@ -44,14 +44,14 @@ _MOST = 8  # of a kind; beyond that the oldest are forgotten
 class Intent(NamedTuple):
     """A mint that was begun and is not settled: its token may exist, and no store holds it.
 
-    Once its run counts as dead, another one takes it over (`taken_over`): a write of that run then
-    finds its intent gone, and is a conflict.
+    Once its rotator counts as dead, another one takes it over (`taken_over`): a write of the first
+    then finds its intent gone, and is a conflict.
 
     `begun_at` is the server's time (aware UTC, whole seconds), `days` the wanted life, None for
     eternal, `scope` a digest of the wanted scope. `token_id` is known from the answer on.
     """
 
-    run: str
+    mint_id: str
     begun_at: datetime
     days: int | None
     scope: str
@@ -60,16 +60,16 @@ class Intent(NamedTuple):
     def to_text(self) -> str:
         """Return one word."""
         days = _ETERNAL if self.days is None else str(self.days)
-        parts = (self.run, _time_text(self.begun_at), days, self.scope)
+        parts = (self.mint_id, _time_text(self.begun_at), days, self.scope)
         return "/".join((*parts, self.token_id) if self.token_id else parts)
 
     def taken_over(self) -> "Intent":
-        """Return the record of the same mint under a name that its run does not know.
+        """Return the record of the same mint under an id that its rotator does not know.
 
-        The name follows from the run's: those who take over one intent at the same time, or after
+        That id follows from the first: those who take over one intent at the same time, or after
         one of them died, all come to the same, so that it never looks like two mints.
         """
-        return self._replace(run=taken_over_run(self.run))
+        return self._replace(mint_id=taken_over_id(self.mint_id))
 
     @classmethod
     def from_text(cls, text: str) -> Self | None:
@@ -79,7 +79,7 @@ class Intent(NamedTuple):
         if match is None or begun_at is None:
             return None
         days = None if match["days"] == _ETERNAL else int(match["days"])
-        return cls(match["run"], begun_at, days, match["scope"], match["token_id"])
+        return cls(match["mint"], begun_at, days, match["scope"], match["token_id"])
 
 
 class Disuse(NamedTuple):
@@ -214,19 +214,19 @@ class Journal:
         return frozenset(each for each in ids if each and each != self.token_id)
 
     def with_intent(self, intent: Intent) -> "Journal":
-        """Return a journal with this intent, in the place of an earlier state of the same run."""
-        others = self.without_intents({intent.run}).intents
+        """Return a journal with this intent, in the place of an earlier state of the same mint."""
+        others = self.without_intents({intent.mint_id}).intents
         return replace(self, intents=(*others, intent)[-_MOST:])
 
-    def without_intents(self, runs: Collection[str]) -> "Journal":
-        """Return a journal without the intents of these runs."""
-        return replace(self, intents=tuple(i for i in self.intents if i.run not in runs))
+    def without_intents(self, mint_ids: Collection[str]) -> "Journal":
+        """Return a journal without the intents of these mints."""
+        return replace(self, intents=tuple(i for i in self.intents if i.mint_id not in mint_ids))
 
-    def with_taken_over(self, runs: Collection[str]) -> "Journal":
-        """Return a journal in which the intents of these runs are taken over."""
-        kept = self.without_intents(runs).intents
-        taken = (intent.taken_over() for intent in self.intents if intent.run in runs)
-        intents = {intent.run: intent for intent in (*kept, *taken)}
+    def with_taken_over(self, mint_ids: Collection[str]) -> "Journal":
+        """Return a journal in which the intents of these mints are taken over."""
+        kept = self.without_intents(mint_ids).intents
+        taken = (intent.taken_over() for intent in self.intents if intent.mint_id in mint_ids)
+        intents = {intent.mint_id: intent for intent in (*kept, *taken)}
         return replace(self, intents=tuple(intents.values()))
 
     def to_text(self) -> str:
@@ -279,23 +279,23 @@ class Journal:
         )
 
 
-def taken_over_run(run: str) -> str:
-    """Return the name under which the intent of a dead run is taken over."""
-    if is_taken_over(run):
-        return run
-    return _TAKEN_OVER + sha256(run.encode()).hexdigest()[: 12 - len(_TAKEN_OVER)]
+def taken_over_id(mint_id: str) -> str:
+    """Return the id under which the intent of a dead rotator is taken over."""
+    if is_taken_over(mint_id):
+        return mint_id
+    return _TAKEN_OVER + sha256(mint_id.encode()).hexdigest()[: 12 - len(_TAKEN_OVER)]
 
 
-def is_taken_over(run: str) -> bool:
-    """Tell whether this is no run, but the name of an intent that was taken over from one."""
-    return run.startswith(_TAKEN_OVER)
+def is_taken_over(mint_id: str) -> bool:
+    """Tell whether this is the id of an intent that was taken over."""
+    return mint_id.startswith(_TAKEN_OVER)
 
 
-def new_run_id() -> str:
-    """Return the name of a new run."""
-    while is_taken_over(run := os.urandom(6).hex()):
+def new_mint_id() -> str:
+    """Return the id of a new mint."""
+    while is_taken_over(mint_id := os.urandom(6).hex()):
         pass
-    return run
+    return mint_id
 
 
 def scope_digest(scope: str | None) -> str:

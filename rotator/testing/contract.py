@@ -228,31 +228,36 @@ def _race(rig: Rig, method: str, arguments: Sequence[Sequence[object]]) -> list[
 
 
 class FencedStores:
-    """Fencing: a run whose intent was taken over, since it was taken for dead, writes no more."""
+    """Fencing: who was taken for dead, and has lost its intent to another one, writes no more."""
 
     def test_a_run_whose_intent_was_taken_over_cannot_write(self, rig: Rig) -> None:
         version = write(rig.open(), secret := new_secret(), new_journal())
         intent = new_intent("t-1")
         journal = rig.open().read().journal.with_intent(intent)
         version = rig.open().note(journal, expected=version)
-        taken = journal.with_taken_over({intent.run})
+        taken = journal.with_taken_over({intent.mint_id})
         rig.open().note(taken, expected=version)
         with pytest.raises(ConflictError):
             rig.open().write(new_secret(), new_journal(), expected=version)
         assert read_back(rig.open()) == (secret, taken)
-        rig.open().note(taken.without_intents({intent.taken_over().run}), expected=_version(rig))
+        rig.open().note(
+            taken.without_intents({intent.taken_over().mint_id}), expected=_version(rig)
+        )
         with pytest.raises(ConflictError):
             rig.open().write(new_secret(), new_journal(), expected=version)
-        assert read_back(rig.open()) == (secret, taken.without_intents({intent.taken_over().run}))
+        assert read_back(rig.open()) == (
+            secret,
+            taken.without_intents({intent.taken_over().mint_id}),
+        )
 
     def test_an_intent_that_two_take_over_is_there_once(self, rig: Rig) -> None:
         version = write(rig.open(), new_secret(), new_journal())
         intent = new_intent()
         journal = rig.open().read().journal.with_intent(intent)
         version = rig.open().note(journal, expected=version)
-        taken = journal.with_taken_over({intent.run})
+        taken = journal.with_taken_over({intent.mint_id})
         version = rig.open().note(taken, expected=version)
-        rig.open().note(taken.with_taken_over({intent.taken_over().run}), expected=version)
+        rig.open().note(taken.with_taken_over({intent.taken_over().mint_id}), expected=version)
         assert rig.open().read().journal.intents == (intent.taken_over(),)
 
     def test_a_bump_changes_nothing_that_is_read(self, rig: Rig) -> None:

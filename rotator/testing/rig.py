@@ -67,7 +67,7 @@ def new_secret() -> str:
 
 
 def new_intent(token_id: str | None = None) -> Intent:
-    """Return the intent of a new run."""
+    """Return the intent of a new mint."""
     moment = datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)
     return Intent(secrets.token_hex(6), moment, 90, secrets.token_hex(4), token_id)
 

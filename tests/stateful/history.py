@@ -77,7 +77,7 @@ class History:
 
     def _runs(self) -> set[tuple[str, str]]:
         return {
-            (place.name, intent.run)
+            (place.name, intent.mint_id)
             for place in self._places
             for intent in place.reading.journal.intents
         }

@@ -16,7 +16,7 @@ class Leftovers:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._runs = count(1)
+        self._mints = count(1)
 
     def intent(
         self,
@@ -27,8 +27,8 @@ class Leftovers:
         token_id: str | None = None,
     ) -> Intent:
         """Note an intent in a store, as of now."""
-        run = f"{next(self._runs):012x}"
-        intent = Intent(run, self._world.clock.now, days, scope_digest(scope), token_id)
+        mint_id = f"{next(self._mints):012x}"
+        intent = Intent(mint_id, self._world.clock.now, days, scope_digest(scope), token_id)
         reading = observe_store(store)
         assert isinstance(reading, Observation)
         WriteAheadIntent(reading, intent).write()

@@ -14,7 +14,7 @@ from rotator.stores.journal import (
     PendingRevocation,
     ReplacedToken,
     is_taken_over,
-    new_run_id,
+    new_mint_id,
     scope_digest,
 )
 
@@ -39,7 +39,7 @@ digests = st.from_regex(r"[0-9a-f]{8}", fullmatch=True)
 known_ids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 intents = st.builds(
     Intent,
-    run=st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
+    mint_id=st.from_regex(r"[0-9a-f]{12}", fullmatch=True),
     begun_at=whole_seconds,
     days=st.none() | st.integers(1, 365),
     scope=st.builds(scope_digest, st.none() | st.text()),
@@ -176,14 +176,14 @@ def test_an_intent_takes_the_place_of_an_earlier_state_of_itself() -> None:
     answered = intent._replace(token_id="t1")
     journal = Journal("a").with_intent(intent).with_intent(answered)
     assert journal.intents == (answered,)
-    assert journal.without_intents({intent.run}) == Journal("a")
+    assert journal.without_intents({intent.mint_id}) == Journal("a")
 
 
 def test_of_more_than_eight_intents_the_oldest_is_forgotten() -> None:
     journal = EMPTY
     for number in range(9):
         journal = journal.with_intent(Intent(f"{number:012x}", MINTED, 90, "89abcdef"))
-    assert [intent.run for intent in journal.intents] == [f"{n:012x}" for n in range(1, 9)]
+    assert [intent.mint_id for intent in journal.intents] == [f"{n:012x}" for n in range(1, 9)]
 
 
 def test_the_text_is_what_the_module_promises() -> None:
@@ -242,13 +242,13 @@ def test_any_text_is_read_without_trouble_and_keeps_its_meaning(text: str) -> No
 
 
 def test_an_intent_is_taken_over_once_and_by_all_under_the_same_name() -> None:
-    intent = Intent(new_run_id(), MINTED, 90, "3f0a11c2", "t-1")
+    intent = Intent(new_mint_id(), MINTED, 90, "3f0a11c2", "t-1")
     taken = intent.taken_over()
-    assert is_taken_over(taken.run)
-    assert not is_taken_over(intent.run)
+    assert is_taken_over(taken.mint_id)
+    assert not is_taken_over(intent.mint_id)
     assert taken == taken.taken_over() == intent.taken_over()
     assert taken[1:] == intent[1:]
     assert Intent.from_text(taken.to_text()) == taken
     # One that died in between left both.
-    journal = Journal(intents=(intent, taken)).with_taken_over({intent.run})
+    journal = Journal(intents=(intent, taken)).with_taken_over({intent.mint_id})
     assert journal.intents == (taken,)

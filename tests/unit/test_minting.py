@@ -7,7 +7,7 @@ from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import MintOutcomeUnknownError, RotatorError, VerificationError
 from rotator.rotation.mint import Found, mint_and_verify, new_intent, revoke_if_ours
 from rotator.rotation.model import MintRequest
-from rotator.stores.journal import Intent, new_run_id
+from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import EXCHANGE, LIST, LOGIN, MINT, REVOKE, VERIFY, client_of, paths
 from tests.support.clock import NOON, FakeClock
@@ -21,7 +21,7 @@ ETERNAL = MintRequest(None, "calculations", 7 * DAY)
 
 
 def intent(wish: MintRequest = WISH) -> Intent:
-    return new_intent(new_run_id(), wish, NOON)
+    return new_intent(new_mint_id(), wish, NOON)
 
 
 def minted(api: Sandbox, wish: MintRequest = WISH) -> ServiceToken:

@@ -184,7 +184,7 @@ def test_an_intent_counts_under_its_own_name_only() -> None:
     forged = {
         f"rotator:TOKEN:intent:{run}": text
         for run, text in {
-            intent.run: intent.to_text(),
+            intent.mint_id: intent.to_text(),
             "other": replace_days(intent).to_text(),
             "odd:name": intent.to_text(),
             "x": "no intent",
@@ -242,7 +242,7 @@ def test_a_record_that_was_prepared_and_never_counted_is_not_taken_for_the_past(
 def test_an_intent_that_is_taken_over_is_no_rival_and_is_not_withdrawn() -> None:
     intent, other = new_intent(), new_intent()
     seen = notes("t", changed({}, notes("t", {}).plan_note(Journal(intents=(intent,)), "/")))
-    taken = seen.journal.with_taken_over({intent.run})
+    taken = seen.journal.with_taken_over({intent.mint_id})
     found = changed({}, seen.plan_note(taken, seen.version))
     found = changed(found, notes("t", found).plan_note(Journal(intents=(other,)), "/"))
     later = notes("t", found)
@@ -257,8 +257,8 @@ def test_an_intent_that_was_taken_over_may_be_settled_under_another_writer() -> 
     own, dead = new_intent(), new_intent().taken_over()
     found = changed({}, notes("t", {}).plan_note(Journal(intents=(own, dead)), "/"))
     version = notes("t", found).version
-    left = notes("t", {key: text for key, text in found.items() if dead.run not in key})
+    left = notes("t", {key: text for key, text in found.items() if dead.mint_id not in key})
     assert left.is_at(version)
     # And it does not come back with what that writer knew.
     changes = left.plan_cleanup("new", Journal(intents=(dead,)), version)
-    assert not [key for key, text in changes.items() if dead.run in key and text]
+    assert not [key for key, text in changes.items() if dead.mint_id in key and text]
