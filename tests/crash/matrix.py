@@ -106,7 +106,11 @@ def _recorded(scene: Scene) -> tuple[Moment, ...]:
 
 
 def _played(scene: Scene, case: Case) -> Outcome:
-    """Kill a run, and recover; where an intent has to wait, come back when its time is over."""
+    """Kill a run, and recover; where an intent has to wait, come back when its time is over.
+
+    A token that comes late settles its intent at once. With two open ones it does not tell whose it
+    is, so that both wait for the other one.
+    """
     killer = scene.kill(case)
     made = {row.secret for row in scene.api.tokens}
     problems = [*checks.while_dead(scene), *scene.problems_while_dead()]
@@ -114,13 +118,14 @@ def _played(scene: Scene, case: Case) -> Outcome:
     problems += checks.recovered(scene, result, settled=False)
     came_of_it = _came_of_it(scene, made)
     if case.death is Death.LATE:
+        is_settled = len(scene.intents) <= 1
         killer.finish()
-    elif scene.intents:
+        later = checks.recovered(scene, scene.rotate(), settled=is_settled)
+        problems += [f"after the late answer {each}" for each in later]
+    if scene.intents:
         scene.clock.ahead += TIMEOUT + _SLACK
-    if case.death is Death.LATE or scene.intents:
-        problems += [
-            f"later {each}" for each in checks.recovered(scene, scene.rotate(), settled=True)
-        ]
+        later = checks.recovered(scene, scene.rotate(), settled=True)
+        problems += [f"later {each}" for each in later]
     problems += scene.problems_at_the_end()
     return Outcome(case, came_of_it, tuple(problems))
 
