@@ -8,7 +8,7 @@ harm.
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -258,11 +258,14 @@ class TokenApi:
         """End the admin's session, if there is one; the next call would log in again."""
         self._admin.log_out()
 
-    def mint(self, validity: timedelta | None, scope: str) -> MintedToken:
+    def mint(
+        self, validity: timedelta | None, scope: str, earlier: Collection[str] = ()
+    ) -> MintedToken:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
 
         The API would accept other values and make a dead or an eternal token of them. The call is
         sent once: raises `MintOutcomeUnknownError` when a token may exist that did not arrive.
+        `earlier` are the ids of tokens that were there before.
         """
         wish: dict[str, object] = {"scope": scope, "eternal": validity is None}
         if validity is not None:
@@ -270,13 +273,43 @@ class TokenApi:
                 raise ValueError("validity is a whole number of days from 1 to 365")
             wish["days"] = validity.days
         with trace(Event.MINTED, "the API minted a token", scope=scope) as fields:
-            body = self._admin.send(MINT, json=wish)
+            try:
+                body = self._send_mint(wish, scope, earlier)
+            except UnauthorizedError:  # the call for the list has renewed the session since
+                body = self._send_mint(wish, scope, earlier)
             answer = body if isinstance(body, dict) else {}
             secret, token_id = answer.get("service_token"), answer.get("token_id")
             if not isinstance(secret, str) or not is_token_id(token_id):
                 raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
             fields["token_id"] = token_id
         return MintedToken(secret, token_id)
+
+    def _send_mint(self, wish: dict[str, object], scope: str, earlier: Collection[str]) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
+        """Send a mint; raises `MintOutcomeUnknownError` also for a refusal that proves nothing.
+
+        A proxy can refuse what the API has done: so the API's list has to show no token that may
+        have come of it.
+        """
+        bearer, begun = self._admin.ensure().secret, self.time.now()
+        try:
+            return self._http.send(MINT, bearer=bearer, json=wish)
+        except ApiError as error:
+            if error.status is not None and self._may_have_minted(scope, begun, earlier):
+                raise outcome_unknown(error) from None
+            raise
+
+    def _may_have_minted(self, scope: str, begun: datetime, earlier: Collection[str]) -> bool:
+        try:
+            rows = self.list_tokens()
+        except ApiError as error:
+            return error.retryable  # who is refused this, too, is refused altogether
+        return any(
+            row.last_used_at is None
+            and row.scope == scope
+            and row.created_at >= begun - SLACK
+            and row.token_id not in earlier
+            for row in rows
+        )
 
     def account(self) -> str:
         """Return the admin's user id, which the list shows at each of their tokens.

@@ -334,7 +334,7 @@ def request_token(api: TokenApi, request: MintRequest) -> MintedToken:
     was there before, or another one than it holds, is worth as much as none: raises
     `MintOutcomeUnknownError`.
     """
-    minted = api.mint(request.validity, request.scope)
+    minted = api.mint(request.validity, request.scope, request.earlier)
     if minted.token_id in request.earlier:
         raise confused(minted, "which was there before")
     with suppress(MalformedTokenError):

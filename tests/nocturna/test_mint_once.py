@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotator.clock import utc_now
 from rotator.errors import (
     ApiError,
     ApiUnreachableError,
@@ -11,8 +12,8 @@ from rotator.errors import (
     NotAdminError,
 )
 from rotator.http.client import Limits
-from rotator.nocturna.api import NotDoneError
-from tests.nocturna.support import MINT, Client, client_of, paths
+from rotator.nocturna.api import NotDoneError, UnauthorizedError
+from tests.nocturna.support import LIST, MINT, Client, client_of, paths
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import FOREVER, wait_until
 
@@ -62,6 +63,10 @@ FAULTS = [
     pytest.param(Fault.refusal(400, work=True), UNKNOWN, 1, id="400 after the work"),
     pytest.param(Fault.refusal(409, work=True), UNKNOWN, 1, id="409 after the work"),
     pytest.param(Fault.refusal(429, work=True), UNKNOWN, 1, id="429 after the work"),
+    *(
+        pytest.param(Fault.refusal(status, detail, work=True), UNKNOWN, 1, id=f"{status} after it")
+        for status, detail in ((401, "no"), (403, "no"), (404, "no"), (422, [{"msg": "no"}]))
+    ),
     *(
         pytest.param(fault(status), UNKNOWN, 1, id=f"{status} with {what}")
         for status in (401, 403, 404, 422)
@@ -131,6 +136,46 @@ def test_a_mint_after_a_401_is_sent_again_since_nothing_was_made(
     minted = client.tokens.mint(DAY, "charts")
     assert paths(api).count(MINT) == 2
     assert [row.id for row in api.live_tokens()] == [minted.token_id]
+
+
+def test_a_refusal_is_believed_beside_a_token_that_was_there_before_or_is_another(
+    api: Sandbox, client: Client
+) -> None:
+    ours = api.issue(scope="charts", created_at=utc_now())
+    (row,) = api.tokens
+    api.issue(scope="other", created_at=utc_now())
+    api.issue(scope="charts")  # yesterday
+    api.misbehave(Fault.refusal(403), call=MINT)
+    with pytest.raises(NotAdminError):
+        client.tokens.mint(DAY, "charts", earlier={row.id})
+    assert api.accepts(ours)
+
+
+def test_a_refusal_is_believed_of_an_api_that_refuses_its_list_as_well(
+    api: Sandbox, client: Client
+) -> None:
+    for call in (MINT, LIST):
+        api.misbehave(Fault.refusal(403), call=call)
+    with pytest.raises(NotAdminError):
+        client.tokens.mint(DAY, "charts")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_beside_a_list_that_does_not_come_proves_nothing(
+    api: Sandbox, client: Client, status: int
+) -> None:
+    api.misbehave(Fault.refusal(status, work=True), call=MINT, times=None)
+    api.misbehave(Fault.html(502), call=LIST, times=None)
+    with pytest.raises(UNKNOWN):
+        client.tokens.mint(DAY, "charts")
+    assert len(api.live_tokens()) == 1
+
+
+def test_a_mint_that_is_refused_twice_is_not_sent_again(api: Sandbox, client: Client) -> None:
+    api.misbehave(Fault.refusal(401), call=MINT, times=None)
+    with pytest.raises(UnauthorizedError):
+        client.tokens.mint(DAY, "charts")
+    assert paths(api).count(MINT) == 2
 
 
 def test_a_connection_that_the_server_dropped_in_between_does_no_harm(

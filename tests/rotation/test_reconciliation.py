@@ -53,11 +53,13 @@ def used(world: World, secret: str) -> None:
         Fault.html(403, work=True),
         Fault.html(302, work=True),
         Fault.refusal(408, work=True),
+        Fault.refusal(401, work=True),
+        Fault.refusal(403, work=True),
         Fault.json_of({"token_id": "x", "service_token": "no token"}),
     ],
     ids=[
-        *("reset", "500 with token", "page", "empty", "truncated", "half"),
-        *("403 of a firewall", "302", "408", "a token that is not there"),
+        *("reset", "500 with token", "page", "empty", "truncated", "half", "403 of a firewall"),
+        *("302", "408", "401 like the API's", "403 like the API's", "a token that is not there"),
     ],
 )
 def test_a_mint_whose_answer_is_lost_is_found_and_revoked_at_once(
