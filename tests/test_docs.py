@@ -11,9 +11,9 @@ from rotator.config.keys import VARIABLES
 from rotator.config.loader import load_settings
 from rotator.daemon.health import DaemonPhase
 from rotator.daemon.rows import FleetStatus, Step, Tone, build_rows
-from rotator.rotation.model import Action, OldTokenState, Report, StoreState
+from rotator.rotation.model import Action, OldTokenState, StoreState
 from rotator.rotation.policy import CHAIN, Status
-from rotator.rotation.severity import Severity
+from rotator.rotation.report import Report, Severity
 from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 from tests.support.process import Runner

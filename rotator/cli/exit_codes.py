@@ -1,9 +1,9 @@
 """Reports to exit codes."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
-from rotator.rotation.model import LAGGARD, Action, OldTokenState, Report
 from rotator.rotation.policy import Status
+from rotator.rotation.report import LAGGARD, Report
 
 OK = 0
 
@@ -18,7 +18,6 @@ _CHECKED = {Status.OK: OK, Status.ETERNAL: OK, Status.DUE: DUE, Status.UNKNOWN: 
 FAILED = 1
 USAGE = 2
 ROTATED = 3
-_CHANGED = (Action.ROTATED, Action.CONVERGED, Action.WOULD_ROTATE, Action.WOULD_CONVERGE)
 
 
 def check_exit_code(reports: Iterable[Report]) -> int:
@@ -30,13 +29,8 @@ def check_exit_code(reports: Iterable[Report]) -> int:
     return next(code for code in _WORST_FIRST if code in found)
 
 
-def rotate_exit_code(reports: Iterable[Report], *, detailed: bool) -> int:
+def rotate_exit_code(reports: Collection[Report], *, detailed: bool) -> int:
     """Return 1 when something failed, else 0, or 3 if `detailed` and something was changed."""
-    code = OK
-    for report in reports:
-        if report.error or report.action is Action.FAILED:
-            return FAILED
-        has_revoked = any(old.state is OldTokenState.REVOKED for old in report.old_tokens)
-        if detailed and (report.action in _CHANGED or report.remarks or has_revoked):
-            code = ROTATED
-    return code
+    if any(report.has_failed for report in reports):
+        return FAILED
+    return ROTATED if detailed and any(report.has_changes for report in reports) else OK

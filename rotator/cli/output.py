@@ -13,17 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rotator.audit import token_field
 from rotator.clock import minute
 from rotator.errors import OutputError, one_line
-from rotator.rotation.model import (
-    Action,
-    OldTokenState,
-    Report,
-    StoreReport,
-    StoreState,
-    describe_old_tokens,
-    remaining_life,
-    summarize,
-)
+from rotator.rotation.model import Action, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report, describe_old_tokens, remaining_life, summarize
 from rotator.stores.port import DEFAULT_FIELD
 
 if TYPE_CHECKING:

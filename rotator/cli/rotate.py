@@ -11,12 +11,11 @@ from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
-from rotator.rotation.fleet import Shard, parse_shard, run_fleet, tokens_of_shard
+from rotator.rotation.fleet import Shard, notify_failures, parse_shard, run_fleet, tokens_of_shard
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.severity import FOUR_A_DAY, notify_failures, with_severity
 from rotator.signals import stop_requests
 
 Spans = Mapping[str, tuple[datetime, datetime]]

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from rotator.clock import in_words, minute, rfc3339
 from rotator.config.settings import TokenSettings
-from rotator.rotation.model import OldTokenState, Report, StoreReport, StoreState
+from rotator.rotation.model import OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.severity import Severity
+from rotator.rotation.report import Report, Severity
 from rotator.rotation.states import Look, TokenState
 
 # A look this late is overdue: it neither waits for a free thread nor is still in hand.

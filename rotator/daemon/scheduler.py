@@ -24,12 +24,12 @@ from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.reaper import ZombieReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
-from rotator.rotation.fleet import run_guarded
+from rotator.rotation.fleet import notify_failures, run_guarded
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import CHANGED, OldTokenState, Report, summarize
+from rotator.rotation.model import CHANGED, OldTokenState
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.severity import RetrySchedule, notify_failures, with_severity
 from rotator.rotation.states import Look, TokenStates
 from rotator.rotation.threads import WORKERS
 from rotator.signals import RELOAD, STOP, SelfPipe

@@ -19,7 +19,8 @@ from rotator.daemon.rows import (
     describe_reload,
 )
 from rotator.errors import one_line
-from rotator.rotation.model import CHANGED, Report
+from rotator.rotation.model import CHANGED
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenState
 from rotator.stores.port import DEFAULT_FIELD
 

@@ -26,7 +26,7 @@ from rotator.http.client import BoundedSession, FailureKind, Limits, explain_fai
 from rotator.metrics.definitions import Samples, measure
 from rotator.metrics.exposition import Exposition, drop_nan, merge, parse_samples, select_lasting
 from rotator.metrics.outlets import Gateway, Outlets
-from rotator.rotation.model import Report
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenStates
 
 JOB = "nocturna-rotator"

@@ -1,17 +1,26 @@
 """Many tokens in one run: side by side, in a stable order, none able to stop the others."""
 
+from __future__ import annotations
+
+import logging
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.errors import internal_error
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report, Severity
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import map_in_threads
 
+if TYPE_CHECKING:
+    from rotator.hooks.notify import Notice
+
 Act = Callable[[Rotation], Report]
+_log = logging.getLogger(__name__)
 
 
 def run_fleet(
@@ -51,6 +60,34 @@ def _failure(rotation: Rotation, reason: str, error: str) -> Report:
         rotation.name, Status.UNKNOWN, reason, error, Action.FAILED, error=error, failure=reason
     )
 
+
+def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
+    """Send one notice to each group of people, however many of their tokens failed."""
+    groups: defaultdict[tuple[str, ...], list[tuple[Rotation, Report]]] = defaultdict(list)
+    for rotation, report in results:
+        if report.error:
+            groups[rotation.hooks.notice_ids].append((rotation, report))
+    for group in groups.values():
+        try:
+            group[0][0].hooks.notify(_notice_of([report for _, report in group]))
+        except Exception as error:  # noqa: BLE001 - a notice must not stop the run or the daemon
+            _log.warning("no notice was sent: %s", internal_error(error))
+
+
+def _notice_of(failed: Sequence[Report]) -> Notice:
+    # Imported here: `rotator check` starts faster without it.
+    from rotator.hooks.notify import Notice, NoticeKind  # noqa: PLC0415
+
+    names = ", ".join(report.name for report in failed)
+    is_renewed = all(report.action in CHANGED for report in failed)
+    what = "token renewed, but not all is done" if is_renewed else "rotation failed"
+    is_mild = all(report.level == Severity.WARNING for report in failed)
+    lines = [f"{report.name} ({report.level}): {report.error}" for report in failed]
+    kind = NoticeKind.WARNING if is_mild else NoticeKind.FAILURE
+    return Notice(f"{names}: {what}", "\n".join(lines), kind)
+
+
+# Shards
 
 MOST = 1000  # shards
 _FORM = re.compile(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)

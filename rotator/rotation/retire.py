@@ -28,8 +28,9 @@ from rotator.rotation.disuse import (
     owe,
     recall,
 )
-from rotator.rotation.model import GONE, OldToken, OldTokenState, RotationContext, report_ruling
+from rotator.rotation.model import GONE, OldToken, OldTokenState, RotationContext
 from rotator.rotation.observe import Observation, Snapshot, Unreachable
+from rotator.rotation.report import report_ruling
 from rotator.stores.journal import Disuse, Journal, PendingRevocation, ReplacedToken
 from rotator.tokens import ServiceToken
 

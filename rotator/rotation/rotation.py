@@ -21,16 +21,10 @@ from rotator.audit import Event
 from rotator.clock import describe_skew, rfc3339
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, kind
-from rotator.rotation.model import (
-    CHANGED,
-    Action,
-    Report,
-    RotationContext,
-    RotationResult,
-    build_report,
-)
+from rotator.rotation.model import CHANGED, Action, RotationContext, RotationResult
 from rotator.rotation.observe import Decider, Snapshot, observe
 from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
+from rotator.rotation.report import Report, build_report
 from rotator.stores.port import KnowsLeftovers, SecretStore
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
-from rotator.rotation.model import CHANGED, Report
+from rotator.rotation.model import CHANGED
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 
 _LONGEST_HISTORY = 20
 

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.config.settings import Unused
-from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from tests.support.clock import NOON
 from tests.support.sandbox import Fault
 from tests.support.world import EXCHANGE, World

@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from rotator.rotation.model import Action, Report, StoreState
+from rotator.rotation.model import Action, StoreState
+from rotator.rotation.report import Report
 from rotator.stores.journal import Intent
 from rotator.tokens import ServiceToken
 from tests.faults.scene import Scene

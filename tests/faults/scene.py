@@ -16,8 +16,8 @@ from rotator.http.client import Limits
 from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import AdminSession, TokenApi
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Report
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from rotator.stores.port import SecretStore, StoreUrl
 from rotator.wiring import OpenApi
 from tests.faults.steps import Step, Stepped, unhindered

@@ -11,8 +11,9 @@ from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.hooks.hooks import HookEvent
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.plant import NAME, Plant
 from tests.kubernetes.site import JOURNAL, Site

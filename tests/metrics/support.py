@@ -7,8 +7,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from rotator.metrics.definitions import PREFIX
 from rotator.metrics.exposition import render
-from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenState, TokenStates
 from tests.support.clock import NOON
 

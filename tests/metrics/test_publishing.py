@@ -11,8 +11,9 @@ from rotator.metrics.definitions import PREFIX, Samples, Series
 from rotator.metrics.exposition import parse_samples
 from rotator.metrics.outlets import Outlets
 from rotator.metrics.publish import publish
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from tests.metrics.pushgateway import pushgateway
 from tests.support.clock import NOON, FakeClock
 from tests.support.process import Runner

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
-from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.severity import Severity
+from rotator.rotation.report import Report, Severity
 from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 

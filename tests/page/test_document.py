@@ -9,8 +9,9 @@ from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase
 from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.daemon.views import StatusPage
-from rotator.rotation.model import Action, OldToken, OldTokenState, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenStates
 from tests.page import fleets
 from tests.support.clock import NOON

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from rotator.daemon.web import LOOPBACK
-from rotator.rotation.model import Action, Report, StoreReport, StoreState
+from rotator.rotation.model import Action, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenStates
 from tests.page import fleets
 from tests.page.browser import Browser, missing, started

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from rotator.config.settings import Unused
 from rotator.embedded_api.state import ServiceTokenRow
-from rotator.rotation.model import OldToken, Report
+from rotator.rotation.model import OldToken
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from tests.support.world import World
 
 MOMENT = timedelta(seconds=5)  # the API's times are whole seconds, and rounded to the safe side

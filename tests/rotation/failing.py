@@ -2,8 +2,9 @@
 
 from typing import Unpack
 
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from rotator.stores.port import SecretStore
 from tests.support.sandbox import ServiceTokenRow
 from tests.support.world import Changes, World

@@ -11,8 +11,9 @@ from rotator.config.settings import Unused
 from rotator.embedded_api.api import ApiRequest, ApiResponse
 from rotator.embedded_api.server import Serve
 from rotator.errors import StoreUnreachableError
-from rotator.rotation.model import Action, OldToken, OldTokenState, Report
+from rotator.rotation.model import Action, OldToken, OldTokenState
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from rotator.tokens import ServiceToken
 from tests.rotation.disuse import (
     DAY,

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.rotation.model import Action, summarize
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.rotation.report import summarize
 from tests.support.stores import EphemeralStore
 from tests.support.world import World
 

@@ -1,8 +1,9 @@
 import threading
 
 from rotator.rotation import fleet
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from rotator.rotation.rotation import Rotation
 from tests.support.world import LOGIN, World
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.rotation.report import Report
 from rotator.stores.port import Provenance, SecretStore
 from tests.support.clock import NOON
 from tests.support.sandbox import Fault

@@ -1,8 +1,9 @@
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from tests.support.world import LOGIN, World
 
 RIVALS = 8

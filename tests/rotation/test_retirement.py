@@ -3,8 +3,9 @@ from datetime import timedelta
 import pytest
 
 from rotator.errors import StoreError, StoreUnreachableError
-from rotator.rotation.model import Action, OldTokenState, Report
+from rotator.rotation.model import Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from rotator.tokens import ServiceToken
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore

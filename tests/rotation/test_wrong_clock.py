@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
-from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
+from rotator.rotation.report import FOUR_A_DAY, Report, Severity, with_severity
 from tests.support.sandbox import Fault
 from tests.support.world import World
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rotator.config.settings import Unused
-from rotator.rotation.model import Report
+from rotator.rotation.report import Report
 from tests.stateful import draws
 from tests.stateful.draws import Weather
 from tests.stateful.hands import Edit, Hands

@@ -7,8 +7,9 @@ import requests
 
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
-from rotator.rotation.model import Report, RotationContext
+from rotator.rotation.model import RotationContext
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from rotator.rotation.rotation import Rotation
 from tests.stateful.life import KilledError, Life, Meanwhile
 from tests.stateful.scene import Scene

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from rotator.embedded_api.state import ServiceTokenRow
 from rotator.rotation.disuse import due_at
-from rotator.rotation.model import OldTokenState, Report
+from rotator.rotation.model import OldTokenState
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Scene
 

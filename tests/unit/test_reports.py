@@ -10,14 +10,13 @@ from rotator.rotation.model import (
     Action,
     OldToken,
     OldTokenState,
-    Report,
     RotationResult,
     StoreReport,
     StoreState,
-    build_report,
 )
 from rotator.rotation.observe import observe
 from rotator.rotation.policy import Need, Status, Verdict
+from rotator.rotation.report import Report, build_report
 from rotator.stores.journal import Journal, PendingRevocation
 from rotator.stores.port import Absent, Entry
 from tests.support.clock import NOON

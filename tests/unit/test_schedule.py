@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from rotator.clock import Draw
 from rotator.daemon.scheduler import next_delay
-from rotator.rotation.model import Report
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)

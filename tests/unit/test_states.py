@@ -1,7 +1,8 @@
 from datetime import UTC, datetime, timedelta
 
-from rotator.rotation.model import Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenStates
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -1,8 +1,9 @@
 import pytest
 
 from rotator.cli import exit_codes
-from rotator.rotation.model import LAGGARD, Action, Report
+from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
+from rotator.rotation.report import LAGGARD, Report
 
 
 def report(status: Status, action: Action | None = None, error: str | None = None) -> Report:

@@ -10,7 +10,7 @@ from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
-from rotator.rotation.severity import FEW, FOUR_A_DAY
+from rotator.rotation.report import FEW, FOUR_A_DAY
 
 _AGAIN = "rotator rotate takes it up again"
 

@@ -20,15 +20,15 @@ from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
 from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ApiError, RotatorError
-from rotator.rotation.fleet import run_fleet
+from rotator.rotation.fleet import notify_failures, run_fleet
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
-from rotator.rotation.model import Action, OldTokenState, Report, StoreState
+from rotator.rotation.model import Action, OldTokenState, StoreState
 from rotator.rotation.observe import observe
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
 from rotator.rotation.rotation import Rotation
-from rotator.rotation.severity import FOUR_A_DAY, notify_failures, with_severity
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore
 

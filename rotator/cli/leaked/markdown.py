@@ -8,7 +8,8 @@ from rotator.cli.leaked.emergency import FoundState, FoundToken
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.cli.markdown import describe_row, item, numbered, paragraph, second
 from rotator.clock import minute
-from rotator.rotation.model import Report, StoreState, remaining_life
+from rotator.rotation.model import StoreState
+from rotator.rotation.report import Report, remaining_life
 
 TITLE = "# Leaked service tokens\n"
 _STATES = {

@@ -17,7 +17,7 @@ from rotator.cli.leaked.assessment import Assessment, LeakedToken
 from rotator.cli.leaked.emergency import FoundState, FoundToken, Search
 from rotator.clock import minute, rfc3339
 from rotator.errors import one_line
-from rotator.rotation.model import Report
+from rotator.rotation.report import Report
 
 
 class RunState(StrEnum):

@@ -16,9 +16,10 @@ from rotator.clock import Clock, rfc3339
 from rotator.config.settings import Settings
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
-from rotator.rotation.model import RotationResult, build_report
+from rotator.rotation.model import RotationResult
 from rotator.rotation.observe import Decider, observe
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import build_report
 from rotator.rotation.threads import map_in_threads
 
 

@@ -9,7 +9,7 @@ from rotator.cli.markdown import describe_row, item, paragraph, second
 from rotator.cli.report.evidence import AuditedToken, Evidence, MarkedToken
 from rotator.cli.report.policy import RuleName, RuleState
 from rotator.clock import in_words, minute, rfc3339
-from rotator.rotation.model import remaining_life
+from rotator.rotation.report import remaining_life
 
 _STATES = {
     RuleState.KEPT: "kept",

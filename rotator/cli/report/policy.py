@@ -14,9 +14,10 @@ from typing import NamedTuple
 from rotator.clock import ONE_DAY, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.rotation.listing import TokenRow
-from rotator.rotation.model import Report, StoreState
+from rotator.rotation.model import StoreState
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 
 # Bots read the new token within minutes, or are restarted; and a revocation waits for the next run.
 _PATIENCE = ONE_DAY

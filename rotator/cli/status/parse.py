@@ -6,15 +6,9 @@ from typing import Any
 
 from rotator.config.settings import TokenSettings
 from rotator.daemon.rows import FleetStatus, StatusRow
-from rotator.rotation.model import (
-    Action,
-    OldToken,
-    OldTokenState,
-    Report,
-    StoreReport,
-    StoreState,
-)
+from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenState
 
 

@@ -1,0 +1,326 @@
+"""Report: what a command says of one token, built from what a rotation or a look came to.
+
+A report becomes a line of text, a JSON object and a part of the exit code; that of a failure has a
+severity, by the life that the token has left and the attempts that fit into it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from rotator.clock import ONE_DAY, describe_skew, in_words, minute, rfc3339
+from rotator.errors import kind
+from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
+from rotator.rotation.model import (
+    CHANGED,
+    GONE,
+    Action,
+    OldToken,
+    OldTokenState,
+    RotationResult,
+    StoreReport,
+    StoreState,
+)
+from rotator.rotation.observe import Observation, Snapshot, Unreachable
+from rotator.rotation.policy import Status, describe_deletion, earlier
+from rotator.stores.journal import PendingRevocation
+
+LAGGARD = "laggard"  # the failure of a look: an old token in use is soon revoked all the same
+_CHANGES = (*CHANGED, Action.WOULD_ROTATE, Action.WOULD_CONVERGE)
+FEW = 3  # attempts
+_MINUTE = timedelta(minutes=1)  # to which people are told the life that is left
+
+
+class Report(NamedTuple):
+    """What a command says about one token; `action` is None for `check`.
+
+    `error` joins all that went wrong, `remarks` (`notes` in JSON) all that was done besides.
+    `expires_at` is aware UTC and None when eternal or unknown, like `seconds_left`. `failure` is
+    the kind of the first error. `unsettled` counts, by the journals, mints that were cut off and
+    old tokens that could not be revoked. `hooks_left` counts the hooks that have not worked yet,
+    `attempts_left` the attempts that fit into the life of a token that could not be renewed.
+    """
+
+    name: str
+    status: Status
+    reason: str
+    message: str
+    action: Action | None = None
+    token_id: str | None = None
+    previous_token_id: str | None = None
+    expires_at: datetime | None = None
+    seconds_left: float | None = None
+    stores: tuple[StoreReport, ...] = ()
+    error: str | None = None
+    old_tokens: tuple[OldToken, ...] = ()
+    remarks: tuple[str, ...] = ()
+    level: str | None = None
+    failure: str | None = None
+    unsettled: int = 0
+    hooks_left: int = 0
+    attempts_left: int | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether anything is wrong or unfinished, which makes the exit code of a rotation 1."""
+        return self.error is not None or self.action is Action.FAILED
+
+    @property
+    def has_changes(self) -> bool:
+        """Whether the run changed something, or a real one would: 3 with `--detailed-exitcode`."""
+        has_revoked = any(old.state is OldTokenState.REVOKED for old in self.old_tokens)
+        return self.action in _CHANGES or bool(self.remarks) or has_revoked
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `--json` prints, with stable keys (docs/commands.md)."""
+        left = self.seconds_left
+        return {
+            "name": self.name,
+            "status": self.status,
+            "action": self.action,
+            "reason": self.reason,
+            "message": self.message,
+            "token_id": self.token_id,
+            "previous_token_id": self.previous_token_id,
+            "expires_at": rfc3339(self.expires_at) if self.expires_at else None,
+            "seconds_left": None if left is None else int(left),
+            "days_left": None if left is None else round(left / 86400, 3),
+            "stores": [each._asdict() for each in self.stores],
+            "old_tokens": [old.to_json() for old in self.old_tokens],
+            "notes": list(self.remarks),
+            "unsettled": self.unsettled,
+            "hooks_left": self.hooks_left,
+            "attempts_left": self.attempts_left,
+            "level": self.level,
+            "failure": self.failure,
+            "error": self.error,
+        }
+
+
+def build_report(name: str, result: RotationResult, now: datetime) -> Report:
+    """Return the report on a token by this machine's `now`.
+
+    The failures of single stores join its `error`.
+    """
+    now -= result.skew
+    snapshot, verdict, token = result.snapshot, result.verdict, result.token
+    stores = {each.store.url: _store_report(each, snapshot) for each in snapshot.answers}
+    stores |= {report.store: report for report in result.written}
+    troubles = [result.error]
+    troubles += [r.message for r in stores.values() if r.status is StoreState.UNREACHABLE]
+    troubles += [report.message for report in result.written if report.status is StoreState.BEHIND]
+    troubles += result.troubles
+    shown = token or snapshot.current
+    after = result.after or snapshot
+    end = earlier(shown.expires_at, after.ends_at(shown)) if shown else None
+    left = end - now if end else None
+    remarks, message = result.remarks, verdict.message
+    if shown and end != shown.expires_at and left is not None and result.action in CHANGED:
+        remarks = (*remarks, f"it {describe_deletion(end, in_words(left))}")
+        message = remarks[-1]
+    previous = snapshot.journal.previous_token_id
+    if token and snapshot.current:
+        previous = snapshot.current.token_id
+    wrong = describe_skew(result.skew) if abs(result.skew) > ONE_DAY else None
+    if wrong and not any(wrong in trouble for trouble in troubles if trouble):
+        troubles.append(wrong)
+    unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
+    dealt_with = {old.token_id for old in result.old_tokens}
+    waiting = (
+        _report_pending(each, after, now)
+        for each in sorted(after.pending, key=lambda each: each.due_at)
+        if each.token_id not in dealt_with
+    )
+    old_tokens = (*result.old_tokens, *waiting)
+    ending = [old for old in old_tokens if is_ended_soon_in_use(old, now)]
+    troubles += [
+        f"the old token {old.token_id} is still in use, and is revoked at"
+        f" {minute(old.at_most or now)} all the same: {old.message}"
+        for old in ending
+    ]
+    failure = result.failure or _find_failure(result) or (LAGGARD if ending else None)
+    return Report(
+        name=name,
+        status=verdict.status,
+        reason=verdict.reason,
+        message=message,
+        action=result.action,
+        token_id=shown.token_id if shown else None,
+        previous_token_id=previous,
+        expires_at=end,
+        seconds_left=left.total_seconds() if left is not None else None,
+        stores=tuple(stores.values()),
+        error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
+        old_tokens=old_tokens,
+        remarks=remarks,
+        failure=failure,
+        unsettled=len(after.intents) + len(unrevoked),
+        hooks_left=len(after.hooks),
+    )
+
+
+def _report_pending(pending: PendingRevocation, snapshot: Snapshot, now: datetime) -> OldToken:
+    if pending.disuse is None:
+        return OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
+    return report_ruling(pending, recall(pending, pending.disuse, now), snapshot)
+
+
+def is_ended_soon_in_use(old: OldToken, now: datetime) -> bool:
+    """Tell whether somebody uses an old token that is revoked within a day all the same."""
+    return old.is_in_use and old.at_most is not None and now >= old.at_most - ONE_DAY
+
+
+def report_ruling(pending: PendingRevocation, ruling: Ruling, snapshot: Snapshot) -> OldToken:
+    """Return what is to be said of an old token that ends when it is unused."""
+    disuse, message = ruling.disuse, ruling.why
+    match ruling.fate:
+        case Fate.GONE:
+            state, message = OldTokenState.REVOKED, GONE
+        case Fate.ENDED:
+            state = OldTokenState.EXPIRED
+        case Fate.IN_USE:
+            holders = [e.store.url for e in snapshot.reachable if e.shows(snapshot.current)]
+            state, message = OldTokenState.IN_USE, describe_use(disuse, holders)
+        case Fate.UNKNOWN if is_used(disuse):
+            state = OldTokenState.IN_USE
+        case _:
+            state = OldTokenState.WAITING
+    return OldToken(
+        pending.token_id,
+        state,
+        due_at(pending, disuse),
+        message,
+        disuse.used_at,
+        pending.due_at if disuse.is_bounded else None,
+        ends_unused=True,
+    )
+
+
+def _find_failure(result: RotationResult) -> str | None:
+    if result.snapshot.unreachable:
+        return kind(result.snapshot.unreachable[0].error)
+    if any(each.status is StoreState.BEHIND for each in result.written):
+        return "store-behind"
+    return "unfinished" if result.troubles else None
+
+
+def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> StoreReport:
+    url = answer.store.url
+    if isinstance(answer, Unreachable):
+        return StoreReport(url, StoreState.UNREACHABLE, str(answer.error))
+    if answer.shows(snapshot.current):
+        return StoreReport(url, StoreState.CURRENT)
+    if answer.secret is None:
+        return StoreReport(url, StoreState.ABSENT)
+    message = str(answer.fault) if answer.fault else "holds another token than the current one"
+    return StoreReport(url, StoreState.BEHIND, message)
+
+
+# In words
+
+
+def summarize(report: Report) -> str:
+    needy = (StoreState.BEHIND, StoreState.ABSENT)
+    in_need = ", ".join(each.store for each in report.stores if each.status in needy)
+    written = ", ".join(s.store for s in report.stores if s.status is StoreState.WRITTEN)
+    reachable = (s.store for s in report.stores if s.status is not StoreState.UNREACHABLE)
+    match report.action:
+        case None:
+            what = f"{report.status} – {report.message}"
+            # The places where the token was looked for in vain.
+            if report.status in (Status.MISSING, Status.INVALID) or report.reason == "behind":
+                what += f": {in_need}"
+        case Action.ROTATED:
+            life = "valid for ever"
+            if report.expires_at:
+                life = f"valid for {remaining_life(report)} (until {minute(report.expires_at)})"
+            what = f"rotated ({report.reason}) – new token {report.token_id}, {life}, in {written}"
+        case Action.CONVERGED:
+            what = f"converged – {report.message}; copied to {written or 'no store'}"
+        case Action.WOULD_ROTATE:
+            what = f"would-rotate – {report.message}; stores: {', '.join(reachable)}"
+        case Action.WOULD_CONVERGE:
+            what = f"would-converge – {report.message}; stores: {in_need}"
+        case action:
+            what = f"{action} – {report.message}"
+    return "; ".join((f"{report.name}: {what}", *report.remarks, *describe_old_tokens(report)))
+
+
+def describe_old_tokens(report: Report) -> Iterator[str]:
+    """Tell of old tokens what is done, and after a rotation what is planned."""
+    revoked = [old for old in report.old_tokens if old.state is OldTokenState.REVOKED]
+    if now := [old.token_id for old in revoked if not old.message]:
+        yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
+    if gone := [old.token_id for old in revoked if old.message]:
+        yield f"gone already: {', '.join(gone)}"
+    if ended := [o.token_id for o in report.old_tokens if o.state is OldTokenState.EXPIRED]:
+        yield f"ended by itself: {', '.join(ended)}"
+    for old in report.old_tokens:
+        if old.is_in_use:
+            yield f"the old token {old.token_id} is still in use: {old.message}"
+    planned = [o for o in report.old_tokens if o.state is OldTokenState.WAITING and not o.message]
+    if planned and report.action in CHANGED:
+        last = max(planned, key=lambda old: old.due_at)
+        more = f", and {len(planned) - 1} older before that" if len(planned) > 1 else ""
+        unused = " if nobody uses it until then" if last.ends_unused else ""
+        when = f"from {minute(last.due_at)} on"
+        yield f"the old token {last.token_id} is revoked {when}{unused}{more}"
+
+
+def remaining_life(report: Report) -> str:
+    if report.seconds_left is None:
+        return "for ever" if report.status is Status.ETERNAL else "–"
+    left = in_words(timedelta(seconds=report.seconds_left))
+    return left if report.seconds_left > 0 else f"over for {left}"
+
+
+# Severity
+
+
+class Severity(StrEnum):
+    """The level of the log line; `--json` shows it as `level`."""
+
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+class RetrySchedule(NamedTuple):
+    """How often a rotation is tried: in words, and how often within a time."""
+
+    text: str
+    attempts: Callable[[timedelta], int]
+
+
+# A run by hand or by cron does not know its schedule; the docs recommend four runs a day.
+FOUR_A_DAY = RetrySchedule(
+    "with four runs a day", lambda left: int((left + _MINUTE) / (ONE_DAY / 4))
+)
+
+
+def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedule) -> Report:
+    """Return the report of a failure with its severity and the time that the token has left."""
+    if report.error is None:
+        return report
+    is_endless = report.status is Status.DUE and report.seconds_left is None
+    if report.status in (Status.OK, Status.ETERNAL) or is_endless:
+        return report._replace(level=Severity.WARNING)
+    left = timedelta(seconds=report.seconds_left or 0)
+    if report.status is Status.UNKNOWN:
+        level, text = Severity.ERROR, "it is not known how long the token still lives"
+    elif report.reason == "deleted":
+        level, text = Severity.CRITICAL, "the bot's token is gone as soon as the store is done"
+    elif report.status is not Status.DUE or left <= timedelta():
+        level, text = Severity.CRITICAL, "the bot has no working token"
+    else:
+        attempts = schedule.attempts(left)
+        report = report._replace(attempts_left=attempts)
+        level = Severity.ERROR if left < renew_before / 2 else Severity.WARNING
+        if left < ONE_DAY or attempts < FEW:
+            level = Severity.CRITICAL
+        count = "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"
+        text = f"the token still lives {in_words(left)}: {count} left, {schedule.text}"
+    return report._replace(level=level, error=f"{report.error}; {text}")
