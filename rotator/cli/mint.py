@@ -25,17 +25,11 @@ from rotator.errors import (
     has_token,
 )
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.mint import (
-    Found,
-    by_hand,
-    mint_and_verify,
-    new_intent,
-    revoke_if_ours,
-    strange,
-)
+from rotator.rotation.mint import new_intent
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
+from rotator.rotation.undo import Found, by_hand, mint_and_verify, revoke_if_ours, strange
 from rotator.signals import stop_requests
 from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken

@@ -1,21 +1,23 @@
-"""Mint: a new token comes into its first store, or is undone.
+"""Mint: a new token comes into its first store.
 
-The steps of an attempt are intend, mint, verify and promote. The intent is written before the mint
-(write-ahead), so that the next run can find a token whose mint or write was cut off.
+The steps of an attempt are intend, mint, verify and promote; `undo` takes care of one that fails.
+The first store is written three times, so that wherever the rotator dies the next run knows what to
+look for:
+
+1. intend: an intent, as the API can make a token whose answer never arrives;
+2. mint: the token's id, by which it is found among others like it;
+3. promote: the token, without the intent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.audit import Event
 from rotator.clock import describe_skew, in_words, minute
-from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import (
     ApiError,
     ConflictError,
@@ -30,21 +32,12 @@ from rotator.errors import (
 )
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
-from rotator.rotation.reconcile import can_come_of, reconcile
 from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import MintedToken, TokenApi
-
-
-class OvertakenError(StoreError):
-    """Another rotator was faster; our own token is revoked."""
-
-
-class NotBegunError(OvertakenError):
-    """The store changed before the intent was written: nothing was minted."""
 
 
 class RevokedMeanwhileError(StoreError):
@@ -58,68 +51,56 @@ class UncertainWriteError(StoreError):
 class MintAttempt:
     """One attempt to mint a token and to write it to the first store of its rotation.
 
-    `timeout` is the longest that a rotation may take.
+    `timeout` is the longest that a rotation may take. While `minting` is open, no thread of this
+    process searches the API's list for orphans: this token would look like one.
     """
 
     def __init__(
         self, context: RotationContext, timeout: timedelta, first: Observation, request: MintRequest
     ) -> None:
-        self._context = context
-        self._api = context.api()
-        self._in_flight = context.in_flight
-        self._timeout = timeout
+        self.context = context
+        self.api = context.api()
+        self.timeout = timeout
         self._first = first
-        self._request = request
-        self._mint_id = new_mint_id()
-        self._intent: WriteAheadIntent | None = None
-        self._minted_id: str | None = None
-        self._is_verified = False
-        self._is_promoted = False
-        self._minting = ExitStack()
+        self.request = request
+        self.mint_id = new_mint_id()
+        self.intent: WriteAheadIntent | None = None
+        self.minted_id: str | None = None
+        self.is_verified = False
+        self.is_promoted = False
+        self.minting = ExitStack()
 
-    @contextmanager
-    def undoing(self) -> Iterator[None]:
-        """Enclose the steps; undo one that fails.
-
-        The token is revoked, or its intent stays for the next run. Raises `NotBegunError`,
-        `OvertakenError`, `UncertainWriteError` when the store may hold the token, or the step's
-        `RotatorError` with what became of the token in its message.
-        """
-        self._api.log_in()  # the intent carries the server's time, and a login can take long
-        require_clock(self._api, self._request, self._context.clock())
-        self._request = self._request.after(self._api.recent_ids())
-        with self._in_flight.tracking(self._mint_id):
-            try:
-                with self._minting:
-                    yield
-            except RotatorError as error:
-                if self._is_promoted:
-                    raise
-                raise self._undo(error) from None
+    def prepare(self) -> None:
+        """Log in, and look what is there; raises before anything has to be undone."""
+        self.api.log_in()  # the intent carries the server's time, and a login can take long
+        require_clock(self.api, self.request, self.context.clock())
+        self.request = self.request.after(self.api.recent_ids())
 
     def intend(self) -> None:
-        self._minting.enter_context(self._in_flight.minting())
-        intent = new_intent(self._mint_id, self._request, self._api.time.now())
-        self._intent = WriteAheadIntent(self._first, intent).write()
+        """Write the intent; raises `ConflictError` when another rotator was faster."""
+        self.minting.enter_context(self.context.in_flight.minting())
+        intent = new_intent(self.mint_id, self.request, self.api.time.now())
+        self.intent = WriteAheadIntent(self._first, intent).write()
 
     def mint(self) -> MintedToken:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
-        minted = request_token(self._api, self._request)
-        if not self._in_flight.register(self._mint_id, minted.token_id):
+        minted = request_token(self.api, self.request)
+        if not self.context.in_flight.register(self.mint_id, minted.token_id):
             raise confused(minted, "which was there before")
-        self._minted_id = minted.token_id
-        self._minting.close()
-        self._intent = self._written_intent.with_token(minted.token_id).write()
+        self.minted_id = minted.token_id
+        self.minting.close()
+        self.intent = self.written_intent.with_token(minted.token_id).write()
         return minted
 
     def verify(self, minted: MintedToken) -> ServiceToken:
-        token = prove_usable(self._api, minted, self._request, self._context.clock())
-        self._is_verified = True
+        """Return the token once it is proven; raises `VerificationError`."""
+        token = prove_usable(self.api, minted, self.request, self.context.clock())
+        self.is_verified = True
         # Others take this rotation for dead, and its token for an orphan, once its time is up.
         if self._is_late():
             raise VerificationError(
                 f"the new token {token.name} came too late: rotation_timeout"
-                f" ({in_words(self._timeout)}) is nearly over; raise it, or run again when the API"
+                f" ({in_words(self.timeout)}) is nearly over; raise it, or run again when the API"
                 " is faster"
             )
         return token
@@ -139,14 +120,15 @@ class MintAttempt:
             if not self._may_replace_theirs():
                 raise
             journal = self._write_without_intent(token, journal)
-        self._is_promoted = True
+        self.is_promoted = True
         if self._is_late():
             self._prove_not_revoked(token)
         return journal
 
     def _write_without_intent(self, token: ServiceToken, journal: Journal) -> Journal:
-        observation = self._written_intent.observation
-        others = observation.journal.without_intents({self._mint_id}).intents
+        """Write the token; the intent goes with the same write, those of others stay."""
+        observation = self.written_intent.observation
+        others = observation.journal.without_intents({self.mint_id}).intents
         journal = replace(journal, intents=others)
         _write_and_confirm(observation, token, journal)
         return journal
@@ -161,16 +143,16 @@ class MintAttempt:
         if isinstance(latest, Unreachable) or self._is_late():
             return False
         if latest.secret == self._first.secret:  # others only noted something
-            is_useless = self._mint_id in {intent.mint_id for intent in latest.journal.intents}
+            is_useless = self.mint_id in {intent.mint_id for intent in latest.journal.intents}
         else:
             is_useless = latest.token is not None and self._is_refused(latest.token)
         if is_useless:
-            self._intent = self._written_intent._replace(observation=latest)
+            self.intent = self.written_intent._replace(observation=latest)
         return is_useless
 
     def _is_refused(self, token: ServiceToken) -> bool:
         try:
-            self._api.exchange(token.secret)
+            self.api.exchange(token.secret)
         except TokenRefusedError:
             return True
         except ApiError:
@@ -178,20 +160,19 @@ class MintAttempt:
         return False
 
     @property
-    def _written_intent(self) -> WriteAheadIntent:
-        if self._intent is None:
+    def written_intent(self) -> WriteAheadIntent:
+        """The intent as it was last written."""
+        if self.intent is None:
             raise RuntimeError("intend comes before every other step")
-        return self._intent
+        return self.intent
 
     def _is_late(self) -> bool:
-        return self._api.time.now() - self._written_intent.intent.begun_at > self._timeout * 3 / 4
+        return self.api.time.now() - self.written_intent.intent.begun_at > self.timeout * 3 / 4
 
     def _prove_not_revoked(self, token: ServiceToken) -> None:
-        slow = (
-            f"writing it took over three quarters of rotation_timeout ({in_words(self._timeout)})"
-        )
+        slow = f"writing it took over three quarters of rotation_timeout ({in_words(self.timeout)})"
         try:
-            self._api.exchange(token.secret)
+            self.api.exchange(token.secret)
         except TokenRefusedError:
             raise RevokedMeanwhileError(
                 f"the new token {token.name} was revoked while it was written, since {slow}:"
@@ -202,62 +183,6 @@ class MintAttempt:
                 f"{error}; the new token {token.name} is in its first store, but {slow}, and"
                 " another rotator may have revoked it meanwhile: run again"
             ) from None
-
-    def _undo(self, error: RotatorError) -> RotatorError:
-        """Undo what was done until `error`; return the error to raise."""
-        if self._intent is None:
-            return NotBegunError(str(error)) if isinstance(error, ConflictError) else error
-        if isinstance(error, UncertainWriteError):
-            return error
-        if self._minted_id is not None:
-            return self._revoke_minted(self._minted_id, error)
-        if isinstance(error, MintOutcomeUnknownError):
-            return self._search_minted(error)
-        self._intent.close()
-        return error
-
-    def _search_minted(self, error: RotatorError) -> RotatorError:
-        """Look for the token whose answer was lost, or named another one, and revoke it."""
-        self._in_flight.end(self._mint_id)
-        if self._written_intent.intent.token_id is not None:
-            self._intent = self._written_intent.with_token(None)
-            with suppress(StoreError):
-                self._intent = self._intent.write()
-        intent = self._written_intent
-        result = reconcile(
-            self._context, [intent.intent], self._timeout, earlier=self._request.earlier
-        )
-        is_settled = self._mint_id in result.settled
-        if is_settled:
-            intent.close()
-        if is_settled and isinstance(error, ConflictError) and not result.trouble:
-            return OvertakenError(f"{error}; its token was revoked")
-        later = "none is left over" if is_settled else "none is there yet; the next run looks again"
-        return ApiError(f"{error}: {result.summary or later}")
-
-    def _revoke_minted(self, token_id: str, error: RotatorError) -> RotatorError:
-        intent, failure = self._written_intent.with_token(token_id), None
-        # It may have come late, since this process slept.
-        lasted = max(self._timeout, self._api.time.now() - intent.intent.begun_at)
-        try:
-            found = revoke_if_ours(self._api, intent.intent, lasted)
-        except RotatorError as trouble:
-            failure = by_hand(trouble, token_id)
-            if intent.ensure_noted():
-                failure = f"it could not be revoked ({trouble}); the next run tries again"
-        else:
-            if found is not Found.OURS and not self._is_verified:
-                return self._search_minted(error)
-            if found is Found.STRANGE:
-                failure = strange(token_id)
-            else:  # or whoever took us for dead has revoked it
-                intent.close()
-        outcome = failure or "it was revoked"
-        if not isinstance(error, VerificationError):  # which names the token
-            outcome = f"the new token {token_id} is not in use: {outcome}"
-        # Theirs is taken without a failure only where nothing of ours is left.
-        is_overtaken = isinstance(error, ConflictError) and failure is None
-        return (OvertakenError if is_overtaken else type(error))(f"{error}; {outcome}")
 
 
 class WriteAheadIntent(NamedTuple):
@@ -365,67 +290,6 @@ def prove_usable(
     except RotatorError as error:
         raise VerificationError(f"the new token {minted.token_id} is not usable: {error}") from None
     return token
-
-
-def mint_and_verify(
-    api: TokenApi, request: MintRequest, intent: Intent, now: datetime
-) -> ServiceToken:
-    """Mint a token that no store gets; one that fails is revoked. Raises what these two raise.
-
-    `intent` is on record nowhere. Raises `MintOutcomeUnknownError` also where the answer names a
-    token that cannot come of it.
-    """
-    api.log_in()
-    require_clock(api, request, now)
-    minted = request_token(api, request)
-    try:
-        return prove_usable(api, minted, request, now)
-    except VerificationError as error:
-        intent = intent._replace(token_id=minted.token_id)
-        try:
-            found = revoke_if_ours(api, intent, ROTATION_TIMEOUT)
-        except RotatorError as failure:
-            outcome = by_hand(failure, minted.token_id)
-            raise VerificationError(f"{error}; {outcome}") from None
-        if found is not Found.OURS:
-            raise MintOutcomeUnknownError(str(error)) from None
-        raise VerificationError(f"{error}; it was revoked") from None
-
-
-class Found(Enum):
-    """What the API's list says of the token that an answer named; `OURS` is revoked."""
-
-    OURS = auto()
-    GONE = auto()
-    STRANGE = auto()
-
-
-def revoke_if_ours(api: TokenApi, intent: Intent, timeout: timedelta) -> Found:
-    """Revoke the token that an answer named for this intent, and that no store holds.
-
-    The name may be wrong, and of a token that others need: nothing is revoked where the API's list
-    does not say that it can come of the intent. Raises what the API's calls raise.
-    """
-    row = next((row for row in api.list_tokens() if row.token_id == intent.token_id), None)
-    if row is None:
-        return Found.GONE
-    if not can_come_of(row, intent, api.account(), timeout):
-        return Found.STRANGE
-    api.ensure_revoked(row.token_id, "unused")
-    return Found.OURS
-
-
-def strange(token_id: str) -> str:
-    """Return what is to be done where the API's list does not say that a token is ours."""
-    return (
-        f"it was not revoked, since by the API's list it came of another mint: revoke {token_id} by"
-        " hand if nobody uses it"
-    )
-
-
-def by_hand(failure: RotatorError, token_id: str) -> str:
-    """Return what is to be done where a new token could not be revoked, and nothing notes it."""
-    return f"it could not be revoked ({failure}): revoke {token_id} at the API by hand"
 
 
 def _write_and_confirm(observation: Observation, token: ServiceToken, journal: Journal) -> None:

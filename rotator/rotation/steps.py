@@ -20,7 +20,7 @@ from rotator.errors import (
 )
 from rotator.hooks.hooks import Hooks
 from rotator.rotation.finish import Finisher
-from rotator.rotation.mint import MintAttempt, NotBegunError, OvertakenError, RevokedMeanwhileError
+from rotator.rotation.mint import MintAttempt, RevokedMeanwhileError
 from rotator.rotation.model import (
     CHANGED,
     Action,
@@ -41,6 +41,7 @@ from rotator.rotation.observe import (
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
 from rotator.rotation.retire import pending_after, replaced_after
+from rotator.rotation.undo import NotBegunError, OvertakenError, undoing
 from rotator.stores.journal import Journal, is_taken_over, taken_over_id
 from rotator.tokens import ServiceToken
 
@@ -136,7 +137,8 @@ class RotationSteps:
                     request = MintRequest.build(self._options, self._settings, snapshot)
                     timeout = self._settings.rotation_timeout
                     attempt = MintAttempt(self._context, timeout, first, request)
-                    with attempt.undoing():
+                    attempt.prepare()
+                    with undoing(attempt):
                         journal = self._new_journal(snapshot)
                         attempt.intend()
                         minted = attempt.mint()
