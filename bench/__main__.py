@@ -1,4 +1,4 @@
-"""`python -m bench [a|…|e]...`: run the parts, print one table, exit 1 if a target is missed."""
+"""`python -m bench [a|…|f]...`: run the parts, print one table, exit 1 if a target is missed."""
 
 import argparse
 import os
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import authorised, fleet, one_rotation, start_up, watched
+from bench import authorised, fleet, looks, one_rotation, start_up, watched
 from bench.processes import FailedRunError, isolate
 from bench.table import Row, shown
 
@@ -21,6 +21,7 @@ _PARTS: dict[str, Part] = {
     "c": fleet.measure,
     "d": authorised.measure,
     "e": watched.measure,
+    "f": looks.measure,
 }
 _METHOD = f"""
 Whole processes, from their start until they are reaped, in turns (ours, theirs, ours, …) after one
@@ -33,13 +34,14 @@ noisy machine.
 (c) {fleet.METHOD}
 (d) {authorised.METHOD}
 (e) {watched.METHOD}
+(f) {looks.METHOD}
 """
 
 
 def main() -> int:
     """Return 0 if every target of the chosen parts is met, 1 if one is missed, 2 if one broke."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="a|b|c|d|e", help="[default: all]")
+    parser.add_argument("parts", nargs="*", metavar="a|…|f", help="[default: all]")
     wanted = parser.parse_args().parts or list(_PARTS)
     if unknown := set(wanted) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GUIDE = Path(__file__).parent / "guide"
+_CHECKOUT = Path(__file__).parents[1]
 ROTATOR = str(Path(sys.executable).with_name("rotator"))
 _CHANGES_RESULTS = ("NOCTURNA_", "ROTATOR_", "PYTHON", "COVERAGE_")
 _LONGEST_SHOWN = 500
@@ -21,11 +22,15 @@ class FailedRunError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished process; `peak` is its resident memory in KiB, at most."""
+    """A finished process: seconds on the clock and of its processor time, its memory, its output.
+
+    `peak` is the resident memory in KiB, at most.
+    """
 
     seconds: float
     peak: int
     output: str
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Command:
                 f"{' '.join(self.arguments)}: exit status {process.returncode}:"
                 f" {text[-_LONGEST_SHOWN:]}"
             )
-        return Run(seconds, usage.ru_maxrss, text)
+        return Run(seconds, usage.ru_maxrss, text, usage.ru_utime + usage.ru_stime)
 
 
 def rotator(command: str, folder: Path, variables: Mapping[str, str]) -> Command:
@@ -73,6 +78,12 @@ def rotator(command: str, folder: Path, variables: Mapping[str, str]) -> Command
 def guide(script: str, folder: Path, variables: Mapping[str, str]) -> Command:
     """Return a script of the guide, on the same Python."""
     return Command((sys.executable, str(GUIDE / script)), folder, variables)
+
+
+def python(module: str, folder: Path, *arguments: str) -> Command:
+    """Return a module of the benchmark, started in a folder."""
+    variables = {"PYTHONPATH": str(_CHECKOUT)}
+    return Command((sys.executable, "-m", module, *arguments), folder, variables)
 
 
 def isolate(folder: Path) -> None:
