@@ -8,6 +8,10 @@ from the moment when the secret is there. Each intent has a note of its own, so 
     rotator:FIELD:record:FINGERPRINT       v=1 token=… previous=… minted=… owed=…
     rotator:FIELD:record:FINGERPRINT:1     v=1 hook=…          (what did not fit into the first)
     rotator:FIELD:intent:MINT              MINT/2026-11-23T09:12:33Z/90/3f0a11c2
+
+Those of a rehearsal have a beginning of their own:
+
+    rotator-rehearsal:FIELD:intent:MINT    …
 """
 
 import re
@@ -21,6 +25,7 @@ from rotator.stores.journal import Intent, Journal, is_taken_over
 
 NoteChanges = dict[str, str | None]  # None: this note is to be removed
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_REHEARSAL = "rotator-rehearsal"
 _EMPTY = "v=1"
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -29,15 +34,25 @@ class Notes:
     """The notes beside a secret as they were read; None stands for a secret that is absent.
 
     A note has at most `longest` characters. The `plan_…` methods change nothing themselves: they
-    return the changes of notes that the store is to make.
+    return the changes of notes that the store is to make. With `is_scratch` they are those of a
+    rehearsal, beside the secret in the scratch place.
     """
 
     def __init__(
-        self, field: str, secret: str | None, present: Mapping[str, str], longest: int
+        self,
+        field: str,
+        secret: str | None,
+        present: Mapping[str, str],
+        longest: int,
+        *,
+        is_scratch: bool = False,
     ) -> None:
         self.secret = secret
         self._field = field
-        self._prefix = f"rotator:{field if _PLAIN.fullmatch(field) else _digest(field)}"
+        name = field if _PLAIN.fullmatch(field) else _digest(field)
+        self._prefix = f"{_REHEARSAL if is_scratch else 'rotator'}:{name}"
+        self._is_scratch = is_scratch
+        self.has_scratch = any(key.startswith(f"{_REHEARSAL}:{name}:") for key in present)
         self._fingerprint = _fingerprint(secret)
         self._present = present
         self._longest = longest
@@ -116,12 +131,21 @@ class Notes:
         past: NoteChanges = {key: None for key in records if not key.startswith(kept)}
         return past | self._plan_intents(journal, expected)
 
+    def plan_removal(self, journal: Journal) -> NoteChanges:
+        """Leave the notes of a journal without a secret; none at all if it is empty."""
+        ours = (key for key in self._present if key.startswith(f"{self._prefix}:"))
+        gone: NoteChanges = dict.fromkeys(ours)
+        has_record = replace(journal, intents=()) != Journal()
+        record = self._plan_record(_fingerprint(None), journal) if has_record else {}
+        return gone | record | {self._intent_key(i.mint_id): i.to_text() for i in journal.intents}
+
     def change(self, planned: NoteChanges) -> tuple["Notes", NoteChanges]:
         """Return the notes as planned, and those of the changes that make a difference."""
         changes = {key: text for key, text in planned.items() if self._present.get(key) != text}
         notes = {**self._present, **changes}
         present = {key: text for key, text in notes.items() if text is not None}
-        return Notes(self._field, self.secret, present, self._longest), changes
+        made = Notes(self._field, self.secret, present, self._longest, is_scratch=self._is_scratch)
+        return made, changes
 
     def version_with(self, secret: str | None, journal: Journal) -> str:
         """Return the version that this secret has beside this journal."""

@@ -121,6 +121,8 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
     `field` have at most `longest_note` characters. `spell` returns the text of an error.
     """
 
+    is_scratch = False
+
     # Whether a note that was just sent is always among those that are read.
     is_consistent = True
 
@@ -135,9 +137,11 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
     def read(self) -> Entry | Absent:
         with name_errors(self.url, self._spell):
             state, notes = self._look(to_write=False)
+        has_scratch = notes.has_scratch or self._has_scratch(state)
         if notes.secret is None:
-            return Absent(notes.version, notes.journal)
-        return Entry(notes.secret, notes.version, notes.journal, self._ends_at(state))
+            return Absent(notes.version, notes.journal, has_scratch)
+        ends_at = self._ends_at(state)
+        return Entry(notes.secret, notes.version, notes.journal, ends_at, has_scratch)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         """Note what is to come, replace the secret by a compare-and-set, remove old notes.
@@ -214,12 +218,17 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
         """Return when the store itself will delete this value, None where it does not."""
         return None
 
+    def _has_scratch(self, state: State) -> bool:  # noqa: ARG002 - for those that show it there
+        """Tell whether a secret is in the scratch place, notes apart."""
+        return False
+
     def _create_if_missing(self, state: State) -> None:
         """Make a place for notes, where that takes a step of its own."""
 
     def _look(self, *, to_write: bool = True) -> tuple[State, Notes]:
         state, secret, present = self._read(to_write=to_write)
-        return state, Notes(self._field, secret, present, self._longest_note)
+        notes = Notes(self._field, secret, present, self._longest_note, is_scratch=self.is_scratch)
+        return state, notes
 
     def _change_notes(self, notes: Notes, planned: NoteChanges) -> Notes:
         """Send the notes that differ, and return all."""
@@ -240,6 +249,28 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
             yield
         except StoreError as error:
             _log.warning("%s: %s: %s", self.url, outcome, self._spell(error))
+
+
+class NotedScratch(NotedStore[State]):
+    """The scratch place of such a store; see `rotator.stores.port.ScratchStore`."""
+
+    is_scratch = True
+
+    def remove(self, journal: Journal, *, expected: str) -> None:
+        """Remove the secret, then its notes, which tell until then whose it is."""
+        with self._alone(), name_errors(self.url, self._spell):
+            for _ in attempts():
+                state, notes = self._look()
+                if not notes.is_at(expected):
+                    raise ConflictError(_CHANGED)
+                if notes.secret is None or self._delete(state):
+                    self._change_notes(notes, notes.plan_removal(journal))
+                    return
+            raise ConflictError("the secret keeps changing; nothing was removed: try again later")
+
+    @abstractmethod
+    def _delete(self, state: State) -> bool:
+        """Remove the secret; return False, having changed nothing, where the state has passed."""
 
 
 def check_options(url: StoreUrl, *known: str) -> None:

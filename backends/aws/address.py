@@ -69,6 +69,12 @@ class AwsAddress:
         return self._url(f"?region={self.region}&create=true")
 
     @property
+    def scratch(self) -> str:
+        """What messages call the version of this secret in which a rotation is rehearsed."""
+        region = "" if self.is_arn else f"region={self.region}&"
+        return self._url(f"?{region}stage=rotator-rehearsal")
+
+    @property
     def is_arn(self) -> bool:
         """Whether the secret is named by its ARN."""
         return self.secret_id.startswith("arn:")

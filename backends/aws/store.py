@@ -25,7 +25,7 @@ from backends.aws.address import REGION, AwsAddress
 from backends.aws.text import secret_in, with_secret
 from backends.notes import NoteChanges
 from backends.programs import ProgramError, read_output
-from backends.remote import NotedStore, name_errors
+from backends.remote import NotedScratch, NotedStore, name_errors
 from rotator.errors import ConfigError, StoreDeniedError, StoreError
 from rotator.stores.port import Provenance, StoreUrl
 
@@ -37,6 +37,7 @@ _LONGEST_TAG = 256
 _MOST_TAGS = 50
 _NEW_TAGS = 3  # a record of the old secret, one of the new, an intent
 _CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+_SCRATCH = "rotator-rehearsal"
 _NOT_FOUND = "ResourceNotFoundException"
 # AWS answers these to a request that is allowed, but cannot be fulfilled.
 _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
@@ -67,12 +68,13 @@ class AwsSecret:
     """A secret at one moment.
 
     `current` is the id of the version that readers get, `text` its content: both are None where the
-    secret has no version yet, or does not exist.
+    secret has no version yet, or does not exist. `labels` are those of all versions.
     """
 
     exists: bool
     current: str | None = None
     text: str | None = field(default=None, repr=False)
+    labels: frozenset[str] = frozenset()
 
 
 class SecretsManagerStore(NotedStore[AwsSecret]):
@@ -82,11 +84,13 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
     """
 
     is_consistent = False  # a new tag may not show everywhere at once
+    _label = _CURRENT  # of the version that holds the token
 
     def __init__(
         self, address: AwsAddress, client: Callable[[], AwsClient], patience: float = _PATIENCE
     ) -> None:
-        super().__init__(address.canonical, address.field or _NO_FIELD, _LONGEST_TAG)
+        url = address.scratch if self.is_scratch else address.canonical
+        super().__init__(url, address.field or _NO_FIELD, _LONGEST_TAG)
         self._address = address
         self._client = client
         self._patience = patience
@@ -98,6 +102,10 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
             value = secret_in(str(found.get("SecretString", "")), self._address.field)
         if value:
             yield value
+
+    def scratch(self) -> "StagedVersion":
+        """Return the scratch place: a version of the same secret with a label of its own."""
+        return StagedVersion(self._address, self._client, self._patience)
 
     def provenance(self) -> Provenance:
         """Tell when the secret was last changed; AWS does not tell by whom."""
@@ -154,11 +162,12 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if about.get("DeletedDate"):
             raise failures.deleted()
         versions = (about.get("VersionIdsToStages") or {}).items()
-        current = next((version for version, labels in versions if _CURRENT in labels), None)
+        current = next((version for version, labels in versions if self._label in labels), None)
+        every = frozenset(label for _, labels in versions for label in labels)
         text = self._read_text(current) if current else None
         if to_write:
             _refuse_others(about, self._address.region)
-        state = AwsSecret(exists=True, current=current, text=text)
+        state = AwsSecret(exists=True, current=current, text=text, labels=every)
         tags = {tag.get("Key"): tag.get("Value", "") for tag in about.get("Tags") or ()}
         if not all(isinstance(text, str) for pair in tags.items() for text in pair):
             raise failures.no_aws()
@@ -171,6 +180,9 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if "SecretString" not in value:
             raise failures.no_aws()
         return str(value["SecretString"])
+
+    def _has_scratch(self, state: AwsSecret) -> bool:
+        return _SCRATCH in state.labels
 
     def _create_if_missing(self, state: AwsSecret) -> None:
         # Who creates it meanwhile wins or loses the compare-and-set, as if it had been there.
@@ -225,7 +237,7 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if seen is not None and seen.get("SecretString") != text:
             raise StoreError("AWS returns another secret than was written: report it")
         # A move that is refused may have been our own, whose answer was lost.
-        if self._move(_CURRENT, state.current, version):
+        if self._move(self._label, state.current, version):
             return True
         return self._read(to_write=False)[0].current == version
 
@@ -263,6 +275,23 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
             forget_clients()
         # Not from inside of `except`: the SDK's error can hold what was sent and answered.
         raise failure
+
+
+class StagedVersion(SecretsManagerStore, NotedScratch[AwsSecret]):
+    """The scratch place of a rehearsal: readers keep AWSCURRENT, and AWSPREVIOUS stays, too."""
+
+    _label = _SCRATCH
+
+    def preflight(self) -> None:
+        """Prove what the secret's own proves, and that it has a version: the first is current."""
+        super().preflight()
+        with name_errors(self.url):
+            if _CURRENT not in self._read(to_write=True)[0].labels:
+                raise StoreError("there is no version of this secret yet, which rotate makes")
+
+    def _delete(self, state: AwsSecret) -> bool:
+        # AWS deletes by itself what has no label.
+        return self._move(_SCRATCH, state.current, None)
 
 
 def _staging(version: str, text: str) -> dict[str, Any]:

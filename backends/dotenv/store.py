@@ -17,7 +17,7 @@ import re
 import stat
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,7 +37,7 @@ from rotator.errors import (
     quote_value,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import DEFAULT_FIELD, Absent, Entry, Provenance, StoreUrl
+from rotator.stores.port import DEFAULT_FIELD, SCRATCH, Absent, Entry, Provenance, StoreUrl
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # No quoting, in no style, changes any of these for sh or for python-dotenv; `~` in front would.
@@ -114,16 +114,22 @@ class DotenvStore:
     def read(self) -> Entry | Absent:
         with self._file(writing=False) as path:
             state = rewrite.read_settled(path)
-            variable = EnvText(state.content, self._variable).variable
+            text = EnvText(state.content, self._variable)
+        variable, has_scratch = text.variable, text.sets(f"{self._variable}{SCRATCH}")
         if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
             _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
-            return Absent(version, journal)
+            return Absent(version, journal, has_scratch)
         # Text that is no UTF-8 is no token; it must not break the message that says so.
         secret = variable.value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return Entry(secret, version, journal)
+        return Entry(secret, version, journal, has_scratch=has_scratch)
+
+    def scratch(self) -> "ScratchVariable":
+        """Return the scratch place: another variable of the same file."""
+        variable = f"{self._variable}{SCRATCH}"
+        return ScratchVariable(self._path, variable, lock_timeout=self._lock_timeout)
 
     def provenance(self) -> Provenance:
         """Tell when the file was last changed; a file does not tell by whom."""
@@ -150,11 +156,14 @@ class DotenvStore:
                 f"{self.url}: this secret is not written: a .env file takes up to 8192 characters"
                 " out of letters, digits and _.~+/=- (no ~ in front); tokens are made of these"
             )
-        self._change(secret, journal, expected)
+        self._change(lambda text: text.with_variable(Variable(secret, journal.to_text())), expected)
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the journal line alone; above an empty `NAME=` where there is no variable."""
-        return self._change(None, journal, expected)
+        return self._change(
+            lambda text: text.with_variable(Variable(text.variable.value, journal.to_text())),
+            expected,
+        )
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -214,8 +223,8 @@ class DotenvStore:
             text = "the file keeps changing while it is read: try again when it is at rest"
             raise StoreUnreachableError(f"{self.url}: {text}") from None
 
-    def _change(self, secret: str | None, journal: Journal, expected: str) -> str:
-        """Write a journal and a secret, or leave the secret alone where it is None."""
+    def _change(self, change: Callable[[EnvText], bytes], expected: str) -> str:
+        """Give the file the content that `change` makes of it; return the new version."""
         with self.hold(), self._file(writing=True) as path:
             for _ in range(_ATTEMPTS):
                 state = rewrite.read_once(path)
@@ -225,15 +234,34 @@ class DotenvStore:
                         f"{self.url}: somebody else changed {self._variable} since it was read;"
                         " nothing was written: look at it again"
                     )
-                value = text.variable.value if secret is None else secret
-                wanted = Variable(value, journal.to_text())
-                content = text.with_variable(wanted)
+                content = change(text)
+                version = _version(EnvText(content, self._variable).variable)
                 if content == state.content:
-                    return _version(wanted)
+                    return version
                 with suppress(rewrite.ChangedError):
                     rewrite.change(path, state, content)
-                    return _version(wanted)
+                    return version
             raise rewrite.ChangedError
+
+
+class ScratchVariable(DotenvStore):
+    """The scratch place of a rehearsal, at the end of the file that holds the secret."""
+
+    def preflight(self) -> None:
+        """Prove that it can be written, in a file that is there already."""
+        with self._file(writing=True) as path:
+            if not path.exists():
+                raise StoreError(f"{self.url}: there is no such file yet, which rotate makes")
+        super().preflight()
+
+    def remove(self, journal: Journal, *, expected: str) -> None:
+        """Remove the line and the one above it; only a journal that is not empty needs them."""
+
+        def change(text: EnvText) -> bytes:
+            content = text.without_variable()
+            return EnvText(content, self._variable).with_variable(Variable(None, journal.to_text()))
+
+        self._change(change, expected)
 
 
 # The lock

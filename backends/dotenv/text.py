@@ -100,6 +100,30 @@ class EnvText:
         if at and not _is_comment(self._bindings[at - 1]):
             refuse_above(above)
 
+    def without_variable(self) -> bytes:
+        """Return the content as it was before the variable was added, at the end of the file.
+
+        Raises `UnsafeEditError` where several lines set it, as one of them is somebody else's.
+        """
+        if not self._count:
+            return self._content
+        if self._count > 1:
+            raise UnsafeEditError(f"{self._count} lines set {self._name}: delete them by hand")
+        newline, original = _newline(self._text), self._originals[self._at]
+        above = self._above("") + original[: _end(_BLANK_LINES, original, 0)]
+        below = "".join(self._originals[self._at + 1 :])
+        if not below and not self._text.endswith(newline[-1]):
+            above = above.removesuffix(newline)
+        changed = self._bom + (above + below).encode("utf-8", "surrogateescape")
+        after = EnvText(changed, self._name)
+        if after.variable != Variable(None, "") or after._others != self._others:
+            raise UnsafeEditError(f"the line of {self._name} cannot be removed alone: delete it")
+        return changed
+
+    def sets(self, name: str) -> bool:
+        """Tell whether a line sets another variable."""
+        return any(binding.key == name for binding in self._bindings)
+
     @property
     def _others(self) -> list[tuple[str | None, str | None, bool, str]]:
         """Everything but the variable and its journal; blank lines move between bindings."""

@@ -1,19 +1,20 @@
 """From a store URL to a key of a Secret, and back to the one canonical URL."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from urllib.parse import quote
 
 from backends.remote import check_options, is_creation_allowed
 from rotator.errors import ConfigError, quote_value
-from rotator.stores.port import DEFAULT_FIELD, StoreUrl
+from rotator.stores.port import DEFAULT_FIELD, SCRATCH, StoreUrl
 
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
 _NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*")
 # https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[A-Za-z0-9_.-]{1,253}")
+_LONGEST_KEY = 253
 _LONGEST = 63 - len("journal.")
 
 
@@ -66,6 +67,11 @@ class KubernetesAddress:
     def creating(self) -> str:
         """The URL of the same key that allows to create the Secret."""
         return self._url("create=true")
+
+    @property
+    def scratch(self) -> "KubernetesAddress":
+        """The key beside it in which a rotation is rehearsed."""
+        return replace(self, key=f"{self.key[: _LONGEST_KEY - len(SCRATCH)]}{SCRATCH}")
 
     @property
     def annotation(self) -> str:

@@ -27,7 +27,8 @@ from rotator.errors import (
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, Entry, Provenance, StoreUrl, parse_end
 
-_SAMPLE = ("x", "v=1 token=x")
+# What a patch says of our key, as base64: nothing leaves it alone, None removes it.
+Data = dict[str, str | None]
 
 
 def open_store(url: StoreUrl) -> "KubernetesStore":
@@ -52,6 +53,7 @@ class SecretPart:
     resource_version: str | None = None
     is_immutable: bool = False
     ends_at: datetime | None = None
+    has_scratch: bool = False
 
     @classmethod
     def parse(cls, secret: Any, address: KubernetesAddress) -> "SecretPart":  # noqa: ANN401 - JSON
@@ -69,6 +71,7 @@ class SecretPart:
                 metadata.get("resourceVersion"),  # a dry run that creates has none
                 secret.get("immutable") is True,
                 parse_end(deleted_at),
+                address.scratch.key in (data or {}) or address.scratch.annotation in annotations,
             )
             is_another = place != (address.name, address.namespace)
             is_another |= deleted_at is not None and part.ends_at is None
@@ -109,8 +112,12 @@ class KubernetesStore(RemoteStore):
             part = self._read()
         journal = Journal.from_text(part.journal)
         if part.value is None:
-            return Absent(part.version, journal)
-        return Entry(part.value, part.version, journal, part.ends_at)
+            return Absent(part.version, journal, part.has_scratch)
+        return Entry(part.value, part.version, journal, part.ends_at, part.has_scratch)
+
+    def scratch(self) -> "ScratchKey":
+        """Return the scratch place: another key of the same Secret."""
+        return ScratchKey(self._address.scratch, self._connection)
 
     def provenance(self) -> Provenance:
         """Tell who owns the Secret, by its metadata, and when others last wrote our key."""
@@ -126,15 +133,15 @@ class KubernetesStore(RemoteStore):
     def preflight(self) -> None:
         """Let the server go through a change with all its checks, as a dry run."""
         with name_errors(self.url):
-            self._try_change(self._read(), *_SAMPLE, dry_run=True)
+            self._try_change(self._read(), self._set("x"), "v=1 token=x", dry_run=True)
 
     def write(self, secret: str, journal: Journal, *, expected: str) -> None:
         """Replace key and annotation in one patch."""
-        self._change(secret, journal.to_text(), expected)
+        self._change(self._set(secret), journal.to_text(), expected)
 
     def note(self, journal: Journal, *, expected: str) -> str:
         """Replace the annotation alone."""
-        return self._change(None, journal.to_text(), expected)
+        return self._change({}, journal.to_text(), expected)
 
     def _read(self) -> SecretPart:
         answer = self._connection.ask("GET", self._path)
@@ -144,8 +151,11 @@ class KubernetesStore(RemoteStore):
             return SecretPart()
         raise self._explain(answer, "get")
 
-    def _change(self, secret: str | None, journal: str, expected: str) -> str:
-        """Write a journal and a secret, or leave the secret alone where it is None."""
+    def _set(self, secret: str) -> Data:
+        return {self._address.key: base64.b64encode(secret.encode()).decode()}
+
+    def _change(self, data: Data, journal: str, expected: str) -> str:
+        """Write a journal and this data; return the new version."""
         with self._alone(), name_errors(self.url):
             for _ in attempts():
                 part = self._read()
@@ -154,7 +164,7 @@ class KubernetesStore(RemoteStore):
                         f"somebody else changed {self._address.key} since it was read; nothing was"
                         " written: look at it again"
                     )
-                changed = self._try_change(part, secret, journal)
+                changed = self._try_change(part, data, journal)
                 if changed:
                     return changed.version
             raise ConflictError(
@@ -162,7 +172,7 @@ class KubernetesStore(RemoteStore):
             )
 
     def _try_change(
-        self, part: SecretPart, secret: str | None, journal: str, *, dry_run: bool = False
+        self, part: SecretPart, data: Data, journal: str, *, dry_run: bool = False
     ) -> SecretPart | None:
         """Patch or create the Secret; None where it was changed, created or deleted meanwhile."""
         if part.is_immutable:
@@ -179,11 +189,11 @@ class KubernetesStore(RemoteStore):
         verb, method, path = "patch", "PATCH", self._path
         if part.resource_version is None:
             verb, method, path = "create", "POST", self._folder
-        body = self._build(part, secret, journal)
+        body = self._build(part, data, journal)
         answer = self._connection.ask(method, path, body, dry_run=dry_run)
         if answer.status in (HTTPStatus.OK, HTTPStatus.CREATED):
             changed = SecretPart.parse(answer.body, self._address)
-            self._prove_change(part, changed, secret, journal)
+            self._prove_change(part, changed, data, journal)
             return changed
         is_deleted = verb == "patch" and answer.reason == "NotFound"
         if is_deleted or answer.status == HTTPStatus.CONFLICT:
@@ -191,14 +201,14 @@ class KubernetesStore(RemoteStore):
         raise self._explain(answer, verb)
 
     def _prove_change(
-        self, before: SecretPart, after: SecretPart, secret: str | None, journal: str
+        self, before: SecretPart, after: SecretPart, data: Data, journal: str
     ) -> None:
         """Raise `UnconfirmedWriteError` unless the answer shows what was sent.
 
         Mutating webhooks come between:
         https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
         """
-        sent = before.encoded if secret is None else _encode(secret)
+        sent = data.get(self._address.key, before.encoded)
         changed = None
         if after.encoded != sent:
             changed = f"the value of {self._address.key}"
@@ -209,17 +219,17 @@ class KubernetesStore(RemoteStore):
                 f"the cluster changes {changed} or leaves it out: ask who runs its admission rules"
             )
 
-    def _build(self, part: SecretPart, secret: str | None, journal: str) -> dict[str, Any]:
+    def _build(self, part: SecretPart, data: Data, journal: str) -> dict[str, Any]:
         """Return the merge patch that names our part alone, or a new Secret where there is none.
 
-        A secret of None is left alone, an empty journal is removed. The server refuses the patch
+        An empty journal is removed. The server refuses the patch
         (409) when the Secret has another `resourceVersion`:
         https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-update
         """
         name, address = self._address.annotation, self._address
         body: dict[str, Any] = {}
-        if secret is not None:
-            body["data"] = {address.key: _encode(secret)}
+        if data:
+            body["data"] = data
         if part.resource_version is not None:
             version = part.resource_version
             body["metadata"] = {"annotations": {name: journal or None}, "resourceVersion": version}
@@ -254,5 +264,19 @@ class KubernetesStore(RemoteStore):
         return explain(answer, subject, self._connection.anonymous)
 
 
-def _encode(secret: str) -> str:
-    return base64.b64encode(secret.encode()).decode()
+class ScratchKey(KubernetesStore):
+    """The scratch place of a rehearsal, in a Secret that is there already."""
+
+    def preflight(self) -> None:
+        """Prove that it can be written, and that the Secret is there."""
+        with name_errors(self.url):
+            if self._read().resource_version is None:
+                raise StoreError("there is no such Secret yet, which rotate makes")
+        super().preflight()
+
+    def remove(self, journal: Journal, *, expected: str) -> None:
+        """Remove key and annotation in one patch."""
+        with name_errors(self.url):
+            if self._read().resource_version is None:  # with the whole Secret
+                return
+        self._change({self._address.key: None}, journal.to_text(), expected)

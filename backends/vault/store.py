@@ -12,7 +12,7 @@ https://openbao.org/api-docs/secret/kv/kv-v2/
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from backends.notes import NoteChanges
-from backends.remote import NotedStore, name_errors
+from backends.remote import NotedScratch, NotedStore, name_errors
 from backends.vault.address import VaultAddress
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, denied, explain
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.stores.port import Provenance, StoreUrl, parse_end
+from rotator.stores.port import SCRATCH, Provenance, StoreUrl, parse_end
 
 if TYPE_CHECKING:
     import hvac
@@ -69,7 +69,11 @@ class VaultStore(NotedStore[KvSecret]):
     def __init__(
         self, address: VaultAddress, call: Callable[[Request], VaultAnswer], names: VariableNames
     ) -> None:
-        super().__init__(address.canonical, address.field, _LONGEST_NOTE, names.spell)
+        field = f"{address.field}{SCRATCH}" if self.is_scratch else address.field
+        url = replace(address, field=field).canonical
+        super().__init__(url, address.field, _LONGEST_NOTE, names.spell)
+        self._made_of = (address, call, names)
+        self._key = field
         self._call = call
         self._mount = mount = address.mount
         self._secret = {"mount_point": mount, "path": address.path}
@@ -85,9 +89,13 @@ class VaultStore(NotedStore[KvSecret]):
             for version in range(last - 1, max(0, last - 1 - _MOST_VERSIONS), -1):
                 read = partial(_read_version, version=version, secret=self._secret)
                 fields = as_object(self._call_kv(read).data.get("data"))  # none of a deleted one
-                value = fields.get(self._field)
+                value = fields.get(self._key)
                 if isinstance(value, str):
                     yield value
+
+    def scratch(self) -> "ScratchField":
+        """Return the scratch place: another field of the same secret."""
+        return ScratchField(*self._made_of)
 
     def provenance(self) -> Provenance:
         """Tell when the last version was written; Vault does not tell by whom."""
@@ -117,7 +125,7 @@ class VaultStore(NotedStore[KvSecret]):
         found = self._read_data(to_write=to_write)
         notes = as_object(found.metadata.get("custom_metadata"))
         texts = {key: text for key, text in notes.items() if isinstance(text, str)}
-        value = found.fields.get(self._field)
+        value = found.fields.get(self._key)
         # Null holds nothing that could be lost; any other value may be somebody's.
         if value is None or isinstance(value, str):
             return found, value, texts
@@ -129,11 +137,14 @@ class VaultStore(NotedStore[KvSecret]):
         """https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/cookbook/delete-data."""
         return parse_end(state.metadata.get("deletion_time"))
 
+    def _has_scratch(self, state: KvSecret) -> bool:
+        return f"{self._key}{SCRATCH}" in state.fields
+
     def _replace(self, state: KvSecret, secret: str) -> bool:
-        if state.fields.get(self._field) == secret:
+        if state.fields.get(self._key) == secret:
             return True
         try:
-            return self._put({**state.fields, self._field: secret}, state.version)
+            return self._put({**state.fields, self._key: secret}, state.version)
         except StoreError as error:
             if not isinstance(error, StoreUnreachableError):  # else it may have been written
                 self._abandon(secret)
@@ -241,6 +252,21 @@ class VaultStore(NotedStore[KvSecret]):
 
     def _call_kv(self, request: Callable[[Any], VaultAnswer]) -> VaultAnswer:
         return self._call(lambda vault: request(vault.secrets.kv.v2))
+
+
+class ScratchField(VaultStore, NotedScratch[KvSecret]):
+    """The scratch place of a rehearsal, in a secret that has a version to be read."""
+
+    def preflight(self) -> None:
+        """Prove what the secret's own proves, and that it is there."""
+        super().preflight()
+        with name_errors(self.url, self._spell):
+            if not self._read_data(to_write=True).fields:
+                raise StoreError("there is no secret yet, which rotate makes")
+
+    def _delete(self, state: KvSecret) -> bool:
+        kept = {key: value for key, value in state.fields.items() if key != self._key}
+        return self._put(kept, state.version)
 
 
 def _read_version(kv: Any, version: int, secret: Mapping[str, str]) -> VaultAnswer:  # noqa: ANN401 - hvac has no types

@@ -17,6 +17,7 @@ from rotator.errors import ConfigError, has_token, quote_value
 from rotator.stores.journal import Journal
 
 DEFAULT_FIELD = "NOCTURNA_SERVICE_TOKEN"
+SCRATCH = "_REHEARSAL"  # what the name of a scratch place ends in, where it has a name
 
 
 class StoreUrl(NamedTuple):
@@ -40,12 +41,14 @@ class Entry:
 
     `version` is opaque: it changes whenever the secret or its journal does. `ends_at` (aware UTC)
     is when the store itself will delete this value, None where it says nothing of the kind.
+    `has_scratch` says that something is in the scratch place beside it; see `Rehearsable`.
     """
 
     secret: str = field(repr=False)
     version: str
     journal: Journal
     ends_at: datetime | None = None
+    has_scratch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,12 @@ class Absent:
     """The store answered, and there is no such secret in it (yet).
 
     A missing folder, mount or namespace is an error instead: an unmounted volume must not look like
-    a token that has yet to be minted.
+    a token that has yet to be minted. `has_scratch` is that of `Entry`.
     """
 
     version: str
     journal: Journal
+    has_scratch: bool = False
 
 
 class SecretStore(Protocol):
@@ -145,6 +149,31 @@ class KeepsHistory(Protocol):
         Raises what `read` raises. Used where somebody has put an old token back, to find the
         newer one again; so ten of them are enough.
         """
+
+
+class ScratchStore(SecretStore, Protocol):
+    """The place beside a secret in which the token of a rehearsal is kept for a moment.
+
+    No bot reads it. Its `preflight` raises `StoreError` where there is no place, such as beside a
+    secret that does not exist yet.
+    """
+
+    def remove(self, journal: Journal, *, expected: str) -> None:
+        """Remove the secret, and replace the journal; with an empty one nothing is left.
+
+        Raises `ConflictError`, having changed nothing, when the version is not `expected` any more.
+        """
+
+
+@runtime_checkable
+class Rehearsable(Protocol):
+    """A store that may implement this, too: a rotation can be rehearsed in it.
+
+    Its `read` tells by `has_scratch` whether a rehearsal is under way there, or left something.
+    """
+
+    def scratch(self) -> ScratchStore:
+        """Return the place, which is changed by the same steps, and needs the same rights."""
 
 
 class Provenance(NamedTuple):

@@ -12,7 +12,8 @@ Needs pytest. What a rig cannot do is not tested; pytest's report lists it as sk
 
 import pytest
 
-pytest.register_assert_rewrite(f"{__name__}.contract", f"{__name__}.rig")
+_MODULES = ("contract", "rehearsals", "rig")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _MODULES))
 
 from rotator.testing.contract import StoreContract  # noqa: E402 - after the rewrite of its assertions
 from rotator.testing.rig import Cut, Rig  # noqa: E402 - after the rewrite of its assertions

@@ -1,24 +1,23 @@
 """The contract of a store: what it returns, what it leaves alone, and how it fails."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from operator import methodcaller
-from threading import Barrier
 
 import pytest
 
 from rotator.errors import ConflictError, StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.stores.journal import Journal
 from rotator.stores.port import BumpedStore, SecretStore
+from rotator.testing.rehearsals import RehearsedStores
 from rotator.testing.rig import (
     Rig,
     is_absent,
     new_intent,
     new_journal,
     new_secret,
+    race,
     read_back,
     require,
     write,
@@ -182,7 +181,7 @@ class RacingStores:
         write(rig.open(), new_secret(), new_journal())
         for _ in range(_ROUNDS):
             wanted = [(new_secret(), new_journal()) for _ in range(2)]
-            [winner] = _race(rig, "write", wanted)
+            [winner] = race(rig, "write", wanted)
             assert read_back(rig.open()) == wanted[winner]
 
     def test_of_two_intents_at_most_one_is_written(self, rig: Rig) -> None:
@@ -190,14 +189,14 @@ class RacingStores:
         for _ in range(_ROUNDS):
             journal = rig.open().read().journal
             intents = [new_intent() for _ in range(2)]
-            winners = _race(rig, "note", [(journal.with_intent(intent),) for intent in intents])
+            winners = race(rig, "note", [(journal.with_intent(intent),) for intent in intents])
             left = rig.open().read()
             assert list(left.journal.intents) == [intents[winner] for winner in winners]
             rig.open().note(journal, expected=left.version)
 
-    def test_neighbours_survive_a_race(self, rig: Rig) -> None:
+    def test_neighbours_survive_arace(self, rig: Rig) -> None:
         before = rig.neighbours()
-        _race(rig, "write", [(new_secret(), new_journal()) for _ in range(2)])
+        race(rig, "write", [(new_secret(), new_journal()) for _ in range(2)])
         assert rig.neighbours() == before
 
     def test_a_hold_ends_with_its_block(self, rig: Rig) -> None:
@@ -206,25 +205,6 @@ class RacingStores:
         assert rig.open().held_elsewhere() in (False, None)
         with rig.open().hold():
             write(rig.open(), new_secret(), new_journal())
-
-
-def _race(rig: Rig, method: str, arguments: Sequence[Sequence[object]]) -> list[int]:
-    """Call `write` or `note` with each arguments at once; return the numbers that succeeded."""
-    version = rig.open().read().version
-    stores = [rig.open() for _ in arguments]
-    start = Barrier(len(stores))
-
-    def run(store: SecretStore, given: Sequence[object]) -> bool:
-        start.wait()
-        try:
-            methodcaller(method, *given, expected=version)(store)
-        except ConflictError:
-            return False
-        return True
-
-    with ThreadPoolExecutor(len(stores)) as pool:
-        succeeded = pool.map(run, stores, arguments)
-        return [number for number, is_success in enumerate(succeeded) if is_success]
 
 
 class FencedStores:
@@ -409,5 +389,7 @@ def _without_intents(entry: tuple[str | None, Journal]) -> tuple[str | None, Jou
     return entry[0], replace(entry[1], intents=())
 
 
-class StoreContract(ReadStores, WrittenStores, RacingStores, FencedStores, FailingStores):
+class StoreContract(
+    ReadStores, WrittenStores, RacingStores, FencedStores, RehearsedStores, FailingStores
+):
     """Inherit it in a class whose name begins with `Test`, and give it a fixture `rig`."""

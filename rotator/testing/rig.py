@@ -1,14 +1,18 @@
 """What the contract needs to know about a store: how to open it, and how to make it fail."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import methodcaller
+from threading import Barrier
 from typing import Protocol, TypeVar
 
 import pytest
 
+from rotator.errors import ConflictError
 from rotator.stores.journal import Disuse, Intent, Journal, Leak, PendingRevocation, ReplacedToken
 from rotator.stores.port import Absent, Entry, SecretStore
 
@@ -104,3 +108,22 @@ def write(store: SecretStore, secret: str, journal: Journal) -> str:
 def is_absent(store: SecretStore) -> bool:
     """Tell whether the store has no secret."""
     return isinstance(store.read(), Absent)
+
+
+def race(rig: Rig, method: str, arguments: Sequence[Sequence[object]]) -> list[int]:
+    """Call `write` or `note` with each arguments at once; return the numbers that succeeded."""
+    version = rig.open().read().version
+    stores = [rig.open() for _ in arguments]
+    start = Barrier(len(stores))
+
+    def run(store: SecretStore, given: Sequence[object]) -> bool:
+        start.wait()
+        try:
+            methodcaller(method, *given, expected=version)(store)
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        succeeded = pool.map(run, stores, arguments)
+        return [number for number, is_success in enumerate(succeeded) if is_success]

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.secretsmanager.exceptions import InvalidParameterException
 from moto.secretsmanager.models import SecretsManagerBackend
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
@@ -64,8 +65,28 @@ def ignore_repeated_puts() -> None:
     SecretsManagerBackend.put_secret_value = put_secret_value
 
 
+def refuse_labels_that_are_elsewhere() -> None:
+    """Have a label moved only from where it is said to be, as AWS does: moto looks at AWSCURRENT.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
+    """
+    move = SecretsManagerBackend.update_secret_version_stage
+
+    def update_secret_version_stage(backend: SecretsManagerBackend, **given: Any) -> Any:  # noqa: ANN401 - moto has no types
+        secret: Any = backend.secrets.get(given["secret_id"])
+        versions = getattr(secret, "versions", {}).items()
+        label, origin = given["version_stage"], given["remove_from_version_id"]
+        holders = {version for version, each in versions if label in each["version_stages"]}
+        if given["move_to_version_id"] and holders - {origin, given["move_to_version_id"]}:
+            raise InvalidParameterException(f"{label} is attached to another version")
+        return move(backend, **given)
+
+    SecretsManagerBackend.update_secret_version_stage = update_secret_version_stage
+
+
 def main() -> None:
     ignore_repeated_puts()
+    refuse_labels_that_are_elsewhere()
     server = make_server("127.0.0.1", 0, LikeAws(), request_handler=_Quiet)
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
