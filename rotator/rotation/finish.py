@@ -8,8 +8,9 @@ Revoking stops the exchange only: as a bearer, a token works until it expires.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from rotator import audit
 from rotator.audit import Event
@@ -19,7 +20,7 @@ from rotator.hooks.notify import Notice, NoticeKind
 from rotator.rotation.model import CHANGED, Action, OldToken, RotationContext, RotationResult
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.retire import Retirement, hold_back, journals_after
+from rotator.rotation.retire import Retired, Retirement, hold_back, journals_after
 from rotator.stores.journal import Journal, PendingRevocation
 
 _log = logging.getLogger(__name__)
@@ -31,6 +32,26 @@ _NONE_REPLACED = (
     "the stores had no token that could be revoked: find the one that leaked with rotator tokens"
     " list, and revoke it with rotator tokens revoke ID"
 )
+
+
+class HooksRun(NamedTuple):
+    """The hooks that the journals named, those that were run for them, and those that failed."""
+
+    noted: Sequence[str]
+    due: Sequence[str]
+    failures: Sequence[HookFailure]
+
+    def journal_after(self, journal: Journal) -> Journal:
+        """Return a journal that names the hooks that failed; unchanged where it named none."""
+        if not self.noted or not journal.hooks:
+            return journal
+        return replace(journal, hooks=tuple(failure.hook_id for failure in self.failures))
+
+    def describe_late(self, action: Action | None) -> Iterator[str]:
+        """Yield a remark about hooks that worked although this run did not write the token."""
+        if (worked := len(self.due) - len(self.failures)) and action not in CHANGED:
+            left = "1 hook" if worked == 1 else f"{worked} hooks"
+            yield f"{left} that an earlier run left undone worked now"
 
 
 class Finisher:
@@ -61,7 +82,6 @@ class Finisher:
 
         `result` is what the run came to so far, and `snapshot` what the stores show now.
         """
-        remarks = list(result.remarks)
         # A store that became unreachable meanwhile may delay hooks and revocations.
         known = {each.store.url for each in result.snapshot.unreachable}
         lost = [str(each.error) for each in snapshot.unreachable if each.store.url not in known]
@@ -69,19 +89,37 @@ class Finisher:
         if options.revoke_old:
             snapshot, unwritten = self._make_due(snapshot)
             troubles += unwritten
-        failures: list[HookFailure] = []
-        failed: tuple[str, ...] | None = None
-        if snapshot.hooks:
-            # All of them where a noted one is configured no more.
-            is_known = set(snapshot.hooks) <= set(self._hooks.ids)
-            due = snapshot.hooks if is_known else self._hooks.ids
-            failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
-            _log_hooks(due, failures)
-            failed = tuple(failure.hook_id for failure in failures)
-            troubles += [failure.message for failure in failures]
-            if (worked := len(due) - len(failures)) and result.action not in CHANGED:
-                left = "1 hook" if worked == 1 else f"{worked} hooks"
-                remarks.append(f"{left} that an earlier run left undone worked now")
+        hooks = self._run_hooks(snapshot)
+        troubles += [failure.message for failure in hooks.failures]
+        retired = self._retire(snapshot, hooks.failures)
+        journal_after = journals_after(snapshot, retired)
+        # In one step, as readers open the file anew. The next run of one that dies here repeats the
+        # hooks, and finds the tokens revoked.
+        snapshot, unwritten = snapshot.note(
+            lambda each: journal_after(each.store.url, hooks.journal_after(each.journal))
+        )
+        troubles += unwritten
+        if not hooks.failures or options.revoke_old:
+            troubles += [each.trouble for each in retired if each.trouble]
+        if options.revoke_old and not options.leak and not retired:
+            troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
+        return result._replace(
+            old_tokens=tuple(each.old for each in retired),
+            remarks=(*result.remarks, *hooks.describe_late(result.action)),
+            troubles=tuple(troubles),
+            after=snapshot,
+        )
+
+    def _run_hooks(self, snapshot: Snapshot) -> HooksRun:
+        """Run the hooks that are noted; all of them where a noted one is configured no more."""
+        is_known = set(snapshot.hooks) <= set(self._hooks.ids)
+        due = snapshot.hooks if is_known else self._hooks.ids
+        failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
+        _log_hooks(due, failures)
+        return HooksRun(snapshot.hooks, due, failures)
+
+    def _retire(self, snapshot: Snapshot, failures: Sequence[HookFailure]) -> list[Retired]:
+        """Revoke what is pending and due, unless a bot that no hook has reached may need it."""
         if failures:
             why = f"it may still be needed while {len(failures)} of the hooks fail"
             retired = [hold_back(pending, why) for pending in snapshot.pending]
@@ -90,23 +128,7 @@ class Finisher:
         for each in retired:
             if each.alarm:  # before it is noted: one that dies in between tells it again
                 self._raise_alarm(each.alarm, each.old)
-        journal_after = journals_after(snapshot, retired)
-        # In one step, as readers open the file anew. The next run of one that dies here repeats the
-        # hooks, and finds the tokens revoked.
-        snapshot, unwritten = snapshot.note(
-            lambda each: journal_after(each.store.url, _with_hooks(each.journal, failed))
-        )
-        troubles += unwritten
-        if not failures or options.revoke_old:
-            troubles += [each.trouble for each in retired if each.trouble]
-        if options.revoke_old and not options.leak and not retired:
-            troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
-        return result._replace(
-            old_tokens=tuple(each.old for each in retired),
-            remarks=tuple(remarks),
-            troubles=tuple(troubles),
-            after=snapshot,
-        )
+        return retired
 
     def _raise_alarm(self, message: str, old: OldToken) -> None:
         """Tell of a late use, in the log, in the audit trail, and by a notice."""
@@ -149,8 +171,3 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
         outcome = "failed" if hook_id in messages else audit.DONE
         message = messages.get(hook_id, f"the hook {hook_id} worked")
         audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
-
-
-def _with_hooks(journal: Journal, failed: tuple[str, ...] | None) -> Journal:
-    """Return a journal with the hooks that failed, None if there were none."""
-    return journal if failed is None or not journal.hooks else replace(journal, hooks=failed)

@@ -6,7 +6,7 @@ severity, by the life that the token has left and the attempts that fit into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -106,42 +106,23 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
     The failures of single stores join its `error`.
     """
     now -= result.skew
-    snapshot, verdict, token = result.snapshot, result.verdict, result.token
-    stores = {each.store.url: _store_report(each, snapshot) for each in snapshot.answers}
-    stores |= {report.store: report for report in result.written}
-    troubles = [result.error]
-    troubles += [r.message for r in stores.values() if r.status is StoreState.UNREACHABLE]
-    troubles += [report.message for report in result.written if report.status is StoreState.BEHIND]
-    troubles += result.troubles
-    shown = token or snapshot.current
+    snapshot, verdict = result.snapshot, result.verdict
     after = result.after or snapshot
+    shown = result.token or snapshot.current
     end = earlier(shown.expires_at, after.ends_at(shown)) if shown else None
     left = end - now if end else None
+    previous = snapshot.journal.previous_token_id
+    if result.token and snapshot.current:
+        previous = snapshot.current.token_id
     remarks, message = result.remarks, verdict.message
     if shown and end != shown.expires_at and left is not None and result.action in CHANGED:
         remarks = (*remarks, f"it {describe_deletion(end, in_words(left))}")
         message = remarks[-1]
-    previous = snapshot.journal.previous_token_id
-    if token and snapshot.current:
-        previous = snapshot.current.token_id
-    wrong = describe_skew(result.skew) if abs(result.skew) > ONE_DAY else None
-    if wrong and not any(wrong in trouble for trouble in troubles if trouble):
-        troubles.append(wrong)
+    stores = _report_stores(result)
+    old_tokens = (*result.old_tokens, *_report_pending(result.old_tokens, after, now))
+    laggards = [old for old in old_tokens if is_ended_soon_in_use(old, now)]
+    troubles = dict.fromkeys(_find_troubles(result, stores, laggards, now))
     unrevoked = [old for old in result.old_tokens if old.state is OldTokenState.FAILED]
-    dealt_with = {old.token_id for old in result.old_tokens}
-    waiting = (
-        _report_pending(each, after, now)
-        for each in sorted(after.pending, key=lambda each: each.due_at)
-        if each.token_id not in dealt_with
-    )
-    old_tokens = (*result.old_tokens, *waiting)
-    ending = [old for old in old_tokens if is_ended_soon_in_use(old, now)]
-    troubles += [
-        f"the old token {old.token_id} is still in use, and is revoked at"
-        f" {minute(old.at_most or now)} all the same: {old.message}"
-        for old in ending
-    ]
-    failure = result.failure or _find_failure(result) or (LAGGARD if ending else None)
     return Report(
         name=name,
         status=verdict.status,
@@ -152,20 +133,59 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         previous_token_id=previous,
         expires_at=end,
         seconds_left=left.total_seconds() if left is not None else None,
-        stores=tuple(stores.values()),
-        error="; ".join(dict.fromkeys(trouble for trouble in troubles if trouble)) or None,
+        stores=stores,
+        error="; ".join(troubles) or None,
         old_tokens=old_tokens,
         remarks=remarks,
-        failure=failure,
+        failure=result.failure or _find_failure(result) or (LAGGARD if laggards else None),
         unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
     )
 
 
-def _report_pending(pending: PendingRevocation, snapshot: Snapshot, now: datetime) -> OldToken:
-    if pending.disuse is None:
-        return OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
-    return report_ruling(pending, recall(pending, pending.disuse, now), snapshot)
+def _find_troubles(
+    result: RotationResult,
+    stores: Iterable[StoreReport],
+    laggards: Iterable[OldToken],
+    now: datetime,
+) -> Iterator[str]:
+    """Yield all that went wrong, the reason why no step was taken first."""
+    found = [result.error]
+    found += [store.message for store in stores if store.status is StoreState.UNREACHABLE]
+    found += [store.message for store in result.written if store.status is StoreState.BEHIND]
+    found += result.troubles
+    told = [trouble for trouble in found if trouble]
+    yield from told
+    wrong = describe_skew(result.skew) if abs(result.skew) > ONE_DAY else None
+    if wrong and not any(wrong in trouble for trouble in told):
+        yield wrong
+    for old in laggards:
+        yield (
+            f"the old token {old.token_id} is still in use, and is revoked at"
+            f" {minute(old.at_most or now)} all the same: {old.message}"
+        )
+
+
+def _report_stores(result: RotationResult) -> tuple[StoreReport, ...]:
+    """Return what each store holds: as it was seen at first, unless the run has written it."""
+    snapshot = result.snapshot
+    stores = {each.store.url: _report_store(each, snapshot) for each in snapshot.answers}
+    stores |= {report.store: report for report in result.written}
+    return tuple(stores.values())
+
+
+def _report_pending(
+    dealt_with: Iterable[OldToken], after: Snapshot, now: datetime
+) -> Iterator[OldToken]:
+    """Yield the old tokens that wait for their time, the next one first."""
+    ids = {old.token_id for old in dealt_with}
+    for pending in sorted(after.pending, key=lambda each: each.due_at):
+        if pending.token_id in ids:
+            continue
+        if pending.disuse is None:
+            yield OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at)
+        else:
+            yield report_ruling(pending, recall(pending, pending.disuse, now), after)
 
 
 def is_ended_soon_in_use(old: OldToken, now: datetime) -> bool:
@@ -207,7 +227,7 @@ def _find_failure(result: RotationResult) -> str | None:
     return "unfinished" if result.troubles else None
 
 
-def _store_report(answer: Observation | Unreachable, snapshot: Snapshot) -> StoreReport:
+def _report_store(answer: Observation | Unreachable, snapshot: Snapshot) -> StoreReport:
     url = answer.store.url
     if isinstance(answer, Unreachable):
         return StoreReport(url, StoreState.UNREACHABLE, str(answer.error))

@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError
+from rotator.rotation.finish import HooksRun
 from rotator.rotation.model import Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
+from rotator.stores.journal import Journal
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
 
@@ -106,3 +108,9 @@ def test_a_hook_finds_the_new_token_in_the_store(world: World, log: Path) -> Non
     world.rotation(hooks=(("/bin/sh", "-c", script, str(log)),)).rotate(RotateOptions())
     seen = Path(f"{log}.seen").read_text()
     assert seen == f"NOCTURNA_SERVICE_TOKEN={world.secret()}\n"
+
+
+def test_a_run_without_hooks_leaves_those_that_another_noted_meanwhile() -> None:
+    journal = Journal("t-1", hooks=("0123abcd",))
+    assert HooksRun(noted=(), due=(), failures=[]).journal_after(journal) == journal
+    assert HooksRun(noted=("0123abcd",), due=(), failures=[]).journal_after(journal).hooks == ()
