@@ -70,6 +70,20 @@ def test_in_kubernetes_the_secret_is_mounted_as_a_folder() -> None:
     assert "envFrom" not in container
 
 
+def test_in_kubernetes_the_bot_keeps_to_the_restricted_profile() -> None:
+    # https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted
+    everybody = POD["securityContext"]
+    assert everybody["runAsNonRoot"] is True
+    assert everybody["runAsUser"] > 0
+    assert everybody["seccompProfile"] == {"type": "RuntimeDefault"}
+    (container,) = POD["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
 def test_the_labels_of_the_deployment_fit() -> None:
     labels = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
     assert DEPLOYMENT["spec"]["selector"]["matchLabels"] == labels

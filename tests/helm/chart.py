@@ -46,7 +46,9 @@ class Manifests(NamedTuple):
     @property
     def toml(self) -> str:
         [found] = [
-            o["data"]["rotator.toml"] for o in self.of("ConfigMap") if "rotator.toml" in o["data"]
+            o["data"]["rotator.toml"]
+            for o in self.of("ConfigMap")
+            if "rotator.toml" in o.get("data", {})
         ]
         return str(found)
 

@@ -26,14 +26,36 @@ def test_prometheus_finds_the_daemon_by_its_service(chart: Chart) -> None:
 
 
 def test_the_alerts_are_those_of_the_file(chart: Chart) -> None:
-    rule = chart.render("everything").one("PrometheusRule")
-    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    given = {"enabled": True, "labels": {"release": "p"}, "annotations": {"team": "bots"}}
+    rule = chart.render("kind-cronjob", metrics={"prometheusRule": given}).one("PrometheusRule")
+    assert rule["metadata"]["labels"]["release"] == "p"
+    assert rule["metadata"]["annotations"] == {"team": "bots"}
     assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+
+
+def test_alerts_may_have_more_labels_which_change_none_of_their_own(chart: Chart) -> None:
+    more = {"team": "bots", "severity": "page"}
+    metrics = {"prometheusRule": {"enabled": True, "ruleLabels": more}}
+    [group] = chart.render("kind-cronjob", metrics=metrics).one("PrometheusRule")["spec"]["groups"]
+    assert {each["labels"]["team"] for each in group["rules"]} == {"bots"}
+    assert {each["labels"]["severity"] for each in group["rules"]} == {"warning", "critical"}
+
+
+def test_the_scrape_is_described_as_the_operator_wants_it(chart: Chart) -> None:
+    rename = [{"sourceLabels": ["pod"], "targetLabel": "instance"}]
+    drop = [{"sourceLabels": ["__name__"], "regex": "python_.*", "action": "drop"}]
+    given = {"relabelings": rename, "metricRelabelings": drop, "scrapeTimeout": "20s"}
+    monitor = {"enabled": True, "annotations": {"example.com/team": "bots"}, **given}
+    made = chart.render("kind-deployment", metrics={"serviceMonitor": monitor})
+    [endpoint] = made.one("ServiceMonitor")["spec"]["endpoints"]
+    assert endpoint.items() >= given.items()
+    assert made.one("ServiceMonitor")["metadata"]["annotations"] == {"example.com/team": "bots"}
 
 
 def test_the_dashboard_is_that_of_the_file(chart: Chart) -> None:
     maps = chart.render("everything").of("ConfigMap")
-    [found] = [each for each in maps if "grafana_dashboard" in each["metadata"]["labels"]]
+    [found] = [each for each in maps if "grafana_dashboard" in str(each["metadata"])]
+    assert found["metadata"]["annotations"]["grafana_folder"] == "Bots"
     [text] = found["data"].values()
     assert json.loads(text) == json.loads((CHART / "files" / "dashboard.json").read_text())
 

@@ -1,6 +1,6 @@
 """What helm prints after the installation."""
 
-from tests.helm.chart import Chart
+from tests.helm.chart import CHART, Chart
 
 
 def test_the_notes_say_what_will_happen_and_when(chart: Chart) -> None:
@@ -10,9 +10,11 @@ def test_the_notes_say_what_will_happen_and_when(chart: Chart) -> None:
         'at "17 */6 * * *" in Etc/UTC, each run for 1800 seconds at most',
         "3 pods",
         "less than 7d left",
-        "kubectl --namespace ops create job --from=cronjob/rotator rotator-now",
-        "kubectl --namespace ops create job --from=cronjob/rotator-force rotator-forced",
+        'kubectl --namespace ops create job --from=cronjob/rotator "rotator-$(date +%s)"',
+        'kubectl --namespace ops create job --from=cronjob/rotator-force "rotator-$(date +%s)"',
+        "kubectl --namespace ops logs job/NAME --all-pods --prefix",
         "helm test rotator --namespace ops",
+        "helm uninstall rotator --namespace ops",
         "The Secret nocturna-admin in ops must hold the admin's password and email.",
         "may create any Secret in the namespace bots",
     ):
@@ -57,3 +59,21 @@ def test_the_notes_count_a_long_fleet(chart: Chart) -> None:
     notes = chart.notes("kind-cronjob", config=config)
     assert "200 service tokens alive: bot-01," in notes
     assert "bot-12 and 188 more." in notes
+
+
+def test_what_an_uninstallation_leaves_is_what_the_notes_and_the_page_name(chart: Chart) -> None:
+    notes = chart.notes("kind-cronjob")
+    page = (CHART.parents[1] / "docs" / "kubernetes.md").read_text()
+    hooks = [
+        each
+        for each in chart.render("kind-cronjob").objects
+        if "helm.sh/hook" in each["metadata"].get("annotations", {})
+    ]
+    # All else is removed by Helm.
+    assert {each["kind"] for each in hooks} == {"Pod"}
+    for each in hooks:
+        labels = each["metadata"]["labels"]
+        names = ("app.kubernetes.io/instance", "app.kubernetes.io/component")
+        selector = ",".join(f"{name}={labels[name]}" for name in names)
+        assert f"kubectl --namespace ops delete pod --selector {selector}\n" in f"{notes}\n"
+        assert f"delete pod --selector {selector.partition(',')[2]}`" in page

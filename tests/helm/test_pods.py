@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from tests.helm.chart import Chart, Object, container, variables
+import pytest
+
+from tests.helm.chart import Chart, Object, container, pod_template, variables
 from tests.helm.schemas import VERSIONS, faults
 
 FILES = "/run/secrets/nocturna"
@@ -98,6 +100,63 @@ def test_whatever_a_cluster_asks_of_its_pods_can_be_said(chart: Chart) -> None:
         assert only["envFrom"] == [{"secretRef": {"name": "vault-approle"}}]
         assert only["resources"]["limits"] == {"memory": "512Mi"}
         assert {"name": "HTTPS_PROXY", "value": "http://proxy.example.com:3128"} in only["env"]
+        assert pod["runtimeClassName"] == "gvisor"
+        assert pod["hostAliases"] == [{"ip": "10.0.0.7", "hostnames": ["api.nocturna.internal"]}]
+        assert (pod["dnsPolicy"], pod["dnsConfig"]) == ("None", {"nameservers": ["10.0.0.10"]})
+        assert pod["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
+        assert [each["name"] for each in pod["initContainers"]] == ["fetch"]
+
+
+@pytest.mark.parametrize("kind", ["configMap", "secret"])
+def test_a_private_ca_is_one_value(chart: Chart, kind: str) -> None:
+    for _, pod in chart.render("kind-deployment", ca={kind: "company", "key": "ca.pem"}).pods():
+        name = {"configMap": "name", "secret": "secretName"}[kind]
+        items = [{"key": "ca.pem", "path": "ca.crt"}]
+        assert volume(pod, "ca") == {"name": "ca", kind: {name: "company", "items": items}}
+        [mount] = [each for each in container(pod)["volumeMounts"] if each["name"] == "ca"]
+        assert mount["readOnly"] is True
+        assert variables(pod)["REQUESTS_CA_BUNDLE"] == f"{mount['mountPath']}/ca.crt"
+
+
+def test_without_a_private_ca_there_is_no_volume_for_one(chart: Chart) -> None:
+    pod = pod_of(chart, "kind-cronjob")
+    assert volume(pod, "ca") is None
+    assert "REQUESTS_CA_BUNDLE" not in variables(pod)
+
+
+def test_labels_and_annotations_for_all_are_on_every_object_and_select_nothing(
+    chart: Chart,
+) -> None:
+    label, note = ("example.com/cost-centre", "4711"), ("example.com/contact", "bots@example.com")
+    monitor = {"serviceMonitor": {"enabled": True}, "push": {"url": ""}}
+    daemon = {"kind": "Deployment", "fleet": {"shards": 1}, "metrics": monitor}
+    for manifests in (chart.render("everything"), chart.render("everything", **daemon)):
+        ours = [each for each in manifests.objects if "/hook" not in str(each["metadata"])]
+        ours = [each for each in ours if not each["metadata"]["name"].endswith(("-extra", "-text"))]
+        assert len({each["kind"] for each in ours}) > 6
+        for each in ours:
+            assert label in each["metadata"]["labels"].items(), each["kind"]
+            assert note in each["metadata"]["annotations"].items(), each["kind"]
+            template = pod_template(each)
+            assert template is None or label in template["metadata"]["labels"].items()
+        selectors = [*manifests.of("Service"), *manifests.of("Deployment")]
+        selectors += [*manifests.of("NetworkPolicy"), *manifests.of("ServiceMonitor")]
+        assert all(label[0] not in str(each["spec"].get("selector", "")) for each in selectors)
+        assert all(label[0] not in str(each["spec"].get("podSelector", "")) for each in selectors)
+
+
+def test_no_label_of_the_values_takes_the_place_of_one_that_selects(chart: Chart) -> None:
+    name = "app.kubernetes.io/name"
+    taken = chart.render("kind-deployment", commonLabels={name: "x"}, podLabels={name: "y"})
+    assert {each["metadata"]["labels"][name] for each in taken.objects} == {"rotator"}
+    [daemon] = taken.of("Deployment")
+    assert daemon["spec"]["template"]["metadata"]["labels"][name] == "rotator"
+
+
+def test_objects_of_the_user_s_own_come_with_it(chart: Chart) -> None:
+    names = {each["metadata"]["name"]: each for each in chart.render("everything").of("ConfigMap")}
+    assert names["tokens-extra"]["data"] == {"here": "1"}
+    assert names["rotator-text"]["metadata"]["namespace"] == "ops"
 
 
 def test_names_that_look_like_numbers_or_truths_stay_texts_and_large_ids_stay_whole(

@@ -54,6 +54,10 @@ SCHEMA: list[tuple[Values, str]] = [
     ),
     ({"admin": {"password": "x"}}, "at '/admin': additional properties 'password' not allowed"),
     ({"extraEnv": [{"value": "x"}]}, "at '/extraEnv/0': missing property 'name'"),
+    ({"ca": {"configMap": "Company CA"}}, "at '/ca/configMap': 'Company CA' does not match"),
+    ({"ca": {"file": "x"}}, "at '/ca': additional properties 'file' not allowed"),
+    ({"global": {"imageRegistry": "https://x"}}, "imageRegistry': 'https://x' does not match"),
+    ({"dnsPolicy": "none"}, "at '/dnsPolicy': value must be one of '', 'ClusterFirst'"),
     ({"extraVolumeMounts": [{"name": "x", "mountPath": "x"}]}, "'x' does not match pattern '^/'"),
 ]
 
@@ -210,6 +214,14 @@ SENTENCES: list[tuple[Values, str]] = [
     (
         {"extraEnv": [{"name": "ROTATOR_STORE", "value": "dotenv:.env"}]},
         "extraEnv: found ROTATOR_STORE, expected that setting in config",
+    ),
+    (
+        {"ca": {"configMap": "one", "secret": "two"}},
+        "ca: found configMap and secret, expected one of them",
+    ),
+    (
+        {"ca": {"secret": "x"}, "extraEnv": [{"name": "REQUESTS_CA_BUNDLE", "value": "/x"}]},
+        "extraEnv: found REQUESTS_CA_BUNDLE, which ca sets as well, expected one of them",
     ),
     (
         {"extraEnv": [{"name": "VAULT_AUTH_METHOD", "value": "kubernetes"}]},

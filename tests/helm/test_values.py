@@ -17,8 +17,6 @@ VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 TEMPLATES = "".join(
     path.read_text() for path in sorted(CHART.glob("templates/**/*")) if path.is_file()
 )
-# Helm gives this one to every chart that is part of another.
-OF_HELM = {"global"}
 # Rendered key by key into rotator.toml.
 WHOLE = {"config.api", "config.defaults", "config.tokens"}
 
@@ -50,12 +48,12 @@ def used() -> set[str]:
 
 
 def test_every_value_has_a_default_and_a_schema() -> None:
-    known = leaves(SCHEMA) - OF_HELM
+    known = leaves(SCHEMA)
     assert given(VALUES, known) == known
 
 
 def test_every_value_is_used_and_the_schema_knows_all_that_are_used() -> None:
-    assert used() == leaves(SCHEMA) - OF_HELM
+    assert used() == leaves(SCHEMA)
 
 
 def test_nothing_is_used_in_a_way_that_this_test_cannot_see() -> None:
@@ -78,9 +76,9 @@ def test_no_object_takes_a_key_that_it_does_not_know() -> None:
         inner = [each for part in below for each in objects(part)]
         return [schema, *inner] if "properties" in schema else inner
 
-    # Of these Kubernetes knows more keys than their name.
-    kubernetes = {("name",), ("name", "mountPath")}
-    ours = [each for each in objects(SCHEMA) if tuple(each["properties"]) not in kubernetes]
+    # Of these Kubernetes, and a chart that has this one in it, know more keys.
+    others = {("name",), ("name", "mountPath"), ("imageRegistry",)}
+    ours = [each for each in objects(SCHEMA) if tuple(each["properties"]) not in others]
     assert [each for each in ours if each.get("additionalProperties") is not False] == []
 
 

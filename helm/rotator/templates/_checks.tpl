@@ -110,6 +110,12 @@
 {{- fail (printf "extraEnv: found a value for %s, expected valueFrom: a credential belongs in a Secret, not in values" .name) -}}
 {{- end -}}
 {{- end -}}
+{{- if and .Values.ca.configMap .Values.ca.secret -}}
+{{- fail "ca: found configMap and secret, expected one of them" -}}
+{{- end -}}
+{{- if and (or .Values.ca.configMap .Values.ca.secret) (has "REQUESTS_CA_BUNDLE" $names) -}}
+{{- fail "extraEnv: found REQUESTS_CA_BUNDLE, which ca sets as well, expected one of them" -}}
+{{- end -}}
 {{- $byPod := false -}}
 {{- range .Values.extraEnv -}}
 {{- $byPod = or $byPod (and (has .name (list "VAULT_AUTH_METHOD" "BAO_AUTH_METHOD")) (has .value (list "kubernetes" "jwt"))) -}}

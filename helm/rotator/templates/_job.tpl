@@ -9,10 +9,12 @@ concurrencyPolicy: Forbid
 startingDeadlineSeconds: {{ int64 $root.Values.cronJob.startingDeadlineSeconds }}
 successfulJobsHistoryLimit: {{ $root.Values.cronJob.successfulJobsHistoryLimit }}
 failedJobsHistoryLimit: {{ $root.Values.cronJob.failedJobsHistoryLimit }}
-suspend: {{ or .forced $root.Values.cronJob.suspend }}
+{{- if or .forced $root.Values.cronJob.suspend }}
+suspend: true
+{{- end }}
 jobTemplate:
   metadata:
-    labels: {{- include "rotator.labels" $root | nindent 6 }}
+    labels: {{- include "rotator.labels" (list $root) | nindent 6 }}
   spec: {{- include "rotator.jobSpec" . | nindent 4 }}
 {{- end -}}
 

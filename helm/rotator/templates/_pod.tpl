@@ -25,6 +25,18 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- with .Values.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
+{{- with .Values.runtimeClassName }}
+runtimeClassName: {{ . | quote }}
+{{- end }}
+{{- with .Values.hostAliases }}
+hostAliases: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.dnsPolicy }}
+dnsPolicy: {{ . }}
+{{- end }}
+{{- with .Values.dnsConfig }}
+dnsConfig: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -33,6 +45,12 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .Values.affinity }}
 affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.topologySpreadConstraints }}
+topologySpreadConstraints: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.extraInitContainers }}
+initContainers: {{- toYaml . | nindent 2 }}
 {{- end }}
 volumes:
   - name: config
@@ -52,6 +70,17 @@ volumes:
   - name: admin
     csi: {{- merge (dict "readOnly" true) .Values.admin.csi | toYaml | nindent 6 }}
   {{- end }}
+  {{- if .Values.ca.configMap }}
+  - name: ca
+    configMap:
+      name: {{ .Values.ca.configMap | quote }}
+      items: {{- include "rotator.caItems" . | nindent 8 }}
+  {{- else if .Values.ca.secret }}
+  - name: ca
+    secret:
+      secretName: {{ .Values.ca.secret | quote }}
+      items: {{- include "rotator.caItems" . | nindent 8 }}
+  {{- end }}
   - name: tmp
     emptyDir:
       medium: Memory
@@ -59,6 +88,11 @@ volumes:
   {{- with .Values.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{- define "rotator.caItems" -}}
+- key: {{ .Values.ca.key | quote }}
+  path: ca.crt
 {{- end -}}
 
 {{- /* The one container of a pod, without its args. */ -}}
@@ -76,6 +110,10 @@ env:
   {{- range $name, $file := include "rotator.adminFiles" . | fromJson }}
   - name: {{ $name }}
     value: {{ printf "/run/secrets/nocturna/%s" $file | quote }}
+  {{- end }}
+  {{- if or .Values.ca.configMap .Values.ca.secret }}
+  - name: REQUESTS_CA_BUNDLE
+    value: /etc/nocturna-ca/ca.crt
   {{- end }}
   {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
@@ -95,6 +133,11 @@ volumeMounts:
     mountPath: /run/secrets/nocturna
     readOnly: true
   {{- end }}
+  {{- if or .Values.ca.configMap .Values.ca.secret }}
+  - name: ca
+    mountPath: /etc/nocturna-ca
+    readOnly: true
+  {{- end }}
   - name: tmp
     mountPath: /tmp
   {{- with .Values.extraVolumeMounts }}
@@ -105,14 +148,6 @@ volumeMounts:
 {{- /* (list ROOT COMPONENT) */ -}}
 {{- define "rotator.podMetadata" -}}
 {{- $root := index . 0 -}}
-labels: {{- include "rotator.labels" $root | nindent 2 }}
-  app.kubernetes.io/component: {{ index . 1 }}
-  {{- with $root.Values.podLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-annotations:
-  checksum/config: {{ include "rotator.toml" $root | sha256sum }}
-  {{- with $root.Values.podAnnotations }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+labels: {{- include "rotator.labels" (list $root (dict "app.kubernetes.io/component" (index . 1)) $root.Values.podLabels) | nindent 2 }}
+annotations: {{- merge (dict "checksum/config" (include "rotator.toml" $root | sha256sum)) $root.Values.podAnnotations | toYaml | nindent 2 }}
 {{- end -}}
