@@ -1,7 +1,7 @@
-"""Time as the rotator uses it: aware UTC moments, exact spans, a clock that is passed in.
+"""Moments (aware UTC), spans, and how long work may wait.
 
-And the time that a piece of work may wait in all, for servers, name servers, locks and programs:
-each wait has a limit of its own, but many of them add up.
+The clock itself is passed in. Waits – for servers, name servers, locks and programs – have a limit
+each, but many of them add up: so a piece of work may have one for all of them (`limit_wait`).
 """
 
 import re

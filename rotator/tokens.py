@@ -1,4 +1,4 @@
-"""The service token: a JWT, read without its key.
+"""The service token of a bot: what its text (a JWT) says, read without a key.
 
 Signatures cannot be verified here: the API signs with HS256, whose key never leaves the server. So
 the claims say what a token pretends to be; only an exchange at the API proves it.

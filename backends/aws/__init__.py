@@ -1,1 +1,1 @@
-"""The parts of the AWS store, each knowing one thing: addresses, clients, calls, text, errors."""
+"""AWS Secrets Manager as a store."""

@@ -1,1 +1,1 @@
-"""The `.env` store: the text and the gate before it, the file, and the store with its lock."""
+"""`.env` files as a store: `text` is what a file says, `rewrite` how it is changed."""

@@ -1,1 +1,1 @@
-"""The parts of the Kubernetes store."""
+"""Kubernetes Secrets as a store, and restarts of workloads."""

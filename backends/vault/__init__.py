@@ -1,1 +1,1 @@
-"""The parts of the Vault store."""
+"""Vault and OpenBao as a store."""

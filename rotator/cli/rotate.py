@@ -94,6 +94,7 @@ def command(  # noqa: PLR0913 - one per option
 
             every = [token.name for token in settings.tokens]
             publish(outlets, reports, spans, every, utc_now)
+    # 0, 1 or 3, by `error`, `action` and the like; 2 is for errors that end the command.
     return exit_codes.rotate_exit_code(reports, detailed=detailed_exitcode)
 
 

@@ -1,4 +1,4 @@
-"""The bot's side of the rotator: access tokens that are always valid, and `auth=` for requests.
+"""A library for bots: access tokens that are always valid, and `auth=` for requests.
 
     manager = TokenManager("https://your-api-server.com/api", "dotenv:.env")
     session = requests.Session()

@@ -1,1 +1,1 @@
-"""The daemon: its schedule, its health, and its page for people, probes and Prometheus."""
+"""`rotator daemon`: a schedule of rotations, a watch on its own health, and the status page."""

@@ -1,1 +1,1 @@
-"""HTTP with bounds: the one client, and what URLs tell without loading it."""
+"""The HTTP client of the API, of stores and of the Pushgateway: no call outlasts its limits."""

@@ -106,7 +106,9 @@ class AdminSession:
     def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
         """Send a call with the admin's bearer; after a 401 send it once more with a new one.
 
-        Raises what `ApiClient.send` raises, and `LoginRefusedError`.
+        Return the JSON of the answer. Raises `LoginRefusedError`, the `ApiError` of any other
+        failure, and for a call that is sent once (`MINT`) `MintOutcomeUnknownError`, unless the API
+        proves that it did nothing.
         """
         token = self.ensure()
         try:

@@ -1,1 +1,20 @@
-"""The rotation of a token: ten steps, which docs/rotation.md tells in the same order."""
+"""The rotation of a token: ten steps, and the file of each.
+
+     1 read       observe   every store of the token; the newest live token in them is current
+     2 decide     policy    a chain of pure checks gives a verdict; `observe` asks the API for it
+     3 preflight  steps     each store proves that it can be written
+     4 intend     mint      log in, write an intent to the first store
+     5 mint       mint      one call; the token's id joins the intent
+     6 verify     mint      the claims fit, and the API exchanges the token
+     7 promote    mint      the token takes the intent's place in the first store
+     8 spread     steps     the same token to the other stores
+     9 hook       finish    commands, restarts, notices
+    10 retire     retire    the old token is revoked, once its time has come (`disuse`)
+
+`rotation` decides whether steps are to be taken, `steps` takes them while the stores are held, and
+`report` says what came of it. `model` is the data that they share.
+
+After a failure: `undo` at once, `reconcile` in the next run, for which `in_flight` knows what this
+process is minting, and `inventory` what all stores hold. For many tokens: `fleet`, `threads`;
+`states` for the daemon, and `listing` for `rotator tokens list`. See also docs/rotation.md.
+"""

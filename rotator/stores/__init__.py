@@ -1,4 +1,4 @@
-"""What a store is: the port that each implements, the journal, and the way from a URL to a store.
+"""What every store has to do (the port), the journal, and the way from a URL to a store.
 
-The stores themselves are in the package `backends`, which is found by entry point.
+The stores themselves (.env, Vault, AWS, …) are in `backends`, and are found by entry point.
 """

@@ -6,6 +6,16 @@ It holds ids and times, never a token, and its text form is made of letters, dig
 
     v=1 token=5f0c… previous=1b2d… minted=2026-11-23T09:12:33Z owed=1b2d…@2026-11-24T09:12:33Z
 
+Its words are older than those of the code, and stay, since stores have them:
+
+    token=, previous=, minted=   token_id, previous_token_id, minted_at
+    intent=                      intents       Intent: a mint that is not settled
+    owed=, unused=               pending       PendingRevocation, and the Disuse of the same token
+    old=                         replaced      ReplacedToken: alive perhaps, and not to be revoked
+    hook=                        hooks         digests of those that have not worked yet
+    back=                        put_back_at
+    leak=, leaked=               leak          Leak: since when, and the tokens
+
 At rest it has fewer than 256 characters, unless an old token ends only when nobody uses it any
 more; a store with a limit spreads a longer one over several notes.
 """

@@ -1,4 +1,4 @@
-"""The contract that every store has to keep, as tests: for third parties' stores, too.
+"""Tests to inherit, for whoever writes a store: the contract that each has to keep.
 
     from rotator.testing import Rig, StoreContract
 
