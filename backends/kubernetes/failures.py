@@ -15,7 +15,7 @@ from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
 NOT_KUBERNETES = (
     "what answers is no Kubernetes API server, or a proxy before it: check `server` of the"
-    " kubeconfig"
+    " kubeconfig, or in a pod NO_PROXY"
 )
 # The only words of a server that are repeated: names that cannot hold a token.
 _ACCOUNT = re.compile(

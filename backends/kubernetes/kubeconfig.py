@@ -45,13 +45,15 @@ _NOT_FOR_PLUGINS = ("NOCTURNA_", "ROTATOR_")
 class ClusterAccess:
     """The entries `cluster` and `user` of a kubeconfig, with absolute paths, and their origin.
 
-    `namespace` is the one that kubectl would take, as it stands there.
+    `namespace` is the one that kubectl would take, as it stands there. In a pod all of it is the
+    kubelet's work, and no user can correct it.
     """
 
     cluster: Mapping[str, Any]
     user: Mapping[str, Any] = field(repr=False)
     origin: str
     namespace: str = _NAMESPACE
+    is_of_pod: bool = False
 
     @property
     def server(self) -> str:
@@ -93,6 +95,7 @@ def _read_service_account(server: str, folder: Path) -> ClusterAccess:
         user={"tokenFile": str(folder / "token")},
         origin="the pod's service account",
         namespace=namespace,
+        is_of_pod=True,
     )
 
 

@@ -32,6 +32,8 @@ _REASONS = {
     FailureKind.REFUSED: "connection refused",
     FailureKind.TIMEOUT: "no connection in time",
 }
+# Nobody has typed the address in, nor the certificate: what is wrong stands between.
+_OF_POD = "check what stands between this pod and it: a proxy (NO_PROXY), or a service mesh"
 _BEARER = re.compile(r"[!-~]+")
 
 
@@ -55,7 +57,7 @@ class Login(NamedTuple):
         try:
             return self.session.request(method, f"{server}/{path}", proxies=proxies, **options)
         except OSError as error:
-            text = describe_failure(explain_failure(error), server)
+            text = describe_failure(explain_failure(error), self.access)
             raise StoreUnreachableError(text) from None
 
 
@@ -79,19 +81,23 @@ def log_in(
     return Login(access, tls, session)
 
 
-def describe_failure(failure: Failure, server: str) -> str:
+def describe_failure(failure: Failure, access: ClusterAccess) -> str:
     kind, reason = failure.kind, _REASONS.get(failure.kind, failure.detail)
-    server = f"the API server {server}"
+    server = f"the API server {access.server.rstrip('/')}"
     if kind is FailureKind.CERTIFICATE:
         remedy = advise_on_certificate(failure.certificate) or (
-            "correct `server` or certificate-authority of the kubeconfig"
+            _OF_POD
+            if access.is_of_pod
+            else "correct `server` or certificate-authority of the kubeconfig"
         )
         return f"the certificate of {server} is not trusted ({reason}): {remedy}"
     if kind in (FailureKind.NO_TLS, FailureKind.TLS):
-        return (
-            f"no TLS with {server}: check `server` of the kubeconfig, and the client certificate,"
-            " if there is one"
+        remedy = (
+            _OF_POD
+            if access.is_of_pod
+            else ("check `server` of the kubeconfig, and the client certificate, if there is one")
         )
+        return f"no TLS with {server}: {remedy}"
     if kind is FailureKind.TOO_LARGE:
         return NOT_KUBERNETES
     if failure.never_sent:
@@ -100,10 +106,13 @@ def describe_failure(failure: Failure, server: str) -> str:
         what = "does not answer in time"
     else:
         what = "broke the connection off"
-    return (
-        f"{server} {what}: check `server` of the kubeconfig, the proxy if there is one, and the"
-        " network, and try again"
+    remedy = (
+        "check the network policies of this pod, NO_PROXY if there is a proxy, and whether the API"
+        " server is up"
+        if access.is_of_pod
+        else "check `server` of the kubeconfig, the proxy if there is one, and the network"
     )
+    return f"{server} {what}: {remedy}, and try again"
 
 
 def _authorize(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from backends.kubernetes.failures import NOT_KUBERNETES
+from backends.kubernetes.kubeconfig import ClusterAccess, find_access
 from backends.kubernetes.login import describe_failure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.http.client import Failure, FailureKind
@@ -46,9 +48,21 @@ def test_each_way_of_not_getting_there_is_told_apart(
     kind: FailureKind, told: str, *, never_sent: bool
 ) -> None:
     failure = Failure(kind, never_sent, "No way there")
-    assert describe_failure(failure, "https://one.example:6443") == (
+    access = ClusterAccess({"server": "https://one.example:6443/"}, {}, "the kubeconfig x")
+    assert describe_failure(failure, access) == (
         f"the API server https://one.example:6443 {told}: {CHECK}"
     )
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_in_a_pod_nobody_is_sent_to_a_kubeconfig(tmp_path: Path, kind: FailureKind) -> None:
+    (tmp_path / "token").write_text("t")
+    in_pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    access = find_access(in_pod, None, tmp_path)
+    told = describe_failure(Failure(kind, never_sent=True, detail="No way there"), access)
+    assert "https://10.0.0.1:443" in told or told == NOT_KUBERNETES
+    assert "proxy" in told
+    assert "of the kubeconfig" not in told.removesuffix(NOT_KUBERNETES)
 
 
 def test_a_user_without_credentials_is_told_that_it_has_none(site: Site, tmp_path: Path) -> None:
