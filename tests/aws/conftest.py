@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from backends.aws.address import AwsAddress
-from backends.aws.store import SecretsManagerStore, new_client
+from backends.aws.clients import new_client
+from backends.aws.store import SecretsManagerStore
 from rotator.stores.port import parse_url
 from tests.aws.answering import Endpoint, answering
 from tests.aws.site import READING, REGION, WRITING, Aws, Keys, Site, running

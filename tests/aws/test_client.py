@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backends.aws.store import open_store, shared_client
+from backends.aws.clients import shared_client
+from backends.aws.store import open_store
 from rotator.errors import StoreDeniedError
 from rotator.stores.port import parse_url
 from rotator.testing.rig import new_secret, read_back

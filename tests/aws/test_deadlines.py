@@ -8,7 +8,8 @@ import botocore.config
 import pytest
 
 from backends.aws.address import AwsAddress
-from backends.aws.store import SecretsManagerStore, new_client
+from backends.aws.clients import new_client
+from backends.aws.store import SecretsManagerStore
 from rotator.clock import TimeBudget
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.stores.port import parse_url

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from backends.aws.address import AwsAddress
-from backends.aws.store import SecretsManagerStore, new_client
+from backends.aws.clients import new_client
+from backends.aws.store import SecretsManagerStore
 from rotator.stores.port import parse_url
 from rotator.testing.rig import new_journal, new_secret, read_back, write
 from tests.aws.site import READING, REGION, WRITING, Site

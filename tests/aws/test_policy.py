@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from backends.aws.address import AwsAddress
-from backends.aws.store import SecretsManagerStore, new_client
+from backends.aws.clients import new_client
+from backends.aws.store import SecretsManagerStore
 from rotator.errors import StoreDeniedError
 from rotator.stores.journal import Journal
 from rotator.stores.port import parse_url

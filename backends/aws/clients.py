@@ -1,0 +1,177 @@
+"""Clients of AWS Secrets Manager: their credentials and region, and how long a call may take."""
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import lru_cache
+from typing import Any
+
+from backends.programs import ProgramError, read_output
+from rotator.errors import ConfigError, StoreDeniedError
+
+_CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_LARGEST_ANSWER = 4 << 20  # bytes
+AwsClient = Any  # boto3 makes the methods of its clients at run time: no type tells them
+# Clients are thread-safe, but creating one is not
+# (https://boto3.amazonaws.com/v1/documentation/api/latest/guide/clients.html).
+_CREATING = threading.Lock()
+
+
+def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
+    """Return a client of a region; credentials and endpoint are the usual ones, or `explicit`.
+
+    Connecting may take 5 s, an answer 15 s, and all of a call what `bounded` says. A call without
+    an answer is sent again, `attempts` times in all: every call of this store may be repeated.
+    """
+    import boto3  # noqa: PLC0415 - an SDK: loaded only where it is used
+    from botocore.awsrequest import (  # noqa: PLC0415 - part of the SDK
+        AWSHTTPConnectionPool,
+        AWSHTTPSConnectionPool,
+    )
+    from botocore.config import Config  # noqa: PLC0415 - part of the SDK
+
+    from rotator.http.deadlines import bound_pool  # noqa: PLC0415 - it loads urllib3
+
+    config = Config(
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        connect_timeout=5,
+        read_timeout=15,
+    )
+    for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
+        bound_pool(pool)
+    session = boto3.Session(region_name=region)
+    _bound_login(session._session.get_component("credential_provider"))  # noqa: SLF001 - boto3 has no other way to it
+    client = session.client("secretsmanager", region_name=region, config=config, **explicit)
+    # botocore's debug records hold requests, answers and tokens.
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "botocore":
+            logging.getLogger(name).addFilter(_is_harmless)
+    return client
+
+
+def _bound_login(login: Any) -> None:  # noqa: ANN401 - botocore has no types
+    """Let botocore ask no terminal, and wait for no program for ever."""
+    assume_role = login.get_provider("assume-role")
+    assume_role._prompter = _refuse_to_ask  # noqa: SLF001 - botocore has no other way to it
+    login.get_provider("custom-process")._popen = _CredentialProcess  # noqa: SLF001 - the same
+    builder = assume_role._profile_provider_builder  # noqa: SLF001 - for the profiles that it names
+    create = builder._create_process_provider  # noqa: SLF001 - the same
+
+    def create_bounded(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - botocore's
+        provider = create(*args, **options)
+        provider._popen = _CredentialProcess  # noqa: SLF001 - the same
+        return provider
+
+    builder._create_process_provider = create_bounded  # noqa: SLF001 - the same
+
+
+class _CredentialProcess:
+    """Stands in for the `Popen` that botocore would wait for without a limit."""
+
+    returncode = 0
+
+    def __init__(self, command: Sequence[str], **_: object) -> None:
+        self._command = command
+
+    def communicate(self) -> tuple[bytes, bytes]:
+        try:
+            return _read_credentials(self._command), b""
+        except ProgramError as error:
+            raise StoreDeniedError(
+                f"the credential_process of the AWS profile {error}: run it by hand, without a"
+                " terminal, to see why"
+            ) from None
+
+
+def _read_credentials(command: Sequence[str]) -> bytes:
+    """https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html."""
+    output = read_output(command)
+    try:
+        printed = json.loads(output)
+    except (ValueError, RecursionError):
+        printed = None
+    keys = ("AccessKeyId", "SecretAccessKey")
+    if (
+        not isinstance(printed, dict)
+        or printed.get("Version") != 1
+        or not all(isinstance(printed.get(key), str) for key in keys)
+    ):
+        raise ProgramError("prints no credentials (JSON with Version 1 and both keys)")
+    return output
+
+
+def bounded(seconds: float) -> AbstractContextManager[None]:
+    """Let the calls of this block end in time, those for credentials included.
+
+    The SDK's own time-outs are for each read, so an answer that drips would never end.
+    """
+    from rotator.http.deadlines import exchanges_within  # noqa: PLC0415 - it loads urllib3
+
+    return exchanges_within(seconds, _LARGEST_ANSWER)
+
+
+def shared_client(region: str) -> AwsClient:
+    """Return this process's client of a region, for the environment as it is now."""
+    names = sorted(name for name in os.environ if name.startswith("AWS_"))
+    if broken := next((name for name in _CREDENTIALS if _is_broken(os.environ.get(name))), None):
+        raise StoreDeniedError(
+            f"{broken} has spaces, line breaks or worse, which no AWS credential has: set it again"
+        )
+    with _CREATING:
+        return _client(region, tuple((name, os.environ[name]) for name in names))
+
+
+def forget_clients() -> None:
+    """Make the next client read credentials again: those of a long-lived process expire."""
+    with _CREATING:
+        _client.cache_clear()
+
+
+def usual_region() -> str | None:
+    """Return the region that the environment or the AWS profile names, None without one.
+
+    boto3 itself does not read AWS_REGION, which AWS's other SDKs do
+    (https://docs.aws.amazon.com/sdkref/latest/guide/feature-region.html).
+    Raises `ConfigError` when the profile cannot be read.
+    """
+    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    if named:
+        return named
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - part of the SDK
+    from botocore.session import Session  # noqa: PLC0415 - part of the SDK
+
+    try:
+        region = Session().get_config_variable("region")
+    except (BotoCoreError, OSError, UnicodeError, RuntimeError) as error:
+        raise ConfigError(
+            f"the AWS profile cannot be read ({type(error).__name__}): correct AWS_PROFILE, or the"
+            " file ~/.aws/config"
+        ) from None
+    return str(region) if region else None
+
+
+# Creating a client takes 0.15 s, and a fleet may have a thousand stores.
+@lru_cache(maxsize=8)
+def _client(region: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
+    return new_client(region)
+
+
+def _is_broken(credential: str | None) -> bool:
+    text = credential or ""
+    return not text.isascii() or not text.isprintable() or " " in text
+
+
+def _refuse_to_ask(_prompt: str) -> str:
+    raise StoreDeniedError(
+        "the AWS profile wants an MFA code (mfa_serial), which nobody can give to what runs"
+        " unattended: use a role or a profile without it"
+    )
+
+
+def _is_harmless(record: logging.LogRecord) -> bool:
+    """Leave out debug records, and the failure of a refresh that the caller is told, too."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    return record.levelno >= logging.INFO and "mandatory" not in args
