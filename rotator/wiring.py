@@ -202,7 +202,8 @@ def _require(subject: T, *requirements: Callable[[T], object]) -> None:
 def _connect(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool) -> TokenApi:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.api import ApiClient  # noqa: PLC0415
-    from rotator.nocturna.service_tokens import AdminSession, TokenApi  # noqa: PLC0415
+    from rotator.nocturna.service_tokens import TokenApi  # noqa: PLC0415
+    from rotator.nocturna.session import AdminSession  # noqa: PLC0415
 
     http = ApiClient(require_url(settings), clock, one_at_a_time=one_at_a_time)
     admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)

@@ -1,1 +1,1 @@
-"""The Nocturna auth API: admin session (login, refresh, log in again) and service tokens."""
+"""The Nocturna auth API: `session` keeps the admin logged in for the calls of `service_tokens`."""

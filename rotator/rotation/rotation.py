@@ -103,7 +103,7 @@ class Rotation:
             steps = self._steps(snapshot, options)
             is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
             if options.dry_run:
-                result = self._rehearse(snapshot, verdict, options)
+                result = self._dry_run(snapshot, verdict, options)
             elif is_wanted or steps.has_unfinished_work() or steps.has_old_tokens_to_watch():
                 result = steps.run(verdict)
             else:
@@ -140,7 +140,7 @@ class Rotation:
             result = result._replace(verdict=by_server)
         return result._replace(skew=skew)
 
-    def _rehearse(
+    def _dry_run(
         self, snapshot: Snapshot, verdict: Verdict, options: RotateOptions
     ) -> RotationResult:
         """Say what a real run would do, and prove what can be proven without changing anything."""

@@ -14,7 +14,8 @@ from backends.dotenv.store import open_store
 from rotator.config.settings import Unused
 from rotator.http.client import Limits
 from rotator.nocturna.api import ApiClient
-from rotator.nocturna.service_tokens import AdminSession, TokenApi
+from rotator.nocturna.service_tokens import TokenApi
+from rotator.nocturna.session import AdminSession
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report

@@ -13,7 +13,8 @@ from rotator.clock import Clock, utc_now
 from rotator.errors import NotFoundError
 from rotator.http.client import Limits
 from rotator.nocturna.api import ApiClient
-from rotator.nocturna.service_tokens import AdminSession, Credentials, TokenApi
+from rotator.nocturna.service_tokens import TokenApi
+from rotator.nocturna.session import AdminSession, Credentials
 from tests.support.sandbox import Fault, Sandbox
 
 QUICK = Limits(backoff=0.0, longest_pause=0.1)

@@ -3,7 +3,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from rotator.errors import ApiFaultError, ApiUnreachableError, LoginRefusedError
-from rotator.nocturna.service_tokens import PAUSE_AFTER_FAULT, PAUSE_AFTER_REFUSAL
+from rotator.nocturna.session import PAUSE_AFTER_FAULT, PAUSE_AFTER_REFUSAL
 from tests.nocturna.support import (
     GONE,
     LOGIN,

@@ -19,7 +19,8 @@ from rotator.embedded_api.api import ApiRequest, ApiResponse, serve
 from rotator.embedded_api.state import ApiState
 from rotator.http.client import BoundedSession
 from rotator.nocturna.api import ApiClient, Call
-from rotator.nocturna.service_tokens import AdminSession, TokenApi
+from rotator.nocturna.service_tokens import TokenApi
+from rotator.nocturna.session import AdminSession
 from tests.stateful.calendar import Calendar
 from tests.support.sandbox import Fault, Faults
 
