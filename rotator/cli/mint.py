@@ -126,7 +126,7 @@ def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
     with stop_requests():  # from here on the token is printed or revoked, whatever happens
         api = context.api()
         api.log_in()
-        request = request.after(api.recent_ids())
+        request = request.after(api.known_tokens())
         intent = new_intent(new_mint_id(), request, api.time.now())
         try:
             return _print_token(api, _mint(context, request, intent), intent)

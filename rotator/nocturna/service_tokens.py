@@ -109,6 +109,18 @@ class UsageList(NamedTuple):
     is_dated: bool
 
 
+class KnownTokens(NamedTuple):
+    """The ids of all tokens that the API listed; `young` are the new ones that nobody has used."""
+
+    ids: frozenset[str] = frozenset()
+    young: tuple[ListedToken, ...] = ()
+
+    @classmethod
+    def of(cls, rows: Sequence[ListedToken], young_since: datetime) -> "KnownTokens":
+        young = (row for row in rows if not row.last_used_at and row.created_at >= young_since)
+        return cls(frozenset(row.token_id for row in rows), tuple(young))
+
+
 @dataclass(frozen=True, slots=True)
 class MintedToken:
     """A token that the API says it minted; its claims are not checked yet."""
@@ -133,7 +145,7 @@ class TokenApi:
         self._silence = RecentFailure(monotonic)
         self._monotonic = monotonic
         self._listing = threading.Lock()
-        self._recent = frozenset[str]()
+        self._known = KnownTokens()
         self._stale_at = float("-inf")
         self._usage: UsageList | None = None
         self._usage_failure = RecentFailure(monotonic)
@@ -224,8 +236,8 @@ class TokenApi:
             raise ApiFaultError(f"{LIST.doing}: the API's answer {rows}")
         return rows
 
-    def recent_ids(self) -> frozenset[str]:
-        """Return the ids of the tokens that the API listed a moment ago; none if it does not tell.
+    def known_tokens(self) -> KnownTokens:
+        """Return the tokens that the API listed a moment ago; none if it does not tell.
 
         One list serves all mints of a second, or of ten times as long as it took to get it: a fleet
         would ask for a long list again and again.
@@ -234,11 +246,11 @@ class TokenApi:
             begun = self._monotonic()
             if begun >= self._stale_at:
                 try:
-                    self._recent = frozenset(row.token_id for row in self.list_tokens())
+                    self._known = KnownTokens.of(self.list_tokens(), self.time.now() - 2 * SLACK)
                 except ApiError:
-                    self._recent = frozenset()
+                    self._known = KnownTokens()
                 self._stale_at = begun + max(RECENT, SHARE * (self._monotonic() - begun))
-            return self._recent
+            return self._known
 
     def usage(self, witness: ServiceToken, not_before: datetime) -> UsageList:
         """Return the list as evidence, which the tokens of a run share; it is a minute old at most.

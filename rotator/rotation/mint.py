@@ -32,12 +32,16 @@ from rotator.errors import (
 )
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
+from rotator.rotation.reconcile import is_as_wished
 from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import MintedToken, TokenApi
+
+# AWS ends a tag at 256 characters: an intent with its token's id and three more has 200.
+_MOST_EARLIER, _UUID = 3, 36
 
 
 class RevokedMeanwhileError(StoreError):
@@ -74,7 +78,7 @@ class MintAttempt:
         """Log in, and look what is there; raises before anything has to be undone."""
         self.api.log_in()  # the intent carries the server's time, and a login can take long
         require_clock(self.api, self.request, self.context.clock())
-        self.request = self.request.after(self.api.recent_ids())
+        self.request = self.request.after(self.api.known_tokens())
 
     def intend(self) -> None:
         """Write the intent; raises `ConflictError` when another rotator was faster."""
@@ -241,7 +245,13 @@ class WriteAheadIntent(NamedTuple):
 def new_intent(mint_id: str, request: MintRequest, now: datetime) -> Intent:
     """Return the intent to mint this; `now` is the server's time (aware UTC)."""
     days = None if request.validity is None else request.validity.days
-    return Intent(mint_id, now.replace(microsecond=0), days, scope_digest(request.scope))
+    intent = Intent(mint_id, now.replace(microsecond=0), days, scope_digest(request.scope))
+    alike = sorted(
+        (row for row in request.young if is_as_wished(row, intent)),
+        key=lambda row: row.created_at,
+    )
+    ids = (row.token_id for row in alike[-_MOST_EARLIER:] if len(row.token_id) <= _UUID)
+    return intent._replace(earlier=tuple(ids))
 
 
 def require_clock(api: TokenApi, request: MintRequest, now: datetime) -> None:

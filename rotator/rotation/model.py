@@ -16,7 +16,7 @@ from rotator.rotation.policy import RotateOptions, Verdict
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.nocturna.service_tokens import TokenApi
+    from rotator.nocturna.service_tokens import KnownTokens, ListedToken, TokenApi
 
 FIRST_SCOPE = "calculations"
 
@@ -24,13 +24,15 @@ FIRST_SCOPE = "calculations"
 class MintRequest(NamedTuple):
     """The token to mint; `validity` None is eternal.
 
-    `earlier` are the ids of tokens that were there before: a new one is none of them.
+    `earlier` are the ids of tokens that were there before: a new one is none of them. Those that
+    are `young` could be taken for it later.
     """
 
     validity: timedelta | None
     scope: str
     renew_before: timedelta
     earlier: frozenset[str] = frozenset()
+    young: tuple[ListedToken, ...] = ()
 
     @classmethod
     def build(
@@ -50,9 +52,9 @@ class MintRequest(NamedTuple):
         margin = timedelta() if options.validity else settings.renew_before
         return cls(validity, scope, margin, snapshot.known_ids)
 
-    def after(self, token_ids: frozenset[str]) -> MintRequest:
+    def after(self, known: KnownTokens) -> MintRequest:
         """Return the same request, to be made while the API has these tokens."""
-        return self._replace(earlier=self.earlier | token_ids)
+        return self._replace(earlier=self.earlier | known.ids, young=known.young)
 
     @property
     def tolerance(self) -> timedelta:

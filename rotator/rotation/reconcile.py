@@ -7,7 +7,7 @@ one of them, and that no store holds, is an orphan and is revoked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -254,24 +254,19 @@ class OrphanDetection(NamedTuple):
 
     def _examine_unanswered(self, intent: Intent) -> IntentFinding:
         """Look for the token of a mint whose answer nobody noted."""
-        rows = [row for row in self.listed if self._is_suspect(row, intent)]
+        rows = self._find_suspects(intent)
         suspects = tuple(dict.fromkeys(row.token_id for row in rows))
         if not suspects:
             return self._examine_lost(intent)
         if self.inventory.unreachable:
             return IntentFinding(intent.mint_id, trouble=self._describe_unknown(suspects))
-        rivals = [pair for pair in self.inventory.intents if self._is_rival(pair[1], intent)]
-        is_young = any(row.created_at > self.now - YOUNG for row in rows)
-        if is_young or any(self._is_alive(store, other) for store, other in rivals):
+        rivals = self._find_rivals(intent)
+        if self._has_young(rows) or any(self._is_alive(store, other) for store, other in rivals):
             return IntentFinding(intent.mint_id, is_waiting=True)
         others = frozenset(taken_over_id(other.mint_id) for _, other in rivals)
         mints = len({taken_over_id(intent.mint_id), *others})
         if len(suspects) > mints:
-            trouble = (
-                f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it"
-                " cannot be told which: none was revoked; revoke at the API those that nobody uses"
-            )
-            return IntentFinding(intent.mint_id, trouble=trouble)
+            return IntentFinding(intent.mint_id, trouble=_describe_ambiguous(suspects))
         # With fewer tokens than intents, another one may still be under way.
         is_complete = len(suspects) == mints or self.now > self._end(intent)
         return IntentFinding(
@@ -314,7 +309,25 @@ class OrphanDetection(NamedTuple):
                 return lost  # the answer named another one's token
             trouble = f"{token_id}, noted for a rotation that was cut off, {what}: left as it is"
             return IntentFinding(intent.mint_id, is_settled=True, trouble=trouble)
+        # An answer can be another one's. Then ours is one more that nobody accounts for.
+        rows, rivals = self._find_suspects(intent), self._find_rivals(intent)
+        others = {taken_over_id(other.mint_id) for _, other in rivals}
+        if len(rows) > len(others - {taken_over_id(intent.mint_id)}):
+            if self._has_young(rows):
+                return IntentFinding(intent.mint_id, is_waiting=True)
+            suspects = dict.fromkeys((token_id, *(row.token_id for row in rows)))
+            return IntentFinding(intent.mint_id, trouble=_describe_ambiguous(suspects))
         return IntentFinding(intent.mint_id, is_settled=True, orphans=(token_id,))
+
+    def _find_suspects(self, intent: Intent) -> list[ListedToken]:
+        """Return the tokens that can have come of this mint, but for one that an answer named."""
+        return [row for row in self.listed if self._is_suspect(row, intent)]
+
+    def _find_rivals(self, intent: Intent) -> list[tuple[SecretStore, Intent]]:
+        return [pair for pair in self.inventory.intents if self._is_rival(pair[1], intent)]
+
+    def _has_young(self, rows: Sequence[ListedToken]) -> bool:
+        return any(row.created_at > self.now - YOUNG for row in rows)
 
     def _is_suspect(self, row: ListedToken, intent: Intent) -> bool:
         return can_come_of(row, intent, self.account, self.timeout) and self._is_nobodys(row)
@@ -322,7 +335,8 @@ class OrphanDetection(NamedTuple):
     def _is_stray(self, row: ListedToken, intent: Intent) -> bool:
         return (
             abs(row.created_at - intent.begun_at) <= ONE_DAY
-            and _is_as_wished(row, intent, self.account)
+            and row.user_id == self.account
+            and is_as_wished(row, intent)
             and self._is_nobodys(row)
         )
 
@@ -363,19 +377,27 @@ class OrphanDetection(NamedTuple):
         )
 
 
+def _describe_ambiguous(suspects: Iterable[str]) -> str:
+    return (
+        f"one of {', '.join(suspects)} is left over from a mint that was cut off, and it cannot be"
+        " told which: none was revoked; revoke at the API those that nobody uses"
+    )
+
+
 def can_come_of(row: ListedToken, intent: Intent, account: str, timeout: timedelta) -> bool:
     """Tell whether the account minted this token, as the intent says, and at that time.
 
     Whoever may write the store can forge a journal, and must not thereby revoke any token.
     """
     is_in_time = intent.begun_at - SLACK <= row.created_at <= _end(intent, timeout)
-    return is_in_time and _is_as_wished(row, intent, account)
+    return is_in_time and row.user_id == account and is_as_wished(row, intent)
 
 
-def _is_as_wished(row: ListedToken, intent: Intent, account: str) -> bool:
+def is_as_wished(row: ListedToken, intent: Intent) -> bool:
+    """Tell whether a token has the scope and the life of this intent, and was not there before."""
     life = ETERNITY if intent.days is None else intent.days * ONE_DAY
     return (
-        row.user_id == account
+        row.token_id not in intent.earlier
         and scope_digest(row.scope) == intent.scope
         # The server computes the two dates one after the other.
         and abs(row.expires_at - row.created_at - life) < SLACK

@@ -38,7 +38,7 @@ _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
 _INTENT = re.compile(
     r"(?P<mint>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
-    rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?"
+    rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?(?P<earlier>(\+{ID_PATTERN})*)"
 )
 _NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
 _DISUSE = re.compile(
@@ -58,7 +58,8 @@ class Intent(NamedTuple):
     then finds its intent gone, and is a conflict.
 
     `begun_at` is the server's time (aware UTC, whole seconds), `days` the wanted life, None for
-    eternal, `scope` a digest of the wanted scope. `token_id` is known from the answer on.
+    eternal, `scope` a digest of the wanted scope. `token_id` is known from the answer on. `earlier`
+    are tokens that look as if they came of this mint, but were there before.
     """
 
     mint_id: str
@@ -66,12 +67,14 @@ class Intent(NamedTuple):
     days: int | None
     scope: str
     token_id: str | None = None
+    earlier: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         """Return one word."""
         days = _ETERNAL if self.days is None else str(self.days)
         parts = (self.mint_id, _time_text(self.begun_at), days, self.scope)
-        return "/".join((*parts, self.token_id) if self.token_id else parts)
+        text = "/".join((*parts, self.token_id) if self.token_id else parts)
+        return "+".join((text, *self.earlier))
 
     def taken_over(self) -> "Intent":
         """Return the record of the same mint under an id that its rotator does not know.
@@ -89,7 +92,8 @@ class Intent(NamedTuple):
         if match is None or begun_at is None:
             return None
         days = None if match["days"] == _ETERNAL else int(match["days"])
-        return cls(match["mint"], begun_at, days, match["scope"], match["token_id"])
+        earlier = tuple(match["earlier"].split("+")[1:])
+        return cls(match["mint"], begun_at, days, match["scope"], match["token_id"], earlier)
 
 
 class Disuse(NamedTuple):

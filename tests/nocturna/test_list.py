@@ -214,9 +214,9 @@ def test_mints_at_the_same_moment_share_a_list_of_what_was_there_before(
 ) -> None:
     client = client_of(timed_api)
     timed_api.issue()
-    found = [client.tokens.recent_ids() for _ in range(3)]
+    found = [client.tokens.known_tokens().ids for _ in range(3)]
     assert found == [frozenset({timed_api.tokens[0].id})] * 3
     assert paths(timed_api).count(LIST) == 1
     client.stopwatch.seconds += 2
     timed_api.issue()
-    assert len(client.tokens.recent_ids()) == 2
+    assert len(client.tokens.known_tokens().ids) == 2

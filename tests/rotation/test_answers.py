@@ -1,9 +1,12 @@
 """Answers to a mint that must not harm the token in use."""
 
+from datetime import timedelta
+
 import pytest
 
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
+from tests.support.leftovers import Leftovers
 from tests.support.sandbox import Fault
 from tests.support.world import World
 
@@ -27,15 +30,56 @@ def test_an_answer_to_another_client_is_not_taken_for_ours(
     world: World, *, reaches_the_api: bool
 ) -> None:
     world.put(old := world.api.issue(days=3))
-    theirs = world.api.issue(days=90)  # this very second, by the same admin
-    row = world.api.tokens[-1]
-    answer = {"service_token": theirs, "token_id": row.id, "scope": row.scope}
+    row = Leftovers(world).token()  # this very second, by the same admin
+    answer = {"service_token": row.secret, "token_id": row.id, "scope": row.scope}
     world.api.misbehave(Fault.json_of(answer, work=reaches_the_api), MINT)
     report = world.rotation().rotate(RotateOptions())
     assert f"names the token {row.id}, which was there before" in str(report.error)
     assert (report.action, world.secret()) == (Action.FAILED, old)
     assert row.last_used_at is None
-    assert [each.secret for each in world.api.live_tokens()] == [old, theirs]
+    assert [each.secret for each in world.api.live_tokens()] == [old, row.secret]
+
+
+def test_what_was_there_before_is_remembered_by_the_next_run(world: World) -> None:
+    world.put(world.api.issue(days=3))
+    row = Leftovers(world).token()  # this very second, by the same admin
+    answer = {"service_token": row.secret, "token_id": row.id, "scope": row.scope}
+    world.api.misbehave(Fault.json_of(answer, work=False), MINT)
+    assert world.rotation().rotate(RotateOptions()).action is Action.FAILED
+    world.clock.advance(timedelta(seconds=11))
+    assert world.rotation().rotate(RotateOptions()).action is Action.ROTATED
+    assert row in world.api.live_tokens()
+    world.clock.advance(timedelta(minutes=6))
+    assert world.rotation().rotate(RotateOptions()).error is None
+    assert row in world.api.live_tokens()
+    assert "intent=" not in (world.folder / ".env").read_text()
+
+
+def test_an_answer_whose_token_may_be_another_ones_revokes_none_of_the_two(world: World) -> None:
+    world.put(world.api.issue(days=60))
+    left = Leftovers(world)
+    named, other = left.token(), left.token()
+    left.intent(world.store(), token_id=named.id)
+    world.clock.advance(timedelta(minutes=1))
+    error = str(world.rotation().rotate(RotateOptions()).error)
+    assert f"one of {named.id}, {other.id} is left over" in error
+    assert all(each in world.api.live_tokens() for each in (named, other))
+    world.api.revoke(other.id)
+    assert world.rotation().rotate(RotateOptions()).error is None
+    assert named not in world.api.live_tokens()
+
+
+def test_an_answer_is_believed_beside_the_token_of_another_mint_of_the_fleet(world: World) -> None:
+    for name in (".env", "b.env"):
+        world.put(world.api.issue(days=60), name)
+    left = Leftovers(world)
+    tokens = [left.token(), left.token()]
+    left.intent(world.store(), token_id=tokens[0].id)
+    left.intent(world.store("b.env"))
+    world.clock.advance(timedelta(minutes=1))
+    fleet = [world.store(), world.store("b.env")]
+    assert world.rotation(fleet=fleet).rotate(RotateOptions()).error is None
+    assert tokens[0] not in world.api.live_tokens()
 
 
 def test_without_a_list_a_token_is_minted_all_the_same(world: World) -> None:

@@ -44,6 +44,7 @@ intents = st.builds(
     days=st.none() | st.integers(1, 365),
     scope=st.builds(scope_digest, st.none() | st.text()),
     token_id=ids,
+    earlier=st.lists(known_ids, max_size=3).map(tuple),
 )
 replaced_tokens = st.lists(
     st.builds(ReplacedToken, known_ids, st.none() | whole_seconds), max_size=8

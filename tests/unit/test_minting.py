@@ -225,3 +225,21 @@ def test_no_message_holds_the_token(timed_api: Sandbox) -> None:
     answered(timed_api, {"scope": "charts"})
     message = failure(timed_api)
     assert not any(secret in message for secret in timed_api.secrets)
+
+
+def test_an_intent_names_the_newest_tokens_that_look_like_its_own_and_fits_one_aws_tag(
+    timed_api: Sandbox,
+) -> None:
+    for seconds in (90, 1, 2, 0, 3):
+        timed_api.issue(
+            created_at=NOON - timedelta(seconds=seconds),
+            expires_at=NOON + 90 * DAY - timedelta(seconds=seconds),
+        )
+    timed_api.issue(days=30, created_at=NOON)
+    expected = [timed_api.tokens[i].id for i in (2, 1, 3)]
+    api = client_of(timed_api, clock=FakeClock(NOON)).tokens
+    noted = intent(WISH.after(api.known_tokens()))
+    assert list(noted.earlier) == expected
+    answered = noted._replace(token_id=expected[0], days=None)
+    assert len(answered.to_text()) <= 256
+    assert Intent.from_text(answered.to_text()) == answered
