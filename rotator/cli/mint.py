@@ -29,7 +29,13 @@ from rotator.rotation.mint import new_intent
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
-from rotator.rotation.undo import Found, by_hand, mint_and_verify, revoke_if_ours, strange
+from rotator.rotation.undo import (
+    Found,
+    advise_by_hand,
+    describe_strange,
+    mint_and_verify,
+    revoke_if_ours,
+)
 from rotator.signals import stop_requests
 from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
@@ -152,9 +158,9 @@ def _print_token(api: TokenApi, token: ServiceToken, intent: Intent) -> int:
         try:
             named = intent._replace(token_id=token.token_id)
             if revoke_if_ours(api, named, ROTATION_TIMEOUT) is Found.STRANGE:
-                end = strange(token.name)
+                end = describe_strange(token.name)
         except RotatorError as failure:
-            end = by_hand(failure, token.name)
+            end = advise_by_hand(failure, token.name)
         raise OutputError(
             f"the new token {token.name} reached nobody ({error.strerror}); {end}"
         ) from None

@@ -90,7 +90,7 @@ class MintAttempt:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
         minted = request_token(self.api, self.request)
         if not self.context.in_flight.register(self.mint_id, minted.token_id):
-            raise confused(minted, "which was there before")
+            raise error_of_confusion(minted, "which was there before")
         self.minted_id = minted.token_id
         self.minting.close()
         self.intent = self.written_intent.with_token(minted.token_id).write()
@@ -271,15 +271,15 @@ def request_token(api: TokenApi, request: MintRequest) -> MintedToken:
     """
     minted = api.mint(request.validity, request.scope, request.earlier)
     if minted.token_id in request.earlier:
-        raise confused(minted, "which was there before")
+        raise error_of_confusion(minted, "which was there before")
     with suppress(MalformedTokenError):
         token = ServiceToken.parse(minted.secret)
         if token.token_id != minted.token_id:
-            raise confused(minted, f"and holds another one ({token.name})")
+            raise error_of_confusion(minted, f"and holds another one ({token.name})")
     return minted
 
 
-def confused(minted: MintedToken, why: str) -> MintOutcomeUnknownError:
+def error_of_confusion(minted: MintedToken, why: str) -> MintOutcomeUnknownError:
     """Return the error about an answer that names a token which it cannot have made."""
     return MintOutcomeUnknownError(
         f"the API's answer to a mint names the token {minted.token_id}, {why}; another one may have"

@@ -111,7 +111,7 @@ class Rotation:
         except RotatorError as error:
             result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
         result = self._judge_again(result, verdict)
-        return _leave(result) if result.action is None else result
+        return _explain_unchanged(result) if result.action is None else result
 
     def _judge_again(self, result: RotationResult, decided: Verdict) -> RotationResult:
         """Look at the current token by the server's time, and after a failure by its answer.
@@ -172,7 +172,7 @@ def _remove_leftovers(snapshot: Snapshot) -> None:
                     pass
 
 
-def _leave(result: RotationResult) -> RotationResult:
+def _explain_unchanged(result: RotationResult) -> RotationResult:
     """Say what it means that a token stays as it is."""
     verdict = result.verdict
     if verdict.status is Status.UNKNOWN:

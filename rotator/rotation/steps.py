@@ -108,10 +108,10 @@ class RotationSteps:
             verdict = self._decide_again(snapshot, verdict)
         if not snapshot.reachable:
             return RotationResult(snapshot, verdict, Action.FAILED)
-        dead = self._dead(snapshot)
+        dead = self._find_dead(snapshot)
         result = self._renew(snapshot, verdict)
         if verdict.need not in (earlier.need, Need.HELP) and result.action is None:
-            result = _overtaken(snapshot, verdict)
+            result = _skip_overtaken(snapshot, verdict)
         if result.must_start_over:
             return result._replace(after=snapshot)
         after = self._observe()
@@ -153,15 +153,15 @@ class RotationSteps:
                 case _:
                     result = RotationResult(snapshot, verdict)
         except NotBegunError as error:
-            result = _failed(snapshot, verdict, error)._replace(must_start_over=True)
+            result = _fail(snapshot, verdict, error)._replace(must_start_over=True)
         except OvertakenError as error:
             result = self._take_theirs(snapshot, verdict, error)
         except RevokedMeanwhileError as error:
-            result = _failed(snapshot, verdict, error)._replace(refused=(token,))
+            result = _fail(snapshot, verdict, error)._replace(refused=(token,))
         except TokenRefusedError as error:
-            result = _refused(snapshot, verdict, error)
+            result = _fail_by_refusal(snapshot, verdict, error)
         except RotatorError as error:
-            result = _failed(snapshot, verdict, error)
+            result = _fail(snapshot, verdict, error)
         return _tell_put_back(result, verdict)
 
     def _observe(self) -> Snapshot:
@@ -177,9 +177,8 @@ class RotationSteps:
             snapshot = self._observe()
             if verdict.need is not Need.MINT:
                 return snapshot
-            if {taken_over_id(intent.mint_id) for intent in snapshot.intents} <= self._dead(
-                snapshot
-            ):
+            open_mints = {taken_over_id(intent.mint_id) for intent in snapshot.intents}
+            if open_mints <= self._find_dead(snapshot):
                 return snapshot
             self._context.sleep(POLL_SECONDS)
 
@@ -212,7 +211,7 @@ class RotationSteps:
             troubles.insert(0, reconciled.trouble)
         return snapshot, reconciled.remarks, tuple(troubles)
 
-    def _dead(self, snapshot: Snapshot) -> frozenset[str]:
+    def _find_dead(self, snapshot: Snapshot) -> frozenset[str]:
         """Return the mints whose rotators are known to be dead, or must be by now.
 
         Each has the id under which its intent is taken over.
@@ -286,7 +285,7 @@ class RotationSteps:
     ) -> RotationResult:
         theirs = self._observe()
         if theirs.current == snapshot.current:  # they noted something, or took us for dead
-            return _failed(theirs, verdict, error)._replace(must_start_over=True)
+            return _fail(theirs, verdict, error)._replace(must_start_over=True)
         their_verdict = self._decider.decide_from_stores(theirs, RotateOptions())
         try:
             if their_verdict.need is Need.COPY:
@@ -294,17 +293,17 @@ class RotationSteps:
             if theirs.current and their_verdict.need is not Need.MINT:
                 self._context.api().exchange(theirs.current.secret)
         except TokenRefusedError as refusal:
-            return _refused(theirs, verdict, refusal)
+            return _fail_by_refusal(theirs, verdict, refusal)
         except RotatorError as failure:
-            return _failed(snapshot, verdict, failure)
+            return _fail(snapshot, verdict, failure)
         if their_verdict.need is Need.MINT:
-            return _failed(theirs, verdict, error)
-        return _overtaken(theirs, their_verdict)
+            return _fail(theirs, verdict, error)
+        return _skip_overtaken(theirs, their_verdict)
 
     def _copy(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
         current = snapshot.current
         if current is None:
-            return _overtaken(snapshot, verdict)
+            return _skip_overtaken(snapshot, verdict)
         # Whether or not it was probed before: a refused token must not replace one that works.
         self._context.api().exchange(current.secret)
         journal = replace(snapshot.journal, token_id=current.token_id)
@@ -370,18 +369,20 @@ def _tell_put_back(result: RotationResult, verdict: Verdict) -> RotationResult:
     return result._replace(remarks=(*result.remarks, verdict.message))
 
 
-def _failed(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:
+def _fail(snapshot: Snapshot, verdict: Verdict, error: RotatorError) -> RotationResult:
     return RotationResult(
         snapshot, verdict, Action.FAILED, troubles=(str(error),), failure=kind(error)
     )
 
 
-def _refused(snapshot: Snapshot, verdict: Verdict, error: TokenRefusedError) -> RotationResult:
+def _fail_by_refusal(
+    snapshot: Snapshot, verdict: Verdict, error: TokenRefusedError
+) -> RotationResult:
     """Return a failure after which the current token, which the API refuses, is renewed."""
     refused = (snapshot.current,) if snapshot.current else ()
-    return _failed(snapshot, verdict, error)._replace(refused=refused)
+    return _fail(snapshot, verdict, error)._replace(refused=refused)
 
 
-def _overtaken(snapshot: Snapshot, verdict: Verdict) -> RotationResult:
+def _skip_overtaken(snapshot: Snapshot, verdict: Verdict) -> RotationResult:
     message = f"another rotator was faster; {verdict.message}"
     return RotationResult(snapshot, replace(verdict, message=message), Action.SKIPPED)

@@ -104,14 +104,14 @@ def _revoke_minted(attempt: MintAttempt, token_id: str, error: RotatorError) -> 
     try:
         found = revoke_if_ours(attempt.api, intent.intent, lasted)
     except RotatorError as trouble:
-        failure = by_hand(trouble, token_id)
+        failure = advise_by_hand(trouble, token_id)
         if intent.ensure_noted():
             failure = f"it could not be revoked ({trouble}); the next run tries again"
     else:
         if found is not Found.OURS and not attempt.is_verified:
             return _search_minted(attempt, error)
         if found is Found.STRANGE:
-            failure = strange(token_id)
+            failure = describe_strange(token_id)
         else:  # or whoever took us for dead has revoked it
             intent.close()
     outcome = failure or "it was revoked"
@@ -140,7 +140,7 @@ def mint_and_verify(
         try:
             found = revoke_if_ours(api, intent, ROTATION_TIMEOUT)
         except RotatorError as failure:
-            outcome = by_hand(failure, minted.token_id)
+            outcome = advise_by_hand(failure, minted.token_id)
             raise VerificationError(f"{error}; {outcome}") from None
         if found is not Found.OURS:
             raise MintOutcomeUnknownError(str(error)) from None
@@ -170,7 +170,7 @@ def revoke_if_ours(api: TokenApi, intent: Intent, timeout: timedelta) -> Found:
     return Found.OURS
 
 
-def strange(token_id: str) -> str:
+def describe_strange(token_id: str) -> str:
     """Return what is to be done where the API's list does not say that a token is ours."""
     return (
         f"it was not revoked, since by the API's list it came of another mint: revoke {token_id} by"
@@ -178,6 +178,6 @@ def strange(token_id: str) -> str:
     )
 
 
-def by_hand(failure: RotatorError, token_id: str) -> str:
+def advise_by_hand(failure: RotatorError, token_id: str) -> str:
     """Return what is to be done where a new token could not be revoked, and nothing notes it."""
     return f"it could not be revoked ({failure}): revoke {token_id} at the API by hand"
