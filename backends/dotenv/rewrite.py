@@ -21,6 +21,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from backends.locks import NO_LOCKS, close
+
 SIDECAR = ".rotator-"
 LARGEST = 1 << 20
 _TEMPORARY = SIDECAR + "tmp"
@@ -28,7 +30,6 @@ _TEMPORARY = SIDECAR + "tmp"
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)
 # What file systems say that have no owners or modes, such as FAT and CIFS.
 _NO_ATTRIBUTES = (errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.EACCES)
-NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
 _GET_FLAGS = 0x80086601  # FS_IOC_GETFLAGS, from <linux/fs.h>
 _APPEND_ONLY = 0x20  # FS_APPEND_FL
 _MOST_LOOKS = 500
@@ -78,12 +79,6 @@ def read_once(path: Path) -> FileState:
         return FileState(read_all(fd), status)
     finally:
         close(fd)
-
-
-def close(fd: int) -> None:
-    """Close a file that was synced or only read: an error then means nothing for its content."""
-    with suppress(OSError):
-        os.close(fd)
 
 
 def read_all(fd: int) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.dotenv.store import FileLock
+from backends.locks import FileLock
 from rotator.clock import TimeBudget
 from rotator.errors import StoreUnreachableError
 from tests.dotenv.children import NOBODY, output, start
@@ -156,9 +156,10 @@ def test_a_killed_holder_leaves_a_file_but_no_lock(file: Path, tmp_path: Path) -
 
 
 def test_a_lock_on_a_file_that_was_removed_is_none(file: Path, tmp_path: Path) -> None:
-    with FileLock(file).hold(0):
-        (tmp_path / ".env.rotator-lock").unlink()
-        with FileLock(file).hold(0):
+    lock = file.with_name(".env.rotator-lock")
+    with FileLock(lock).hold(0):
+        lock.unlink()
+        with FileLock(lock).hold(0):
             pass
     assert names_in(tmp_path) == []
 
