@@ -96,8 +96,9 @@ class RemoteStore:
         """Do nothing: the compare-and-set keeps others out, and a killed run leaves no lock."""
         return nullcontext()
 
-    def held_elsewhere(self) -> None:
+    def held_elsewhere(self) -> bool | None:
         """Return None: the server does not know who else is at work."""
+        return None
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

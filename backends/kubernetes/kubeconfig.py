@@ -14,7 +14,12 @@ from typing import Any
 
 import yaml
 
-from backends.programs import PATIENCE, ProgramError, read_output
+from backends.programs import (
+    PATIENCE,
+    ProgramError,
+    environment_for_programs,
+    read_output,
+)
 from backends.remote import find_home
 from rotator.errors import StoreUnreachableError
 from rotator.files import read_small_text
@@ -38,7 +43,6 @@ _TEXTS = (
 )
 # Without these, which are not supported, we would be somebody else.
 _UNSUPPORTED = ("as", "as-uid", "as-groups", "as-user-extra", "auth-provider")
-_NOT_FOR_PLUGINS = ("NOCTURNA_", "ROTATOR_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +258,7 @@ def user_from_plugin(
     if plugin.get("provideClusterInfo"):
         spec["cluster"] = dict(access.cluster)
     info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec}, default=str)
-    # What is for the rotator alone, with the admin's password, is none of the plugin's business.
-    inherited = {k: v for k, v in environment.items() if not k.startswith(_NOT_FOR_PLUGINS)}
+    inherited = environment_for_programs(environment)
     variables = {**inherited, **variables, "KUBERNETES_EXEC_INFO": info}
     try:
         output = read_output(command, variables, patience)

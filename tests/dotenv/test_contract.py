@@ -12,9 +12,9 @@ import pytest
 
 from rotator.testing import Rig, StoreContract
 from tests.dotenv.helpers import NAME, store_at
+from tests.support.nobody import as_nobody
 
 NEIGHBOURS = "# a bot\nA=1\n{}\nB='2'  # two\n"
-NOBODY = 65534
 STEPS = ("open", "pwrite", "fsync", "fchmod", "rename")
 
 
@@ -37,8 +37,8 @@ class DotenvRig:
             put=self.put,
             neighbours=self.neighbours,
             unreachable=self.unreachable,
-            forbidden=lambda: self.as_nobody(file=0o600, folder=0o711),
-            read_only=lambda: self.as_nobody(file=0o644, folder=0o755),
+            forbidden=lambda: as_nobody(self.path, file=0o600, folder=0o711),
+            read_only=lambda: as_nobody(self.path, file=0o644, folder=0o755),
             cut=self.cut,
         )
 
@@ -66,25 +66,6 @@ class DotenvRig:
         away.rename(self.path.parent)
 
     @contextmanager
-    def as_nobody(self, *, file: int, folder: int) -> Iterator[None]:
-        """Root may everything, and has to become somebody else; others forbid it to themselves."""
-        usual = os.geteuid(), self.path.stat().st_mode, self.path.parent.stat().st_mode
-        if usual[0] == 0:
-            self._let_through(0o711)
-            self.path.chmod(file)
-            self.path.parent.chmod(folder)
-            os.seteuid(NOBODY)
-        else:
-            self.path.chmod(file >> 3)
-            self.path.parent.chmod(folder & 0o555)
-        try:
-            yield
-        finally:
-            os.seteuid(usual[0])
-            self.path.chmod(usual[1])
-            self.path.parent.chmod(usual[2])
-
-    @contextmanager
     def cut(self, number: int) -> Iterator["Cut"]:
         with pytest.MonkeyPatch.context() as patch:
             cut = Cut(number)
@@ -92,11 +73,6 @@ class DotenvRig:
                 owner: object = Path if step == "rename" else os
                 patch.setattr(owner, step, cut.failing(getattr(owner, step)))
             yield cut
-
-    def _let_through(self, mode: int) -> None:
-        for folder in self.path.parents:
-            if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 1:
-                folder.chmod(mode)
 
 
 class Cut:
