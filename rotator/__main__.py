@@ -12,7 +12,7 @@ from io import TextIOWrapper
 import click
 
 from rotator.cli import exit_codes
-from rotator.cli.main import cli
+from rotator.cli.main import cli, find_command
 from rotator.errors import ConfigError, RotatorError, hide_tokens, internal_error, one_line
 from rotator.signals import end_at_second_interrupt
 
@@ -63,7 +63,7 @@ def _encoding_of_terminal() -> str | None:
 
 def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
     # `check` is a monitoring plugin, where 2 is about a token, and 3 says that nothing is known.
-    checking = arguments[:1] == ["check"]
+    checking = find_command(arguments) == "check"
     wrong_call = exit_codes.UNKNOWN if checking else exit_codes.USAGE
     failed = exit_codes.UNKNOWN if checking else exit_codes.FAILED
     try:

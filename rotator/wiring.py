@@ -9,14 +9,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from rotator.clock import Clock
-from rotator.config.keys import EXPECTED_STORE_URL
+from rotator.config.env_file import ENV_FILE, has_variable
+from rotator.config.keys import EXPECTED_STORE_URL, STORE
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
 from rotator.errors import ConfigError, MistakesError, has_control, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
 from rotator.rotation.rotation import Rotation
-from rotator.stores.port import Absent, SecretStore
+from rotator.stores.port import Absent, SecretStore, current_folder
 from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends, UnknownSchemeError
 
@@ -224,12 +225,24 @@ def _configured_password(settings: ApiSettings) -> Secret | StoredSecret:
     return settings.admin_password
 
 
-def _missing_key(settings: ApiSettings, key: str, variable: str, what: str) -> ConfigError:
+def _missing_key(settings: ApiSettings, key: str, variables: str, what: str) -> ConfigError:
+    hint = _hint_at_env_file(variables)
     if settings.file is None:
         file = " (or a rotator.toml; there is none here)" if settings.is_bare else ""
-        return ConfigError(f"environment: {variable}: found nothing, expected {what}{file}")
+        return ConfigError(f"environment: {variables}: found nothing, expected {what}{file}{hint}")
     place = f"{settings.file}: [api] {key}"
-    return ConfigError(f"{place}: found nothing, expected {what} (or the variable {variable})")
+    return ConfigError(
+        f"{place}: found nothing, expected {what} (or the variable {variables}){hint}"
+    )
+
+
+def _hint_at_env_file(variables: str) -> str:
+    """Say what to write where ./.env, which is not read by itself, has one of these variables."""
+    folder = current_folder()
+    for name in variables.split(" or "):
+        if has_variable(folder / ENV_FILE, name):
+            return f"; the file {ENV_FILE} here has {name}: add --env-file {ENV_FILE}"
+    return ""
 
 
 def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
@@ -241,6 +254,7 @@ def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
         raise ConfigError(
             "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
             " (or a rotator.toml with a [[token]] for each token; there is none here)"
+            f"{_hint_at_env_file(STORE)}"
         )
     by_name = {token.name: token for token in tokens}
     for name in names:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,6 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
-from rotator.cli.logs import configure
 from rotator.config.keys import API_KEYS, TABLES, Key
 from rotator.config.loader import Reading, Values
 from rotator.config.settings import StoredSecret
@@ -42,8 +40,8 @@ def command() -> None:
 
 
 @command.command()
-@options.with_config
-def check(config: Path | None, log_format: str) -> int:
+@options.with_config()
+def check(config: Path | None) -> int:
     """Tell every mistake in the settings, a line for each.
 
     A line names the file or variable, the key, what was found, and what was expected. All is told
@@ -52,7 +50,6 @@ def check(config: Path | None, log_format: str) -> int:
 
     Exits 0 without a mistake, else 2.
     """
-    configure(log_format, sys.stderr, verbose=False)
     try:
         reading = options.read(config)
     except MistakesError as error:
@@ -73,8 +70,8 @@ def _show_mistakes(mistakes: Iterable[str]) -> int:
 
 @command.command()
 @options.as_json
-@options.with_config
-def show(config: Path | None, log_format: str, *, as_json: bool) -> int:
+@options.with_config()
+def show(config: Path | None, *, as_json: bool) -> int:
     """Print the settings in force, and where each comes from.
 
     The output is a rotator.toml: the environment and the defaults are merged into it, and a comment
@@ -83,7 +80,6 @@ def show(config: Path | None, log_format: str, *, as_json: bool) -> int:
 
     Exits 0, or 2 when the settings are wrong: see rotator config check.
     """
-    configure(log_format, sys.stderr, verbose=False)
     reading = options.read(config)
     options.forbid_core_dump(reading.settings)
     if reading.mistakes:

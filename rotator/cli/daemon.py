@@ -1,12 +1,10 @@
 """`rotator daemon`: stays up, and renews each token when it is due."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from rotator.cli import options
-from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
@@ -22,8 +20,8 @@ from rotator.stores.port import current_folder
     metavar="[HOST:]PORT",
     help="Serve the status page there [HOST by default: 127.0.0.1].",
 )
-@options.with_config
-def command(config: Path | None, log_format: str, listen: ListenAddress | None) -> int:
+@options.with_config(tells_events=True)
+def command(config: Path | None, listen: ListenAddress | None) -> int:
     """Stay up, and renew each token when it is due.
 
     Looks at every token at the start, when it becomes due, and at least once an hour. On SIGTERM
@@ -32,7 +30,6 @@ def command(config: Path | None, log_format: str, listen: ListenAddress | None) 
     With --listen it serves the state of the tokens, to everybody who can reach that address: a page
     at /, /healthz and /readyz for probes, and /metrics for Prometheus.
     """
-    configure(log_format, sys.stderr, verbose=True)
     cwd = current_folder()
     variables = options.take_variables()
 

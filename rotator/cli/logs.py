@@ -14,8 +14,13 @@ _A_RUN = 600.0  # seconds
 FORMATS = ("text", "json")
 
 
-def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
-    """Log warnings to `stream`, and with `verbose` what the rotator does, too."""
+def configure(
+    form: str, stream: TextIO, *, tells_events: bool = False, tells_steps: bool = False
+) -> None:
+    """Log warnings to `stream`; with `tells_events` what the rotator does, too.
+
+    With `tells_steps`, and in JSON, each step of a run is logged as well: the audit trail.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
     handler.addFilter(OncePerRun(time.monotonic))
@@ -26,10 +31,11 @@ def configure(form: str, stream: TextIO, *, verbose: bool) -> None:
     root.setLevel(logging.WARNING)
     # Its retries matter only when the last one fails.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    if verbose:
+    if tells_events or tells_steps:
         logging.getLogger("rotator").setLevel(logging.INFO)
-    # People read the result of a run; its steps are for programs and the audit trail.
-    logging.getLogger(audit.LOGGER).setLevel(logging.INFO if form == "json" else logging.WARNING)
+    # People read the result of a run; its steps are for programs, and for who wants to know.
+    has_trail = tells_steps or form == "json"
+    logging.getLogger(audit.LOGGER).setLevel(logging.INFO if has_trail else logging.WARNING)
 
 
 class OncePerRun(logging.Filter):
@@ -54,7 +60,10 @@ class OncePerRun(logging.Filter):
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return f"rotator: {record.levelname.lower()}: {_message(record)}"
+        message = _message(record)
+        if record.name == audit.LOGGER and (token := audit.run_fields().get("token")):
+            message = f"{token}: {message}"  # its other fields are for programs
+        return f"rotator: {record.levelname.lower()}: {message}"
 
 
 class _JsonFormatter(logging.Formatter):

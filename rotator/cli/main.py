@@ -1,10 +1,12 @@
 """The command line: each command is a file or a folder, which is imported when it is called."""
 
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
 
 from rotator import __version__
+from rotator.cli import options
 
 _COMMANDS = (  # in the order of the help
     "init",
@@ -46,8 +48,9 @@ class _CommandFiles(click.Group):
     cls=_CommandFiles,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+@options.shared
 @click.version_option(__version__, prog_name="rotator")
-def cli() -> None:
+def cli(**_shared: object) -> None:
     """Keep the Nocturna API service tokens of your bots alive.
 
     rotator init sets it up by asking. By hand, one token needs no config file, only the
@@ -64,3 +67,20 @@ def cli() -> None:
     Several tokens need a config file with a [[token]] for each: --config FILE, $ROTATOR_CONFIG, or
     rotator.toml in the current folder. NAME picks some of them; without it a command serves all.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+
+
+def find_command(arguments: Sequence[str]) -> str | None:
+    """Return the name of the command that is called, behind the options before it."""
+    takes_value = {
+        name
+        for option in cli.params
+        if isinstance(option, click.Option) and not option.is_flag
+        for name in option.opts
+    }
+    words = iter(arguments)
+    for word in words:
+        if word in takes_value:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from rotator.cli.logs import FORMATS, configure
+from rotator.config.env_file import read_env_file
 from rotator.config.keys import CREDENTIALS
 from rotator.config.loader import Reading, load_settings, read_settings
 from rotator.config.settings import Settings
 from rotator.stores.port import current_folder
 
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., object])
 
 
 class Parsed(click.ParamType[T], Generic[T]):
@@ -37,40 +40,93 @@ class Parsed(click.ParamType[T], Generic[T]):
 def complete_name(context: click.Context, _parameter: click.Parameter, begin: str) -> list[str]:
     """Complete the name of a token; nothing where the settings are wrong."""
     logging.disable()  # nor a warning
+    config = context.params.get("config") or context.find_root().params.get("config")
     try:
-        tokens = load(context.params.get("config")).tokens
+        tokens = load(config).tokens
     except Exception:  # noqa: BLE001 - a shell that completes cannot show an error
         return []
     return [token.name for token in tokens if token.name.startswith(begin)]
 
 
-def with_config(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the options of every command that has settings."""
-    with_log = click.option(
+def _or_before_the_command(context: click.Context, parameter: click.Parameter, value: T) -> T:
+    """Return what stands before the command, such as `rotator --config FILE check`, if anything."""
+    name = str(parameter.name)
+    if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+        return value
+    found: T = context.find_root().params.get(name, value)
+    return found
+
+
+_SHARED = (
+    click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        callback=_or_before_the_command,
+        help="Config file [default: $ROTATOR_CONFIG, or ./rotator.toml].",
+    ),
+    click.option(
+        "--env-file",
+        type=click.Path(path_type=Path),
+        callback=_or_before_the_command,
+        help="Take variables from this file, too; those that are set win.",
+    ),
+    click.option(
         "--log-format",
         type=click.Choice(FORMATS),
         default="text",
+        callback=_or_before_the_command,
         help="Format of the log on stderr.",
-    )
-    with_file = click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        help="Config file [default: $ROTATOR_CONFIG, or ./rotator.toml].",
-    )
-    return with_file(with_log(command))
+    ),
+    click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        callback=_or_before_the_command,
+        help="Also log each step.",
+    ),
+)
+
+
+def shared(command: C) -> C:
+    """Add the options that stand before the command or behind it."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command
+
+
+def with_config(
+    *, tells_events: bool = False
+) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Add the same to a command that reads settings, which gets the `config` of them.
+
+    Before it runs, the log is set up, and the variables of `--env-file` are in the environment.
+    With `tells_events` the log has what happens in a process that stays, not warnings only.
+    """
+
+    def add(command: Callable[..., int]) -> Callable[..., int]:
+        @wraps(command)
+        def run(*, env_file: Path | None, log_format: str, verbose: bool, **given: object) -> int:
+            configure(log_format, sys.stderr, tells_events=tells_events, tells_steps=verbose)
+            if env_file:
+                found = read_env_file(env_file)
+                os.environ.update((k, v) for k, v in found.items() if not os.environ.get(k))
+            return command(**given)
+
+        return shared(run)
+
+    return add
 
 
 def configured(command: Callable[..., int]) -> Callable[..., int]:
-    """Add the same to a command that takes settings; before it runs, only warnings are logged."""
+    """Add the same to a command that takes settings, in the place of `config`."""
 
     @wraps(command)
-    def run(config: Path | None, log_format: str, **given: object) -> int:
-        configure(log_format, sys.stderr, verbose=False)
+    def run(config: Path | None, **given: object) -> int:
         settings = load(config)
         forbid_core_dump(settings)
         return command(settings, **given)
 
-    return with_config(run)
+    return with_config()(run)
 
 
 names = click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)

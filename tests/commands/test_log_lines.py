@@ -24,7 +24,7 @@ def _logging_as_before() -> Iterator[None]:
 
 def test_a_warning_of_python_is_a_json_line() -> None:
     stream = io.StringIO()
-    logs.configure("json", stream, verbose=False)
+    logs.configure("json", stream)
     with warnings.catch_warnings():
         logging.captureWarnings(capture=False)
         logging.captureWarnings(capture=True)

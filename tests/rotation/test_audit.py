@@ -26,7 +26,7 @@ CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 class Trail:
     def __init__(self, form: str) -> None:
         self.stream = io.StringIO()
-        configure(form, self.stream, verbose=False)
+        configure(form, self.stream)
 
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.stream.getvalue().splitlines()]

@@ -4,7 +4,6 @@
 """
 
 import signal
-import sys
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,6 @@ import click
 
 from rotator.cli import options
 from rotator.cli.exec.state_machine import ExecOptions
-from rotator.cli.logs import configure
 from rotator.clock import parse_duration
 from rotator.signals import block_stop
 
@@ -86,8 +84,8 @@ _span_option = partial(
 @_span_option("--grace", default="10s", help="In a restart, the time from SIGTERM to SIGKILL.")
 @_span_option("--settle", default="2s", help="Changes within this time count as one.")
 @_span_option("--poll", default="60s", help="How often to read the stores, give or take a fifth.")
-@options.with_config
-def command(names: tuple[str, ...], config: Path | None, log_format: str, **given: Any) -> int:  # noqa: ANN401 - whatever the options are
+@options.with_config(tells_events=True)
+def command(names: tuple[str, ...], config: Path | None, **given: Any) -> int:  # noqa: ANN401 - whatever the options are
     """Run CMD with its service token, and restart it when the token changes.
 
     \b
@@ -107,6 +105,5 @@ def command(names: tuple[str, ...], config: Path | None, log_format: str, **give
     block_stop()
     from rotator.cli.exec.supervisor import run  # noqa: PLC0415 - no signal may come while it is imported
 
-    configure(log_format, sys.stderr, verbose=True)
     program = click.get_current_context().meta[_PROGRAM]
     return run(options.load(config), names, ExecOptions(program, **given))

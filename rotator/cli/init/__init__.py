@@ -12,7 +12,6 @@ from rotator.cli.init.deployment import Runner
 from rotator.cli.init.document import read_tables
 from rotator.cli.init.interview import Given, Interview, Target
 from rotator.cli.init.outcome import prepare
-from rotator.cli.logs import configure
 from rotator.config.keys import CONFIG, STORE
 from rotator.config.loader import DEFAULT_FILE, load_settings
 from rotator.errors import ConfigError
@@ -41,10 +40,8 @@ from rotator.stores.port import current_folder
     help="A new folder for the files of --run-by.",
 )
 @click.option("--untested", is_flag=True, help="Also take what cannot be reached from here.")
-@options.with_config
-def command(
-    config: Path | None, log_format: str, files: Path, stores: tuple[str, ...], **given: object
-) -> int:
+@options.with_config()
+def command(config: Path | None, files: Path, stores: tuple[str, ...], **given: object) -> int:
     """Set up the rotator by answering a few questions.
 
     Tests each answer at once: the API, the admin's login and rights, whether each store can be read
@@ -58,7 +55,6 @@ def command(
     Exits 0 when all is written, 1 when a test failed, 2 when an answer is missing or wrong. Until
     all is answered nothing is written.
     """
-    configure(log_format, sys.stderr, verbose=False)
     cwd = current_folder()
     variables = options.take_variables()
     path = cwd / (config or variables.get(CONFIG) or DEFAULT_FILE)

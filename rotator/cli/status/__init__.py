@@ -11,7 +11,6 @@ import click
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.config import list_lines
-from rotator.cli.logs import configure
 from rotator.cli.status.chain import Setting, StatusView
 from rotator.cli.status.gather import StatusReader
 from rotator.cli.status.sections import view_as_lines
@@ -51,10 +50,9 @@ def parse_daemon(text: str) -> str:
 )
 @click.option("--watch", is_flag=True, help="Look again and again, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@options.with_config
+@options.with_config()
 def command(  # noqa: PLR0913 - one per option
     config: Path | None,
-    log_format: str,
     name: str | None,
     *,
     probe: bool,
@@ -76,7 +74,6 @@ def command(  # noqa: PLR0913 - one per option
     Exits 0 when all is well, 1 when a token needs attention, 2 when the settings are wrong; with
     --watch by what it saw last.
     """
-    configure(log_format, sys.stderr, verbose=False)
     if watch and (
         as_json or not output.is_terminal() or os.environ.get("TERM") in ("dumb", "unknown")
     ):
