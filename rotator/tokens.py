@@ -19,6 +19,18 @@ _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST = 8192
 _TOO_LATE = 2400  # a year that comes from a broken clock or a forger
 ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
+# These are compiled where they are used: what is no token is rare, and `check` is to start fast.
+_CIPHERTEXT = (
+    r"(?i)encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
+    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1|EJ\[[0-9]+:"
+    r"|eyJ[\w-]+(?:\.[\w-]*){4}\Z"
+)
+_REFERENCE = (
+    r"(?i)[a-z][a-z0-9+.-]*://|vault:|arn:aws|gcp:|azkv:|secretref[:+]|file:|@Microsoft\.KeyVault\("
+    r"|env:|projects/[^/]+/secrets/|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
+    r"|<path:|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@"
+)
+_EXPRESSION = r"\$\{[^}]*\}|\$\([^)]*\)"
 LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires
 
 
@@ -114,3 +126,20 @@ def is_live(token: ServiceToken, now: datetime) -> bool:
     """Tell whether a token has not expired."""
     left = token.remaining(now)
     return left is None or left > timedelta()
+
+
+def is_ciphertext(text: str) -> bool:
+    """Tell whether a text begins as what another program decrypts."""
+    return re.match(_CIPHERTEXT, text) is not None
+
+
+def is_reference(text: str) -> bool:
+    """Tell whether a text begins as what another program replaces, by a secret say."""
+    return re.match(_REFERENCE, text) is not None
+
+
+def describe_foreign(text: str) -> str | None:
+    """Say what a text is that another program turns into a token, None if it is no such thing."""
+    if is_ciphertext(text):
+        return "encrypted"
+    return "a reference" if is_reference(text) or re.fullmatch(_EXPRESSION, text) else None

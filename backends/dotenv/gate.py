@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 
 from dotenv.parser import Binding
 
+from rotator.tokens import is_ciphertext, is_reference
+
 _LONGEST_LINE = 64 << 10  # bytes; python-dotenv takes quadratic time in blanks
 _LONGEST_GAP = 200  # characters
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -31,20 +33,10 @@ _BEGINNINGS = {
 # Old and new format of the packets for a public key's and a password's session key: RFC 9580, 4.2.
 _PGP_PACKETS = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
 # The patterns are compiled where they are used: few files need any, and `check` is to start fast.
-_CIPHERTEXT = (
-    r"(?i)encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
-    r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1|EJ\[[0-9]+:"
-    r"|eyJ[\w-]+(?:\.[\w-]*){4}\Z"
-)
 _ENCODED = ("ZXlK",)  # base64 of how every token begins
 _LIKE_LITERALS = (*_ENCODED, "gAAAAAB", "U2FsdGVkX1")
 # The values of a file that dotenvx or SOPS has encrypted.
 _ENCRYPTED_VALUE = r"encrypted:|ENC\[\w+,"
-_LOOKUP = (
-    r"(?i)[a-z][a-z0-9+.-]*://|vault:|arn:aws|gcp:|azkv:|secretref[:+]|file:|@Microsoft\.KeyVault\("
-    r"|env:|projects/[^/]+/secrets/|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
-    r"|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@"
-)
 # What no reader takes for anything else than itself.
 _LITERAL = r"(?:[A-Za-z0-9_-]+\.){0,2}[A-Za-z0-9_-]*"
 _TOKEN_AND_MORE = r"(?:eyJ[\w-]+\.[\w-]+\.[\w-]+)(?:\s+[^\s#]|[;&|<>])"  # noqa: S105 - its form
@@ -169,7 +161,7 @@ class Gate:
         is_literal = quote == "'"
         expression = _EXPANDED_BY_DOTENV if is_literal else _EXPRESSION
         is_encoded = value.startswith(_ENCODED)
-        if is_encoded or re.match(_CIPHERTEXT, value):
+        if is_encoded or is_ciphertext(value):
             what = "encoded with base64" if is_encoded else "encrypted"
             raise UnsafeEditError(
                 f"line {line}: the value of {self._name} is {what}, and a token in plain text"
@@ -177,7 +169,7 @@ class Gate:
             )
         if re.search(expression, value) or (not is_literal and self._refers_to_another(value)):
             raise self._is_expression(line, value)
-        if re.match(_LOOKUP, value):
+        if is_reference(value):
             raise UnsafeEditError(
                 f"line {line}: the value of {self._name} is a reference, which another program"
                 " replaces: rotate what it names, or write the token itself there"

@@ -43,7 +43,7 @@ from rotator.stores.port import (
     SecretStore,
     is_missing_file,
 )
-from rotator.tokens import ServiceToken
+from rotator.tokens import ServiceToken, describe_foreign
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import TokenApi
@@ -224,7 +224,18 @@ def observe_store(store: SecretStore) -> Observation | Unreachable:
     try:
         return replace(seen, token=ServiceToken.parse(entry.secret))
     except MalformedTokenError as fault:
+        if what := describe_foreign(entry.secret):
+            return Unreachable(store, _refuse_foreign(store, what))
         return replace(seen, fault=fault)
+
+
+def _refuse_foreign(store: SecretStore, what: str) -> StoreError:
+    """Return the error about a value that others turn into a token, and that has to stay."""
+    done = "replaces: rotate what it names" if what == "a reference" else "decrypts: name another"
+    return StoreError(
+        f"{store.url}: the value is {what}, which another program {done}, or write the token itself"
+        " there"
+    )
 
 
 def _newest_token(observations: list[Observation], now: datetime) -> ServiceToken | None:

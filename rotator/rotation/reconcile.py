@@ -309,7 +309,13 @@ class OrphanDetection(NamedTuple):
                 return lost  # the answer named another one's token
             trouble = f"{token_id}, noted for a rotation that was cut off, {what}: left as it is"
             return IntentFinding(intent.mint_id, is_settled=True, trouble=trouble)
-        # An answer can be another one's. Then ours is one more that nobody accounts for.
+        return self._examine_named(intent, token_id)
+
+    def _examine_named(self, intent: Intent, token_id: str) -> IntentFinding:
+        """Call the token that an answer named an orphan, unless the answer can be another one's.
+
+        Then the token of this mint is one more, for which no other intent accounts.
+        """
         rows, rivals = self._find_suspects(intent), self._find_rivals(intent)
         others = {taken_over_id(other.mint_id) for _, other in rivals}
         if len(rows) > len(others - {taken_over_id(intent.mint_id)}):

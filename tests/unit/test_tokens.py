@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotator.errors import MalformedTokenError
-from rotator.tokens import ServiceToken
+from rotator.tokens import ServiceToken, describe_foreign
 from tests.support.clock import NOON, FakeClock
 from tests.support.sandbox import Sandbox
 from tests.unit.jwts import encoded, service_jwt
@@ -149,3 +149,53 @@ def test_hostile_claims_are_read_or_refused_and_nothing_else(claims: dict[str, o
         token = ServiceToken.parse(text)
         assert token.expires_at is None or token.expires_at.tzinfo is UTC
         assert token.name.isascii()
+
+
+FOREIGN = {
+    "1Password": ("op://bots/luna/token", "a reference"),
+    "bank-vaults": ("vault:secret/data/luna#TOKEN", "a reference"),
+    "vals": ("ref+vault://secret/luna#/x", "a reference"),
+    "Argo CD's plugin": ("<path:secret/data/luna#token>", "a reference"),
+    "CloudFormation": ("{{resolve:secretsmanager:luna}}", "a reference"),
+    "AWS": ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:luna", "a reference"),
+    "Azure": ("@Microsoft.KeyVault(SecretUri=https://x.vault.azure.net/)", "a reference"),
+    "a file": ("/run/secrets/token", "a reference"),
+    "a variable": ("${SHARED_TOKEN}", "a reference"),
+    "a command": ("$(pass show luna)", "a reference"),
+    "SOPS": ("ENC[AES256_GCM,data:abc,type:str]", "encrypted"),
+    "dotenvx": ("encrypted:BDqDBibm4wsYqMpCjTQ6BsDHmMadg9K3", "encrypted"),
+    "Vault's transit": (
+        "vault:v1:8SDd3WHDOjf7mq69CyCqYjBXAiQQAVZRkFM13ok481zoCmHnSeDX9vyf7w==",
+        "encrypted",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "what"), FOREIGN.values(), ids=FOREIGN)
+def test_what_another_program_turns_into_a_token_is_known(text: str, what: str) -> None:
+    assert describe_foreign(text) == what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "changeme",
+        "<token>",
+        "TODO: token",
+        "x" * 40,
+        "a.b.c",
+        "null",
+        "pa$$word",
+        "a,b",
+        "*** ",
+    ],
+)
+def test_what_stands_in_the_place_of_a_token_until_there_is_one_is_nothing_foreign(
+    text: str,
+) -> None:
+    assert describe_foreign(text) is None
+
+
+def test_a_token_is_nothing_foreign(api: Sandbox) -> None:
+    assert describe_foreign(api.issue()) is None
