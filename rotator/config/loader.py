@@ -28,6 +28,7 @@ from rotator.http.urls import is_readable_on_the_way, parse_http_url
 DEFAULT_FILE = "rotator.toml"
 ONLY_TOKEN = "default"  # noqa: S105 - the name of the token that the environment configures
 HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROTATOR_STORES")
+_REHEARSAL = "ROTATOR_REHEARSAL"  # what a hook has besides in a rehearsal
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
 _log = logging.getLogger(__name__)
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
@@ -318,7 +319,7 @@ def _find_misspelled(variables: Mapping[str, str]) -> Iterator[str]:
                 " config file"
             )
     in_hook = all(name in variables for name in HOOK_VARIABLES)  # a hook may well call us
-    for name in sorted(variables.keys() - set(HOOK_VARIABLES if in_hook else ())):
+    for name in sorted(variables.keys() - set((*HOOK_VARIABLES, _REHEARSAL) if in_hook else ())):
         prefix, _, rest = name.partition("_")
         if prefix not in ("ROTATOR", "NOCTURNA") or name in VARIABLES:
             continue

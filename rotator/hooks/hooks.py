@@ -21,16 +21,19 @@ from rotator.hooks.processes import ProcessResult, run_process
 from rotator.hooks.restarts import Restarts
 
 _log = logging.getLogger(__name__)
+REHEARSAL = "ROTATOR_REHEARSAL"
 _JWT_START = "eyJ"
 _LONGEST_NAME = 200
-_AGAIN = "the next run tries it again"
+_SENT_AGAIN = "the next run sends the notice again"
 
 
 class HookEvent(NamedTuple):
     """What a hook is told; never the token.
 
     `expires_at` is aware UTC, None when the token is eternal; `stores` are the URLs of the stores
-    that hold it. `known_as` is the token's id, or its fingerprint where it has none.
+    that hold it. `known_as` is the token's id, or its fingerprint where it has none. In a rehearsal
+    nothing is renewed: the token is the current one, commands find `ROTATOR_REHEARSAL=1`, workloads
+    are not restarted, and a notice says that it is a test.
     """
 
     name: str
@@ -38,6 +41,12 @@ class HookEvent(NamedTuple):
     expires_at: datetime | None
     stores: tuple[str, ...]
     known_as: str = "none"
+    is_rehearsal: bool = False
+
+    @property
+    def then(self) -> str:
+        """What happens after a failure, as a clause."""
+        return "" if self.is_rehearsal else "; the next run tries it again"
 
     @property
     def state(self) -> str:
@@ -57,7 +66,7 @@ class Hooks:
 
     Commands get `environ` without the admin's credentials, notify URLs and tokens, and with
     `ROTATOR_NAME`, `ROTATOR_TOKEN_ID`, `ROTATOR_EXPIRES_AT` (RFC 3339; empty when eternal) and
-    `ROTATOR_STORES` (URLs, separated by spaces).
+    `ROTATOR_STORES` (URLs, separated by spaces), in a rehearsal also with `ROTATOR_REHEARSAL`.
     """
 
     def __init__(self, token: TokenSettings, environ: Mapping[str, str]) -> None:
@@ -69,7 +78,7 @@ class Hooks:
         self._environ = {
             name: value
             for name, value in environ.items()
-            if not name.startswith(CREDENTIALS) and not value.startswith(_JWT_START)
+            if not name.startswith((*CREDENTIALS, REHEARSAL)) and not value.startswith(_JWT_START)
         }
 
     @property
@@ -103,15 +112,13 @@ class Hooks:
             if hook_id in ids and (message := self._run_command(number, command, event)):
                 failures.append(HookFailure(hook_id, message))
         for hook_id, workload in self._workloads:
-            if hook_id in ids:
-                message = self._restarts.restart(workload, event.state, self._timeout)
-                if message:
-                    failures.append(HookFailure(hook_id, f"{message}; {_AGAIN}"))
+            if hook_id in ids and (message := self._restart(workload, event)):
+                failures.append(HookFailure(hook_id, f"{message}{event.then}"))
         due = [(hook_id, url) for hook_id, url in self._urls if hook_id in ids]
         faults = notify.send_notice([url for _, url in due], _notice_of(event), self._environ)
         for (hook_id, _), fault in zip(due, faults, strict=True):
             if fault:
-                message = f"{fault}; the next run sends the notice again"
+                message = fault if event.is_rehearsal else f"{fault}; {_SENT_AGAIN}"
                 failures.append(HookFailure(hook_id, message))
         return failures
 
@@ -120,6 +127,11 @@ class Hooks:
         for fault in notify.send_notice([url for _, url in self._urls], notice, self._environ):
             if fault:
                 _log.warning("%s", fault)
+
+    def _restart(self, workload: str, event: HookEvent) -> str | None:
+        if event.is_rehearsal:
+            return self._restarts.preflight(workload, self._timeout)
+        return self._restarts.restart(workload, event.state, self._timeout)
 
     def _run_command(self, number: int, command: Sequence[str], event: HookEvent) -> str | None:
         """Run a command; return a line about its failure, None when it worked."""
@@ -130,15 +142,17 @@ class Hooks:
             "ROTATOR_EXPIRES_AT": rfc3339(event.expires_at) if event.expires_at else "",
             "ROTATOR_STORES": " ".join(event.stores),
         }
+        if event.is_rehearsal:
+            variables[REHEARSAL] = "1"
         try:
             result = run_process(command, self._environ | variables, self._timeout)
         except FileNotFoundError:
             where = "was not found, or the interpreter that it names"
-            return f"{hook} {where}; install it or correct the hook, {_AGAIN}"
+            return f"{hook} {where}: install it or correct the hook{event.then}"
         except PermissionError:
-            return f"{hook} may not be executed; make it executable, {_AGAIN}"
+            return f"{hook} may not be executed: make it executable{event.then}"
         except OSError as error:
-            return f"{hook} could not be started ({error.strerror}); {_AGAIN}"
+            return f"{hook} could not be started ({error.strerror}){event.then}"
         level = logging.ERROR if result.status != 0 else logging.INFO
         if result.cut:
             _log.log(level, "%s: %s: … (the end of more than 8 KiB)", event.name, hook)
@@ -146,8 +160,8 @@ class Hooks:
             _log.log(level, "%s: %s: %s", event.name, hook, line)
         if result.status == 0:
             return None
-        logged = "its output is above, " if result.output else ""
-        return f"{hook} {_describe_end(result.status, self._timeout)}; {logged}{_AGAIN}"
+        logged = "; its output is above" if result.output else ""
+        return f"{hook} {_describe_end(result.status, self._timeout)}{logged}{event.then}"
 
 
 def name_command(number: int, command: Sequence[str]) -> str:
@@ -173,6 +187,9 @@ def _describe_end(status: int | None, timeout: timedelta) -> str:
 
 
 def _notice_of(event: HookEvent) -> notify.Notice:
+    if event.is_rehearsal:
+        body = "This is a test by rotator rehearse. No token was renewed, and nobody has to act."
+        return notify.Notice(f"{event.name}: rehearsal", body, NoticeKind.SUCCESS)
     until = f"valid until {minute(event.expires_at)}" if event.expires_at else "valid forever"
     token = f"Token {event.token_id or 'without an id'}, {until}"
     body = "\n".join((token, "Stored in:", *event.stores))

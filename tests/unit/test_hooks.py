@@ -120,8 +120,8 @@ def test_ids_are_the_same_in_every_run_and_tell_hooks_apart() -> None:
 def test_a_program_that_is_not_there_is_named() -> None:
     assert failures(["no-such-program", "--password=hunter2"]) == [
         (
-            "hook 1 (no-such-program) was not found, or the interpreter that it names; install it"
-            " or correct the hook, the next run tries it again"
+            "hook 1 (no-such-program) was not found, or the interpreter that it names: install it"
+            " or correct the hook; the next run tries it again"
         )
     ]
 
@@ -132,7 +132,7 @@ def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken").chmod(0o700)
     plain, broken = failures([str(tmp_path / "plain")], [str(tmp_path / "broken"), "hunter2"])
     assert plain == (
-        f"hook 1 ({tmp_path}/plain) may not be executed; make it executable, the next run tries it"
+        f"hook 1 ({tmp_path}/plain) may not be executed: make it executable; the next run tries it"
         " again"
     )
     assert broken == (
@@ -147,7 +147,7 @@ def test_a_file_that_is_no_program_is_named(tmp_path: Path) -> None:
         ("exit 3", "ended with exit status 3; the next run tries it again"),
         (
             "echo hunter2; exit 1",
-            "ended with exit status 1; its output is above, the next run tries it again",
+            "ended with exit status 1; its output is above; the next run tries it again",
         ),
         ("kill -9 $$", "was killed by the signal SIGKILL; the next run tries it again"),
         ("kill -40 $$", "was killed by the signal 40; the next run tries it again"),
