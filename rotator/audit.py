@@ -31,6 +31,7 @@ class Event(StrEnum):
     IN_USE = "in-use"
     LATE_USE = "late-use"
     REVOKED = "revoked"
+    REMOVED = "removed"
     FINISHED = "finished"
 
 

@@ -60,7 +60,7 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
     rotator.write_env(api.issue(days=3))
     commands = re.findall(r"^rotator ([\w -]+?) *(?:#.*)?$", block, re.MULTILINE)
     *once, last = [command.split() for command in commands]
-    assert [rotator(*command).status for command in once] == [1, 0, 0, 0, 0, 0, 0]
+    assert [rotator(*command).status for command in once] == [1, 0, 0, 0, 0, 0, 0, 0]
     with rotator.started(*last) as running:
         running.wait_for("next look at")
         assert running.stop() == 0
@@ -73,6 +73,7 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
         "check",
         "status",
         "rotate",
+        "rehearse",
         "mint",
         "daemon",
         "exec",

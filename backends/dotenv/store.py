@@ -107,7 +107,8 @@ class DotenvStore:
         with self._file(writing=False) as path:
             state = rewrite.read_settled(path)
             text = EnvText(state.content, self._variable)
-        variable, has_scratch = text.variable, text.sets(f"{self._variable}{SCRATCH}")
+        variable = text.variable
+        has_scratch = text.has_traces_of(f"{self._variable}{SCRATCH}")
         if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
             _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 from dotenv.parser import Binding, parse_stream
 
@@ -120,9 +121,12 @@ class EnvText:
             raise UnsafeEditError(f"the line of {self._name} cannot be removed alone: delete it")
         return changed
 
-    def sets(self, name: str) -> bool:
-        """Tell whether a line sets another variable."""
-        return any(binding.key == name for binding in self._bindings)
+    def has_traces_of(self, name: str) -> bool:
+        """Tell whether another variable has a value, or a journal."""
+        for above, binding in pairwise([None, *self._bindings]):
+            if binding and binding.key == name and (binding.value or (above and _is_note(above))):
+                return True
+        return False
 
     @property
     def _others(self) -> list[tuple[str | None, str | None, bool, str]]:

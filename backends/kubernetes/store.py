@@ -71,7 +71,8 @@ class SecretPart:
                 metadata.get("resourceVersion"),  # a dry run that creates has none
                 secret.get("immutable") is True,
                 parse_end(deleted_at),
-                address.scratch.key in (data or {}) or address.scratch.annotation in annotations,
+                bool((data or {}).get(address.scratch.key))
+                or address.scratch.annotation in annotations,
             )
             is_another = place != (address.name, address.namespace)
             is_another |= deleted_at is not None and part.ends_at is None

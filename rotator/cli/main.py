@@ -13,6 +13,7 @@ _COMMANDS = (  # in the order of the help
     "check",
     "status",
     "rotate",
+    "rehearse",
     "mint",
     "daemon",
     "exec",

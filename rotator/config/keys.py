@@ -228,6 +228,16 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         forms.FLAG,
         default="true",
     ),
+    Key(
+        "rehearse",
+        "whether `rotator doctor` also rehearses a rotation, without hooks",
+        "true or false",
+        values.read_flag,
+        forms.FLAG,
+        variable="ROTATOR_REHEARSE",
+        default="false",
+        parse_variable=values.read_flag_variable,
+    ),
 )
 TABLES = {
     "api": API_KEYS,

@@ -103,6 +103,7 @@ class TokenSettings(NamedTuple):
     restart: tuple[str, ...] = ()
     max_age: timedelta | None = None
     allow_eternal: bool = True
+    rehearse: bool = False
 
 
 class Settings(NamedTuple):

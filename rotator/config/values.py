@@ -78,6 +78,12 @@ def read_flag(value: Value) -> bool:
     return value.raw
 
 
+def read_flag_variable(value: Value) -> bool:
+    if value.raw not in ("true", "false"):
+        raise value.wrong()
+    return bool(value.raw == "true")
+
+
 def read_duration(value: Value) -> timedelta:
     try:
         return parse_duration(value.raw if isinstance(value.raw, str) else "")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rotator.rotation.disuse import due_at
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.rotation.threads import map_in_threads
-from rotator.stores.port import SecretStore
+from rotator.stores.port import Rehearsable, SecretStore
 
 _RECENT = 1.0  # seconds
 _SHARE = 10  # an inventory that takes long is used for ten times as long
@@ -45,21 +45,28 @@ class Inventory:
     Nothing is known of those that are `unreachable`. `known_ids` are the ids of the tokens that the
     others show, or showed by their journals, and `intents` the open ones, each with its store.
     `places` are by token id the places that know it; a store that knows it twice is there once.
+    `scratches` are what scratch places showed: their tokens are nobody's, and may be revoked.
     """
 
-    def __init__(self, answers: Iterable[tuple[str, Observation | Unreachable]] = ()) -> None:
+    def __init__(
+        self,
+        answers: Iterable[tuple[str, Observation | Unreachable]] = (),
+        scratches: Sequence[tuple[str, Observation]] = (),
+    ) -> None:
         answers = tuple(answers)
         seen = [(name, each) for name, each in answers if isinstance(each, Observation)]
         self.unreachable = [(name, a) for name, a in answers if isinstance(a, Unreachable)]
         self.unreachable_urls = [answer.store.url for _, answer in self.unreachable]
         self.known_ids = frozenset(token_id for _, each in seen for token_id in each.known_ids)
-        self.intents = [(each.store, intent) for _, each in seen for intent in each.journal.intents]
+        every = (*seen, *scratches)
+        self.intents = [(each.store, i) for _, each in every for i in each.journal.intents]
         self.places: dict[str, list[Place]] = {}
-        for name, observation in seen:
-            for token_id, place in _known_tokens(name, observation):
-                places = self.places.setdefault(token_id, [])
-                if place.store not in {other.store for other in places}:
-                    places.append(place)
+        known = [pair for name, each in seen for pair in _known_tokens(name, each)]
+        known += [pair for name, each in scratches for pair in _rehearsed_tokens(name, each)]
+        for token_id, place in known:
+            places = self.places.setdefault(token_id, [])
+            if place.store not in {other.store for other in places}:
+                places.append(place)
 
     def holders(self, token_id: str) -> list[Place]:
         """Return the places that show a token to their readers."""
@@ -84,6 +91,10 @@ class FleetStores:
         self._latest = Inventory()
         self._stale_at = float("-inf")
 
+    def has(self, url: str) -> bool:
+        """Tell whether this is the canonical URL of one of them; none is looked at."""
+        return any(store.url == url for _, store in self._open_stores())
+
     def take_inventory(self) -> Inventory:
         with self._lock:
             return self._take()
@@ -101,9 +112,29 @@ class FleetStores:
     def _take(self) -> Inventory:
         begun, stores = self._monotonic(), self._open_stores()
         answers = map_in_threads(observe_store, [store for _, store in stores])
-        self._latest = Inventory((name, a) for (name, _), a in zip(stores, answers, strict=True))
+        named = [(name, a) for (name, _), a in zip(stores, answers, strict=True)]
+        self._latest = Inventory(named, [*_look_at_scratches(named)])
         self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))
         return self._latest
+
+
+def _look_at_scratches(
+    answers: Iterable[tuple[str, Observation | Unreachable]],
+) -> Iterator[tuple[str, Observation]]:
+    """Yield what rehearsals have under way, or left; a place that does not answer is left out."""
+    for name, answer in answers:
+        if isinstance(answer, Observation) and answer.has_scratch:
+            store = answer.store
+            seen = observe_store(store.scratch()) if isinstance(store, Rehearsable) else None
+            if isinstance(seen, Observation):
+                yield name, seen
+
+
+def _rehearsed_tokens(name: str, seen: Observation) -> Iterator[tuple[str, Place]]:
+    written = {seen.journal.token_id, seen.token.token_id if seen.token else None}
+    for token_id in written | {intent.token_id for intent in seen.journal.intents}:
+        if token_id:
+            yield token_id, Place(name, seen.store.url, Part.MINTING)
 
 
 def _known_tokens(name: str, observation: Observation) -> Iterator[tuple[str, Place]]:

@@ -65,7 +65,7 @@ class MintAttempt:
         self.context = context
         self.api = context.api()
         self.timeout = timeout
-        self._first = first
+        self.first = first
         self.request = request
         self.mint_id = new_mint_id()
         self.intent: WriteAheadIntent | None = None
@@ -84,7 +84,7 @@ class MintAttempt:
         """Write the intent; raises `ConflictError` when another rotator was faster."""
         self.minting.enter_context(self.context.in_flight.minting())
         intent = new_intent(self.mint_id, self.request, self.api.time.now())
-        self.intent = WriteAheadIntent(self._first, intent).write()
+        self.intent = WriteAheadIntent(self.first, intent).write()
 
     def mint(self) -> MintedToken:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
@@ -143,10 +143,10 @@ class MintAttempt:
         In that case the next write is compared with it. Whoever is late may have been taken for
         dead, and the new token for an orphan.
         """
-        latest = observe_store(self._first.store)
+        latest = observe_store(self.first.store)
         if isinstance(latest, Unreachable) or self._is_late():
             return False
-        if latest.secret == self._first.secret:  # others only noted something
+        if latest.secret == self.first.secret:  # others only noted something
             is_useless = self.mint_id in {intent.mint_id for intent in latest.journal.intents}
         else:
             is_useless = latest.token is not None and self._is_refused(latest.token)

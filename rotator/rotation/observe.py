@@ -56,8 +56,8 @@ ATTEMPTS = 5  # to note a journal while other rotators note theirs
 class Observation:
     """What a store showed: a token, a text that is no token (`fault` says why), or nothing.
 
-    `version`, `journal` and `ends_at` are those of the port; `secret` is None where there is
-    nothing.
+    `version`, `journal`, `ends_at` and `has_scratch` are those of the port; `secret` is None where
+    there is nothing.
     """
 
     store: SecretStore
@@ -67,6 +67,7 @@ class Observation:
     token: ServiceToken | None = None
     fault: MalformedTokenError | None = None
     ends_at: datetime | None = None
+    has_scratch: bool = False
 
     def shows(self, token: ServiceToken | None) -> bool:
         return token is not None and self.token is not None and self.token.secret == token.secret
@@ -218,9 +219,10 @@ def observe_store(store: SecretStore) -> Observation | Unreachable:
         return Unreachable(store, error)
     except Exception as error:  # noqa: BLE001 - a bug in one backend must not stop the others
         return Unreachable(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
+    seen = Observation(store, None, entry.version, entry.journal, has_scratch=entry.has_scratch)
     if isinstance(entry, Absent):
-        return Observation(store, None, entry.version, entry.journal)
-    seen = Observation(store, entry.secret, entry.version, entry.journal, ends_at=entry.ends_at)
+        return seen
+    seen = replace(seen, secret=entry.secret, ends_at=entry.ends_at)
     try:
         return replace(seen, token=ServiceToken.parse(entry.secret))
     except MalformedTokenError as fault:

@@ -111,6 +111,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     ),
     "max_age": SPANS,
     "allow_eternal": st.booleans(),
+    "rehearse": st.booleans(),
 }
 # So that other mistakes have a chance to be the only one.
 RIGHT = {"name": "luna", "stores": ["dotenv:.env"], "renew_before": "2h", "validity": "365d"}

@@ -94,6 +94,14 @@ def test_what_somebody_else_wrote_there_is_not_removed(tmp_path: Path) -> None:
     assert file.read_text() == text
 
 
+def test_an_empty_variable_of_that_name_is_no_trace_of_a_rehearsal(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text(f"TOKEN=a\n{SCRATCH}=\n")
+    assert not store_at(file).read().has_scratch
+    file.write_text(f"TOKEN=a\n# rotator: v=1 token=t-1\n{SCRATCH}=\n")
+    assert store_at(file).read().has_scratch
+
+
 def test_a_file_that_is_not_there_is_not_made_for_it(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     store_at(file).preflight()

@@ -14,6 +14,7 @@ from rotator.config.settings import ApiSettings, Secret, TokenSettings, Unused
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import RotationContext
+from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rotation import Rotation
 from rotator.stores.port import SecretStore
 from rotator.stores.registry import Backends
@@ -43,6 +44,16 @@ class Changes(TypedDict, total=False):
     rotation_timeout: timedelta
 
 
+class Given(Changes, total=False):
+    """What the tests may choose besides."""
+
+    fleet: Sequence[SecretStore] | None
+    api: wiring.OpenApi | None
+    clock: Clock | None
+    in_flight: InFlightMints | None
+    sleep: Callable[[float], object] | None
+
+
 class World:
     def __init__(self, folder: Path, api: Sandbox, clock: FakeClock) -> None:
         self.folder = folder
@@ -65,17 +76,25 @@ class World:
     def token(self, file: str = ".env") -> ServiceToken:
         return ServiceToken.parse(self.secret(file))
 
-    def rotation(
+    def rotation(self, *stores: SecretStore, **given: Unpack[Given]) -> Rotation:
+        """Return a rotation of these stores (`.env` by default) with an API session of its own."""
+        return Rotation(*self._parts(stores, **given))
+
+    def rehearsal(self, *stores: SecretStore, **given: Unpack[Given]) -> Rehearsal:
+        """Return a rehearsal of the same."""
+        return Rehearsal(*self._parts(stores, **given))
+
+    def _parts(  # noqa: PLR0913 - what the tests may choose, by name
         self,
-        *stores: SecretStore,
+        stores: Sequence[SecretStore],
+        *,
         fleet: Sequence[SecretStore] | None = None,
         api: wiring.OpenApi | None = None,
         clock: Clock | None = None,
         in_flight: InFlightMints | None = None,
         sleep: Callable[[float], object] | None = None,
         **settings: Unpack[Changes],
-    ) -> Rotation:
-        """Return a rotation of these stores (`.env` by default) with an API session of its own."""
+    ) -> tuple[TokenSettings, Sequence[SecretStore], RotationContext]:
         own = stores or (self.store(),)
         shared = RotationContext(
             api or self.open_api(),
@@ -90,7 +109,7 @@ class World:
         token = TokenSettings(
             **{"name": "luna-bot", "origin": "test", "stores": (), **settings}  # type: ignore[arg-type] # a TypedDict
         )
-        return Rotation(token, own, shared)
+        return token, own, shared
 
     def sleep(self, seconds: float) -> None:
         """Let time pass as the clock has it."""

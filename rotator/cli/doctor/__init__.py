@@ -1,4 +1,4 @@
-"""`rotator doctor`: finds what would break a rotation before one is due, and changes nothing.
+"""`rotator doctor`: finds what would break a rotation before one is due.
 
 `gather` reads and asks, `checks` judges what it found, and `findings` says it.
 """
@@ -26,7 +26,8 @@ def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int
     Checks the settings and hooks, the right to restart workloads, the API, the admin's login and
     rights, the clock, each store and the right to write it, each token and whether the API accepts
     it, and what earlier runs left unfinished; without NAME also whether the API has live tokens
-    that no store holds. Changes nothing.
+    that no store holds. Changes nothing, but rehearses a rotation where rehearse = true, and
+    removes what a killed rehearsal left.
 
     Exits 0 without a problem, warnings or not; 1 with a problem; 2 when the settings are wrong.
     """

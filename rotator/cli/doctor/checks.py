@@ -8,8 +8,10 @@ from rotator.cli.doctor.findings import Check, Finding, Result, Topic
 from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
+from rotator.rotation.leftovers import Cleared
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
+from rotator.rotation.rehearsal_report import RehearsalReport
 from rotator.rotation.report import FEW, FOUR_A_DAY
 
 _AGAIN = "rotator rotate takes it up again"
@@ -48,7 +50,8 @@ class TokenFacts(NamedTuple):
     names the hooks that could not be started. `restarts` says by workload what prevents its
     restart. `failed_hooks` names the hooks, restarts and notices of the settings that have not
     worked since the last rotation. `owners` says by URL what keeps the secret of a store as it
-    wants it.
+    wants it. `cleared` is what became of what a killed rehearsal left, and `rehearsed` what a
+    rehearsal came to, if one was wanted.
     """
 
     settings: TokenSettings
@@ -63,6 +66,8 @@ class TokenFacts(NamedTuple):
     restarts: Mapping[str, str | None]
     failed_hooks: Sequence[str]
     owners: Mapping[str, str | None]
+    cleared: Cleared
+    rehearsed: RehearsalReport | None = None
 
 
 def _api(facts: ApiFacts) -> Iterator[Finding]:
@@ -254,6 +259,16 @@ def _failed_hooks(facts: TokenFacts) -> Iterator[Finding]:
         yield Finding(Topic.JOURNAL, Result.WARNING, message)
 
 
+def _rehearsals(facts: TokenFacts) -> Iterator[Finding]:
+    for remark in facts.cleared.remarks:
+        yield Finding(Topic.REHEARSAL, Result.OK, remark)
+    for trouble in facts.cleared.troubles:
+        yield Finding(Topic.REHEARSAL, Result.WARNING, trouble)
+    if report := facts.rehearsed:
+        result = Result.PROBLEM if report.error else Result.OK
+        yield Finding(Topic.REHEARSAL, result, report.error or report.summary)
+
+
 TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _margin,  # time for a failure to be noticed and repaired
     _hooks,
@@ -265,4 +280,5 @@ TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _mints,  # what runs left behind that died or failed
     _overdue_revocations,
     _failed_hooks,
+    _rehearsals,
 )

@@ -30,6 +30,7 @@ class Topic(StrEnum):
     STORE = "store"
     TOKEN = "token"  # noqa: S105 - no secret
     JOURNAL = "journal"
+    REHEARSAL = "rehearsal"
     LIST = "list"
     ORPHANS = "orphans"
     OLD_TOKENS = "old-tokens"

@@ -1,4 +1,7 @@
-"""Collects the facts that the checks judge: all I/O of the doctor, which changes nothing."""
+"""Collects the facts that the checks judge: all I/O of the doctor.
+
+It changes nothing, but for what a rehearsal changes and what one left that was killed.
+"""
 
 import os
 import shutil
@@ -24,11 +27,14 @@ from rotator.hooks.hooks import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.api import HEALTH, ApiClient
+from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import Inventory
+from rotator.rotation.leftovers import clear_up_beside
 from rotator.rotation.listing import longest_rotation
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
+from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore, path_of_file_store
 
@@ -39,7 +45,7 @@ _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]
 def examine(
     settings: Settings, names: Sequence[str], clock: Clock, environ: Mapping[str, str]
 ) -> list[Finding]:
-    """Look at everything that a rotation of these tokens needs, and change nothing.
+    """Look at everything that a rotation of these tokens needs; rehearse it where that is wanted.
 
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
@@ -59,6 +65,8 @@ def examine(
             return Finding(Topic.INTERNAL, Result.PROBLEM, message, each[0].name)
 
     looks = map_in_threads(look, usable)
+    if not any(finding.result is Result.PROBLEM for finding in found):  # with the settings
+        looks = map_in_threads(gatherer.rehearse, looks)
     found += run_checks(checks.API_CHECKS, of_api)
     for each in looks:
         if isinstance(each, Finding):
@@ -85,6 +93,8 @@ class Gatherer:
         self._clock = clock
         self._environ = environ
         self._open_api = wiring.lazy_api(settings.api, clock)
+        shared = wiring.build_context(settings, clock, InFlightMints())
+        self._context = shared._replace(api=self._open_api, environ=environ)
 
     def reach_api(self, *, may_log_in: bool) -> checks.ApiFacts:
         """Send the API a request, and log in where the settings allow it."""
@@ -120,6 +130,8 @@ class Gatherer:
         The API is asked whether it accepts the token where it answers and the settings allow it.
         """
         snapshot = observe(stores, self._clock())
+        timeout = token.rotation_timeout
+        cleared = clear_up_beside(self._context, timeout, snapshot.reachable)
         decider = Decider(token, self._open_api)
         decide = decider.decide_by_server_clock if api.account else decider.decide_from_stores
         verdict, no_answer = decide(snapshot, RotateOptions()), None
@@ -142,7 +154,16 @@ class Gatherer:
             broken_hooks=_find_broken_hooks(token, self._environ),
             restarts=_try_restarts(token),
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
+            cleared=cleared,
         )
+
+    def rehearse(self, look: checks.TokenFacts | Finding) -> checks.TokenFacts | Finding:
+        """Rehearse a rotation of a token whose settings want that."""
+        if isinstance(look, Finding) or not look.settings.rehearse:
+            return look
+        stores = [answer.store for answer in look.snapshot.answers]
+        rehearsal = Rehearsal(look.settings, stores, self._context)
+        return look._replace(rehearsed=rehearsal.run(with_hooks=False))
 
     def list_tokens(
         self, tokens: Sequence[checks.TokenFacts], account: str, begun: datetime
