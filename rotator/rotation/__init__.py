@@ -16,5 +16,6 @@
 
 After a failure: `undo` at once, `reconcile` in the next run, for which `in_flight` knows what this
 process is minting, and `inventory` what all stores hold. For many tokens: `fleet`, `threads`;
-`states` for the daemon, and `listing` for `rotator tokens list`. See also docs/rotation.md.
+`states` for the daemon, and `listing` for `rotator tokens list`. `rehearsal` takes the steps with a
+canary, and `rehearsal_leftovers` clears up after one that was killed. See also docs/rotation.md.
 """

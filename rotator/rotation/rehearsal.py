@@ -2,8 +2,8 @@
 
 It takes the steps of a rotation, by the same code, and ends by revoking the canary and removing all
 that it wrote. No bot reads the scratch place, and the secret with its journal stays as it is. The
-canary's mint is noted in the journal of the scratch place before it is made: see `leftovers` for
-what becomes of it when a rehearsal is killed.
+canary's mint is noted in the journal of the scratch place before it is made; what becomes of it
+when a rehearsal is killed says `rehearsal_leftovers`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ from rotator.errors import (
     kind,
 )
 from rotator.hooks.hooks import HookEvent, Hooks
-from rotator.rotation.leftovers import (
+from rotator.rotation.mint import MintAttempt, UncertainWriteError, require_clock
+from rotator.rotation.model import MintRequest, RotationContext
+from rotator.rotation.observe import ATTEMPTS, Snapshot, Unreachable, observe
+from rotator.rotation.policy import RotateOptions
+from rotator.rotation.reconcile import POLL_SECONDS
+from rotator.rotation.rehearsal_leftovers import (
     CANARY_LIFE,
     ScratchPlace,
     clear_up,
@@ -37,11 +42,6 @@ from rotator.rotation.leftovers import (
     remove,
     scratch_of,
 )
-from rotator.rotation.mint import MintAttempt, UncertainWriteError, require_clock
-from rotator.rotation.model import MintRequest, RotationContext
-from rotator.rotation.observe import ATTEMPTS, Snapshot, Unreachable, observe
-from rotator.rotation.policy import RotateOptions
-from rotator.rotation.reconcile import POLL_SECONDS
 from rotator.rotation.rehearsal_report import RehearsalReport, Step, StepResult
 from rotator.rotation.undo import NotBegunError, undoing
 from rotator.stores.journal import Journal, PendingRevocation

@@ -112,15 +112,15 @@ class Rotation:
             result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
         result = self._judge_again(result, verdict)
         if not options.dry_run:
-            result = self._clear_up(result)
+            result = self._clear_up_rehearsal(result)
         return _explain_unchanged(result) if result.action is None else result
 
-    def _clear_up(self, result: RotationResult) -> RotationResult:
+    def _clear_up_rehearsal(self, result: RotationResult) -> RotationResult:
         """Remove what a killed rehearsal left, once the token is in order."""
         seen = [each for each in (result.after or result.snapshot).reachable if each.has_scratch]
         if not seen:
             return result
-        from rotator.rotation.leftovers import clear_up_beside  # noqa: PLC0415 - hardly ever
+        from rotator.rotation.rehearsal_leftovers import clear_up_beside  # noqa: PLC0415 - hardly ever
 
         cleared = clear_up_beside(self._context, self._settings.rotation_timeout, seen)
         return result._replace(

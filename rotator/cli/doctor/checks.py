@@ -8,9 +8,9 @@ from rotator.cli.doctor.findings import Check, Finding, Result, Topic
 from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
-from rotator.rotation.leftovers import Cleared
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict
+from rotator.rotation.rehearsal_leftovers import Cleared
 from rotator.rotation.rehearsal_report import RehearsalReport
 from rotator.rotation.report import FEW, FOUR_A_DAY
 

@@ -29,12 +29,12 @@ from rotator.hooks.restarts import Restarts
 from rotator.nocturna.api import HEALTH, ApiClient
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import Inventory
-from rotator.rotation.leftovers import clear_up_beside
 from rotator.rotation.listing import longest_rotation
 from rotator.rotation.model import MintRequest
 from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.rehearsal import Rehearsal
+from rotator.rotation.rehearsal_leftovers import clear_up_beside
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore, path_of_file_store
 
