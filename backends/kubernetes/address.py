@@ -75,13 +75,22 @@ class KubernetesAddress:
 
     @property
     def annotation(self) -> str:
-        """The name of the annotation for the journal: one for each key, of at most 63 characters.
+        """The name of the annotation for the journal: one for each key."""
+        return self._name_annotation("journal", "hashed")
+
+    @property
+    def expiry_annotation(self) -> str:
+        """The name of the annotation that tells people when the token expires."""
+        return self._name_annotation("expires", "expires-hashed")
+
+    def _name_annotation(self, kind: str, hashed: str) -> str:
+        """Return a name with the key in it, of at most 63 characters after the slash.
 
         https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set
         """
         if len(self.key) <= _LONGEST and self.key[-1].isalnum():
-            return f"nocturna-rotator/journal.{self.key}"
-        return f"nocturna-rotator/hashed.{sha256(self.key.encode()).hexdigest()[:40]}"
+            return f"nocturna-rotator/{kind}.{self.key}"
+        return f"nocturna-rotator/{hashed}.{sha256(self.key.encode()).hexdigest()[:40]}"
 
     def _url(self, *more: str) -> str:
         context = [f"context={quote(self.context, safe=':/@')}"] if self.context else []

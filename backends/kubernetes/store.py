@@ -2,8 +2,9 @@
 
     kubernetes://NAMESPACE/NAME#KEY    kubernetes://bots/luna?context=prod&create=true#TOKEN
 
-The journal is an annotation of the Secret. The `resourceVersion` in each patch makes it a
-compare-and-set; the rights `get` and `patch` on this one Secret are enough.
+The journal is an annotation of the Secret; another one tells people when the token expires. The
+`resourceVersion` in each patch makes it a compare-and-set; the rights `get` and `patch` on this one
+Secret are enough.
 """
 
 import base64
@@ -15,17 +16,21 @@ from typing import Any
 
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import MANAGER, Connection, open_connection
+from backends.kubernetes.events import describe_event
 from backends.kubernetes.failures import NOT_KUBERNETES, KubernetesAnswer, Subject, explain
 from backends.kubernetes.owners import find_provenance
 from backends.remote import RemoteStore, attempts, name_errors
+from rotator.clock import rfc3339
 from rotator.errors import (
     ConflictError,
+    MalformedTokenError,
     StoreError,
     StoreUnreachableError,
     UnconfirmedWriteError,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, Provenance, StoreUrl, parse_end
+from rotator.stores.port import Absent, Entry, Provenance, StoreEvent, StoreUrl, parse_end
+from rotator.tokens import ServiceToken
 
 # What a patch says of our key, as base64: nothing leaves it alone, None removes it.
 Data = dict[str, str | None]
@@ -54,6 +59,7 @@ class SecretPart:
     is_immutable: bool = False
     ends_at: datetime | None = None
     has_scratch: bool = False
+    uid: str | None = None
 
     @classmethod
     def parse(cls, secret: Any, address: KubernetesAddress) -> "SecretPart":  # noqa: ANN401 - JSON
@@ -73,6 +79,7 @@ class SecretPart:
                 parse_end(deleted_at),
                 bool((data or {}).get(address.scratch.key))
                 or address.scratch.annotation in annotations,
+                metadata.get("uid"),
             )
             is_another = place != (address.name, address.namespace)
             is_another |= deleted_at is not None and part.ends_at is None
@@ -130,6 +137,19 @@ class KubernetesStore(RemoteStore):
             return find_provenance(
                 metadata if isinstance(metadata, dict) else {}, self._address.key
             )
+
+    def show(self, event: StoreEvent) -> None:
+        """Create an Event about the Secret; needs the right to create events in its namespace."""
+        with name_errors(self.url):
+            part = self._read()
+            if part.resource_version is None:  # there is nothing yet that it could be about
+                return
+            path = f"api/v1/namespaces/{self._address.namespace}/events"
+            answer = self._connection.ask(
+                "POST", path, describe_event(event, self._address, part.uid)
+            )
+            if answer.status != HTTPStatus.CREATED:
+                raise self._explain_event(answer)
 
     def preflight(self) -> None:
         """Let the server go through a change with all its checks, as a dry run."""
@@ -227,19 +247,30 @@ class KubernetesStore(RemoteStore):
         (409) when the Secret has another `resourceVersion`:
         https://kubernetes.io/docs/reference/using-api/api-concepts/#patch-and-update
         """
-        name, address = self._address.annotation, self._address
+        address = self._address
         body: dict[str, Any] = {}
         if data:
             body["data"] = data
+        notes = {
+            address.annotation: journal or None,
+            address.expiry_annotation: _describe_expiry(data.get(address.key, part.encoded)),
+        }
         if part.resource_version is not None:
-            version = part.resource_version
-            body["metadata"] = {"annotations": {name: journal or None}, "resourceVersion": version}
+            body["metadata"] = {"annotations": notes, "resourceVersion": part.resource_version}
             return body
         labels = {"app.kubernetes.io/managed-by": MANAGER}
-        annotations = {name: journal} if journal else {}
+        annotations = {name: text for name, text in notes.items() if text}
         metadata = {"name": address.name, "labels": labels, "annotations": annotations}
         head = {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata}
         return {**head, **body}
+
+    def _explain_event(self, answer: KubernetesAnswer) -> StoreError:
+        role = "a Role with resources: [events], verbs: [create]"
+        missing = f"there is no namespace {self._address.namespace}: create it"
+        subject = Subject(
+            "Event", self._address.namespace, "create", "events", f"grant it {role}", missing
+        )
+        return explain(answer, subject, self._connection.anonymous)
 
     def _explain(self, answer: KubernetesAnswer, verb: str) -> StoreError:
         address = self._address
@@ -265,8 +296,20 @@ class KubernetesStore(RemoteStore):
         return explain(answer, subject, self._connection.anonymous)
 
 
+def _describe_expiry(encoded: str | None) -> str | None:
+    """Return when a value, as base64, expires; None for what is no service token."""
+    try:
+        expires_at = ServiceToken.parse(base64.b64decode(encoded or "").decode()).expires_at
+    except (MalformedTokenError, UnicodeError):
+        return None
+    return rfc3339(expires_at) if expires_at else "never"
+
+
 class ScratchKey(KubernetesStore):
     """The scratch place of a rehearsal, in a Secret that is there already."""
+
+    def show(self, event: StoreEvent) -> None:
+        """Do nothing: a rehearsal changes nothing that anybody should hear of."""
 
     def preflight(self) -> None:
         """Prove that it can be written, and that the Secret is there."""

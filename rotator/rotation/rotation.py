@@ -9,29 +9,37 @@ or undoes what a dead one left.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rotator import audit
 from rotator.audit import Event
-from rotator.clock import describe_skew, rfc3339
+from rotator.clock import describe_skew, minute, rfc3339
 from rotator.config.settings import TokenSettings
-from rotator.errors import RotatorError, StoreError, kind
-from rotator.rotation.model import CHANGED, Action, RotationContext, RotationResult
+from rotator.errors import RotatorError, StoreError, internal_error, kind
+from rotator.rotation.model import (
+    CHANGED,
+    Action,
+    RotationContext,
+    RotationResult,
+    StoreState,
+)
 from rotator.rotation.observe import Decider, Snapshot, observe
 from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
 from rotator.rotation.report import Report, build_report
-from rotator.stores.port import KnowsLeftovers, SecretStore
+from rotator.stores.port import KnowsLeftovers, SecretStore, ShowsEvents, StoreEvent
 
 if TYPE_CHECKING:
     from rotator.hooks.hooks import Hooks
     from rotator.rotation.steps import RotationSteps
 
 
+_log = logging.getLogger(__name__)
 # A server that was just out of reach is not asked again.
 _NO_ANSWER = ("api-unreachable", "not-done")
 
@@ -83,8 +91,11 @@ class Rotation:
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
         with audit.run(self.name):
-            report = build_report(self.name, self._rotate(options), self._context.clock())
+            result = self._rotate(options)
+            report = build_report(self.name, result, self._context.clock())
             _log_end(report)
+            if not options.dry_run:
+                _show_events(report, result, self._context.clock())
         return report
 
     def _rotate(self, options: RotateOptions) -> RotationResult:
@@ -211,6 +222,27 @@ def _log_decision(snapshot: Snapshot, verdict: Verdict) -> None:
         need=verdict.need,
         token_id=snapshot.current.name if snapshot.current else None,
     )
+
+
+def _show_events(report: Report, result: RotationResult, now: datetime) -> None:
+    """Tell those who look at a store what became of its token; the log says it, too."""
+    written = {each.store for each in report.stores if each.status is StoreState.WRITTEN}
+    for store in (each.store for each in (result.after or result.snapshot).reachable):
+        if not isinstance(store, ShowsEvents):
+            continue
+        try:
+            if store.url in written:
+                end = report.expires_at
+                life = f"it expires at {minute(end)}" if end else "it never expires"
+                text = f"{report.name}: the token {report.token_id} is here now; {life}"
+                store.show(StoreEvent("Rotated", text, now))
+            if report.error:
+                text = f"{report.name}: {report.error}"
+                store.show(StoreEvent("RotationFailed", text, now, is_failure=True))
+        except StoreError as error:
+            _log.info("no event was shown: %s", error)
+        except Exception as error:  # noqa: BLE001 - what is done must not look like a failure
+            _log.warning("%s: no event was shown: %s", store.url, internal_error(error))
 
 
 def _log_end(report: Report) -> None:

@@ -176,6 +176,27 @@ class Rehearsable(Protocol):
         """Return the place, which is changed by the same steps, and needs the same rights."""
 
 
+class StoreEvent(NamedTuple):
+    """What a run came to for a token, told where its store is looked at.
+
+    `reason` is one word in CamelCase, such as `Rotated`; `message` is a line without secrets, `at`
+    is aware UTC.
+    """
+
+    reason: str
+    message: str
+    at: datetime
+    is_failure: bool = False
+
+
+@runtime_checkable
+class ShowsEvents(Protocol):
+    """A store that may implement this, too: who looks at the secret sees what happened to it."""
+
+    def show(self, event: StoreEvent) -> None:
+        """Show it; raises `StoreError` where that is denied, on which nothing depends."""
+
+
 class Provenance(NamedTuple):
     """Who else writes a secret, as far as the store can tell, and a message may show.
 

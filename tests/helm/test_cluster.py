@@ -24,6 +24,8 @@ RIGHTS = [
     ("patch", "secrets/other", "no"),
     ("list", "secrets", "no"),
     ("create", "secrets", "no"),
+    ("create", "events", "yes"),
+    ("list", "events", "no"),
     ("patch", "deployments.apps/luna-bot", "yes"),
     ("get", "deployments.apps/luna-bot", "no"),
     ("patch", "deployments.apps/other", "no"),

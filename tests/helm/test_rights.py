@@ -8,6 +8,7 @@ from tests.kubernetes.site import documented, documented_rules
 API = {"url": "https://api.example.com/api"}
 VAULT = {"name": "VAULT_ADDR", "value": "https://vault.example.com"}
 Rule = tuple[str, str, tuple[str, ...], tuple[str, ...]]
+EVENTS: Rule = ("", "events", (), ("create",))  # to show what happened
 
 
 def rights(manifests: Manifests) -> dict[str, set[Rule]]:
@@ -55,12 +56,14 @@ def test_each_namespace_has_its_own_role_with_its_own_names(chart: Chart) -> Non
     assert rights(chart.render("kind-cronjob", "store-kubernetes")) == {
         "bots": {
             ("", "secrets", ("luna-copy", "luna-token"), ("get", "patch")),
+            EVENTS,
             ("", "secrets", (), ("create",)),
             ("apps", "deployments", ("luna-bot",), ("patch",)),
             ("apps", "daemonsets", ("sol-agent",), ("patch",)),
         },
         "sol": {
             ("", "secrets", ("sol-token",), ("get", "patch")),
+            EVENTS,
             ("apps", "statefulsets", ("sol-bot",), ("patch",)),
         },
     }
@@ -88,7 +91,7 @@ def test_the_admin_s_password_is_only_read(chart: Chart) -> None:
     beside = {**admin, "admin_password": "kubernetes://bots/luna#pass"}
     config = {**config, "api": beside}
     found = rights(chart.render("kind-cronjob", config=config, admin={"existingSecret": ""}))
-    assert found == {"bots": {("", "secrets", ("luna",), ("get", "patch"))}}
+    assert found == {"bots": {("", "secrets", ("luna",), ("get", "patch")), EVENTS}}
 
 
 @pytest.mark.parametrize("url", ["dotenv:/srv/luna/.env", "vault://secret/kubernetes/luna"])
@@ -118,9 +121,10 @@ def test_defaults_count_for_tokens_that_name_no_workloads_of_their_own(chart: Ch
     assert found == {
         "bots": {
             ("", "secrets", ("luna",), ("get", "patch")),
+            EVENTS,
             ("apps", "deployments", ("all",), ("patch",)),
         },
-        "sol": {("", "secrets", ("sol",), ("get", "patch"))},
+        "sol": {("", "secrets", ("sol",), ("get", "patch")), EVENTS},
     }
 
 

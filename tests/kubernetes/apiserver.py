@@ -14,6 +14,7 @@ from copy import deepcopy
 from itertools import count
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 from tests.kubernetes.objects import RefusedError, merged, validate
 
@@ -25,6 +26,7 @@ _PATH = re.compile(
 _KINDS = {
     "namespaces": "Namespace",
     "secrets": "Secret",
+    "events": "Event",
     "serviceaccounts": "ServiceAccount",
     "roles": "Role",
     "rolebindings": "RoleBinding",
@@ -62,6 +64,7 @@ class ApiServer:
     """The state, and what each request does to it; `tokens` are those that are accepted.
 
     `webhook` changes each object that is to be created or changed, as mutating admission does.
+    `forbidden` is a resource for which no Role counts.
     """
 
     def __init__(self) -> None:
@@ -70,6 +73,7 @@ class ApiServer:
         self.faults: deque[Fault] = deque()
         self.requests: list[Request] = []
         self.webhook: Callable[[dict[str, Any]], object] | None = None
+        self.forbidden = ""
         self._objects: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
         self._versions = count(1001)
         self._lock = threading.Lock()
@@ -122,6 +126,7 @@ class ApiServer:
             for rule in role.get("rules", ()) if user in subjects else ():
                 named = "resourceNames" not in rule or name in rule["resourceNames"]
                 grouped = _GROUPS.get(plural, "") in rule["apiGroups"]
+                grouped &= plural != self.forbidden
                 if grouped and plural in rule["resources"] and verb in rule["verbs"] and named:
                     return
         if user == ADMIN:
@@ -139,7 +144,11 @@ class ApiServer:
     def _create(
         self, namespace: str, plural: str, wanted: dict[str, Any], *, dry_run: bool
     ) -> dict[str, Any]:
-        name, kept = wanted["metadata"]["name"], self._objects[namespace, plural]
+        kept = self._objects[namespace, plural]
+        if base := wanted["metadata"].get("generateName"):
+            named = {**wanted["metadata"], "name": f"{base[:58]}{secrets.token_hex(3)[:5]}"}
+            wanted = {**wanted, "metadata": named}
+        name = wanted["metadata"]["name"]
         if namespace and namespace not in self._objects.get(("", "namespaces"), {}):
             raise RefusedError(
                 404,
@@ -158,6 +167,7 @@ class ApiServer:
         metadata = created["metadata"]
         if not dry_run:
             metadata["resourceVersion"] = str(next(self._versions))
+            metadata["uid"] = str(uuid4())
             kept[name] = created
             if _GROUPS.get(plural) == "apps":
                 metadata["generation"] = 1

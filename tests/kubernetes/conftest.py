@@ -4,10 +4,18 @@ from pathlib import Path
 
 import pytest
 
+from rotator import wiring
+from rotator.clock import utc_now
+from rotator.config.loader import load_settings
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import Report
 from tests.kubernetes.apiserver import ADMIN, ApiServer
 from tests.kubernetes.certificates import make
 from tests.kubernetes.cluster import REAL, Cluster, running
+from tests.kubernetes.helpers import Rotate
 from tests.kubernetes.site import Site
+from tests.support.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +52,24 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def rotate(site: Site, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rotate:
+    """Return what rotates all tokens of a config as far as they are due."""
+    monkeypatch.setenv("KUBECONFIG", site.variables(site.upstream)["KUBECONFIG"])
+    (tmp_path / "password").write_text(api.admin_password)
+    head = f'[api]\nurl = "{api.url}"\nadmin_email = "{api.admin_email}"\n'
+    head += 'admin_password_file = "password"\n[defaults]\nretire = "now"\n'
+
+    def rotate(tokens: str) -> list[Report]:
+        (tmp_path / "rotator.toml").write_text(head + tokens)
+        settings = load_settings(None, {}, tmp_path)
+        wiring.require_restarts(settings)
+        rotations = wiring.build_rotations(settings, (), utc_now, InFlightMints())
+        return [rotation.rotate(RotateOptions()) for rotation in rotations]
+
+    return rotate
+
+
+@pytest.fixture
 def stand_in(cluster: Cluster) -> Iterator[ApiServer]:
     """The stand-in itself: what asks for it cannot be tested with a real cluster."""
     if REAL:
@@ -51,3 +77,4 @@ def stand_in(cluster: Cluster) -> Iterator[ApiServer]:
     yield cluster.stand_in
     cluster.stand_in.faults.clear()
     cluster.stand_in.webhook = None
+    cluster.stand_in.forbidden = ""

@@ -6,10 +6,12 @@ from pathlib import Path
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import Connection
 from backends.kubernetes.store import KubernetesStore
+from rotator.rotation.report import Report
 from rotator.stores.port import parse_url
 from tests.kubernetes.site import Site
 
 NOWHERE = Path("/nowhere")
+Rotate = Callable[[str], list[Report]]  # all tokens of a config, as far as they are due
 
 
 def opened(

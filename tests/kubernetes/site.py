@@ -23,6 +23,7 @@ __all__ = ["KEY", "NAME", "Site", "running"]
 
 KEY, NAME = "NOCTURNA_SERVICE_TOKEN", "luna"
 JOURNAL = f"nocturna-rotator/journal.{KEY}"
+EXPIRES = f"nocturna-rotator/expires.{KEY}"
 ROTATOR, CHECKER, NOBODY = "rotator", "rotator-check", "nobody"
 _DOCS = Path(__file__).parents[2] / "docs"
 _PLURALS = {"ServiceAccount": "serviceaccounts", "Role": "roles", "RoleBinding": "rolebindings"}
@@ -97,6 +98,12 @@ class Site:
         found: dict[str, Any] | None = self.cluster.do("GET", f"{self._secrets}/{NAME}")
         return found
 
+    def events(self) -> list[dict[str, Any]]:
+        """Return what has been shown beside the Secret."""
+        folder = f"api/v1/namespaces/{self.namespace}/events"
+        events = self.cluster.do("GET", folder)["items"]
+        return [each for each in events if each["involvedObject"]["name"] == NAME]
+
     def neighbours(self) -> object:
         """Return all Secrets of the namespace without our key, our annotation, and what counts."""
         found = []
@@ -104,7 +111,8 @@ class Site:
             metadata = {**each["metadata"]}
             for counting in ("resourceVersion", "managedFields", "creationTimestamp", "uid"):
                 metadata.pop(counting, None)
-            kept = {k: v for k, v in metadata.pop("annotations", {}).items() if k != JOURNAL}
+            notes = metadata.pop("annotations", {})
+            kept = {k: v for k, v in notes.items() if k not in (JOURNAL, EXPIRES)}
             data = {k: v for k, v in (each.get("data") or {}).items() if k != KEY}
             rest = {k: v for k, v in each.items() if k not in ("data", "metadata")}
             if metadata["name"] != NAME or data or kept:

@@ -182,7 +182,7 @@ def test_no_redirect_is_followed(site: Site, stand_in: ApiServer) -> None:
     assert len(stand_in.requests) == before + 1
 
 
-def test_a_change_names_our_key_our_annotation_and_the_version_only(
+def test_a_change_names_our_key_our_annotations_and_the_version_only(
     site: Site, stand_in: ApiServer
 ) -> None:
     store = store_of(site)
@@ -193,6 +193,7 @@ def test_a_change_names_our_key_our_annotation_and_the_version_only(
         "metadata": {
             "annotations": {
                 "nocturna-rotator/journal.NOCTURNA_SERVICE_TOKEN": "v=1 token=t",
+                "nocturna-rotator/expires.NOCTURNA_SERVICE_TOKEN": None,
             },
             "resourceVersion": sent.body["metadata"]["resourceVersion"],
         },

@@ -1,46 +1,19 @@
 """Whole rotations whose last step is a restart, from a config file to the pods."""
 
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rotator import wiring
-from rotator.clock import utc_now
-from rotator.config.loader import load_settings
 from rotator.hooks.hooks import HookEvent
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action
-from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import Report
 from tests.kubernetes.cluster import write_kubeconfig
+from tests.kubernetes.helpers import Rotate
 from tests.kubernetes.plant import NAME, Plant
 from tests.kubernetes.site import JOURNAL, Site
 from tests.support.sandbox import Sandbox
 
 DEPLOYMENT = f"deployment/{NAME}"
-Rotate = Callable[[str], list[Report]]
-
-
-@pytest.fixture
-def rotate(
-    site: Site, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], list[Report]]:
-    """Return what rotates all tokens of a config as far as they are due."""
-    monkeypatch.setenv("KUBECONFIG", site.variables(site.upstream)["KUBECONFIG"])
-    (tmp_path / "password").write_text(api.admin_password)
-    head = f'[api]\nurl = "{api.url}"\nadmin_email = "{api.admin_email}"\n'
-    head += 'admin_password_file = "password"\n[defaults]\nretire = "now"\n'
-
-    def rotate(tokens: str) -> list[Report]:
-        (tmp_path / "rotator.toml").write_text(head + tokens)
-        settings = load_settings(None, {}, tmp_path)
-        wiring.require_restarts(settings)
-        rotations = wiring.build_rotations(settings, (), utc_now, InFlightMints())
-        return [rotation.rotate(RotateOptions()) for rotation in rotations]
-
-    return rotate
 
 
 @pytest.fixture

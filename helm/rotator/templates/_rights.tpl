@@ -74,6 +74,7 @@
 {{- $rules := list -}}
 {{- if .written -}}
 {{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "resourceNames" .written "verbs" (list "get" "patch")) -}}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "events") "verbs" (list "create")) -}}
 {{- end -}}
 {{- if .read -}}
 {{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "resourceNames" .read "verbs" (list "get")) -}}
