@@ -20,6 +20,8 @@ def resolve(path: Path) -> Path:
 
     Raises `ForeignLinkError`.
     """
+    if _is_direct(str(path)):
+        return path
     found, links = Path(path.anchor), 0
     todo = [*reversed(path.parts[1:])]
     while todo:
@@ -43,6 +45,25 @@ def resolve(path: Path) -> Path:
         found = Path(target.anchor) if target.is_absolute() else found
         todo += reversed(target.parts[1:] if target.is_absolute() else target.parts)
     return found
+
+
+def _is_direct(path: str) -> bool:
+    """Tell whether no symlink is in the way, as far as it can be followed, and no `..`.
+
+    Of the paths of a fleet nearly all are, and `Path` takes much longer for each step.
+    """
+    end = 0
+    while end >= 0:
+        end = path.find("/", end + 1)
+        step = path if end < 0 else path[:end]
+        if step.endswith("/.."):
+            return False
+        try:
+            if stat.S_ISLNK(os.lstat(step).st_mode):
+                return False
+        except OSError:  # whoever opens the file is told
+            return True
+    return True
 
 
 def _refuse_foreign(link: Path, owner: int) -> None:

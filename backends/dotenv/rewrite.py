@@ -26,6 +26,15 @@ from backends.locks import NO_LOCKS, close
 SIDECAR = ".rotator-"
 LARGEST = 1 << 20
 _TEMPORARY = SIDECAR + "tmp"
+_COPIES = ("backup", "new")
+_LASTING = ("lock", *_COPIES)
+_OURS = re.compile(
+    rf"{re.escape(SIDECAR)}(?:{'|'.join(_LASTING)})|\.[0-9a-f]{{16}}{re.escape(_TEMPORARY)}"
+)
+_CHUNK = 64 << 10  # bytes; for more at once, the system would map and unmap memory
+_LARGE_FOLDER = 1000  # files
+_LISTING_SHARE = 10
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 # EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)
 # What file systems say that have no owners or modes, such as FAT and CIFS.
@@ -64,12 +73,22 @@ class FileState(NamedTuple):
         return self.content == later.content and facts(self.status) == facts(later.status)
 
 
+class _Listing(NamedTuple):
+    """What a large folder showed, and until when (monotonic seconds) it is used."""
+
+    names: frozenset[str]
+    stale_at: float
+
+
+_LISTINGS: dict[str, _Listing] = {}
+
+
 def read_once(path: Path) -> FileState:
     """Read a whole file; a missing file is empty, a missing folder raises `OSError`."""
     try:
         # A device must not even be opened. O_NONBLOCK is for a FIFO that appears in between.
         _refuse_others(path.lstat())
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, _READING)
     except FileNotFoundError:
         path.parent.stat()
         return FileState(b"", None)
@@ -84,10 +103,10 @@ def read_once(path: Path) -> FileState:
 def read_all(fd: int) -> bytes:
     """Return the content of an open file; raises `NotAnEnvFileError` beyond 1 MiB."""
     content = b""
-    while chunk := os.pread(fd, LARGEST + 1 - len(content), len(content)):
+    while chunk := os.pread(fd, _CHUNK, len(content)):
         content += chunk
-    if len(content) > LARGEST:
-        raise NotAnEnvFileError("it is larger than 1 MiB, which is no .env file")
+        if len(content) > LARGEST:
+            raise NotAnEnvFileError("it is larger than 1 MiB, which is no .env file")
     return content
 
 
@@ -163,6 +182,8 @@ def read_settled(path: Path) -> FileState:
     It takes two equal looks: a rewrite that began and ended unseen during the first one is over
     when the second one begins. Raises `ChangedError` when no two looks are equal.
     """
+    if undisturbed := _read_undisturbed(str(path)):
+        return undisturbed
     last = _look(path)
     for _ in range(_MOST_LOOKS):
         look = _look(path)
@@ -172,6 +193,32 @@ def read_settled(path: Path) -> FileState:
         last = look
         time.sleep(0.001)
     raise ChangedError
+
+
+def _read_undisturbed(path: str) -> FileState | None:
+    """Return the file if it is there, with no copies beside it, by two equal looks; else None.
+
+    It is opened once for both: who replaces the file in between leaves us the old one, whole.
+    """
+    if _has_copies(path):
+        return None
+    try:
+        _refuse_others(os.lstat(path))
+        fd = os.open(path, _READING)
+    except FileNotFoundError:
+        return None
+    try:
+        status = os.fstat(fd)
+        _refuse_others(status)
+        content = read_all(fd)
+        is_same = not _has_copies(path) and read_all(fd) == content
+        return FileState(content, status) if is_same else None
+    finally:
+        close(fd)
+
+
+def _has_copies(path: str) -> bool:
+    return any(os.path.lexists(f"{path}{SIDECAR}{kind}") for kind in _COPIES)
 
 
 def open_in_place(path: Path) -> int:
@@ -218,26 +265,51 @@ def _refuse_append_only(folder: Path) -> None:
 
 def has_leftovers(path: Path) -> bool:
     """Tell whether writers that live, or were killed, have files beside this one."""
-    names = ("lock", "backup", "new")
-    lasting = (path.with_name(f"{path.name}{SIDECAR}{name}") for name in names)
-    return any(_is_copy(file, path) for file in (*lasting, *_temporary_files(path)))
+    try:
+        names = _names_of_rotators(str(path.parent))
+    except PermissionError:
+        # A folder that we may write but not list hides temporary files from everybody else, too.
+        names = frozenset(f"{path.name}{SIDECAR}{kind}" for kind in _LASTING)
+    return any(_is_copy(path.with_name(name), path) for name in names if _is_ours(name, path))
 
 
 def remove_leftovers(path: Path) -> None:
     """Remove the temporary files of writers that were killed; call it under the lock only."""
-    for file in _temporary_files(path):
-        with suppress(OSError):  # a stranger's, in a folder like /tmp
-            file.unlink()
-
-
-def _temporary_files(path: Path) -> list[Path]:
-    ours = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}" + re.escape(_TEMPORARY))
     try:
         names = os.listdir(path.parent)  # noqa: PTH208 - a Path for each file is a waste
     except PermissionError:
-        # A folder that we may write but not list hides its leftovers from everybody else, too.
-        return []
-    return [path.with_name(name) for name in names if ours.fullmatch(name)]
+        return
+    for name in names:
+        if name.endswith(_TEMPORARY) and _is_ours(name, path):
+            with suppress(OSError):  # a stranger's, in a folder like /tmp
+                path.with_name(name).unlink()
+
+
+def _is_ours(name: str, path: Path) -> bool:
+    """Tell whether a rotator that changes this file gives such a name to a file beside it."""
+    rest = name.removeprefix(path.name)
+    return len(rest) < len(name) and _OURS.fullmatch(rest) is not None
+
+
+def _names_of_rotators(folder: str) -> frozenset[str]:
+    """Return the names of all files that rotators have in a folder.
+
+    What a large folder shows is used for ten times as long as it took to list it: a fleet that lies
+    in one folder would spend its time on that.
+    """
+    now = time.monotonic()
+    known = _LISTINGS.get(folder)
+    if known and now < known.stale_at:
+        return known.names
+    every = os.listdir(folder)  # noqa: PTH208 - a Path for each file is a waste
+    listing = _Listing(
+        frozenset(name for name in every if SIDECAR in name),
+        stale_at=now + _LISTING_SHARE * (time.monotonic() - now),
+    )
+    if len(every) > _LARGE_FOLDER:
+        _LISTINGS.clear()  # one is enough, and nothing grows
+        _LISTINGS[folder] = listing
+    return listing.names
 
 
 def sync_folder(folder: Path) -> None:
@@ -360,7 +432,7 @@ class _Look(NamedTuple):
 
 def _look(path: Path, *, writing: bool = False) -> _Look:
     # The copies come first: two equal answers about them then enclose a look at the file.
-    old, new = (_read_copy(path, kind, writing=writing) for kind in ("backup", "new"))
+    old, new = (_read_copy(path, kind, writing=writing) for kind in _COPIES)
     return _Look(read_once(path), new, old)
 
 
@@ -447,7 +519,7 @@ def _is_copy(copy: Path, path: Path) -> bool:
 
 def _refuse_obstacles(path: Path) -> None:
     """Refuse what stands where a copy is to be made, and is none."""
-    for kind in ("backup", "new"):
+    for kind in _COPIES:
         copy = _copy_path(path, kind)
         if os.path.lexists(copy) and not _is_copy(copy, path):
             raise NotAnEnvFileError(
@@ -456,7 +528,7 @@ def _refuse_obstacles(path: Path) -> None:
 
 
 def _remove_copies(path: Path) -> None:
-    for kind in ("backup", "new"):
+    for kind in _COPIES:
         copy = _copy_path(path, kind)
         try:
             copy.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from backends.dotenv import rewrite
 from backends.dotenv.gate import UnsafeEditError
 from backends.dotenv.links import ForeignLinkError, resolve
-from backends.dotenv.text import EnvText, Variable
+from backends.dotenv.text import EnvText, Variable, read_plain
 from backends.locks import FileLock, ForeignLockError, LockTimeoutError
 from rotator.errors import (
     ConfigError,
@@ -106,9 +106,10 @@ class DotenvStore:
     def read(self) -> Entry | Absent:
         with self._file(writing=False) as path:
             state = rewrite.read_settled(path)
-            text = EnvText(state.content, self._variable)
-        variable = text.variable
-        has_scratch = text.has_traces_of(f"{self._variable}{SCRATCH}")
+            variable, has_scratch = read_plain(state.content, self._variable), False
+            if variable is None:
+                text = EnvText(state.content, self._variable)
+                variable, has_scratch = text.variable, text.has_traces_of(f"{self._variable}{SCRATCH}")
         if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
             _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from dotenv.parser import Binding, parse_stream
@@ -12,6 +13,7 @@ from backends.dotenv.gate import Gate, UnsafeEditError, refuse_above, refuse_con
 _BOM = b"\xef\xbb\xbf"
 _NOTE = "# rotator:"
 _NOTE_START = f"{_NOTE} v="  # without a version it is somebody's own comment
+_NOTE_WORD = b"rotator:"
 # At the end of a note: the empty line below it came with it, and is to go with it.
 _ADDED = " added"
 # Parts of what python-dotenv calls a binding, which begins with the blank lines above it.
@@ -26,12 +28,45 @@ _ANY_NEWLINE = re.compile(r"\r\n|\r")
 _INLINE_COMMENT = re.compile(r"\s+#")
 
 
+# Lines that python-dotenv and shells read alike, and of which no rule of the gate speaks.
+_PLAIN = re.compile(
+    rb"(?!\n*(?:Salted__|U2FsdGVkX1))"
+    rb"(?:(?:#[\x20-\x5b\x5d-\x7e\x80-\xff]{0,200}"
+    rb"|(?:export )?(?!sops_)[A-Za-z_][A-Za-z0-9_]{0,63}="
+    rb"(?:[A-Za-z0-9_./:@%+,=?^~\[\]-]{0,8192}"
+    rb"|\"[A-Za-z0-9_./:@%+,=?^~\[\] -]{0,200}\"|'[A-Za-z0-9_./:@%+,=?^~\[\] -]{0,200}'))?"
+    rb"(?:\n|\Z))*+"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Variable:
     """What a file says about one variable; an empty value counts as none."""
 
     value: str | None
     journal: str
+
+
+def read_plain(content: bytes, name: str) -> Variable | None:
+    """Return what a plain file says about a variable that it names once, in a line with a token.
+
+    None means nothing but that `EnvText` has to look, which takes ten times as long and would find
+    the same.
+    """
+    if content.count(name.encode()) != 1 or not _PLAIN.fullmatch(content):
+        return None
+    found = _token_line(name).search(content)
+    if found is None or content.count(_NOTE_WORD) != (found["journal"] is not None):
+        return None
+    journal = (found["journal"] or b"").decode().strip()
+    return None if journal.endswith(_ADDED) else Variable(found["token"].decode(), journal)
+
+
+@lru_cache(maxsize=16)
+def _token_line(name: str) -> re.Pattern[bytes]:
+    token = rb"(?P<quote>[\"']?)(?P<token>eyJ[\w-]*\.[\w-]+\.[\w-]+)(?P=quote)$"
+    note = rb"^(?:# rotator: (?P<journal>v=[\x20-\x7e]*)\n)?"
+    return re.compile(note + rb"(?:export )?" + name.encode() + b"=" + token, re.MULTILINE)
 
 
 class EnvText:

@@ -8,7 +8,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from backends.dotenv.gate import UnsafeEditError
-from backends.dotenv.text import EnvText, Variable
+from backends.dotenv.text import EnvText, Variable, read_plain
 
 TOKEN = "eyJ0b2tlbi1vbmU.eyJh.c2ln-_"
 OTHER = "eyJ0b2tlbi10d28.eyJi.c2ln_-"
@@ -223,3 +223,50 @@ def test_the_whole_file_is_the_one_expected(  # noqa: PLR0913, PLR0917 - the par
 
     after = EnvText(made(b"", b"old"), "TOKEN").with_variable(FIRST)
     assert after == made(b"# rotator: v=1 token=one", TOKEN.encode())
+
+
+_safe = st.text("abcXYZ019_./:@%+,=-", max_size=8).map(str.encode)
+_plain_line = st.one_of(
+    st.just(b""),
+    st.builds(lambda text: b"# " + text, _word),
+    st.builds(lambda key, value: key + b"=" + value, st.sampled_from([b"A", b"X_1"]), _safe),
+    st.builds(lambda value: b'export B="' + value + b'"', _safe),
+    st.sampled_from(
+        [b"sops_x=1", b"MY_TOKEN=1", b"Salted__=1", b"URL=http://rotator:80", b"A='b c'"]
+    ),
+    _note,
+)
+_plain_target = st.builds(
+    lambda note, export, quote, end: (
+        note + export + b"TOKEN=" + quote + TOKEN.encode() + quote + end
+    ),
+    st.sampled_from([b"", b"# rotator: v=1 token=one\n", b"# rotator: v=1 token=one added\n"]),
+    st.sampled_from([b"", b"export ", b" "]),
+    st.sampled_from([b"", b"'", b'"']),
+    st.sampled_from([b"", b"", b" ", b" # c", b"\r", b"."]),
+)
+
+
+@RELAXED
+@given(
+    st.lists(_plain_line, max_size=4),
+    st.one_of(_plain_target, _target),
+    st.lists(st.one_of(_plain_line, _neighbour), max_size=2),
+    st.sampled_from([b"", b"\n"]),
+)
+@example([], b"TOKEN=" + TOKEN.encode(), [], b"")
+def test_a_quick_look_at_a_plain_file_finds_what_a_thorough_one_does(
+    above: list[bytes], target: bytes, below: list[bytes], end: bytes
+) -> None:
+    content = b"\n".join([*above, target, *below]) + end
+    found = read_plain(content, "TOKEN")
+    event("quick" if found else "thorough")
+    if found:
+        text = EnvText(content, "TOKEN")
+        assert found == text.variable
+        assert not text.has_traces_of("TOKEN_REHEARSAL")
+
+
+def test_the_usual_file_gets_a_quick_look() -> None:
+    usual = f"# A bot\nBOT_NAME='Luna 1'\n\n# rotator: v=1 token=one\nTOKEN={TOKEN}\nA=1\n"
+    assert read_plain(usual.encode(), "TOKEN") == Variable(TOKEN, "v=1 token=one")
