@@ -86,6 +86,8 @@ class _Watcher(logging.Handler):
 
 def record(event: Event, message: str, **fields: str | None) -> None:
     """Write one line; fields of None are left out, and the outcome is `done` unless given."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
     given = {name: value for name, value in fields.items() if value is not None}
     _log.info("%s", message, extra={"audit": {"event": event, "outcome": DONE, **given}})
 

@@ -47,17 +47,22 @@ def resolve(path: Path) -> Path:
     return found
 
 
+def canonical(path: Path) -> str:
+    """Return where a path leads, whoever made the symlinks in it."""
+    return str(path) if _is_direct(str(path)) else os.path.realpath(path)
+
+
 def _is_direct(path: str) -> bool:
     """Tell whether no symlink is in the way, as far as it can be followed, and no `..`.
 
     Of the paths of a fleet nearly all are, and `Path` takes much longer for each step.
     """
+    if "/../" in path or path.endswith("/.."):
+        return False
     end = 0
     while end >= 0:
         end = path.find("/", end + 1)
         step = path if end < 0 else path[:end]
-        if step.endswith("/.."):
-            return False
         try:
             if stat.S_ISLNK(os.lstat(step).st_mode):
                 return False

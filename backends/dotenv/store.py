@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from backends.dotenv import rewrite
 from backends.dotenv.gate import UnsafeEditError
-from backends.dotenv.links import ForeignLinkError, resolve
+from backends.dotenv.links import ForeignLinkError, canonical, resolve
 from backends.dotenv.text import EnvText, Variable, read_plain
 from backends.locks import FileLock, ForeignLockError, LockTimeoutError
 from rotator.errors import (
@@ -94,7 +94,7 @@ class DotenvStore:
     def __init__(self, path: Path, variable: str, *, lock_timeout: float = 120.0) -> None:
         self._path = path
         self._variable = variable
-        target = os.fsencode(os.path.realpath(path))
+        target = os.fsencode(canonical(path))
         self.url = f"dotenv://{quote(target, safe='/+,=:@~')}#{variable}"
         self._lock_timeout = lock_timeout
         self._locked: Path | None = None
@@ -109,7 +109,8 @@ class DotenvStore:
             variable, has_scratch = read_plain(state.content, self._variable), False
             if variable is None:
                 text = EnvText(state.content, self._variable)
-                variable, has_scratch = text.variable, text.has_traces_of(f"{self._variable}{SCRATCH}")
+                variable = text.variable
+                has_scratch = text.has_traces_of(f"{self._variable}{SCRATCH}")
         if state.status and not self._has_warned and _is_open_to_all(path, state.status):
             self._has_warned = True
             _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)

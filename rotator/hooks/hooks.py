@@ -75,9 +75,14 @@ class Hooks:
         self._urls = [(_digest(url.get()), url) for url in token.notify]
         self._restarts = Restarts(token)
         self._timeout = token.hook_timeout
-        self._environ = {
+        self._whole_environ = environ
+
+    @property
+    def _environ(self) -> dict[str, str]:
+        # Taken where it is needed: each token of a fleet has hooks, and few run any.
+        return {
             name: value
-            for name, value in environ.items()
+            for name, value in self._whole_environ.items()
             if not name.startswith((*CREDENTIALS, REHEARSAL)) and not value.startswith(_JWT_START)
         }
 

@@ -178,6 +178,11 @@ class Snapshot:
         """The ids of all tokens that the stores show, or showed by their journals."""
         return frozenset(token_id for each in self.reachable for token_id in each.known_ids)
 
+    @property
+    def has_open_work(self) -> bool:
+        """Tell whether a journal notes anything that is still to be done, now or later."""
+        return bool(self.intents or self.pending or self.hooks)
+
     def ends_at(self, token: ServiceToken | None) -> datetime | None:
         """Return when the first of the stores that hold this token will delete it by itself."""
         ends = [each.ends_at for each in self.reachable if each.ends_at and each.shows(token)]
@@ -219,16 +224,25 @@ def observe_store(store: SecretStore) -> Observation | Unreachable:
         return Unreachable(store, error)
     except Exception as error:  # noqa: BLE001 - a bug in one backend must not stop the others
         return Unreachable(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
-    seen = Observation(store, None, entry.version, entry.journal, has_scratch=entry.has_scratch)
     if isinstance(entry, Absent):
-        return seen
-    seen = replace(seen, secret=entry.secret, ends_at=entry.ends_at)
+        return Observation(store, None, entry.version, entry.journal, has_scratch=entry.has_scratch)
+    token, fault = None, None
     try:
-        return replace(seen, token=ServiceToken.parse(entry.secret))
-    except MalformedTokenError as fault:
+        token = ServiceToken.parse(entry.secret)
+    except MalformedTokenError as error:
         if what := describe_foreign(entry.secret):
             return Unreachable(store, _refuse_foreign(store, what))
-        return replace(seen, fault=fault)
+        fault = error
+    return Observation(
+        store,
+        entry.secret,
+        entry.version,
+        entry.journal,
+        token,
+        fault,
+        entry.ends_at,
+        entry.has_scratch,
+    )
 
 
 def _refuse_foreign(store: SecretStore, what: str) -> StoreError:
@@ -247,6 +261,8 @@ def _newest_token(observations: list[Observation], now: datetime) -> ServiceToke
     others, the newest of those that rotators minted, by the journals' dates, and the one among the
     rest that expires last are compared by their expiry.
     """
+    if len(observations) <= 1:
+        return observations[0].token if observations else None
     old = frozenset[str]().union(*(each.journal.old_ids for each in observations))
     minted: dict[str, datetime] = {}
     for each in observations:
@@ -309,8 +325,7 @@ class Decider(NamedTuple):
         if not snapshot.reachable:
             message = "no store of this token could be read"
             return Verdict(Status.UNKNOWN, "unreachable", message, Need.NOTHING)
-        inputs = self._inputs(snapshot, options)
-        verdict = decide(replace(inputs, now=inputs.now - skew))
+        verdict = decide(self._inputs(snapshot, options, skew))
         if verdict.status is Status.MISSING and snapshot.unreachable and not options.force:
             # An unreachable store may hold the token, which a new one would replace.
             message = "there is no token in the stores that could be read (--force makes one)"
@@ -401,9 +416,11 @@ class Decider(NamedTuple):
     def decide_written(self, token: ServiceToken, now: datetime) -> Verdict:
         return decide(Inputs(now, self.settings.renew_before, token))
 
-    def _inputs(self, snapshot: Snapshot, options: RotateOptions) -> Inputs:
+    def _inputs(
+        self, snapshot: Snapshot, options: RotateOptions, skew: timedelta = timedelta()
+    ) -> Inputs:
         return Inputs(
-            now=snapshot.taken_at,
+            now=snapshot.taken_at - skew,
             renew_before=self.settings.renew_before,
             token=snapshot.current,
             fault=snapshot.fault,

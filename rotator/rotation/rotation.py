@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, cast
 
 from rotator import audit
 from rotator.audit import Event
@@ -110,13 +110,12 @@ class Rotation:
         verdict = self._decider.decide(snapshot, options)
         _log_decision(snapshot, verdict)
         result = RotationResult(snapshot, verdict)
+        is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
         try:
-            steps = self._steps(snapshot, options)
-            is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
             if options.dry_run:
                 result = self._dry_run(snapshot, verdict, options)
-            elif is_wanted or steps.has_unfinished_work() or steps.has_old_tokens_to_watch():
-                result = steps.run(verdict)
+            elif is_wanted or self._has_due_work(snapshot, options):
+                result = self._steps(snapshot, options).run(verdict)
             else:
                 _remove_leftovers(snapshot)
         except RotatorError as error:
@@ -138,6 +137,13 @@ class Rotation:
             remarks=(*result.remarks, *cleared.remarks),
             troubles=(*result.troubles, *cleared.troubles),
         )
+
+    def _has_due_work(self, snapshot: Snapshot, options: RotateOptions) -> bool:
+        """Tell whether an earlier run left something to do now, or to watch."""
+        if not snapshot.has_open_work:
+            return False
+        steps = self._steps(snapshot, options)
+        return steps.has_unfinished_work() or steps.has_old_tokens_to_watch()
 
     def _judge_again(self, result: RotationResult, decided: Verdict) -> RotationResult:
         """Look at the current token by the server's time, and after a failure by its answer.
@@ -193,9 +199,14 @@ def _remove_leftovers(snapshot: Snapshot) -> None:
     """Remove what a killed rotator left; where that is denied, a run that may does it."""
     for store in (observation.store for observation in snapshot.reachable):
         with suppress(StoreError):
-            if isinstance(store, KnowsLeftovers) and store.has_leftovers():
+            if _may_leave_files(type(store)) and cast("KnowsLeftovers", store).has_leftovers():
                 with store.hold():
                     pass
+
+
+@cache  # to ask a protocol takes as long as all the rest of a look
+def _may_leave_files(store: type[SecretStore]) -> bool:
+    return issubclass(store, KnowsLeftovers)
 
 
 def _explain_unchanged(result: RotationResult) -> RotationResult:
