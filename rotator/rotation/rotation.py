@@ -117,7 +117,7 @@ class Rotation:
             elif is_wanted or self._has_due_work(snapshot, options):
                 result = self._steps(snapshot, options).run(verdict)
             else:
-                _remove_leftovers(snapshot)
+                remove_leftovers(snapshot)
         except RotatorError as error:
             result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
         result = self._judge_again(result, verdict)
@@ -195,7 +195,7 @@ class Rotation:
         return RotationResult(snapshot, planned)
 
 
-def _remove_leftovers(snapshot: Snapshot) -> None:
+def remove_leftovers(snapshot: Snapshot) -> None:
     """Remove what a killed rotator left; where that is denied, a run that may does it."""
     for store in (observation.store for observation in snapshot.reachable):
         with suppress(StoreError):

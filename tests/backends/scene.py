@@ -24,6 +24,8 @@ _MORE_READS = ("after POST / secretsmanager.Describe", "after POST /auth/login")
 class Scene:
     """A due token in a store, retired at once when it is replaced."""
 
+    victim: tuple[str, ...] = ("rotate",)
+
     def __init__(self, site: Site, rotator: Runner, crew: Crew) -> None:
         self.site = site
         self.rotator = rotator
@@ -56,7 +58,11 @@ class Scene:
 
     def rotate(self) -> Result:
         """Run a rotator that nobody kills."""
-        return self._end(self._start())
+        return self.run("rotate")
+
+    def run(self, *arguments: str) -> Result:
+        """Run a command that nobody kills."""
+        return self._end(self._start(*arguments))
 
     def kill_after(self, number: int) -> str | None:
         """Run a rotator until a change has been done that it does not hear of any more.
@@ -64,7 +70,7 @@ class Scene:
         Return what it was; None if the run ended before so many changes were made.
         """
         self._victim, self._deadly, self._left = Future(), None, number
-        victim = self._start()
+        victim = self._start(*self.victim)
         self._victim.set_result(victim)
         result = self._end(victim)
         assert result.status == (-signal.SIGKILL if self._deadly else 0), result.err
@@ -87,13 +93,13 @@ class Scene:
         process.wait()
         return False
 
-    def _start(self) -> Running:
-        return self._crew.start(Job(str(self.rotator.folder), ("rotate",), self.rotator.env))
+    def _start(self, *arguments: str) -> Running:
+        return self._crew.start(Job(str(self.rotator.folder), arguments, self.rotator.env))
 
     def _end(self, process: Running) -> Result:
         result = process.result()
         self.rotator.transcript.processes += 1
-        self.rotator.transcript.add("rotator rotate", result.out + result.err)
+        self.rotator.transcript.add("rotator", result.out + result.err)
         return result
 
 

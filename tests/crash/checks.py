@@ -66,5 +66,5 @@ def _changed(scene: Scene) -> Iterator[str]:
     if kept != scene.attributes:
         yield f"names or attributes of the files changed: {scene.attributes} became {kept}"
     for file in scene.files:
-        if not file.is_as_it_was(scene.bots):
+        if not scene.is_as_it_was(file):
             yield f"{file.name} has other changes than token and note"

@@ -100,6 +100,10 @@ class Scene:
         """Return the intents that stand in the files."""
         return [intent for file in self.files for intent in file.journal(self.bots).intents]
 
+    def is_as_it_was(self, file: EnvFile) -> bool:
+        """Tell whether nothing but the token and its note changed."""
+        return file.is_as_it_was(self.bots)
+
     @property
     def hooked(self) -> list[str]:
         """Return the ids of the tokens that the hook was told of."""
@@ -170,8 +174,8 @@ class Scene:
         lines = self._log.read_text().splitlines()
         return tuple(Moment(*line.split("\t")) for line in lines)
 
-    def _start(self, **life: Unpack[Life]) -> Running:
-        return self._crew.start(Job(str(self.folder), self.arguments, {}, **life))
+    def _start(self, arguments: Sequence[str] | None = None, **life: Unpack[Life]) -> Running:
+        return self._crew.start(Job(str(self.folder), arguments or self.arguments, {}, **life))
 
     def _end(self, process: Running) -> Result:
         result = process.result()

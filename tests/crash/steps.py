@@ -30,6 +30,12 @@ STEPS = {
     "rotator.rotation.retire.Retirement._revoke": "retire",
     "rotator.rotation.mint._write_and_confirm": "promote",
     "rotator.rotation.steps._spread": "spread",
+    "rotator.rotation.rehearsal.Rehearsal._log_in": "prove the right to mint",
+    "rotator.rotation.rehearsal.Rehearsal._play": "read back",
+    "rotator.rotation.rehearsal.Rehearsal._revoke": "revoke",
+    "rotator.rotation.rehearsal.Rehearsal._remove": "remove",
+    "rotator.rotation.rehearsal_leftovers.clear_up_beside": "clear up",
+    "rotator.rotation.rehearsal_leftovers.clear_up": "clear up",
 }
 
 

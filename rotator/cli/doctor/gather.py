@@ -35,6 +35,7 @@ from rotator.rotation.observe import Decider, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rehearsal_leftovers import clear_up_beside
+from rotator.rotation.rotation import remove_leftovers
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore, path_of_file_store
 
@@ -130,6 +131,7 @@ class Gatherer:
         The API is asked whether it accepts the token where it answers and the settings allow it.
         """
         snapshot = observe(stores, self._clock())
+        remove_leftovers(snapshot)
         timeout = token.rotation_timeout
         cleared = clear_up_beside(self._context, timeout, snapshot.reachable)
         decider = Decider(token, self._open_api)
