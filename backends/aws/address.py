@@ -1,14 +1,16 @@
 """From a store URL to a secret's name or ARN, its region and a field, and back to one URL."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from backends.aws.failures import AwsService
 from backends.remote import check_options, is_creation_allowed
 from rotator.errors import ConfigError, quote_value
 from rotator.stores.port import StoreUrl
 
+SECRETS_MANAGER = AwsService("secretsmanager", "AWS Secrets Manager", "secret", "SECRETS_MANAGER")
 REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: Name
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
@@ -55,8 +57,8 @@ class AwsAddress:
         create = is_creation_allowed(url)
         if create and arn:
             raise ConfigError("AWS chooses the ARN of a new secret: use create=true with a name")
-        region = _read_region(url, arn["region"] if arn else None, usual_region)
-        return cls(secret_id, region, url.field, create, _read_kms_key_id(url, create=create))
+        region = read_region(url, arn["region"] if arn else None, usual_region)
+        return cls(secret_id, region, url.field, create, read_kms_key_id(url, create=create))
 
     @property
     def canonical(self) -> str:
@@ -80,25 +82,45 @@ class AwsAddress:
         return self.secret_id.startswith("arn:")
 
     @property
-    def resource(self) -> str:
-        """The secret as the `Resource` of an IAM policy names it."""
+    def service(self) -> AwsService:
+        return SECRETS_MANAGER
+
+    @property
+    def missing(self) -> str:
+        there_is_none = f"there is no such secret in {self.region}"
         if self.is_arn:
-            return self.secret_id
-        return f"arn:aws:secretsmanager:{self.region}:*:secret:{self.secret_id}-??????"
+            return f"{there_is_none}: correct the ARN (aws secretsmanager list-secrets shows it)"
+        if self.create:
+            return f"{there_is_none}: create it, or correct the name or region"
+        return (
+            f"{there_is_none}: create it, or let the rotator create it with '{self.creating}', or"
+            " correct the name or region"
+        )
+
+    def describe_resource(self, operations: Collection[str]) -> str:
+        hint = ""
+        if "DescribeSecret" in operations:
+            hint = " (AWS may say so of a secret that is missing, too)"
+        if self.is_arn:
+            return f"{self.secret_id}{hint}"
+        # One that does not exist yet has no suffix.
+        suffix = "*" if "CreateSecret" in operations else "-??????"
+        return f"arn:aws:secretsmanager:{self.region}:*:secret:{self.secret_id}{suffix}{hint}"
 
     def _url(self, options: str) -> str:
         field = "" if self.field is None else f"#{quote(self.field, safe='/+,=:@~')}"
         return f"aws-secretsmanager://{quote(self.secret_id, safe='/+=:')}{options}{field}"
 
 
-def _read_region(url: StoreUrl, of_arn: str | None, usual: Callable[[], str | None]) -> str:
+def read_region(url: StoreUrl, of_arn: str | None, usual: Callable[[], str | None]) -> str:
+    """Return the region of a URL, or the usual one; raises `ConfigError`."""
     wanted = url.query.get("region")
     if of_arn and wanted not in (None, of_arn):
         raise ConfigError(f"this ARN is in {of_arn}, and ?region= names another: remove ?region=")
     region = of_arn or wanted or (usual() if wanted is None else wanted)
     if region is None:
         raise ConfigError(
-            f"an aws-secretsmanager: store needs a region: add {'&' if url.query else '?'}"
+            f"an {url.scheme}: store needs a region: add {'&' if url.query else '?'}"
             "region=eu-west-1 (before the #), or set AWS_REGION, or a region in the AWS profile"
         )
     if not REGION.fullmatch(region):
@@ -106,7 +128,8 @@ def _read_region(url: StoreUrl, of_arn: str | None, usual: Callable[[], str | No
     return region
 
 
-def _read_kms_key_id(url: StoreUrl, *, create: bool) -> str | None:
+def read_kms_key_id(url: StoreUrl, *, create: bool) -> str | None:
+    """Return the key of a secret that is to be created; raises `ConfigError`."""
     key = url.query.get("kms_key_id")
     if key is not None and not create:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Clients of AWS Secrets Manager: their credentials and region, and how long a call may take."""
+"""Clients of AWS: their credentials and region, and how long a call may take."""
 
 import json
 import logging
@@ -20,11 +20,14 @@ AwsClient = Any  # boto3 makes the methods of its clients at run time: no type t
 _CREATING = threading.Lock()
 
 
-def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
-    """Return a client of a region; credentials and endpoint are the usual ones, or `explicit`.
+def new_client(
+    region: str, service: str = "secretsmanager", *, attempts: int = 3, **explicit: str
+) -> AwsClient:
+    """Return a client of a service in a region.
 
-    Connecting may take 5 s, an answer 15 s, and all of a call what `bounded` says. A call without
-    an answer is sent again, `attempts` times in all: every call of this store may be repeated.
+    Credentials and endpoint are the usual ones, or `explicit`. Connecting may take 5 s, an answer
+    15 s, and all of a call what `bounded` says. A call without an answer is sent again, `attempts`
+    times in all: every call of these stores may be repeated.
     """
     import boto3  # noqa: PLC0415 - an SDK: loaded only where it is used
     from botocore.awsrequest import (  # noqa: PLC0415 - part of the SDK
@@ -44,7 +47,7 @@ def new_client(region: str, *, attempts: int = 3, **explicit: str) -> AwsClient:
         bound_pool(pool)
     session = boto3.Session(region_name=region)
     _bound_login(session._session.get_component("credential_provider"))  # noqa: SLF001 - boto3 has no other way to it
-    client = session.client("secretsmanager", region_name=region, config=config, **explicit)
+    client = session.client(service, region_name=region, config=config, **explicit)
     # botocore's debug records hold requests, answers and tokens.
     for name in list(logging.root.manager.loggerDict):
         if name.partition(".")[0] == "botocore":
@@ -113,15 +116,15 @@ def bounded(seconds: float) -> AbstractContextManager[None]:
     return exchanges_within(seconds, _LARGEST_ANSWER)
 
 
-def shared_client(region: str) -> AwsClient:
-    """Return this process's client of a region, for the environment as it is now."""
+def shared_client(region: str, service: str = "secretsmanager") -> AwsClient:
+    """Return this process's client of a service in a region, for the environment as it is now."""
     names = sorted(name for name in os.environ if name.startswith("AWS_"))
     if broken := next((name for name in _CREDENTIALS if _is_broken(os.environ.get(name))), None):
         raise StoreDeniedError(
             f"{broken} has spaces, line breaks or worse, which no AWS credential has: set it again"
         )
     with _CREATING:
-        return _client(region, tuple((name, os.environ[name]) for name in names))
+        return _client(region, service, tuple((name, os.environ[name]) for name in names))
 
 
 def forget_clients() -> None:
@@ -155,8 +158,8 @@ def usual_region() -> str | None:
 
 # Creating a client takes 0.15 s, and a fleet may have a thousand stores.
 @lru_cache(maxsize=8)
-def _client(region: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
-    return new_client(region)
+def _client(region: str, service: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
+    return new_client(region, service)
 
 
 def _is_broken(credential: str | None) -> bool:

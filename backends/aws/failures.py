@@ -1,15 +1,13 @@
 """What a user reads when AWS refuses a call, or the SDK cannot make it, after the store's URL.
 
 The codes: https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and the
-`Errors` of each call.
+`Errors` of each call, of Systems Manager, too.
 """
 
 import re
-from collections.abc import Callable, Collection
-from functools import partial
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple, Protocol
 
-from backends.aws.address import AwsAddress
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 
 
@@ -21,87 +19,128 @@ class NotAllowedError(StoreDeniedError):
     """The policy denies this operation; it may allow others."""
 
 
-_Failure = Callable[[], StoreError]
+class AwsService(NamedTuple):
+    """A service of AWS: its name in the SDK and in IAM, and what messages call it and its secrets.
 
-deleted = partial(
+    `variable` is what its own endpoint variable ends in.
+    """
+
+    name: str
+    title: str
+    noun: str
+    variable: str
+
+
+class AwsTarget(Protocol):
+    """What a call is about."""
+
+    @property
+    def service(self) -> AwsService:
+        """The service that is called."""
+
+    @property
+    def region(self) -> str:
+        """The region in which it is."""
+
+    @property
+    def missing(self) -> str:
+        """What to do where AWS knows no such thing, as a sentence that begins with that."""
+
+    def describe_resource(self, operations: Collection[str]) -> str:
+        """Return what an IAM policy has to name for these operations, and a hint behind it."""
+
+
+class _Failure(NamedTuple):
+    """An error; its text may name the `service` and its `noun`."""
+
+    kind: type[StoreError]
+    text: str
+
+    def about(self, target: AwsTarget) -> StoreError:
+        service = target.service
+        return self.kind(self.text.format(service=service.title, noun=service.noun))
+
+
+DELETED = _Failure(
     StoreUnreachableError,
     "this secret is scheduled for deletion: aws secretsmanager restore-secret brings it back",
 )
-no_aws = partial(
+_NO_AWS = _Failure(
     StoreUnreachableError,
-    "what answers is no AWS Secrets Manager: correct AWS_ENDPOINT_URL, or check the proxy",
+    "what answers is no {service}: correct AWS_ENDPOINT_URL, or check the proxy",
 )
-_clock_skew = partial(
+_CLOCK_SKEW = _Failure(
     StoreDeniedError,
     "AWS refuses the time of this request: set this machine's clock (more than 5 minutes off)",
 )
-_is_replica = partial(StoreError, "this is a replica: use the region of its primary secret")
-_no_key = partial(
+_IS_REPLICA = _Failure(StoreError, "this is a replica: use the region of its primary secret")
+_NO_KEY = _Failure(
     StoreDeniedError,
-    "the key of this secret may not be used: grant kms:Decrypt and kms:GenerateDataKey on it, in"
+    "the key of this {noun} may not be used: grant kms:Decrypt and kms:GenerateDataKey on it, in"
     " the key's policy or in ours",
 )
 # These codes mean more than one thing; words of the message tell which.
 _BY_WORDS: tuple[tuple[str, str, _Failure], ...] = (
-    ("AccessDeniedException", "kms", _no_key),
-    ("InvalidSignatureException", "signature expired", _clock_skew),
-    ("InvalidSignatureException", "signature not yet current", _clock_skew),
-    ("InvalidRequestException", "delet", deleted),
-    ("InvalidParameterException", "replica", _is_replica),
+    ("AccessDeniedException", "kms", _NO_KEY),
+    ("InvalidSignatureException", "signature expired", _CLOCK_SKEW),
+    ("InvalidSignatureException", "signature not yet current", _CLOCK_SKEW),
+    ("InvalidRequestException", "delet", DELETED),
+    ("InvalidParameterException", "replica", _IS_REPLICA),
 )
 # By codes of AWS, and by names of the SDK's errors.
 _FAILURES: dict[str, _Failure] = {
-    "ExpiredTokenException ExpiredToken TokenRefreshRequired": partial(
+    "ExpiredTokenException ExpiredToken TokenRefreshRequired": _Failure(
         CredentialsError, "the AWS credentials have expired: renew them (aws sso login, …)"
     ),
     "UnrecognizedClientException InvalidClientTokenId InvalidSignatureException"
     " SignatureDoesNotMatch IncompleteSignature"
-    " MissingAuthenticationToken MissingAuthenticationTokenException": partial(
+    " MissingAuthenticationToken MissingAuthenticationTokenException": _Failure(
         CredentialsError,
         "AWS does not accept these credentials: correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
         " and AWS_SESSION_TOKEN, or the profile",
     ),
-    "NoCredentialsError PartialCredentialsError": partial(
+    "NoCredentialsError PartialCredentialsError": _Failure(
         StoreDeniedError,
         "there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and"
         " AWS_SECRET_ACCESS_KEY, or give this machine a role",
     ),
-    "ConfigParseError": partial(
+    "ConfigParseError": _Failure(
         StoreDeniedError,
         "a file with AWS profiles cannot be parsed: correct ~/.aws/config, ~/.aws/credentials, or"
         " what AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name",
     ),
-    "InfiniteLoopConfigError InvalidConfigError": partial(
+    "InfiniteLoopConfigError InvalidConfigError": _Failure(
         StoreDeniedError,
         "the AWS profile cannot be used: correct its role_arn, source_profile and"
         " credential_source",
     ),
-    "ProfileNotFound": partial(
+    "ProfileNotFound": _Failure(
         StoreDeniedError, "there is no such AWS profile: correct AWS_PROFILE"
     ),
-    "RequestTimeTooSkewed RequestExpired": _clock_skew,
-    "DecryptionFailure EncryptionFailure": partial(
+    "RequestTimeTooSkewed RequestExpired": _CLOCK_SKEW,
+    "DecryptionFailure EncryptionFailure": _Failure(
         StoreError,
-        "KMS cannot use the key of this secret: check that it is enabled and not scheduled for"
+        "KMS cannot use the key of this {noun}: check that it is enabled and not scheduled for"
         " deletion",
     ),
-    "ThrottlingException Throttling TooManyRequestsException RequestLimitExceeded": partial(
+    "ThrottlingException Throttling TooManyRequestsException TooManyUpdates"
+    " RequestLimitExceeded": _Failure(
         StoreUnreachableError, "AWS asks to slow down: try again later"
     ),
-    "LimitExceededException": partial(
+    "LimitExceededException ParameterLimitExceeded ParameterMaxVersionLimitExceeded": _Failure(
         StoreError,
-        "a quota of AWS Secrets Manager is used up (versions of this secret, or secrets): see"
+        "a quota of {service} is used up (versions of this {noun}, or {noun}s): see"
         " Service Quotas, or try again tomorrow",
     ),
-    "InternalServiceError InternalFailure ServiceUnavailable": partial(
-        StoreUnreachableError, "AWS Secrets Manager answers with a fault: try again later"
+    "InternalServiceError InternalServerError InternalFailure ServiceUnavailable": _Failure(
+        StoreUnreachableError, "{service} answers with a fault: try again later"
     ),
-    "SSLError": partial(
+    "SSLError": _Failure(
         StoreUnreachableError,
         "its certificate is not trusted: set AWS_CA_BUNDLE if a proxy of yours issues it",
     ),
     # What botocore raises over an answer that is no JSON object.
-    "ResponseParserError UnicodeDecodeError AttributeError TypeError RecursionError": no_aws,
+    "ResponseParserError UnicodeDecodeError AttributeError TypeError RecursionError": _NO_AWS,
 }
 _BY_NAME = {name: failure for names, failure in _FAILURES.items() for name in names.split()}
 # Errors about credentials that are fetched (SSO, a role, a process) have these words in their name;
@@ -109,16 +148,17 @@ _BY_NAME = {name: failure for names, failure in _FAILURES.items() for name in na
 _FETCHING = ("SSO", "Login", "Token", "Credential", "Metadata")
 _CODE = re.compile(r"[A-Za-z0-9.]{1,60}")  # anything else in an answer is not repeated
 _SERVER_FAULT = 500
+_MISSING = ("ResourceNotFoundException", "ParameterNotFound", "InvalidResourceId")
 
 
-def describe_failure(error: Exception, operation: str, address: AwsAddress) -> StoreError:
+def describe_failure(error: Exception, operation: str, target: AwsTarget) -> StoreError:
     """Describe what a call raised; nothing of the error's own text is repeated."""
     from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded with the client
 
     if not isinstance(error, ClientError):
-        return _describe_sdk_error(error, address)
+        return _describe_sdk_error(error, target)
     if code := code_of(error, operation):
-        return _describe_refusal(code, error.response, operation, address)
+        return _describe_refusal(code, error.response, operation, target)
     # The call that failed was one for credentials, such as AssumeRole.
     name = error.operation_name
     return _describe_unfetched(f"{_plain(name)}: {code_of(error, name)}")
@@ -136,35 +176,38 @@ def code_of(error: Exception, operation: str) -> str | None:
 
 
 def _describe_refusal(
-    code: str, response: dict[str, Any], operation: str, address: AwsAddress
+    code: str, response: dict[str, Any], operation: str, target: AwsTarget
 ) -> StoreError:
     text = str(response.get("Error", {}).get("Message", "")).lower()
     by_words = (each for of_code, words, each in _BY_WORDS if code == of_code and words in text)
     if failure := next(by_words, None) or _BY_NAME.get(code):
-        return failure()
+        return failure.about(target)
     if code == "AccessDeniedException":
-        return describe_denial([operation], address)
-    if code == "ResourceNotFoundException":
-        return StoreUnreachableError(_describe_missing(address))
+        return describe_denial([operation], target)
+    if code in _MISSING:
+        return StoreUnreachableError(target.missing)
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAULT:
-        return _BY_NAME["ServiceUnavailable"]()
+        return _BY_NAME["ServiceUnavailable"].about(target)
     if code.isdecimal():
-        return no_aws()
-    return StoreError(f"AWS refuses {operation} ({code}): look at this secret in the AWS console")
+        return no_aws(target)
+    return StoreError(
+        f"AWS refuses {operation} ({code}): look at this {target.service.noun} in the AWS console"
+    )
 
 
-def describe_denial(operations: Collection[str], address: AwsAddress) -> StoreError:
-    resource, hint = address.resource, ""
-    if "CreateSecret" in operations:
-        resource = resource.removesuffix("-??????") + "*"
-    if "DescribeSecret" in operations:
-        hint = " (AWS may say so of a secret that is missing, too)"
-    names = ", ".join(f"secretsmanager:{operation}" for operation in sorted(operations))
+def no_aws(target: AwsTarget) -> StoreError:
+    """Return the error about an answer that is none of AWS."""
+    return _NO_AWS.about(target)
+
+
+def describe_denial(operations: Collection[str], target: AwsTarget) -> StoreError:
+    names = ", ".join(f"{target.service.name}:{operation}" for operation in sorted(operations))
     them = "it" if len(operations) == 1 else "them"
-    return NotAllowedError(f"AWS denies {names}: allow {them} on {resource}{hint}")
+    where = target.describe_resource(operations)
+    return NotAllowedError(f"AWS denies {names}: allow {them} on {where}")
 
 
-def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
+def _describe_sdk_error(error: Exception, target: AwsTarget) -> StoreError:
     from botocore.exceptions import ConnectionError, HTTPClientError  # noqa: A004, PLC0415 - loaded with the client
 
     name = type(error).__name__
@@ -173,14 +216,14 @@ def _describe_sdk_error(error: Exception, address: AwsAddress) -> StoreError:
     if str(error).startswith("Invalid endpoint"):
         return StoreError(
             "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"
-            " AWS_ENDPOINT_URL_SECRETS_MANAGER, and for endpoint_url in ~/.aws/config)"
+            f" AWS_ENDPOINT_URL_{target.service.variable}, and for endpoint_url in ~/.aws/config)"
         )
     if name in _BY_NAME:
-        return _BY_NAME[name]()
+        return _BY_NAME[name].about(target)
     if isinstance(error, (ConnectionError, HTTPClientError)):
         return StoreUnreachableError(
-            f"AWS Secrets Manager in {address.region} does not answer: check the region's name, the"
-            " network, a VPC endpoint or proxy, and AWS_ENDPOINT_URL"
+            f"{target.service.title} in {target.region} does not answer: check the region's name,"
+            " the network, a VPC endpoint or proxy, and AWS_ENDPOINT_URL"
         )
     if any(word in name for word in _FETCHING):
         return _describe_unfetched(name)
@@ -216,15 +259,3 @@ def _describe_unfetched(why: str) -> StoreError:
 
 def _plain(text: object) -> str:
     return str(text) if _CODE.fullmatch(str(text)) else "an unknown error"
-
-
-def _describe_missing(address: AwsAddress) -> str:
-    there_is_none = f"there is no such secret in {address.region}"
-    if address.is_arn:
-        return f"{there_is_none}: correct the ARN (aws secretsmanager list-secrets shows it)"
-    if address.create:
-        return f"{there_is_none}: create it, or correct the name or region"
-    return (
-        f"{there_is_none}: create it, or let the rotator create it with '{address.creating}', or"
-        " correct the name or region"
-    )

@@ -17,27 +17,18 @@ from typing import Any
 
 from backends.aws import failures
 from backends.aws.address import REGION, AwsAddress
-from backends.aws.clients import AwsClient, bounded, forget_clients, shared_client, usual_region
+from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags
+from backends.aws.clients import AwsClient, shared_client, usual_region
 from backends.aws.text import secret_in, with_secret
-from backends.notes import NoteChanges
-from backends.remote import NotedScratch, NotedStore, name_errors
+from backends.remote import NotedScratch, name_errors
 from rotator.errors import StoreError
 from rotator.stores.port import Provenance, StoreUrl
 
-_SDK = "boto3"
-_NO_FIELD = "token"  # names the field in the tags of a secret without one
-# https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
-_LONGEST_TAG = 256
-_MOST_TAGS = 50
-_NEW_TAGS = 3  # a record of the old secret, one of the new, an intent
 _CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
 _SCRATCH = "rotator-rehearsal"
 _NOT_FOUND = "ResourceNotFoundException"
 # AWS answers these to a request that is allowed, but cannot be fulfilled.
 _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
-# botocore lets these through, over odd settings and over answers that are no JSON object.
-_STRAY = (ValueError, AttributeError, TypeError, RuntimeError)
-_PATIENCE = 60.0  # seconds for a call: retries, and calls for credentials, included
 _LONGEST = 65536  # bytes, https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 
 
@@ -46,8 +37,8 @@ def open_store(url: StoreUrl) -> "SecretsManagerStore":
 
     Raises `ConfigError`, and `ModuleNotFoundError` where boto3 is not installed.
     """
-    if find_spec(_SDK) is None:
-        raise ModuleNotFoundError(name=_SDK)
+    if find_spec(SDK) is None:
+        raise ModuleNotFoundError(name=SDK)
     address = AwsAddress.parse(url, usual_region)
     return SecretsManagerStore(address, partial(shared_client, address.region))
 
@@ -66,23 +57,17 @@ class AwsSecret:
     labels: frozenset[str] = frozenset()
 
 
-class SecretsManagerStore(NotedStore[AwsSecret]):
-    """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises.
+class SecretsManagerStore(AwsStore[AwsSecret]):
+    """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises."""
 
-    `client` is asked for at each call, which ends within `patience` seconds.
-    """
-
-    is_consistent = False  # a new tag may not show everywhere at once
     _label = _CURRENT  # of the version that holds the token
 
     def __init__(
-        self, address: AwsAddress, client: Callable[[], AwsClient], patience: float = _PATIENCE
+        self, address: AwsAddress, client: Callable[[], AwsClient], patience: float = PATIENCE
     ) -> None:
         url = address.scratch if self.is_scratch else address.canonical
-        super().__init__(url, address.field or _NO_FIELD, _LONGEST_TAG)
+        super().__init__(url, address.field, address, client, patience)
         self._address = address
-        self._client = client
-        self._patience = patience
 
     def earlier_secrets(self) -> Iterator[str]:
         """Yield the secret in AWSPREVIOUS; AWS keeps no older version that can be found."""
@@ -106,25 +91,13 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
     def preflight(self) -> None:
         """Make each call of `write` and `note`, in a form that can change nothing at any time.
 
-        All denials are reported at once: policies take their time, and people, to be changed. A
-        secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
+        A secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
         tried without doing them.
         """
         with name_errors(self.url):
             state, _, tags = self._read(to_write=True)
-            if len(tags) + _NEW_TAGS > _MOST_TAGS:
-                raise StoreError(
-                    f"this secret has {len(tags)} of {_MOST_TAGS} tags, which leaves no room for a"
-                    f" journal of {_NEW_TAGS}: remove some of them"
-                )
-            denied = []
-            for operation, attempt in self._trials(state).items():
-                try:
-                    attempt()
-                except failures.NotAllowedError:
-                    denied.append(operation)
-            if denied:
-                raise failures.describe_denial(denied, self._address)
+            self._refuse_many_tags(tags)
+            self._try_all(self._trials(state))
 
     def _trials(self, state: AwsSecret) -> dict[str, Callable[[], object]]:
         nowhere, absent = str(uuid.uuid4()), () if state.exists else (_NOT_FOUND,)
@@ -147,9 +120,9 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if about is None:
             return AwsSecret(exists=False), None, {}
         if "ARN" not in about:
-            raise failures.no_aws()
+            raise failures.no_aws(self._address)
         if about.get("DeletedDate"):
-            raise failures.deleted()
+            raise failures.DELETED.about(self._address)
         versions = (about.get("VersionIdsToStages") or {}).items()
         current = next((version for version, labels in versions if self._label in labels), None)
         every = frozenset(label for _, labels in versions for label in labels)
@@ -157,9 +130,7 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if to_write:
             _refuse_others(about, self._address.region)
         state = AwsSecret(exists=True, current=current, text=text, labels=every)
-        tags = {tag.get("Key"): tag.get("Value", "") for tag in about.get("Tags") or ()}
-        if not all(isinstance(text, str) for pair in tags.items() for text in pair):
-            raise failures.no_aws()
+        tags = self._read_tags(about.get("Tags"))
         return state, secret_in(text, self._address.field), tags
 
     def _read_text(self, version: str) -> str:
@@ -167,7 +138,7 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         if "SecretBinary" in value:
             raise StoreError("this secret is binary, and a token is text: use another secret")
         if "SecretString" not in value:
-            raise failures.no_aws()
+            raise failures.no_aws(self._address)
         return str(value["SecretString"])
 
     def _has_scratch(self, state: AwsSecret) -> bool:
@@ -180,10 +151,7 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
             key["ClientRequestToken"] = str(uuid.uuid4())
             self._call("CreateSecret", ("ResourceExistsException",), **key)
 
-    def _send_notes(self, changes: NoteChanges) -> None:
-        # In this order a crash leaves a note too many, and none too few.
-        new = [{"Key": key, "Value": text} for key, text in changes.items() if text is not None]
-        removed = [key for key, text in changes.items() if text is None]
+    def _set_tags(self, new: Tags, removed: list[str]) -> None:
         if new:
             self._call("TagResource", Tags=new)
         if removed:
@@ -245,25 +213,8 @@ class SecretsManagerStore(NotedStore[AwsSecret]):
         **given: Any,  # noqa: ANN401 - boto3 has no types
     ) -> dict[str, Any] | None:
         """Call AWS about this secret; return None where it answers one of the tolerated codes."""
-        from botocore import xform_name  # noqa: PLC0415 - an SDK: loaded only where it is used
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - part of it
-        from botocore.parsers import ResponseParserError  # noqa: PLC0415 - part of it
-
         named = "Name" if operation == "CreateSecret" else "SecretId"
-        given[named] = self._address.secret_id
-        try:
-            with bounded(self._patience):
-                answer: dict[str, Any] = getattr(self._client(), xform_name(operation))(**given)
-        except (BotoCoreError, ClientError, ResponseParserError, *_STRAY) as error:
-            if failures.code_of(error, operation) in tolerated:
-                return None
-            failure = failures.describe_failure(error, operation, self._address)
-        else:
-            return answer
-        if isinstance(failure, failures.CredentialsError):
-            forget_clients()
-        # Not from inside of `except`: the SDK's error can hold what was sent and answered.
-        raise failure
+        return self._ask(operation, tolerated, **given, **{named: self._address.secret_id})
 
 
 class StagedVersion(SecretsManagerStore, NotedScratch[AwsSecret]):

@@ -29,7 +29,7 @@ _HOUR_OR_MORE = (
 _HOST = r"\[[0-9A-Fa-f:.]+\]|[^\s/?#@:\[\]]+"
 _PORT = "[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]"
 _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-_AWS = "[Aa][Ww][Ss]-[Ss][Ee][Cc][Rr][Ee][Tt][Ss][Mm][Aa][Nn][Aa][Gg][Ee][Rr]"
+_AWS = "[Aa][Ww][Ss]-([Ss][Ee][Cc][Rr][Ee][Tt][Ss][Mm][Aa][Nn][Aa][Gg][Ee][Rr]|[Ss][Ss][Mm])"
 
 FLAG: Form = {"type": "boolean"}
 TEXT = _text(rf"[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*")

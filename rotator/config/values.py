@@ -22,7 +22,10 @@ LONGEST_TIMEOUT = timedelta(hours=1)
 SHORTEST_QUIET = timedelta(hours=1)
 _UNUSED = re.compile(rf"unused ({DURATION})(?:, at most ({DURATION}))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_FIELD_IS_OPTIONAL = ("aws-secretsmanager",)  # without a field, the secret is the bare password
+_FIELD_IS_OPTIONAL = (
+    "aws-secretsmanager",
+    "aws-ssm",
+)  # without a field, the secret is the bare password
 _COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
 _COMMA_BEFORE_URL = re.compile(r",\s*[a-z][a-z0-9+.-]*://")
 _NOTIFY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")

@@ -39,7 +39,7 @@ class Aws:
         self.upstream = upstream
         iam = self._client("iam", {"aws_access_key_id": "AKIA0", "aws_secret_access_key": "-"})
         self._iam = iam
-        self._operator = self.user("secretsmanager:*", "iam:*")
+        self._operator = self.user("secretsmanager:*", "ssm:*", "iam:*")
         self._iam = self._client("iam", self._operator)
         requests.post(
             f"{upstream}/moto-api/reset-auth", data=b"0", timeout=PATIENCE
@@ -61,13 +61,20 @@ class Aws:
 
     @cache  # noqa: B019 - it lives as long as the tests
     def may(self, *operations: str) -> Keys:
-        """Return the keys of a user that may call these operations of Secrets Manager."""
-        return self.user(*(f"secretsmanager:{operation}" for operation in operations))
+        """Return the keys of a user that may call these operations, of Secrets Manager or as told."""
+        return self.user(
+            *(each if ":" in each else f"secretsmanager:{each}" for each in operations)
+        )
 
     @cache  # noqa: B019 - (the same)
     def operator(self, region: str = REGION) -> Any:  # noqa: ANN401 - boto3 has no types
         """Return a plain client of somebody who may everything."""
         return self._client("secretsmanager", self._operator, region)
+
+    @cache  # noqa: B019 - (the same)
+    def parameters(self) -> Any:  # noqa: ANN401 - boto3 has no types
+        """Return a plain client of the Parameter Store, of somebody who may everything."""
+        return self._client("ssm", self._operator)
 
     def _client(self, service: str, keys: Keys, region: str = REGION) -> Any:  # noqa: ANN401
         return boto3.Session().client(

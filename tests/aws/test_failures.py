@@ -177,7 +177,7 @@ def test_credentials_that_are_not_there_are_told_of(
 
 
 def test_the_sdk_is_asked_for_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("backends.aws.store._SDK", "boto3_that_is_not_there")
+    monkeypatch.setattr("backends.aws.store.SDK", "boto3_that_is_not_there")
     with pytest.raises(ModuleNotFoundError) as caught:
         open_store(parse_url(URL, Path()))
     assert caught.value.name == "boto3_that_is_not_there"

@@ -78,7 +78,9 @@ STORES = st.one_of(
 )
 PASSWORD_STORES = st.builds(
     "{}{}{}".format,
-    st.sampled_from(("vault://a/b", "aws-secretsmanager://a", "AWS-SecretsManager:a", "a b", "x:")),
+    st.sampled_from(
+        ("vault://a/b", "aws-secretsmanager://a", "aws-ssm:/a", "AWS-SecretsManager:a", "a b", "x:")
+    ),
     st.sampled_from(("", "#", "#field", "#a b", "#a#b", "#a\n")),
     st.sampled_from(("", " ", "\x00")),
 )

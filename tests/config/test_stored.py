@@ -32,6 +32,7 @@ def stored(folder: Path, url: str, more: str = TOKEN) -> Settings:
         "dotenv:admin.env#ADMIN_PASSWORD",
         "aws-secretsmanager://nocturna/admin?region=eu-west-1#password",
         "aws-secretsmanager://nocturna/admin?region=eu-west-1",
+        "aws-ssm:/nocturna/admin?region=eu-west-1",
         "AWS-SecretsManager://nocturna/admin",
     ],
 )

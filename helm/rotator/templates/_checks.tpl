@@ -27,7 +27,7 @@
 {{- include "rotator.wrong" (list "config.api.url" $api.url "https: http would show the password to the network (config.api.allow_insecure_http permits it)") -}}
 {{- end -}}
 {{- with $api.admin_password -}}
-{{- if not (regexMatch "^([a-z][a-z0-9+.-]*:[^\\s#]+#\\S+|aws-secretsmanager:\\S+)$" .) -}}
+{{- if not (regexMatch "^([a-z][a-z0-9+.-]*:[^\\s#]+#\\S+|aws-(secretsmanager|ssm):\\S+)$" .) -}}
 {{- fail "config.api.admin_password: found no store URL (what is there is not shown), expected one such as vault://secret/nocturna#password; a password does not belong in values" -}}
 {{- end -}}
 {{- if hasPrefix "kubernetes:" (lower .) -}}

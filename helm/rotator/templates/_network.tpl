@@ -17,7 +17,7 @@
 {{- end -}}
 {{- $ports = append $ports $vault -}}
 {{- end -}}
-{{- if has "aws-secretsmanager" $schemes -}}
+{{- if include "rotator.usesAws" . -}}
 {{- $ports = append $ports "443" -}}
 {{- end -}}
 {{- if include "rotator.notifies" . -}}
@@ -48,9 +48,16 @@
 {{- $schemes | uniq | toJson -}}
 {{- end -}}
 
+{{- define "rotator.usesAws" -}}
+{{- $schemes := include "rotator.schemes" . | fromJsonArray -}}
+{{- if or (has "aws-secretsmanager" $schemes) (has "aws-ssm" $schemes) -}}
+true
+{{- end -}}
+{{- end -}}
+
 {{- /* Those that the rotator has not itself, as a JSON list; the image may have a backend for them. */ -}}
 {{- define "rotator.foreign" -}}
-{{- without (include "rotator.schemes" . | fromJsonArray) "" "dotenv" "vault" "kubernetes" "aws-secretsmanager" | toJson -}}
+{{- without (include "rotator.schemes" . | fromJsonArray) "" "dotenv" "vault" "kubernetes" "aws-secretsmanager" "aws-ssm" "command" | toJson -}}
 {{- end -}}
 
 {{- define "rotator.notifies" -}}
