@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
 from rotator.clock import Clock
 from rotator.config.env_file import ENV_FILE, has_variable
 from rotator.config.keys import EXPECTED_STORE_URL, STORE
-from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
+from rotator.config.settings import (
+    ApiSettings,
+    Label,
+    Secret,
+    Settings,
+    StoredSecret,
+    TokenSettings,
+)
 from rotator.errors import ConfigError, MistakesError, has_control, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
@@ -245,8 +253,25 @@ def _hint_at_env_file(variables: str) -> str:
     return ""
 
 
+def choose(settings: Settings, names: Sequence[str], labels: Collection[Label]) -> list[str]:
+    """Return the names of the tokens that have such a name, and all of these labels.
+
+    Raises `ConfigError` where there is none.
+    """
+    found = [token.name for token in select(settings, names) if set(labels).issubset(token.labels)]
+    if not found:
+        wanted = ", ".join(quote_value(str(label)) for label in labels)
+        known = dict.fromkeys(str(label) for token in settings.tokens for label in token.labels)
+        expected = f"one of: {', '.join(known)}" if known else "labels in the config"
+        raise ConfigError(f"no token here has the label {wanted}, expected {expected}")
+    return found
+
+
 def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
-    """Return the named tokens, or all; raises `ConfigError` for an unknown name, or for none."""
+    """Return the named tokens, or all; a name may be a pattern, such as `luna-*`.
+
+    Raises `ConfigError` for a name that no token has, or where there is no token at all.
+    """
     tokens = settings.tokens
     if not tokens and settings.api.file:
         raise ConfigError(f"{settings.api.file}: found no [[token]], expected one for each token")
@@ -257,11 +282,14 @@ def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
             f"{_hint_at_env_file(STORE)}"
         )
     by_name = {token.name: token for token in tokens}
+    chosen: dict[str, TokenSettings] = {}
     for name in names:
-        if name not in by_name:
+        found = [each for each in by_name if fnmatchcase(each, name)]
+        if not found:
             expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
             raise ConfigError(f"there is no token {quote_value(name)}, expected {expected}")
-    return [by_name[name] for name in dict.fromkeys(names)] or list(tokens)
+        chosen |= {each: by_name[each] for each in found}
+    return list(chosen.values()) or list(tokens)
 
 
 def _require_stores(

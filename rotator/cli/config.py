@@ -130,6 +130,8 @@ def _show(key: Key, value: Value) -> Any:  # noqa: ANN401 - as in a file
     parsed = value.parse(value)
     if key.name == "hooks":
         return [[_clean(hook[0]), *[_HIDDEN] * (len(hook) - 1)] for hook in parsed]
+    if isinstance(value.raw, dict):
+        return dict(value.raw)
     if isinstance(parsed, tuple):
         return [_HIDDEN if key.is_private else _clean(each) for each in parsed]
     if isinstance(parsed, bool):
@@ -157,8 +159,14 @@ def _as_toml(lines: Iterable[Line]) -> str:
             text += f"{chr(10) if text else ''}{head.partition(' ')[0]}\n"
             table = head
         if line.value is not None:
-            # JSON's texts and lists are TOML's.
-            setting = f"{line.key} = {json.dumps(line.value, ensure_ascii=False)}"
+            setting = f"{line.key} = {_as_toml_value(line.value)}"
             place = (line.place or "default").removesuffix(f" {line.key}")
             text += f"{setting:<{_WIDTH}} # {place}\n"
     return text
+
+
+def _as_toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        inner = ", ".join(f"{name} = {_as_toml_value(each)}" for name, each in value.items())
+        return f"{{ {inner} }}"
+    return json.dumps(value, ensure_ascii=False)  # JSON's texts and lists are TOML's

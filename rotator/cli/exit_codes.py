@@ -11,7 +11,7 @@ OK = 0
 DUE = 1
 CRITICAL = 2
 UNKNOWN = 3
-_WORST_FIRST = (CRITICAL, UNKNOWN, DUE, OK)
+WORST_FIRST = (CRITICAL, UNKNOWN, DUE, OK)
 _CHECKED = {Status.OK: OK, Status.ETERNAL: OK, Status.DUE: DUE, Status.UNKNOWN: UNKNOWN}
 
 # `rotate` and `mint`.
@@ -26,7 +26,7 @@ def check_exit_code(reports: Iterable[Report]) -> int:
     for report in reports:
         failed = DUE if report.failure == LAGGARD else UNKNOWN
         found |= {_CHECKED.get(report.status, CRITICAL), failed if report.error else OK}
-    return next(code for code in _WORST_FIRST if code in found)
+    return next(code for code in WORST_FIRST if code in found)
 
 
 def rotate_exit_code(reports: Collection[Report], *, detailed: bool) -> int:

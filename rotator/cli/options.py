@@ -16,7 +16,7 @@ from rotator.cli.logs import FORMATS, configure
 from rotator.config.env_file import read_env_file
 from rotator.config.keys import CREDENTIALS
 from rotator.config.loader import Reading, load_settings, read_settings
-from rotator.config.settings import Settings
+from rotator.config.settings import Label, Settings
 from rotator.stores.port import current_folder
 
 T = TypeVar("T")
@@ -35,6 +35,21 @@ class Parsed(click.ParamType[T], Generic[T]):
             return self._parse(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+def parse_name(text: str) -> str:
+    """Read the name of one token; raises `ValueError` for a pattern."""
+    if set(text) & set("*?["):
+        raise ValueError(f"found {text!r}, expected the name of one token")
+    return text
+
+
+def parse_label(text: str) -> Label:
+    """Read `team=stars`; raises `ValueError` for anything else."""
+    name, equals, value = text.partition("=")
+    if not (name and equals and value):
+        raise ValueError("expected NAME=VALUE, such as team=stars")
+    return Label(name, value)
 
 
 def complete_name(context: click.Context, _parameter: click.Parameter, begin: str) -> list[str]:
@@ -130,7 +145,17 @@ def configured(command: Callable[..., int]) -> Callable[..., int]:
 
 
 names = click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)
-name = click.argument("name", required=False, shell_complete=complete_name)
+name = click.argument(
+    "name", required=False, type=Parsed("name", parse_name), shell_complete=complete_name
+)
+labels = click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    type=Parsed("label", parse_label),
+    metavar="NAME=VALUE",
+    help="Only tokens with this label; may be repeated.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 
 

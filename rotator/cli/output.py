@@ -1,26 +1,22 @@
 """Results on stdout: a table on a terminal, a line per token elsewhere, or JSON."""
 
-import io
 import json
 import logging
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from rotator.audit import token_field
+from rotator.cli.summary import sort_by_urgency
+from rotator.cli.tables import render_table, wrap
 from rotator.clock import minute
 from rotator.errors import OutputError, one_line
-from rotator.rotation.model import Action, OldTokenState, StoreReport, StoreState
+from rotator.rotation.model import CHANGED, Action, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report, describe_old_tokens, remaining_life, summarize
 from rotator.stores.port import DEFAULT_FIELD
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
 
 _LEAK = (
     (
@@ -34,9 +30,10 @@ _LEAK = (
     "remove it from where it leaked, and restart the bots that read it only when they start",
 )
 AFTERWARDS = "; what was done is done: see rotator check"
-_WIDEST = 10_000  # columns of a table
 _PATIENCE = 1.0  # seconds after which a run shows how far it is
 _log = logging.getLogger(__name__)
+# Reasons that the columns say in other words.
+_IN_THE_ROW = ("ok", "eternal", "expiring", "last_day", "expired")
 _COLOURS = {
     Status.OK: "green",
     Status.ETERNAL: "green",
@@ -59,6 +56,12 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def can_ask() -> bool:
+    """Tell whether somebody sits at a terminal, who sees a question and can answer it."""
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)
+
+
 def write(text: str, hint: str = "") -> None:
     """Print a text, unless the reader of stdout is gone: it has seen enough.
 
@@ -75,18 +78,17 @@ def write(text: str, hint: str = "") -> None:
         raise OutputError(f"the results could not be written ({error.strerror}){hint}") from None
 
 
-def show_results(reports: Sequence[Report], *, in_json: bool, none: str = "") -> None:
-    """Print the reports, or `none` where there are none, and log what failed.
+def show_results(reports: Sequence[Report], last: str = "", *, in_json: bool) -> None:
+    """Print the reports, the most urgent first, then the line `last`; and log what failed.
 
     Raises `OutputError` when they cannot be written.
     """
     try:
         if in_json:
             text = as_json(reports)
-        elif not reports:
-            text = f"{none}\n"
         else:
-            text = _as_table(reports) if is_terminal() else _as_lines(reports)
+            show = _as_table if is_terminal() else _as_lines
+            text = show(sort_by_urgency(reports), [last] if last else [])
         write(text, AFTERWARDS)
     finally:
         log_failures(reports)
@@ -107,53 +109,14 @@ def log_leak_steps(reports: Sequence[Report]) -> None:
             _log.warning("after a leak (%s of %s): %s", number, len(_LEAK), step)
 
 
-def terminal_width() -> int:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-
-    return Console().width
-
-
-def paint(draw: "Callable[[Console], Iterable[Text]]") -> str:
-    """Return lines of rich text as a terminal shows them; colours are left out by NO_COLOR."""
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-
-    text = io.StringIO()
-    console = Console(file=text, highlight=False, width=terminal_width(), force_terminal=True)
-    for line in draw(console):
-        console.print(line, soft_wrap=True)
-    return text.getvalue()
-
-
-def render_table(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], unbroken: Collection[str] = ()
-) -> str:
-    """Return cells of rich markup as a table; cells are wrapped, but in the columns `unbroken`.
-
-    So ids and URLs can be copied: a table that needs them is wider than the terminal.
-    """
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-    from rich.table import Table  # noqa: PLC0415 - only a terminal needs it
-
-    text = io.StringIO()
-    console = Console(file=text, highlight=False, width=_WIDEST, force_terminal=True)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title, *cells in zip(titles, *rows, strict=True):
-        widest = max(console.measure(cell).maximum for cell in (title, *cells))
-        table.add_column(title, overflow="fold", width=widest if title in unbroken else None)
-    for row in rows:
-        table.add_row(*row)
-    console.width = max(terminal_width(), console.measure(table).minimum)
-    console.print(table)
-    return text.getvalue()
-
-
-def _as_lines(reports: Sequence[Report]) -> str:
+def _as_lines(reports: Sequence[Report], last: Sequence[str]) -> str:
     """Return a line for each token; a failure is logged instead."""
     shown = (report for report in reports if report.action is not Action.FAILED)
-    return "".join(f"{one_line(summarize(report))}\n" for report in shown)
+    lines = [*(one_line(summarize(report)) for report in shown), *last]
+    return "".join(f"{line}\n" for line in lines)
 
 
-def _as_table(reports: Sequence[Report]) -> str:
+def _as_table(reports: Sequence[Report], last: Sequence[str]) -> str:
     from rich.markup import escape  # noqa: PLC0415 - only a terminal needs it
 
     has_acted = any(report.action for report in reports)
@@ -164,27 +127,28 @@ def _as_table(reports: Sequence[Report]) -> str:
             *([str(report.action or "")] if has_acted else []),
             remaining_life(report),
             minute(report.expires_at) if report.expires_at else "–",
-            "\n".join(escape(_describe_store(store)) for store in report.stores),
+            "\n".join(escape(_describe_store(store, report)) for store in report.stores),
         )
         for report in reports
     ]
     action = ["action"] if has_acted else []
-    text = render_table(["token", "status", *action, "left", "expires", "store"], rows, {"store"})
-    if len(reports) > 1:
-        counts = Counter(str(report.action or report.status) for report in reports)
-        text += ", ".join(f"{count} {word}" for word, count in counts.items()) + "\n"
-    return text + _as_lines(
-        [
-            report
-            for report in reports
-            if report.status is not Status.OK or report.remarks or any(describe_old_tokens(report))
-        ]
-    )
+    titles = ["token", "status", *action, "left", "expires", "store"]
+    told = [report for report in reports if _has_more_to_tell(report)]
+    lines = _as_lines(told, last).splitlines()
+    table = render_table(titles, rows, ["expires", "left"]) if rows else ""
+    return table + "".join(f"{wrap(line)}\n" for line in lines)
 
 
-def _describe_store(store: StoreReport) -> str:
+def _has_more_to_tell(report: Report) -> bool:
+    """Whether there is more to say of a token than its row shows."""
+    is_in_the_row = report.reason in _IN_THE_ROW or report.action in CHANGED
+    return not is_in_the_row or bool(report.remarks) or any(describe_old_tokens(report))
+
+
+def _describe_store(store: StoreReport, report: Report) -> str:
     url = store.store.removesuffix(f"#{DEFAULT_FIELD}")
-    return url if store.status is StoreState.CURRENT else f"{url} ({store.status})"
+    usual = StoreState.WRITTEN if report.action is Action.ROTATED else StoreState.CURRENT
+    return url if store.status is usual else f"{url} ({store.status})"
 
 
 @contextmanager

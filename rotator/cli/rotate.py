@@ -1,5 +1,6 @@
 """`rotator rotate`: one run over the fleet."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -8,8 +9,9 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
+from rotator.cli.summary import summarize_run
 from rotator.clock import utc_now
-from rotator.config.settings import Settings
+from rotator.config.settings import Label, Settings
 from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
 from rotator.rotation.fleet import Shard, notify_failures, parse_shard, run_fleet, tokens_of_shard
 from rotator.rotation.in_flight import InFlightMints
@@ -18,11 +20,15 @@ from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
 from rotator.rotation.rotation import Rotation
 from rotator.signals import stop_requests
 
+_log = logging.getLogger(__name__)
+
 Spans = Mapping[str, tuple[datetime, datetime]]
 
 
 @click.command("rotate", short_help="Renew the tokens that are due.")
 @options.names
+@options.labels
+@click.option("--all", "is_all", is_flag=True, help="All tokens, with --force without asking.")
 @click.option("--force", is_flag=True, help="Mint a new token even if the old one is not due.")
 @click.option("--revoke-old", is_flag=True, help="After a leak: revoke the replaced tokens now.")
 @click.option(
@@ -55,6 +61,8 @@ def command(  # noqa: PLR0913 - one per option
     settings: Settings,
     names: tuple[str, ...],
     *,
+    labels: tuple[Label, ...],
+    is_all: bool,
     shard: Shard | None,
     metrics_textfile: Path | None,
     metrics_push: Gateway | None,
@@ -75,27 +83,49 @@ def command(  # noqa: PLR0913 - one per option
     --detailed-exitcode 3 when all is well and something was changed, or would be (--dry-run).
     Metrics that cannot be written or pushed are only a warning.
     """
+    if is_all and (names or labels):
+        raise click.UsageError("--all excludes NAME and --label.")
     outlets = Outlets(metrics_textfile, metrics_push)
     outlets.require()
     wiring.require_rotation(settings)
-    rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
+    chosen = wiring.choose(settings, names, labels)
+    rotations = wiring.build_rotations(settings, chosen, utc_now, InFlightMints())
     if shard is not None:
         own = set(tokens_of_shard((rotation.name for rotation in rotations), *shard))
         rotations = [rotation for rotation in rotations if rotation.name in own]
+    if force and not (dry_run or is_all or names or labels) and not _is_confirmed(len(rotations)):
+        return exit_codes.FAILED
     wanted = RotateOptions(force=force, dry_run=dry_run, revoke_old=revoke_old)
     reports, spans = run_rotations(rotations, wanted)
     try:
-        output.show_results(reports, in_json=as_json, none=f"no token belongs to the shard {shard}")
+        output.show_results(reports, _summarize(reports, shard), in_json=as_json)
         if revoke_old:
             output.log_leak_steps(reports)
     finally:
         if outlets and not dry_run:
             from rotator.metrics.publish import publish  # noqa: PLC0415 - few want metrics
 
-            every = [token.name for token in settings.tokens]
+            every = {token.name: token.labels for token in settings.tokens}
             publish(outlets, reports, spans, every, utc_now)
     # 0, 1 or 3, by `error`, `action` and the like; 2 is for errors that end the command.
     return exit_codes.rotate_exit_code(reports, detailed=detailed_exitcode)
+
+
+def _summarize(reports: Sequence[Report], shard: Shard | None) -> str:
+    if not reports:
+        return f"no token belongs to the shard {shard}"
+    return summarize_run(reports) if len(reports) > 1 else ""
+
+
+def _is_confirmed(count: int) -> bool:
+    """Ask at a terminal whether several tokens are to be replaced that nobody has named."""
+    if count <= 1 or not output.can_ask():
+        return True
+    click.echo(f"--force replaces all {count} tokens, due or not (--all does not ask)", err=True)
+    if click.confirm("Go on?", err=True):
+        return True
+    _log.error("nothing was done")
+    return False
 
 
 def run_rotations(

@@ -62,6 +62,12 @@ HOOKS = _list_of(
     }
 )
 NOTIFY = _list_of(_text(rf"{_SCHEME}://[^\s{_CONTROL}]+"))
+# A name is one of Prometheus, too: https://prometheus.io/docs/concepts/data_model/.
+LABELS: Form = {
+    "type": "object",
+    "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]{0,39}$"},
+    "additionalProperties": {**SCOPE, "maxLength": 60},
+}
 RESTART = _list_of(
     {
         **_text(

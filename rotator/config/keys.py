@@ -147,6 +147,15 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         variable="ROTATOR_SCOPE",
     ),
     Key(
+        "labels",
+        'names and values such as `{ team = "stars" }`, by which `--label` picks tokens and graphs'
+        " group them",
+        'a table of labels such as { team = "stars" }, their names of letters, digits and _ (40 at'
+        " most) and their values texts (60 at most)",
+        values.read_labels,
+        forms.LABELS,
+    ),
+    Key(
         "retire",
         "when the old token is revoked: `never` (it expires), `now`, after a time such as `1d`, or"
         " once nobody has used it for a time, such as `unused 24h` or `unused 24h, at most 30d`;"

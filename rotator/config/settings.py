@@ -81,6 +81,16 @@ class Unused:
     at_most: timedelta | None = None
 
 
+class Label(NamedTuple):
+    """By what commands pick tokens, and graphs group them."""
+
+    name: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"
+
+
 class TokenSettings(NamedTuple):
     """One token. Its fields are the keys of a `[[token]]`, see `rotator.config.keys`.
 
@@ -94,6 +104,7 @@ class TokenSettings(NamedTuple):
     renew_before: timedelta = RENEW_BEFORE
     validity: timedelta = VALIDITY
     scope: str | None = None
+    labels: tuple[Label, ...] = ()
     probe: bool = True
     retire: timedelta | Unused | None = None
     rotation_timeout: timedelta = ROTATION_TIMEOUT

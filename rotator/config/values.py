@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotator.clock import DURATION, ONE_DAY, in_words, parse_duration
-from rotator.config.settings import Secret, StoredSecret, Unused
+from rotator.config.settings import Label, Secret, StoredSecret, Unused
 from rotator.errors import ConfigError, describe_kind, has_control, has_token, quote_value
 from rotator.http.urls import parse_http_url
 from rotator.tokens import LONGEST_VALIDITY
@@ -34,6 +34,8 @@ _WORKLOAD = re.compile(
     r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?(deployment|statefulset|daemonset)/(?=.{1,253}\Z)"
     r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 )
+_LABEL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,39}")
+_LONGEST_LABEL = 60
 _STORE_URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*):[^\s\x00-\x1f\x7f#]+(?:#(?P<field>[^\s\x00-\x1f\x7f]*))?",
     re.IGNORECASE,
@@ -211,6 +213,20 @@ def read_restart(value: Value) -> tuple[str, ...]:
             found = quote_value(text) if isinstance(text, str) else describe_kind(text)
             raise value.wrong(found=f"{found} as workload {number}")
     return tuple(value.raw)
+
+
+def read_labels(value: Value) -> tuple[Label, ...]:
+    """Read a table of names and values."""
+    if not isinstance(value.raw, dict):
+        raise value.wrong(found=describe_kind(value.raw))
+    for name, text in value.raw.items():
+        if not _LABEL_NAME.fullmatch(name):
+            raise value.wrong(found=f"the name {quote_value(name)}")
+        if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_LABEL or has_token(text):
+            raise value.wrong(found=f"{describe_kind(text)} as {name}")
+        if not text.isprintable() or not text.strip():
+            raise value.wrong(found=f"a text that is not printable as {name}")
+    return tuple(Label(name, text) for name, text in value.raw.items())
 
 
 def read_hooks(value: Value) -> tuple[tuple[str, ...], ...]:

@@ -140,7 +140,8 @@ class Site:
         def render() -> PageResponse:
             failed = self._health.reload_error is not None
             states, now = self._states.by_name(), self._clock()
-            kind, body = exposition.render(states, now, accept, reload_failed=failed)
+            labels = {token.name: token.labels for token in self._health.tokens}
+            kind, body = exposition.render(states, now, accept, reload_failed=failed, labels=labels)
             return PageResponse(HTTPStatus.OK, kind, body)
 
         return self._cached(exposition.negotiate(accept), render)

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import generate_latest
@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from rotator import __version__
+from rotator.config.settings import Label
 from rotator.metrics.definitions import (
     COUNTERS,
     GAUGES,
@@ -23,13 +24,21 @@ from rotator.metrics.definitions import (
 )
 from rotator.rotation.states import TokenState
 
+LabelsByToken = Mapping[str, Sequence[Label]]
+NO_LABELS: LabelsByToken = {}
+
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 # By name the labels of those metrics that stay true after the run, as the remaining life does not.
 _LASTING = {m.name: set(m.labels) for m in (*GAUGES, *COUNTERS) if m.name != SECONDS_LEFT}
 
 
 def render(
-    states: Mapping[str, TokenState | None], now: datetime, accept: str, *, reload_failed: bool
+    states: Mapping[str, TokenState | None],
+    now: datetime,
+    accept: str,
+    *,
+    reload_failed: bool,
+    labels: LabelsByToken = NO_LABELS,
 ) -> tuple[str, bytes]:
     """Return the content type and the body of `/metrics` for the header `Accept`.
 
@@ -37,7 +46,8 @@ def render(
     are Prometheus's text format and OpenMetrics 1.0:
     https://prometheus.io/docs/instrumenting/content_negotiation/.
     """
-    collector = Exposition(drop_nan(measure(states, now)), reload_failed=reload_failed)
+    samples = drop_nan(measure(states, now))
+    collector = Exposition(samples, labels=labels, reload_failed=reload_failed)
     content_type = negotiate(accept)
     if content_type == TEXT:
         return content_type, generate_latest(collector)
@@ -57,14 +67,23 @@ def drop_nan(samples: Samples) -> Samples:
 
 
 class Exposition(Collector):
-    """Samples as prometheus_client takes them; `build` adds the rotator's version.
+    """Samples as prometheus_client takes them, with the labels of their tokens.
+
+    `build` adds the rotator's version.
 
     `reload_failed` is None where settings are never read again.
     """
 
     def __init__(
-        self, samples: Samples, *, build: bool = True, reload_failed: bool | None = None
+        self,
+        samples: Samples,
+        *,
+        labels: LabelsByToken = NO_LABELS,
+        build: bool = True,
+        reload_failed: bool | None = None,
     ) -> None:
+        tokens = {series.token for series in samples}
+        self._labels = {name: own for name, own in labels.items() if own and name in tokens}
         self._build = build
         self._reload_failed = reload_failed
         self._by_metric: defaultdict[str, Samples] = defaultdict(dict)
@@ -78,6 +97,8 @@ class Exposition(Collector):
         if self._reload_failed is not None:
             text = "1 if the settings could not be read again, and the old ones are used; else 0."
             yield GaugeMetricFamily(f"{PREFIX}config_reload_failed", text, self._reload_failed)
+        if self._labels:
+            yield self._label_tokens()
         families: list[GaugeMetricFamily | CounterMetricFamily] = [
             GaugeMetricFamily(gauge.name, gauge.help, labels=gauge.labels, unit=_unit(gauge.name))
             for gauge in GAUGES
@@ -90,6 +111,16 @@ class Exposition(Collector):
                 family.add_metric([label for label in labels if label is not None], value)
             if family.samples:
                 yield family
+
+    def _label_tokens(self) -> Metric:
+        """Return a series for each token with all labels there are: empty where it has none."""
+        family = InfoMetricFamily(f"{PREFIX}token", "The labels of a token in the config.")
+        names = sorted({label.name for own in self._labels.values() for label in own})
+        for token, own in self._labels.items():
+            values = {label.name: label.value for label in own}
+            shown = {f"label_{name}": values.get(name, "") for name in names}
+            family.add_metric([], {"token": token, **shown})
+        return family
 
 
 def _unit(name: str) -> str:

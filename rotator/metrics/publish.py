@@ -24,7 +24,15 @@ from rotator.clock import Clock
 from rotator.errors import internal_error
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
 from rotator.metrics.definitions import Samples, measure
-from rotator.metrics.exposition import Exposition, drop_nan, merge, parse_samples, select_lasting
+from rotator.metrics.exposition import (
+    NO_LABELS,
+    Exposition,
+    LabelsByToken,
+    drop_nan,
+    merge,
+    parse_samples,
+    select_lasting,
+)
 from rotator.metrics.outlets import Gateway, Outlets
 from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenStates
@@ -56,12 +64,13 @@ def publish(
     outlets: Outlets,
     reports: Sequence[Report],
     spans: Mapping[str, tuple[datetime, datetime]],
-    tokens: Collection[str],
+    tokens: LabelsByToken,
     clock: Clock,
 ) -> None:
     """Publish a run; `spans` tells by name when its tokens were begun and ended.
 
-    `tokens` are all of the config: the file keeps what earlier runs knew of them.
+    `tokens` are all of the config, with their labels: the file keeps what earlier runs knew of
+    them.
     """
     states = TokenStates()
     states.watch(list(spans))
@@ -71,7 +80,7 @@ def publish(
     samples = select_lasting(measure(states.by_name(), clock()))
     if outlets.textfile:
         try:
-            update_textfile(outlets.textfile, samples, tokens)
+            update_textfile(outlets.textfile, samples, tokens, labels=tokens)
         except OSError as error:
             _log.warning(
                 "%s: the metrics were not written (%s); check the folder's rights and space",
@@ -80,7 +89,7 @@ def publish(
             )
     if outlets.gateway:
         try:
-            push(outlets.gateway, samples)
+            push(outlets.gateway, samples, labels=tokens)
         except NotPushedError as error:
             _log.warning("%s: the metrics were not pushed: %s", outlets.gateway.place, error)
 
@@ -90,7 +99,11 @@ class NotPushedError(Exception):
 
 
 def push(
-    gateway: Gateway, samples: Samples, patience: float = PATIENCE, limits: Limits = _LIMITS
+    gateway: Gateway,
+    samples: Samples,
+    patience: float = PATIENCE,
+    limits: Limits = _LIMITS,
+    labels: LabelsByToken = NO_LABELS,
 ) -> None:
     """Push what this run knows of its tokens, for `patience` seconds; raises `NotPushedError`.
 
@@ -116,7 +129,10 @@ def push(
         with session:
             add(registry=Exposition({}))
             for token, own in groups.items():
-                add(registry=Exposition(own, build=False), grouping_key={"token": token})
+                add(
+                    registry=Exposition(own, labels=labels, build=False),
+                    grouping_key={"token": token},
+                )
     except NotPushedError:
         raise
     except Exception as error:  # noqa: BLE001 - the rotation worked, whatever this is
@@ -145,7 +161,11 @@ def _advise(status: int) -> str:
 
 
 def update_textfile(
-    path: Path, samples: Samples, tokens: Collection[str], patience: float = 5.0
+    path: Path,
+    samples: Samples,
+    tokens: Collection[str],
+    patience: float = 5.0,
+    labels: LabelsByToken = NO_LABELS,
 ) -> None:
     """Write the samples, and keep those of earlier runs for `tokens` that this run did not serve.
 
@@ -155,7 +175,7 @@ def update_textfile(
     with _lock(path.parent, patience):
         merged = merge(samples, _read_earlier(path), tokens)
         # Without the version: node_exporter rejects a series that stands in two configs' files.
-        _replace(path, generate_latest(Exposition(drop_nan(merged), build=False)))
+        _replace(path, generate_latest(Exposition(drop_nan(merged), labels=labels, build=False)))
 
 
 def _read_earlier(path: Path) -> Samples:

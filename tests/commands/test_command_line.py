@@ -75,7 +75,10 @@ def test_a_terminal_gets_a_table(rotator: Runner, api: Sandbox, tmp_path: Path) 
 def test_a_terminal_is_told_what_is_wrong(rotator: Runner, api: Sandbox, tmp_path: Path) -> None:
     rotator.write_env(api.issue(days=-3))
     screen = on_a_terminal(rotator, tmp_path, "check")
-    assert "default: expired – expired 3 days ago" in screen
+    assert "over for 3 days" in screen
+    rotator.write_env("changeme")
+    screen = on_a_terminal(rotator, tmp_path, "check")
+    assert "default: invalid – " in screen
 
 
 def test_a_reader_that_leaves_is_no_traceback(rotator: Runner, api: Sandbox) -> None:

@@ -112,6 +112,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         max_size=2,
     ),
     "max_age": SPANS,
+    "labels": st.dictionaries(
+        st.sampled_from(["team", "_t", "T1", "2nd", "a-b", "", "x" * 40, "x" * 41]),
+        st.sampled_from(["stars", "a b", "ü=|", " ", "", "x" * 60, "x" * 61, 5, True, []]),
+        max_size=2,
+    ),
     "allow_eternal": st.booleans(),
     "rehearse": st.booleans(),
 }

@@ -1,11 +1,13 @@
 """`rotator tokens list`: the API's list beside what the stores hold and remember."""
 
+import csv
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from rotator.cli.tokens import show_tokens
+from rotator.cli.tokens.listing import COLUMNS, Filter, ListFormat, show_tokens
 from rotator.errors import ConfigError, LoginRefusedError
 from tests.listing.desk import Desk
 from tests.support.sandbox import Fault
@@ -15,7 +17,7 @@ INTENT = "intent=0123456789ab/2026-11-20T00:00:00Z/90/01234567/{}"
 
 
 def listed(desk: Desk, capsys: Printed, status: int = 0) -> list[dict[str, Any]]:
-    assert show_tokens(desk.settings, as_json=True) == status
+    assert show_tokens(desk.settings, ListFormat.JSON) == status
     rows: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
     return rows
 
@@ -105,7 +107,7 @@ def test_a_held_token_that_is_not_listed_is_told(
 
 def test_elsewhere_than_on_a_terminal_each_token_has_a_line(desk: Desk, capsys: Printed) -> None:
     held, orphan = desk.put(), desk.issue(eternal=True)
-    assert show_tokens(desk.settings, as_json=False) == 0
+    assert show_tokens(desk.settings) == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(f"{held}: held – expires 20")
     assert first.endswith(f"scope calculations, luna: dotenv://{desk.folder}/luna.env")
@@ -113,27 +115,67 @@ def test_elsewhere_than_on_a_terminal_each_token_has_a_line(desk: Desk, capsys: 
 
 
 def test_an_empty_list_is_told(desk: Desk, capsys: Printed) -> None:
-    assert show_tokens(desk.settings, as_json=False) == 0
+    assert show_tokens(desk.settings) == 0
     assert capsys.readouterr().out == "the API lists no service token\n"
 
 
-@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("form", ListFormat)
 def test_a_scope_steers_no_terminal_and_shows_no_token(
-    desk: Desk, capsys: Printed, *, as_json: bool
+    desk: Desk, capsys: Printed, form: ListFormat
 ) -> None:
     secret = desk.api.issue(60)
     desk.api.issue(60, scope=f"\x1b[31m\n{secret}{'x' * 200}")
-    assert show_tokens(desk.settings, as_json=as_json) == 0
+    assert show_tokens(desk.settings, form) == 0
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert secret not in out
     assert "<token>" in out
 
 
+def test_orphans_alone_are_listed(desk: Desk, capsys: Printed) -> None:
+    desk.put()
+    desk.issue(-1)
+    orphan = desk.issue()
+    assert show_tokens(desk.settings, ListFormat.JSON, Filter(orphans=True)) == 0
+    assert [row["token_id"] for row in json.loads(capsys.readouterr().out)] == [orphan]
+
+
+def test_unused_are_those_that_nobody_has_used_for_that_long(desk: Desk, capsys: Printed) -> None:
+    never, lately, long_ago = desk.issue(), desk.issue(), desk.issue()
+    now = datetime.now(UTC)
+    by_id = {row.id: row for row in desk.api.tokens}
+    for row in desk.api.tokens:
+        row.created_at = now - timedelta(days=50)
+    by_id[lately].last_used_at = now - timedelta(days=29)
+    by_id[long_ago].last_used_at = now - timedelta(days=31)
+    month = Filter(unused=timedelta(days=30))
+    assert show_tokens(desk.settings, ListFormat.JSON, month) == 0
+    shown = {row["token_id"] for row in json.loads(capsys.readouterr().out)}
+    assert shown == {never, long_ago}
+
+
+def test_a_filter_that_leaves_nothing_says_so(desk: Desk, capsys: Printed) -> None:
+    desk.put()
+    assert show_tokens(desk.settings, wanted=Filter(orphans=True)) == 0
+    assert capsys.readouterr().out == "none of the 1 tokens that the API lists\n"
+
+
+def test_csv_has_a_line_for_each_and_no_formula(desk: Desk, capsys: Printed) -> None:
+    held = desk.put()
+    desk.api.issue(60, scope="=cmd()")
+    assert show_tokens(desk.settings, ListFormat.CSV) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    by_id = {row["token_id"]: row for row in rows}
+    assert set(rows[0]) == set(COLUMNS)
+    assert len(rows) == len(by_id) == 2
+    assert by_id[held]["stores"].endswith("luna.env#NOCTURNA_SERVICE_TOKEN (held)")
+    assert {row["scope"] for row in rows} == {"calculations", "'=cmd()"}
+
+
 def test_failures_are_errors(desk: Desk) -> None:
     desk.api.misbehave(Fault.status(401), "POST /auth/login")
     with pytest.raises(LoginRefusedError):
-        show_tokens(desk.settings, as_json=True)
+        show_tokens(desk.settings, ListFormat.JSON)
     without = desk.settings.api._replace(admin_email=None)
     with pytest.raises(ConfigError, match="admin_email"):
-        show_tokens(desk.settings._replace(api=without), as_json=True)
+        show_tokens(desk.settings._replace(api=without), ListFormat.JSON)

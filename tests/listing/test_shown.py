@@ -1,12 +1,14 @@
 """The list on a terminal."""
 
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
-from rotator.cli.output import as_json, render_table
-from rotator.cli.tokens import as_lines, as_table
+from rotator.cli.output import as_json
+from rotator.cli.tables import render_table
+from rotator.cli.tokens.listing import as_lines, as_table
 from rotator.rotation.inventory import Part, Place
 from rotator.rotation.listing import RowStatus, TokenRow
 from tests.support.clock import NOON
@@ -33,10 +35,19 @@ def test_a_terminal_gets_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "another admin's" in lines[3]
 
 
-def test_a_narrow_terminal_gets_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    text = as_table([row(RowStatus.HELD, PLACE)])
-    assert text.startswith(f"{ID}: held – expires 2026-11-26 12:00 UTC (3 days), created ")
+def plain(table: str) -> list[str]:
+    return re.sub(r"\x1b\[\d*m", "", table).splitlines()
+
+
+def test_eighty_columns_hold_what_matters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    pending = Place("sol", "dotenv:b", Part.OWED, NOON)
+    assert plain(as_table([row(RowStatus.HELD, PLACE, pending)])) == [
+        "id                                    status  left    last used  expires",
+        f"{ID}  held    3 days  never      2026-11-26",
+        "  luna: dotenv:///srv/[x]/.env",
+        "  sol: dotenv:b (to be revoked from 2026-11-23 12:00 UTC on)",
+    ]
 
 
 def test_one_that_ends_when_it_is_unused_says_so() -> None:
@@ -55,13 +66,19 @@ def test_what_is_unknown_has_its_reason() -> None:
     )
 
 
-def test_a_url_is_not_cut_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
+@pytest.mark.parametrize("width", [200, 80, 40, 20, 1])
+def test_no_width_breaks_a_word(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
     url = "dotenv:///srv/" + "long/" * 20 + ".env"
-    rows = [["luna", "some words " * 9, url]]
-    lines = render_table(["name", "what", "store"], rows, {"store"}).splitlines()
-    assert [line.split()[-1] for line in lines if url in line] == [url]
-    assert len(lines) > 2  # words are still wrapped
+    rows = [["luna", "2026-11-26 12:00 UTC", "3 days", f"{url}\n{url}"]]
+    head, first, *more = plain(
+        render_table(["name", "expires", "left", "store"], rows, ["expires"])
+    )
+    assert [line.split()[-1] for line in (first, *more) if url in line] == [url, url]
+    assert ("store" in head) == (width == 200)
+    assert ("expires" in head) == (width >= 40)
+    assert first.startswith("luna")
+    assert "3 days" in first
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])

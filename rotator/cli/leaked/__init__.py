@@ -3,7 +3,6 @@
 import json
 import logging
 import shlex
-import sys
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,7 +103,7 @@ def command(  # noqa: PLR0913 - one per option
     if bool(names) == is_all:
         raise click.UsageError("expected either NAME or --all")
     emergency = Emergency(settings, names, Order(since, again), utc_now)
-    if not yes and not _can_ask():
+    if not yes and not output.can_ask():
         raise ConfigError(
             "nothing was done: there is no terminal on which this could be confirmed; add --yes to"
             " go on without"
@@ -126,7 +125,8 @@ def command(  # noqa: PLR0913 - one per option
         return exit_codes.FAILED
     record.account, record.since = emergency.account, before.since
     if not yes:
-        plan = "\n".join(_plan(record.assessments, before, names, revoke_found=revoke_found))
+        named = [token.name for token in wiring.select(settings, names)] if names else []
+        plan = "\n".join(_plan(record.assessments, before, named, revoke_found=revoke_found))
         click.echo(plan, err=True)
         if not click.confirm("Go on?", err=True):
             emergency.log_out()
@@ -140,11 +140,6 @@ def command(  # noqa: PLR0913 - one per option
     _show(record, keeper, as_json=as_json)
     is_done = record.state is RunState.DONE and not keeper.failure
     return exit_codes.OK if is_done else exit_codes.FAILED
-
-
-def _can_ask() -> bool:
-    streams = (sys.stdin, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def _repeat(names: Collection[str], since: datetime | None, path: Path | None) -> str:

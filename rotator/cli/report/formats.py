@@ -1,13 +1,12 @@
 """The evidence as Markdown for people, and as CSV for spreadsheets."""
 
-import csv
-import io
 from collections.abc import Iterator
 
 from rotator import __version__
 from rotator.cli.markdown import describe_row, item, paragraph, second
 from rotator.cli.report.evidence import AuditedToken, Evidence, MarkedToken
 from rotator.cli.report.policy import RuleName, RuleState
+from rotator.cli.spreadsheet import as_csv as render_csv
 from rotator.clock import in_words, minute, rfc3339
 from rotator.rotation.report import remaining_life
 
@@ -30,9 +29,6 @@ COLUMNS = (
     *("kind", "name", "token_id", "policy", "broken", "status", "marks", "age_days", "days_left"),
     *("made_at", "last_rotation_at", "expires_at", "last_used_at", "scope", "stores"),
 )
-# A spreadsheet takes a cell that begins so for a formula, also in their wide forms:
-# https://owasp.org/www-community/attacks/CSV_Injection.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - these are meant
 
 
 def as_markdown(evidence: Evidence) -> str:
@@ -41,14 +37,8 @@ def as_markdown(evidence: Evidence) -> str:
 
 def as_csv(evidence: Evidence) -> str:
     """Return a row for each configured token, then one for each token that has marks."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    for token in evidence.tokens:
-        writer.writerow(_row_of_token(token))
-    for marked in evidence.marked:
-        writer.writerow(_row_of_marked(marked))
-    return text.getvalue()
+    rows = [_row_of_token(token) for token in evidence.tokens]
+    return render_csv(COLUMNS, [*rows, *map(_row_of_marked, evidence.marked)])
 
 
 def _head(evidence: Evidence) -> Iterator[str]:
@@ -113,40 +103,32 @@ def _account(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def _row_of_token(token: AuditedToken) -> dict[str, str | float]:
+def _row_of_token(token: AuditedToken) -> dict[str, object]:
     shown = token.to_json()
     broken = [result for result in token.results if result.state in _OPEN]
     return {
         "kind": "token",
-        **{name: _cell(shown[name]) for name in COLUMNS if name in shown},
-        "broken": _cell("; ".join(f"{each.rule}: {each.message}" for each in broken)),
-        "scope": _cell(token.facts.row.scope if token.facts.row else ""),
-        "stores": _cell(" ".join(f"{e['store']} ({e['status']})" for e in shown["stores"])),
+        **{name: shown[name] for name in COLUMNS if name in shown},
+        "broken": "; ".join(f"{each.rule}: {each.message}" for each in broken),
+        "scope": token.facts.row.scope if token.facts.row else "",
+        "stores": " ".join(f"{e['store']} ({e['status']})" for e in shown["stores"]),
     }
 
 
-def _row_of_marked(marked: MarkedToken) -> dict[str, str | float]:
+def _row_of_marked(marked: MarkedToken) -> dict[str, object]:
     row = marked.row
     return {
         "kind": "account",
-        "token_id": _cell(row.token_id),
+        "token_id": row.token_id,
         "status": row.status,
         "marks": " ".join(marked.marks),
         "days_left": "" if row.left is None else round(row.left.total_seconds() / 86400, 3),
         "made_at": rfc3339(row.created_at),
         "expires_at": rfc3339(row.expires_at) if row.expires_at else "",
         "last_used_at": rfc3339(row.last_used_at) if row.last_used_at else "",
-        "scope": _cell(row.scope),
-        "stores": _cell(" ".join(f"{place.store} ({place.part})" for place in row.places)),
+        "scope": row.scope,
+        "stores": " ".join(f"{place.store} ({place.part})" for place in row.places),
     }
 
 
 _OPEN = (RuleState.BROKEN, RuleState.UNKNOWN)
-
-
-def _cell(value: object) -> str | float:
-    """Return a number as it is, and a text that no spreadsheet takes for a formula."""
-    if isinstance(value, int | float):
-        return value
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text

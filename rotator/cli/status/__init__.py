@@ -14,6 +14,7 @@ from rotator.cli.config import list_lines
 from rotator.cli.status.chain import Setting, StatusView
 from rotator.cli.status.gather import StatusReader
 from rotator.cli.status.sections import view_as_lines
+from rotator.cli.tables import paint
 from rotator.clock import utc_now
 from rotator.errors import MistakesError
 from rotator.http.urls import parse_http_url
@@ -128,4 +129,4 @@ def render(view: StatusView, *, as_json: bool) -> str:
         return view_as_lines(view)
     from rotator.cli.status.terminal import Painter  # noqa: PLC0415 - rich, which only a terminal needs
 
-    return output.paint(lambda console: Painter(console, sys.stdout.encoding).paint(view))
+    return paint(lambda console: Painter(console, sys.stdout.encoding).paint(view))
