@@ -13,7 +13,7 @@ COMMANDS := tests/commands
 SERVERS := tests/vault tests/aws tests/kubernetes
 PLACES := tests/backends tests/door tests/examples tests/helm tests/init tests/cron tests/image
 PROMISES := tests/crash tests/commands/test_races.py tests/faults tests/stateful
-LAST := tests/test_secrets_stay_inside.py
+LAST := tests/test_secrets_stay_inside.py tests/test_messages_told.py
 PYTEST := -m pytest --quiet
 MEASURED :=
 MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
@@ -22,7 +22,7 @@ MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CUR
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas clean
+.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas messages clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -99,6 +99,10 @@ test-image: $(VENV)/installed-dev
 # After a change of the table of settings: the schemas of rotator.toml and of the chart's values.
 schemas: $(VENV)/installed-dev
 	$(BIN)/python -m tests.config.schemas
+
+# After a change of what the program says is wrong: the page of all its messages.
+messages: $(VENV)/installed-dev
+	$(BIN)/python -m tests.messages.page
 
 # The image's packages with their hashes; newer ones: make lock LOCK=--upgrade
 LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock'
