@@ -227,7 +227,9 @@ class StagedVersion(SecretsManagerStore, NotedScratch[AwsSecret]):
         super().preflight()
         with name_errors(self.url):
             if _CURRENT not in self._read(to_write=True)[0].labels:
-                raise StoreError("there is no version of this secret yet, which rotate makes")
+                raise StoreError(
+                    "cannot be rehearsed: this secret has no version yet; rotate makes it"
+                )
 
     def _delete(self, state: AwsSecret) -> bool:
         # AWS deletes by itself what has no label.

@@ -246,7 +246,9 @@ class ScratchVariable(DotenvStore):
         """Prove that it can be written, in a file that is there already."""
         with self._file(writing=True) as path:
             if not path.exists():
-                raise StoreError(f"{self.url}: there is no such file yet, which rotate makes")
+                raise StoreError(
+                    f"{self.url}: cannot be rehearsed: there is no such file yet; rotate makes it"
+                )
         super().preflight()
 
     def remove(self, journal: Journal, *, expected: str) -> None:

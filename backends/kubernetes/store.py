@@ -315,7 +315,9 @@ class ScratchKey(KubernetesStore):
         """Prove that it can be written, and that the Secret is there."""
         with name_errors(self.url):
             if self._read().resource_version is None:
-                raise StoreError("there is no such Secret yet, which rotate makes")
+                raise StoreError(
+                    "cannot be rehearsed: there is no such Secret yet; rotate makes it"
+                )
         super().preflight()
 
     def remove(self, journal: Journal, *, expected: str) -> None:

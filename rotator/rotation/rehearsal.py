@@ -62,7 +62,6 @@ class Rehearsal:
         self._stores = stores
         self._context = context
         self._steps: list[StepResult] = []
-        self._step = Step.READ
         self._canary_id: str | None = None
         self._canary: ServiceToken | None = None  # while it may be alive
         self._is_revoked = False
@@ -70,12 +69,8 @@ class Rehearsal:
     def run(self, *, with_hooks: bool) -> RehearsalReport:
         """Take the steps as far as they go; every failure becomes part of the report."""
         with audit.run(self.name):
-            try:
+            with self._going_on():
                 self._run(with_hooks=with_hooks)
-            except _StepFailedError:
-                pass
-            except Exception as error:  # noqa: BLE001 - no bug may stop the other tokens
-                self._tell(self._step, internal_error(error), failure="internal")
             report = RehearsalReport(self.name, tuple(self._steps), self._canary_id)
             _log_end(report)
         return report
@@ -98,7 +93,8 @@ class Rehearsal:
                     held.enter_context(scratch.hold())
             self._rehearse(scratches, request)
         if with_hooks and not self._has_failed:
-            self._try_hooks(snapshot)
+            with self._taking(Step.HOOK):
+                self._try_hooks(snapshot)
 
     # Before anything is minted
 
@@ -193,12 +189,11 @@ class Rehearsal:
                 self._tell(step, f"{url}: the canary is written", url)
         except NotBegunError:
             raise
-        except RotatorError as error:
+        except Exception as error:  # noqa: BLE001 - (the same)
             if not attempt.is_promoted and not isinstance(error, UncertainWriteError):
                 self._canary = None  # undone
             store = url if step in (Step.INTEND, Step.WRITE) else None
-            self._tell(step, str(error), store, kind(error))
-            raise _StepFailedError from None
+            raise self._fail(step, error, store) from None
         return token
 
     def _play(self, places: Sequence[ScratchPlace], token: ServiceToken) -> None:
@@ -304,6 +299,14 @@ class Rehearsal:
     ) -> None:
         self._steps.append(StepResult(step, message, store, failure))
 
+    def _fail(self, step: Step, error: Exception, store: str | None) -> _StepFailedError:
+        """Tell what went wrong; return the error to raise."""
+        if isinstance(error, RotatorError):
+            self._tell(step, str(error), store, kind(error))
+        else:
+            self._tell(step, internal_error(error), store, "internal")
+        return _StepFailedError()
+
     @contextmanager
     def _taking(
         self, step: Step, done: str | None = None, store: SecretStore | None = None
@@ -312,13 +315,13 @@ class Rehearsal:
 
         Raises `_StepFailedError` where it fails.
         """
-        self._step = step
         url = store.url if store else None
         try:
             yield
-        except RotatorError as error:
-            self._tell(step, str(error), url, kind(error))
-            raise _StepFailedError from None
+        except _StepFailedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not keep the rest from being undone
+            raise self._fail(step, error, url) from None
         if done:
             self._tell(step, f"{url}: {done}" if url else done, url)
 

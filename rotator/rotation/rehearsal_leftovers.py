@@ -86,10 +86,13 @@ class Cleared(NamedTuple):
 def scratch_of(context: RotationContext, store: SecretStore) -> ScratchStore:
     """Return the scratch place beside a secret; raises `StoreError` where there is none."""
     if not isinstance(store, Rehearsable):
-        raise StoreError(f"{store.url}: its backend has no place to rehearse in")
+        raise StoreError(f"{store.url}: cannot be rehearsed: its backend has no place for it")
     scratch = store.scratch()
     if context.fleet.has(scratch.url):
-        raise StoreError(f"{scratch.url}: a token of the config is there: rename it to rehearse")
+        raise StoreError(
+            f"{store.url}: cannot be rehearsed: {scratch.url}, where the canary would be, holds a"
+            " token of the config: rename one of the two"
+        )
     return scratch
 
 

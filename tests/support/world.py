@@ -35,6 +35,7 @@ class Changes(TypedDict, total=False):
     """Settings that differ from the usual ones."""
 
     name: str
+    renew_before: timedelta
     validity: timedelta
     scope: str | None
     probe: bool
