@@ -86,9 +86,9 @@ def build_rotations(
 
 
 def build_context(
-    settings: Settings, clock: Clock, in_flight: InFlightMints, *, one_at_a_time: bool = False
+    settings: Settings, clock: Clock, in_flight: InFlightMints, *, connections: int | None = None
 ) -> RotationContext:
-    api = lazy_api(settings.api, clock, one_at_a_time=one_at_a_time)
+    api = lazy_api(settings.api, clock, connections=connections)
     fleet = fleet_stores(settings)
     return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ)
 
@@ -113,10 +113,10 @@ def fleet_stores(settings: Settings) -> FleetStores:
     )
 
 
-def lazy_api(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool = False) -> OpenApi:
+def lazy_api(settings: ApiSettings, clock: Clock, *, connections: int | None = None) -> OpenApi:
     """Return a function that connects to the API at its first call, and always returns that one.
 
-    With `one_at_a_time` the API never has to do more than one call of ours.
+    With `connections` the API never has more calls of ours to do, whatever the settings permit.
     """
     lock = threading.Lock()
     connected: list[TokenApi] = []
@@ -124,7 +124,7 @@ def lazy_api(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool = False
     def open_api() -> TokenApi:
         with lock:
             if not connected:
-                connected.append(_connect(settings, clock, one_at_a_time=one_at_a_time))
+                connected.append(_connect(settings, clock, connections or settings.connections))
             return connected[0]
 
     return open_api
@@ -208,13 +208,13 @@ def _require(subject: T, *requirements: Callable[[T], object]) -> None:
         raise MistakesError(mistakes)
 
 
-def _connect(settings: ApiSettings, clock: Clock, *, one_at_a_time: bool) -> TokenApi:
+def _connect(settings: ApiSettings, clock: Clock, connections: int) -> TokenApi:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.api import ApiClient  # noqa: PLC0415
     from rotator.nocturna.service_tokens import TokenApi  # noqa: PLC0415
     from rotator.nocturna.session import AdminSession  # noqa: PLC0415
 
-    http = ApiClient(require_url(settings), clock, one_at_a_time=one_at_a_time)
+    http = ApiClient(require_url(settings), clock, connections=connections)
     admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)
     return TokenApi(http, admin, time.monotonic)
 

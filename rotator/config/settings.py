@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from rotator.errors import ConfigError, has_control
 from rotator.files import read_small_text
+from rotator.http.throttle import API_CONNECTIONS
 
 RENEW_BEFORE = timedelta(days=7)
 VALIDITY = timedelta(days=90)
@@ -68,6 +69,7 @@ class ApiSettings(NamedTuple):
     admin_password: Secret | StoredSecret | None = None
     file: Path | None = None
     is_bare: bool = False
+    connections: int = API_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)

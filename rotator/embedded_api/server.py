@@ -112,6 +112,10 @@ class LoopbackServer(ThreadingTCPServer):
             self._connections.add(connection)
         return connection, client_address
 
+    @property
+    def connections(self) -> int:
+        return len(self._connections)
+
     def shutdown_request(self, request: Any) -> None:  # noqa: ANN401 - the base class's type, which also allows for UDP
         """Close without the base class's `shutdown`, which would turn a reset into an end."""
         with self._lock:
@@ -169,6 +173,11 @@ class EmbeddedApi:
         """The base URL, as users configure it: it ends in `/api`."""
         host, port = self._server.address
         return f"http://{host}:{port}/api"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open now."""
+        return self._server.connections
 
     def issue(self, days: int = 3) -> str:
         """Mint a service token of the administrator with that many days left, and return it."""

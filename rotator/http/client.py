@@ -20,6 +20,7 @@ import os
 import socket
 import ssl
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from http.client import BadStatusLine
 from http.cookiejar import DefaultCookiePolicy
@@ -39,8 +40,10 @@ from rotator.http.deadlines import (
     exchange_within,
     is_bounded,
     is_over,
+    on_new_connections,
     seconds_left,
 )
+from rotator.http.throttle import Throttle
 from rotator.http.urls import is_loopback
 
 
@@ -66,6 +69,7 @@ _USUAL = Limits()
 _SMALL = 1 << 20  # bytes of JSON
 _NO_METHOD = ("TRACE",)  # to urllib3 an empty list means every method
 _CONNECTIONS = 32
+_BUSY = (429, 503)
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
 _LOGGERS = ("urllib3.connection", "urllib3.connectionpool", "urllib3.util.retry")
 
@@ -84,9 +88,12 @@ class BoundedSession(requests.Session):
 
     Without `stream=True` up to `limits.largest` bytes of a body are read. With it, use `read_body`
     or `read_json`, and a `with` statement.
+
+    With a `throttle`, which sessions may share, there are never more connections than it lets
+    exchanges go on, and a server that asks for a pause gets it from all of them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         limits: Limits = _USUAL,
         *,
@@ -94,9 +101,11 @@ class BoundedSession(requests.Session):
         retried_statuses: Collection[int] = (),
         tls: ssl.SSLContext | None = None,
         server_name: str | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         super().__init__()
         self.limits = limits
+        self._throttle = throttle
         self.auth = lambda request: request  # without any, requests would look into ~/.netrc
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._environment: dict[tuple[str, str], dict[str, Any]] = {}
@@ -112,11 +121,26 @@ class BoundedSession(requests.Session):
             respect_retry_after_header=bool(retried_statuses),
             retry_after_max=limits.longest_pause,  # type: ignore[arg-type] # it is only compared
         )
-        adapter = _BoundedAdapter(limits.total, retry, tls, server_name)
-        self.mount("http://", adapter)
-        self.mount("https://", adapter)
+        self._adapter = _BoundedAdapter(limits.total, retry, tls, server_name, throttle)
+        self._mount(self._adapter)
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_redact)
+
+    def _mount(self, adapter: HTTPAdapter) -> None:
+        self.mount("http://", adapter)
+        self.mount("https://", adapter)
+
+    def once(self) -> "BoundedSession":
+        """Return a session over the same connections that sends what may be sent only once.
+
+        A server may drop a used connection at the very moment of the next request, and nobody could
+        tell whether it did it. So each request opens a new one in the place of one that is kept,
+        and is repeated only if it was never sent.
+        """
+        session = BoundedSession(self.limits, retried_methods=(), throttle=self._throttle)
+        session._environment = self._environment
+        session._mount(self._adapter.once(session._adapter.max_retries))
+        return session
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -139,11 +163,27 @@ class BoundedSession(requests.Session):
         if options.get("timeout") is None:
             options["timeout"] = (self.limits.connect, self.limits.read)
         _check_proxy(request.url or "", options.get("proxies"))
-        response = super().send(request, **(options | {"stream": True}))
-        if not options["stream"]:
-            with response:
+        return self._send_in_turn(request, options)
+
+    def _send_in_turn(
+        self, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
+        with ExitStack() as turn:
+            if self._throttle:
+                try:
+                    turn.enter_context(self._throttle.exchange())
+                except TimeoutError as error:
+                    late = urllib3.exceptions.ConnectTimeoutError(str(error))
+                    raise requests.ConnectionError(late, request=request) from None
+            response = super().send(request, **(options | {"stream": True}))
+            turn.callback(response.close)
+            if not options["stream"]:
                 body = read_body(response, self.limits.largest)
-            response.raw = io.BytesIO(body)
+                turn.close()
+                response.raw = io.BytesIO(body)
+                return response
+            # The turn ends with the response, in whoever's hands it is.
+            response.close = turn.pop_all().close  # type: ignore[method-assign] # of this one alone
         return response
 
     def get_redirect_target(self, resp: requests.Response) -> None:
@@ -371,19 +411,43 @@ class _BoundedAdapter(HTTPAdapter):
     """Sets the deadline of an exchange, and takes its TLS settings from `tls` if there is one."""
 
     def __init__(
-        self, total: float, retry: Retry, tls: ssl.SSLContext | None, server_name: str | None
+        self,
+        total: float,
+        retry: "_Retry",
+        tls: ssl.SSLContext | None,
+        server_name: str | None,
+        throttle: Throttle | None,
     ) -> None:
         self._total = total
         self._tls = tls
         self._server_name = server_name
-        super().__init__(max_retries=retry, pool_maxsize=_CONNECTIONS)
+        self._throttle = throttle
+        self._is_once = False
+        super().__init__(pool_maxsize=throttle.most if throttle else _CONNECTIONS)
+        self.max_retries: _Retry = retry
+        retry.throttle = throttle
+
+    def once(self, retry: "_Retry") -> "_BoundedAdapter":
+        """Return an adapter with the same connections, of which it opens each anew."""
+        adapter = _BoundedAdapter(self._total, retry, self._tls, self._server_name, self._throttle)
+        adapter.poolmanager = self.poolmanager
+        adapter.proxy_manager = self.proxy_manager
+        adapter._is_once = True
+        return adapter
 
     def send(self, *args: Any, **options: Any) -> requests.Response:
         try:
-            with exchange_within(self._total):
-                return super().send(*args, **options)
+            with (
+                exchange_within(self._total),
+                on_new_connections() if self._is_once else nullcontext(),
+            ):
+                response = super().send(*args, **options)
         except urllib3.exceptions.HTTPError as error:  # requests lets a few through
             raise requests.ConnectionError(error) from None
+        if self._throttle and response.status_code in _BUSY:
+            asked = response.headers.get("Retry-After")
+            self._throttle.pause(self.max_retries.parse_retry_after(asked) if asked else 0.0)
+        return response
 
     def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **options)
@@ -408,7 +472,22 @@ class _BoundedAdapter(HTTPAdapter):
 
 
 class _Retry(Retry):
-    """Retries until the deadline; trusts neither the length nor the `Retry-After` of an answer."""
+    """Retries until the deadline; trusts neither the length nor the `Retry-After` of an answer.
+
+    What it waits for a busy server, the others who share its throttle wait as well.
+    """
+
+    throttle: Throttle | None = None
+
+    def new(self, **changes: Any) -> Self:
+        retry = super().new(**changes)
+        retry.throttle = self.throttle
+        return retry
+
+    def sleep(self, response: urllib3.BaseHTTPResponse | None = None) -> None:
+        if self.throttle and response is not None and response.status in _BUSY:
+            self.throttle.pause(self.get_retry_after(response) or self.get_backoff_time())
+        super().sleep(response)
 
     def increment(self, *args: Any, **kwargs: Any) -> Self:
         if response := kwargs.get("response"):

@@ -26,6 +26,18 @@ from rotator.clock import limit_wait
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 # How many bytes an answer may have, where no session counts those of its body.
 _largest: ContextVar[int | None] = ContextVar("largest", default=None)
+# Whether the exchange of this thread must not use a connection that was used before.
+_is_on_new: ContextVar[bool] = ContextVar("is_on_new", default=False)
+
+
+@contextmanager
+def on_new_connections() -> Iterator[None]:
+    """Let the exchanges of this block open the connections of `bound_pool` anew."""
+    before = _is_on_new.set(True)
+    try:
+        yield
+    finally:
+        _is_on_new.reset(before)
 
 
 @contextmanager
@@ -142,6 +154,11 @@ class _TimedConnection(HTTPConnection):
     """Connects and sends until the deadline."""
 
     response_class = _TimedResponse
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether urllib3 may use this connection again."""
+        return super().is_connected and not _is_on_new.get()
 
     def connect(self) -> None:
         if not is_bounded():

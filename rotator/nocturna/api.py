@@ -6,10 +6,8 @@ a complete service token.
 """
 
 import re
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -40,6 +38,7 @@ from rotator.http.client import (
     explain_failure,
     read_json,
 )
+from rotator.http.throttle import API_CONNECTIONS, Throttle
 
 _YEARS = range(2000, 2400)  # other dates come from a broken server
 _STEADY = 1.0  # seconds by which two clocks may drift apart between two answers
@@ -263,8 +262,8 @@ class ServerTime:
 class ApiClient:
     """Sends calls to one API; safe to share between threads.
 
-    With `one_at_a_time` a call waits until the others are answered: an API with one worker then has
-    time for the bots between any two of ours.
+    There are at most `connections` at any time; a call waits for its turn. With one of them, an API
+    with one worker has time for the bots between any two of our calls.
     """
 
     def __init__(
@@ -274,17 +273,17 @@ class ApiClient:
         limits: Limits = _USUAL,
         monotonic: Callable[[], float] = time.monotonic,
         *,
-        one_at_a_time: bool = False,
+        connections: int = API_CONNECTIONS,
     ) -> None:
-        self._turn: AbstractContextManager[object] = (
-            threading.Lock() if one_at_a_time else nullcontext()
-        )
         self._base_url = base_url
         self._place = urlsplit(base_url).netloc.rpartition("@")[2]
-        self._limits = limits
         self._session = BoundedSession(
-            limits, retried_methods=("GET", "DELETE", "POST"), retried_statuses=_BUSY
+            limits,
+            retried_methods=("GET", "DELETE", "POST"),
+            retried_statuses=_BUSY,
+            throttle=Throttle(connections),
         )
+        self._once = self._session.once()
         self.time = ServerTime(clock, monotonic)
 
     def send(  # noqa: PLR0913 - the parts of an HTTP request, by name
@@ -306,8 +305,7 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         request = {"headers": headers, "data": form, "params": query, "json": json}
         try:
-            with self._turn:
-                return self._send_once(call, self._base_url + call.path + item, request)
+            return self._send_once(call, self._base_url + call.path + item, request)
         except ApiError as error:
             is_known = isinstance(error, NotDoneError | MintOutcomeUnknownError)
             if call.repeatable or not error.retryable or is_known:
@@ -315,11 +313,9 @@ class ApiClient:
             raise outcome_unknown(error) from None
 
     def _send_once(self, call: Call, url: str, request: dict[str, Any]) -> Any:  # noqa: ANN401
+        session = self._session if call.repeatable else self._once
         try:
-            with (
-                self._connect(call) as session,
-                session.request(call.method, url, stream=True, **request) as response,
-            ):
+            with session.request(call.method, url, stream=True, **request) as response:
                 self.time.adopt(response.headers.get("Date"))
                 if response.status_code != 200:  # noqa: PLR2004 - the API's only success
                     status = response.status_code
@@ -334,16 +330,6 @@ class ApiClient:
         # Raised here, without a context: the text of an `OSError` can hold the URL, and with it a
         # token; `from None` would only hide it.
         raise error_of_failure(call, failure, self._place, self._base_url)
-
-    @contextmanager
-    def _connect(self, call: Call) -> Iterator[BoundedSession]:
-        if call.repeatable:
-            yield self._session
-            return
-        # The server may drop a used connection at the very moment of the next request; nobody could
-        # then tell whether it did the call. So this one gets a new connection, and no retry.
-        with BoundedSession(self._limits, retried_methods=()) as session:
-            yield session
 
 
 def _is_refusal(response: Response, largest: int) -> bool:

@@ -100,7 +100,7 @@ class Emergency:
         self._settings = settings
         self._clock = clock
         self._order = order._replace(is_named=bool(names))
-        context = wiring.build_context(settings, clock, InFlightMints(), one_at_a_time=True)
+        context = wiring.build_context(settings, clock, InFlightMints(), connections=1)
         self._sleep = sleep
         self._has_waited = False
         self._context = context._replace(sleep=self._wait)
