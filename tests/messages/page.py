@@ -84,7 +84,7 @@ def topic_of(path: str) -> str:
     return topics[max(found, key=len)] if found else ""
 
 
-def read(text: str, place: Place) -> Message | None:
+def read(text: str, place: Place) -> Message | None:  # noqa: PLR0911 - a table: a case per form
     """Take a message apart, None if nothing says what to do."""
     for begin, to_do in REMEDIES.items():
         if text.startswith(begin):
@@ -98,6 +98,10 @@ def read(text: str, place: Place) -> Message | None:
         verb = re.match(r"[⟨⟦]?(\w+)", rest)
         if (verb and verb[1] in BY_HAND["verbs"]) or rest.startswith(_OTHER_BEGINNINGS):
             return Message(happened if has_words(happened) else text, rest)
+    if re.match("expected ", text):
+        return Message(text, "give what is expected")
+    if re.search("excludes? |cannot be combined", text):
+        return Message(text, "leave one of them out")
     if part := re.match(rf"{_PART}|.*(?:: |; |\(){_PART}\)?(?:⟨THEN⟩)*$", text):
         name = re.findall(_PART, part[0])[-1]
         return Message(text, f"see what {name} says")

@@ -30,6 +30,7 @@ _TELLERS = (
     "error",
     "lack_of",
     "message",
+    "missing",
     "send_notice",
     "summary",
     "test_notices",
