@@ -125,8 +125,18 @@ class Gate:
             rf"|(?:;|&&|\|\|)\s*(?:export\s+)?{re.escape(name)}(?![\w.-])"
         )
 
-    def refuse_lines(self, at: int | None) -> None:
-        """Refuse what makes it unclear where the variable is; `at` is its last line, if any."""
+    def refuse_unclear(self, at: int | None, above: str, raw: str, after: str) -> None:
+        """Refuse what makes it unclear where the variable is, or what its value is.
+
+        `at` is its last line, None where it is absent. `above` is the text that could go on in that
+        line. `raw` is the value with its quotes, and `after` the rest of its line.
+        """
+        self._refuse_lines(at)
+        _refuse_continued(above)
+        if at is not None:
+            self._refuse_value(at, raw, after)
+
+    def _refuse_lines(self, at: int | None) -> None:
         self._refuse_foreign_lines()
         if at is None:
             self._refuse_mentions(self._bindings)
@@ -146,8 +156,8 @@ class Gate:
                 " with export"
             )
 
-    def refuse_value(self, at: int, raw: str, after: str) -> None:
-        """Refuse a value that is no literal: `raw` with its quotes, `after` the rest of its line.
+    def _refuse_value(self, at: int, raw: str, after: str) -> None:
+        """Refuse a value that is no literal.
 
         A password may be kept here, too, and is only read: what only a shell would read otherwise
         is left to `refuse_rewrite`.
@@ -292,7 +302,7 @@ class Gate:
                 )
 
 
-def refuse_above(text: str) -> None:
+def _refuse_continued(text: str) -> None:
     """Refuse a text above the variable's line that, for sh, goes on in it."""
     if text.rstrip("\r\n").endswith("\\") and re.search(_CONTINUED, text):
         line = len(re.findall(_NEWLINE, re.sub(_CONTINUED, "", text))) + 1

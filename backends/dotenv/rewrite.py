@@ -16,12 +16,12 @@ import sys
 import time
 from array import array
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.locks import NO_LOCKS, close
+from backends.locks import NO_LOCKS
 
 SIDECAR = ".rotator-"
 LARGEST = 1 << 20
@@ -34,7 +34,7 @@ _OURS = re.compile(
 _CHUNK = 64 << 10  # bytes; for more at once, the system would map and unmap memory
 _LARGE_FOLDER = 1000  # files
 _LISTING_SHARE = 10
-_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 # EBUSY: a mount point, as in a container; EPERM: another's file in a folder like /tmp.
 _UNMOVABLE = (errno.EBUSY, errno.EPERM)
 # What file systems say that have no owners or modes, such as FAT and CIFS.
@@ -88,16 +88,24 @@ def read_once(path: Path) -> FileState:
     try:
         # A device must not even be opened. O_NONBLOCK is for a FIFO that appears in between.
         _refuse_others(path.lstat())
-        fd = os.open(path, _READING)
+        with _opened(path, _READING) as fd:
+            status = os.fstat(fd)
+            _refuse_others(status)
+            return FileState(read_all(fd), status)
     except FileNotFoundError:
         path.parent.stat()
         return FileState(b"", None)
+
+
+@contextmanager
+def _opened(path: Path | str, flags: int) -> Iterator[int]:
+    """Open a file – a new one is ours alone – that is synced or only read, and close it."""
+    fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
     try:
-        status = os.fstat(fd)
-        _refuse_others(status)
-        return FileState(read_all(fd), status)
+        yield fd
     finally:
-        close(fd)
+        with suppress(OSError):  # which then means nothing for the content
+            os.close(fd)
 
 
 def read_all(fd: int) -> bytes:
@@ -136,7 +144,7 @@ def change(path: Path, state: FileState, content: bytes) -> None:
     try:
         _replace(path, state, content)
     except CannotReplaceError:
-        _rewrite(path, state, content)
+        _overwrite(path, state, content)
 
 
 def prove_changeable(path: Path, state: FileState) -> None:
@@ -150,7 +158,8 @@ def prove_changeable(path: Path, state: FileState) -> None:
             except CannotReplaceError:
                 in_place = True
             try:
-                close(open_in_place(path))
+                with opened_in_place(path):
+                    pass
             except OSError as error:
                 # A rename needs no right on the old file, but EPERM is a flag that forbids both.
                 if in_place or error.errno != errno.EACCES:
@@ -167,11 +176,8 @@ def repair(path: Path) -> None:
     remove_leftovers(path)
     old = _look(path, writing=True).overwritten
     if old is not None:
-        fd = open_in_place(path)
-        try:
+        with opened_in_place(path) as fd:
             _fill(fd, old)
-        finally:
-            close(fd)
         _log.warning("%s: a rotator died while writing it; its old content is back", path)
     _remove_copies(path)
 
@@ -204,26 +210,23 @@ def _read_undisturbed(path: str) -> FileState | None:
         return None
     try:
         _refuse_others(os.lstat(path))
-        fd = os.open(path, _READING)
+        with _opened(path, _READING) as fd:
+            status = os.fstat(fd)
+            _refuse_others(status)
+            content = read_all(fd)
+            is_same = not _has_copies(path) and read_all(fd) == content
+            return FileState(content, status) if is_same else None
     except FileNotFoundError:
         return None
-    try:
-        status = os.fstat(fd)
-        _refuse_others(status)
-        content = read_all(fd)
-        is_same = not _has_copies(path) and read_all(fd) == content
-        return FileState(content, status) if is_same else None
-    finally:
-        close(fd)
 
 
 def _has_copies(path: str) -> bool:
     return any(os.path.lexists(f"{path}{SIDECAR}{kind}") for kind in _COPIES)
 
 
-def open_in_place(path: Path) -> int:
+def opened_in_place(path: Path) -> AbstractContextManager[int]:
     """Open a file for reading and rewriting; raises `OSError` where we may not."""
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    return _opened(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW)
 
 
 # By a rename
@@ -234,18 +237,17 @@ def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
     """Open a new file beside `path` that only we can read, and remove it unless it was renamed."""
     _refuse_append_only(path.parent)
     name = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY}")
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(name, flags, 0o600)
-    try:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with _opened(name, flags) as fd:
         try:
-            os.fchmod(fd, 0o600)  # the umask may have taken even our own rights
-        except OSError as error:
-            if error.errno not in _NO_ATTRIBUTES:
-                raise
-        yield fd, name
-    finally:
-        close(fd)
-        name.unlink(missing_ok=True)
+            try:
+                os.fchmod(fd, 0o600)  # the umask may have taken even our own rights
+            except OSError as error:
+                if error.errno not in _NO_ATTRIBUTES:
+                    raise
+            yield fd, name
+        finally:
+            name.unlink(missing_ok=True)
 
 
 def _refuse_append_only(folder: Path) -> None:
@@ -253,12 +255,9 @@ def _refuse_append_only(folder: Path) -> None:
     if sys.platform != "linux":
         return
     flags = array("i", [0, 0])  # the kernel writes an int, though the call's number says long
-    with suppress(OSError):  # not every file system has flags
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(fd, _GET_FLAGS, flags)
-        finally:
-            close(fd)
+    # Not every file system has flags.
+    with suppress(OSError), _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as fd:
+        fcntl.ioctl(fd, _GET_FLAGS, flags)
     if flags[0] & _APPEND_ONLY:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(folder))
 
@@ -315,11 +314,8 @@ def _names_of_rotators(folder: str) -> frozenset[str]:
 def sync_folder(folder: Path) -> None:
     """Make a rename survive a power cut; readers see it already, so a failure is only logged."""
     try:
-        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
+        with _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as fd:
             os.fsync(fd)
-        finally:
-            close(fd)
     except OSError as error:
         _log.warning("%s: written, but a power cut may undo it (%s)", folder, error.strerror)
 
@@ -352,13 +348,11 @@ def _refuse_pinned(path: Path, status: os.stat_result) -> None:
 def _mount_id(path: Path) -> str:
     if sys.platform != "linux":
         return ""
-    fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    try:
-        facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="utf-8")
-    except OSError:
-        return ""  # no /proc: the rename will fail
-    finally:
-        close(fd)
+    with _opened(path, os.O_PATH) as fd:
+        try:
+            facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="utf-8")
+        except OSError:
+            return ""  # no /proc: the rename will fail
     return facts.partition("mnt_id:")[2].partition("\n")[0]
 
 
@@ -436,11 +430,10 @@ def _look(path: Path, *, writing: bool = False) -> _Look:
     return _Look(read_once(path), new, old)
 
 
-def _rewrite(path: Path, state: FileState, content: bytes) -> None:
+def _overwrite(path: Path, state: FileState, content: bytes) -> None:
     """Write `content` over the file that was read; on failure the old content is put back."""
     _refuse_obstacles(path)
-    fd = open_in_place(path)
-    try:
+    with opened_in_place(path) as fd:
         try:
             # This lock is for those who know the file under another name: a hard link, or a mount.
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -466,8 +459,6 @@ def _rewrite(path: Path, state: FileState, content: bytes) -> None:
             _remove_copies(path)
             raise
         _remove_copies(path)
-    finally:
-        close(fd)
 
 
 def _fill(fd: int, content: bytes) -> None:

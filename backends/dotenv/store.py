@@ -15,7 +15,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -167,6 +167,7 @@ class DotenvStore:
             yield
             return
         with ExitStack() as held:
+            # `_file` explains what fails here; what fails in the block of `hold` explains itself.
             with self._file(writing=True) as path:
                 held.enter_context(_lock_of(path).hold(self._lock_timeout))
                 rewrite.repair(path)
@@ -218,8 +219,8 @@ class DotenvStore:
             text = "the file keeps changing while it is read: try again when it is at rest"
             raise StoreUnreachableError(f"{self.url}: {text}") from None
 
-    def _change(self, change: Callable[[EnvText], bytes], expected: str) -> str:
-        """Give the file the content that `change` makes of it; return the new version."""
+    def _change(self, edit: Callable[[EnvText], EnvText], expected: str) -> str:
+        """Give the file the content that `edit` makes of it; return the new version."""
         with self.hold(), self._file(writing=True) as path:
             for _ in range(_ATTEMPTS):
                 state = rewrite.read_once(path)
@@ -229,14 +230,14 @@ class DotenvStore:
                         f"{self.url}: somebody else changed {self._variable} since it was read;"
                         " nothing was written: look at it again"
                     )
-                content = change(text)
-                version = _version(EnvText(content, self._variable).variable)
-                if content == state.content:
-                    return version
-                with suppress(rewrite.ChangedError):
-                    rewrite.change(path, state, content)
-                    return version
-            raise rewrite.ChangedError
+                edited = edit(text)
+                if edited.content != state.content:
+                    try:
+                        rewrite.change(path, state, edited.content)
+                    except rewrite.ChangedError:
+                        continue  # by somebody without a lock, since it was read
+                return _version(edited.variable)
+            raise rewrite.ChangedError  # which `_file` turns into a `ConflictError`
 
 
 class ScratchVariable(DotenvStore):
@@ -253,12 +254,8 @@ class ScratchVariable(DotenvStore):
 
     def remove(self, journal: Journal, *, expected: str) -> None:
         """Remove the line and the one above it; only a journal that is not empty needs them."""
-
-        def change(text: EnvText) -> bytes:
-            content = text.without_variable()
-            return EnvText(content, self._variable).with_variable(Variable(None, journal.to_text()))
-
-        self._change(change, expected)
+        wanted = Variable(None, journal.to_text())
+        self._change(lambda text: text.without_variable().with_variable(wanted), expected)
 
 
 def _lock_of(path: Path) -> FileLock:

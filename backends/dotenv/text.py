@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from dotenv.parser import Binding, parse_stream
 
-from backends.dotenv.gate import Gate, UnsafeEditError, refuse_above, refuse_content
+from backends.dotenv.gate import Gate, UnsafeEditError, refuse_content
 
 _BOM = b"\xef\xbb\xbf"
 _NOTE = "# rotator:"
@@ -77,29 +77,25 @@ class EnvText:
     """
 
     def __init__(self, content: bytes, name: str) -> None:
-        self._content = content
+        self.content = content
         self._name = name
         self._bom, self._text = _decode(content)
         self._bindings = list(parse_stream(io.StringIO(self._text, newline="")))
         self._originals = [binding.original.string for binding in self._bindings]
         places = [at for at, binding in enumerate(self._bindings) if binding.key == name]
         self._count = len(places)
-        # The place behind the last binding, if absent; python-dotenv counts blank lines as one.
-        has_blank_end = bool(self._originals) and not self._originals[-1].strip()
-        self._at = places[-1] if places else len(self._bindings) - has_blank_end
+        self._at = places[-1] if places else self._end_of_lines()
         self._first_note = self._at
         while self._first_note and _is_note(self._bindings[self._first_note - 1]):
             self._first_note -= 1
+        self._raw, after = _raw_value(self._originals[self._at]) if places else ("", "")
         self._gate = Gate(self._bindings, name)
-        self._gate.refuse_lines(places[-1] if places else None)
-        self._refuse_continuation()
-        self._raw = ""
+        last = places[-1] if places else None
+        self._gate.refuse_unclear(last, self._text_to_continue(), self._raw, after)
         self._is_added = not places
         if not places:
             self.variable = Variable(None, "")
             return
-        self._raw, after = _raw_value(self._originals[self._at])
-        self._gate.refuse_value(self._at, self._raw, after)
         note = self._originals[self._at - 1] if self._first_note < self._at else ""
         journal = note.strip().removeprefix(_NOTE).strip()
         self._is_added = journal.endswith(_ADDED)
@@ -108,8 +104,24 @@ class EnvText:
         # python-dotenv reads files with all newlines made one.
         self.variable = Variable(_ANY_NEWLINE.sub("\n", value or "") or None, journal)
 
-    def with_variable(self, wanted: Variable) -> bytes:
-        """Return the content with only this variable's value and journal line changed.
+    def _end_of_lines(self) -> int:
+        """Return the place for a new line: above blank ones, which python-dotenv counts as one."""
+        if self._originals and not self._originals[-1].strip():
+            return len(self._originals) - 1
+        return len(self._originals)
+
+    def _text_to_continue(self) -> str:
+        """Return the text above the variable and its notes, unless it ends with a comment."""
+        at = self._first_note
+        if not at or _is_comment(self._bindings[at - 1]):
+            return ""
+        above = "".join(self._originals[:at])
+        if at < len(self._originals):
+            above += self._originals[at][: _end(_BLANK_LINES, self._originals[at], 0)]
+        return above
+
+    def with_variable(self, wanted: Variable) -> "EnvText":
+        """Return the text with only this variable's value and journal line changed.
 
         A value that is wanted as it is stays byte for byte, however it is written. A journal of a
         variable that is absent stands above an empty `NAME=`, which goes with it.
@@ -117,32 +129,23 @@ class EnvText:
         Raises `UnsafeEditError` unless python-dotenv reads the result exactly as intended.
         """
         if wanted == self.variable:
-            return self._content
+            return self
         if self._count and wanted.value != self.variable.value:
             self._gate.refuse_rewrite(self._at, self._raw)
-        changed = self._bom + self._change(wanted).encode("utf-8", "surrogateescape")
-        after = EnvText(changed, self._name)
+        after = EnvText(self._encode(self._text_with(wanted)), self._name)
         if after.variable != wanted or after._others != self._others:
             raise UnsafeEditError(
                 "the line cannot be changed safely without changing others: write it as NAME=value"
             )
-        return changed
+        return after
 
-    def _refuse_continuation(self) -> None:
-        at = self._first_note
-        above = "".join(self._originals[:at])
-        if at < len(self._originals):
-            above += self._originals[at][: _end(_BLANK_LINES, self._originals[at], 0)]
-        if at and not _is_comment(self._bindings[at - 1]):
-            refuse_above(above)
-
-    def without_variable(self) -> bytes:
-        """Return the content as it was before the variable was added, at the end of the file.
+    def without_variable(self) -> "EnvText":
+        """Return the text as it was before the variable was added, at the end of the file.
 
         Raises `UnsafeEditError` where several lines set it, as one of them is somebody else's.
         """
         if not self._count:
-            return self._content
+            return self
         if self._count > 1:
             raise UnsafeEditError(f"{self._count} lines set {self._name}: delete them by hand")
         newline, original = _newline(self._text), self._originals[self._at]
@@ -150,11 +153,13 @@ class EnvText:
         below = "".join(self._originals[self._at + 1 :])
         if not below and not self._text.endswith(newline[-1]):
             above = above.removesuffix(newline)
-        changed = self._bom + (above + below).encode("utf-8", "surrogateescape")
-        after = EnvText(changed, self._name)
+        after = EnvText(self._encode(above + below), self._name)
         if after.variable != Variable(None, "") or after._others != self._others:
             raise UnsafeEditError(f"the line of {self._name} cannot be removed alone: delete it")
-        return changed
+        return after
+
+    def _encode(self, text: str) -> bytes:
+        return self._bom + text.encode("utf-8", "surrogateescape")
 
     def has_traces_of(self, name: str) -> bool:
         """Tell whether another variable has a value, or a journal."""
@@ -172,22 +177,15 @@ class EnvText:
             if not self._first_note <= at <= self._at and (original := self._originals[at].strip())
         ]
 
-    def _change(self, wanted: Variable) -> str:
+    def _text_with(self, wanted: Variable) -> str:
         newline, value = _newline(self._text), wanted.value or ""
         mark = _ADDED if self._is_added and not value else ""
         note = f"{_NOTE} {wanted.journal}{mark}" if wanted.journal else ""
         above, below = self._above(note), "".join(self._originals[self._at :])
         new_note = f"{note}{newline}" if note and self._first_note == self._at else ""
-        is_closed = not self._text or self._text.endswith(newline[-1])
         if not self._count:
-            head = above + below
-            if head and not head.endswith(newline[-1]):
-                head += newline
-            return f"{head}{new_note}{self._name}={value}{newline if is_closed else ''}"
-        # What the journal of an absent variable left behind is undone to the byte.
-        is_placeholder = self._count == 1 and self._is_added
-        is_bare = below.removesuffix(newline) == f"{self._name}="
-        if is_placeholder and is_bare and not value and not note:
+            return self._text_with_line(above + below, f"{new_note}{self._name}={value}")
+        if not value and not note and self._is_placeholder(below):
             return above if self._text.endswith(newline) else above.removesuffix(newline)
         original = self._originals[self._at]
         line = _end(_BLANK_LINES, original, 0)
@@ -197,6 +195,22 @@ class EnvText:
             equals = "" if "=" in original[:left] else "="
             assignment = f"{original[line:left]}{equals}{value}{original[right:]}"
         return f"{above}{original[:line]}{new_note}{assignment}{below[len(original) :]}"
+
+    def _text_with_line(self, before: str, line: str) -> str:
+        """Return the text with a new last line, closed by a newline if the last one was."""
+        newline = _newline(self._text)
+        is_closed = not self._text or self._text.endswith(newline[-1])
+        if before and not before.endswith(newline[-1]):
+            before += newline
+        return f"{before}{line}{newline if is_closed else ''}"
+
+    def _is_placeholder(self, below: str) -> bool:
+        """Tell whether the line only carried the journal of an absent variable, and is the last.
+
+        What it added is undone to the byte.
+        """
+        is_bare = below.removesuffix(_newline(self._text)) == f"{self._name}="
+        return self._count == 1 and self._is_added and is_bare
 
     def _above(self, note: str) -> str:
         """Return the text above the variable, with the note in it brought up to date.

@@ -272,7 +272,7 @@ def test_an_append_only_file_or_folder_is_denied_before_anything_is_minted(
 def test_a_read_only_file_of_ones_own_can_be_replaced(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backends.dotenv.rewrite.open_in_place", failing(errno.EACCES))
+    monkeypatch.setattr("backends.dotenv.rewrite.opened_in_place", failing(errno.EACCES))
     store_at(file).preflight()
 
 

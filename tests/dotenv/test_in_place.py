@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backends.dotenv.rewrite import open_in_place
+from backends.dotenv.rewrite import opened_in_place
 from rotator.errors import StoreError
 from rotator.stores.port import Entry
 from tests.dotenv.children import output_in_mounts, why_no_mounts
@@ -69,13 +69,10 @@ def test_preflight_sees_that_a_file_is_mounted_read_only(tmp_path: Path) -> None
 
 def test_the_lock_on_the_file_itself_keeps_other_names_out(file: Path, tmp_path: Path) -> None:
     version = store_at(file).read().version
-    fd = open_in_place(tmp_path / "twin")
-    try:
+    with opened_in_place(tmp_path / "twin") as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)
         with pytest.raises(StoreError, match="another program has locked it"):
             store_at(file).write("new", NO_JOURNAL, expected=version)
-    finally:
-        os.close(fd)
     assert file.read_bytes() == OLD
 
 

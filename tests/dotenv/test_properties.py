@@ -99,12 +99,12 @@ def assert_only_the_value_changed(before: bytes, after: bytes) -> None:
 
 
 def assert_writes_are_right(before: bytes) -> None:
-    after = EnvText(before, "TOKEN").with_variable(FIRST)
+    after = EnvText(before, "TOKEN").with_variable(FIRST).content
     assert_only_the_value_changed(before, after)
     assert EnvText(after, "TOKEN").variable == FIRST
     assert dotenv_sees(after) == dotenv_sees(before) | {"TOKEN": TOKEN}
-    assert EnvText(after, "TOKEN").with_variable(FIRST) == after
-    again = EnvText(after, "TOKEN").with_variable(SECOND)
+    assert EnvText(after, "TOKEN").with_variable(FIRST).content == after
+    again = EnvText(after, "TOKEN").with_variable(SECOND).content
     swapped = after.replace(TOKEN.encode(), OTHER.encode())
     old, new = (f"# rotator: {variable.journal}".encode() for variable in (FIRST, SECOND))
     assert again == swapped.replace(old, new)
@@ -112,7 +112,7 @@ def assert_writes_are_right(before: bytes) -> None:
 
 def noted(content: bytes, journal: str) -> bytes:
     value = EnvText(content, "TOKEN").variable.value
-    return EnvText(content, "TOKEN").with_variable(Variable(value, journal))
+    return EnvText(content, "TOKEN").with_variable(Variable(value, journal)).content
 
 
 def assert_only_the_note_changed(before: bytes, after: bytes) -> None:
@@ -141,8 +141,9 @@ def assert_notes_are_right(before: bytes) -> None:
     assert dotenv_sees(after) == {"TOKEN": "", **dotenv_sees(before)}
     assert noted(after, "v=1 token=one") == after
     assert noted(after, "v=1 token=two") == after.replace(b"v=1 token=one", b"v=1 token=two")
-    assert EnvText(after, "TOKEN").with_variable(FIRST) == EnvText(before, "TOKEN").with_variable(
-        FIRST
+    assert (
+        EnvText(after, "TOKEN").with_variable(FIRST).content
+        == EnvText(before, "TOKEN").with_variable(FIRST).content
     )
     cleared = noted(after, "")
     assert EnvText(cleared, "TOKEN").variable == Variable(value, "")
@@ -221,7 +222,7 @@ def test_the_whole_file_is_the_one_expected(  # noqa: PLR0913, PLR0917 - the par
         lines = [*above, b"A=1", *note.splitlines(), line, *below, b""]
         return b"\n".join(lines).replace(b"\r\n", b"\n").replace(b"\n", newline)
 
-    after = EnvText(made(b"", b"old"), "TOKEN").with_variable(FIRST)
+    after = EnvText(made(b"", b"old"), "TOKEN").with_variable(FIRST).content
     assert after == made(b"# rotator: v=1 token=one", TOKEN.encode())
 
 

@@ -130,7 +130,7 @@ def without_token(values: dict[str, str | None]) -> dict[str, str | None]:
 def assert_readers_agree(folder: Path, before: bytes) -> None:
     try:
         text = EnvText(before, "TOKEN")
-        after = text.with_variable(NEW)
+        after = text.with_variable(NEW).content
     except UnsafeEditError:
         event("refused")
         return
