@@ -6,7 +6,7 @@ may succeed later without anybody changing anything.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 _LONGEST_VALUE = 60
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -148,8 +148,23 @@ def internal_error(error: BaseException) -> str:
 
 def kind(error: BaseException) -> str:
     """Return the machine-readable kind of an error: `store-denied` of a `StoreDeniedError`."""
-    name = type(error).__name__.removesuffix("Error")
+    return _kind_of(type(error))
+
+
+def _kind_of(error: type[BaseException]) -> str:
+    name = error.__name__.removesuffix("Error")
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
+
+
+def retryable_kinds() -> frozenset[str]:
+    """Return the kinds of errors after which the same may work later by itself."""
+
+    def below(error: type[RotatorError]) -> Iterator[type[RotatorError]]:
+        yield error
+        for each in error.__subclasses__():
+            yield from below(each)
+
+    return frozenset(_kind_of(each) for each in below(RotatorError) if each.retryable)
 
 
 def one_line(text: str) -> str:

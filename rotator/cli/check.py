@@ -20,7 +20,7 @@ from rotator.rotation.in_flight import InFlightMints
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the token.")
 @click.option("--problems", is_flag=True, help="Show only what is not fine.")
 @click.option("--summary", is_flag=True, help="Print one line about all, as for Nagios.")
-@options.as_json
+@options.result_form
 @options.configured
 def command(  # noqa: PLR0913 - one per option
     settings: Settings,
@@ -30,7 +30,7 @@ def command(  # noqa: PLR0913 - one per option
     probe: bool,
     problems: bool,
     summary: bool,
-    as_json: bool,
+    form: output.Form,
 ) -> int:
     """Look at the tokens and change nothing.
 
@@ -39,8 +39,8 @@ def command(  # noqa: PLR0913 - one per option
     store or the API does not answer, or the settings are wrong. Of several tokens the worst
     counts: 2, then 3, then 1. Only --probe finds out that a token was revoked.
     """
-    if summary and as_json:
-        raise click.UsageError("--summary and --json exclude each other.")
+    if summary and form is not output.Form.TEXT:
+        raise click.UsageError(f"--summary and --{form} exclude each other.")
     if probe:
         wiring.require_url(settings.api)
     with suppress(MissingPackageError):  # whoever only looks needs no apprise
@@ -57,5 +57,5 @@ def command(  # noqa: PLR0913 - one per option
     else:
         last = summarize_for_monitoring(reports, margins)
     shown = [report for report in reports if not (problems and is_fine(report))]
-    output.show_results(shown, last if len(reports) > 1 else "", in_json=as_json)
+    output.show_results(shown, form, last if len(reports) > 1 else "")
     return exit_codes.check_exit_code(reports)

@@ -118,7 +118,7 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
     wiring.require_rotation(settings)
     rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     reports, _ = run_rotations(rotations, wanted)
-    output.show_results(reports, in_json=False)
+    output.show_results(reports)
     return exit_codes.rotate_exit_code(reports, detailed=False)
 
 

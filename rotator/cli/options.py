@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 
 from rotator.cli.logs import FORMATS, configure
+from rotator.cli.output import Form
 from rotator.config.env_file import read_env_file
 from rotator.config.keys import CREDENTIALS
 from rotator.config.loader import Reading, load_settings, read_settings
@@ -157,6 +158,26 @@ labels = click.option(
     help="Only tokens with this label; may be repeated.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+
+
+def result_form(command: C) -> C:
+    """Add the options for the form of the results; the command gets one `Form`."""
+    lines = click.option(
+        "--json-lines",
+        "form",
+        flag_value=Form.JSON_LINES,
+        type=Form,
+        help="Print one JSON object per line.",
+    )
+    array = click.option(
+        "--json",
+        "form",
+        flag_value=Form.JSON,
+        type=Form,
+        default=Form.TEXT,
+        help="Print one JSON array.",
+    )
+    return array(lines(command))
 
 
 def load(path: Path | None) -> Settings:

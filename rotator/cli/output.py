@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any, Protocol
 
 from rotator.audit import token_field
@@ -40,6 +41,14 @@ _COLOURS = {
     Status.DUE: "yellow",
     Status.UNKNOWN: "magenta",
 }
+
+
+class Form(StrEnum):
+    """What results look like on stdout; text is a table on a terminal."""
+
+    TEXT = "text"
+    JSON = "json"
+    JSON_LINES = "json-lines"
 
 
 class _JsonObject(Protocol):
@@ -78,14 +87,16 @@ def write(text: str, hint: str = "") -> None:
         raise OutputError(f"the results could not be written ({error.strerror}){hint}") from None
 
 
-def show_results(reports: Sequence[Report], last: str = "", *, in_json: bool) -> None:
+def show_results(reports: Sequence[Report], form: Form = Form.TEXT, last: str = "") -> None:
     """Print the reports, the most urgent first, then the line `last`; and log what failed.
 
     Raises `OutputError` when they cannot be written.
     """
     try:
-        if in_json:
+        if form is Form.JSON:
             text = as_json(reports)
+        elif form is Form.JSON_LINES:
+            text = "".join(f"{json.dumps(report.to_json())}\n" for report in reports)
         else:
             show = _as_table if is_terminal() else _as_lines
             text = show(sort_by_urgency(reports), [last] if last else [])

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -10,13 +11,21 @@ import click
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import summarize_run
-from rotator.clock import utc_now
+from rotator.clock import parse_duration, utc_now
 from rotator.config.settings import Label, Settings
 from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
 from rotator.rotation.fleet import Shard, notify_failures, parse_shard, run_fleet, tokens_of_shard
 from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
+from rotator.rotation.report import (
+    FOUR_A_DAY,
+    Report,
+    RetrySchedule,
+    runs_every,
+    with_severity,
+)
+from rotator.rotation.retry import NO_PATIENCE, Patience
 from rotator.rotation.rotation import Rotation
 from rotator.signals import stop_requests
 
@@ -44,6 +53,18 @@ Spans = Mapping[str, tuple[datetime, datetime]]
     help="Serve only this share of the tokens, such as 0/3.",
 )
 @click.option(
+    "--retry-for",
+    type=options.Parsed("duration", parse_duration),
+    metavar="DURATION",
+    help="Wait up to this long, such as 10m, for an API or a store that does not answer.",
+)
+@click.option(
+    "--interval",
+    type=options.Parsed("duration", runs_every),
+    metavar="DURATION",
+    help="Time between two runs, to count the attempts that are left [default: 6h].",
+)
+@click.option(
     "--metrics-textfile",
     type=options.Parsed("path", parse_textfile),
     metavar="PATH",
@@ -55,7 +76,7 @@ Spans = Mapping[str, tuple[datetime, datetime]]
     metavar="URL",
     help="Push metrics to this Pushgateway.",
 )
-@options.as_json
+@options.result_form
 @options.configured
 def command(  # noqa: PLR0913 - one per option
     settings: Settings,
@@ -64,13 +85,15 @@ def command(  # noqa: PLR0913 - one per option
     labels: tuple[Label, ...],
     is_all: bool,
     shard: Shard | None,
+    retry_for: timedelta | None,
+    interval: RetrySchedule | None,
     metrics_textfile: Path | None,
     metrics_push: Gateway | None,
     force: bool,
     revoke_old: bool,
     dry_run: bool,
     detailed_exitcode: bool,
-    as_json: bool,
+    form: output.Form,
 ) -> int:
     """Renew the tokens that are due, and copy them to the stores that are behind.
 
@@ -96,9 +119,10 @@ def command(  # noqa: PLR0913 - one per option
     if force and not (dry_run or is_all or names or labels) and not _is_confirmed(len(rotations)):
         return exit_codes.FAILED
     wanted = RotateOptions(force=force, dry_run=dry_run, revoke_old=revoke_old)
-    reports, spans = run_rotations(rotations, wanted)
+    patience = Patience(retry_for or timedelta())
+    reports, spans = run_rotations(rotations, wanted, patience, interval or FOUR_A_DAY)
     try:
-        output.show_results(reports, _summarize(reports, shard), in_json=as_json)
+        output.show_results(reports, form, _summarize(reports, shard))
         if revoke_old:
             output.log_leak_steps(reports)
     finally:
@@ -129,25 +153,36 @@ def _is_confirmed(count: int) -> bool:
 
 
 def run_rotations(
-    rotations: Sequence[Rotation], wanted: RotateOptions
+    rotations: Sequence[Rotation],
+    wanted: RotateOptions,
+    patience: Patience = NO_PATIENCE,
+    schedule: RetrySchedule = FOUR_A_DAY,
 ) -> tuple[list[Report], Spans]:
     """Rotate until a signal asks to stop, and send notices of failures.
 
     Returns a report for each, and by name when the tokens were begun and done.
     """
     spans: dict[str, tuple[datetime, datetime]] = {}
+    options = {rotation.name: wanted for rotation in rotations}
 
     def act(rotation: Rotation) -> Report:
         begun = utc_now()
         try:
-            return rotation.rotate(wanted)
+            return rotation.rotate(options[rotation.name])
         finally:
             spans[rotation.name] = (begun, utc_now())
 
+    def again(failed: Sequence[tuple[Rotation, Report]]) -> list[Report]:
+        for rotation, report in failed:
+            if report.action is not Action.FAILED:  # what was forced is done
+                options[rotation.name] = replace(wanted, force=False)
+        return run_fleet([rotation for rotation, _ in failed], act, stopped=stopped)
+
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
+        found = patience.retry(rotations, found, again, stopped)
         pairs = [
-            (rotation, with_severity(report, rotation.renew_before, FOUR_A_DAY))
+            (rotation, with_severity(report, rotation.renew_before, schedule))
             for rotation, report in zip(rotations, found, strict=True)
         ]
         if not wanted.dry_run:

@@ -29,6 +29,7 @@ from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import CHANGED, OldTokenState
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
+from rotator.rotation.retry import SHORTEST_PAUSE, backoff, retry_delay
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.states import Look, TokenStates
 from rotator.rotation.threads import WORKERS
@@ -36,8 +37,6 @@ from rotator.signals import RELOAD, STOP, SelfPipe
 
 # A store that was changed by hand and a token that was revoked are noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)
-SHORTEST_PAUSE = timedelta(seconds=1)
-FIRST_BACKOFF = timedelta(seconds=30)
 DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
@@ -49,11 +48,7 @@ _log = logging.getLogger(__name__)
 def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Draw) -> timedelta:
     """Return the time until the next look; `failures` counts the failed looks in a row."""
     if failures:
-        backoff = _backoff(failures)
-        if report.seconds_left is not None and report.seconds_left > 0:
-            # The remaining life has room for three attempts.
-            backoff = min(backoff, timedelta(seconds=report.seconds_left) / 3)
-        return max(SHORTEST_PAUSE, backoff * draw(0.5, 1.0))
+        return retry_delay(report, failures, draw)
     regular = LONGEST_PAUSE * draw(0.9, 1.0)
     if report.seconds_left is None:
         return regular
@@ -62,10 +57,6 @@ def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Dra
     if until_due < timedelta():
         return regular
     return min(regular, until_due + SHORTEST_PAUSE + DUE_SPREAD * draw(0.0, 1.0))
-
-
-def _backoff(failures: int) -> timedelta:
-    return min(FIRST_BACKOFF * (1 << min(failures - 1, 20)), LONGEST_PAUSE)
 
 
 @dataclass(eq=False, repr=False)
@@ -190,7 +181,7 @@ class Daemon:
         except BaseException as error:  # noqa: BLE001 - a store's plugin may raise SystemExit
             _log.error("%s: %s", rotation.name, internal_error(error))
         finally:
-            self._plan_if_missing(rotation, _backoff(failures + 1), failures + 1)
+            self._plan_if_missing(rotation, backoff(failures + 1), failures + 1)
             looking.release()
 
     def _rotate(self, rotation: Rotation, failures: int) -> None:

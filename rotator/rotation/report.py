@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator.clock import ONE_DAY, describe_skew, in_words, minute, rfc3339
+from rotator.clock import ONE_DAY, describe_skew, in_words, minute, parse_duration, rfc3339
 from rotator.errors import kind
 from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
 from rotator.rotation.model import (
@@ -319,6 +319,12 @@ class RetrySchedule(NamedTuple):
 FOUR_A_DAY = RetrySchedule(
     "with four runs a day", lambda left: int((left + _MINUTE) / (ONE_DAY / 4))
 )
+
+
+def runs_every(text: str) -> RetrySchedule:
+    """Return the schedule of a run every so often, such as `6h`; raises `ValueError`."""
+    interval = parse_duration(text)
+    return RetrySchedule(f"with a run every {text}", lambda left: int((left + _MINUTE) / interval))
 
 
 def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedule) -> Report:

@@ -1,5 +1,6 @@
 """`rotator rotate` from outside: exit statuses, output, and a `.env` that other programs read."""
 
+import json
 import signal
 
 import pytest
@@ -35,6 +36,23 @@ def test_a_second_run_keeps_the_token(rotator: Runner, api: Sandbox) -> None:
     result = rotator("rotate", "--json")
     assert (result.status, result.json[0]["action"]) == (0, "kept")
     assert api.calls.count(MINT) == 1
+
+
+def test_json_lines_are_the_objects_of_the_array_one_by_one(rotator: Runner) -> None:
+    (rotator.folder / "rotator.toml").write_text(
+        "".join(f"[[token]]\nname = '{n}'\nstores = ['dotenv:{n}/.env']\n" for n in ("a", "b"))
+    )
+    (rotator.folder / "a").mkdir()
+    del rotator.env["ROTATOR_STORE"]
+    result = rotator("rotate", "--json-lines", "--log-format", "json")
+    assert result.status == 1  # there is no folder b
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert [(each["name"], each["action"]) for each in lines] == [("a", "rotated"), ("b", "failed")]
+    assert [json.loads(line) for line in result.err.splitlines()]
+    checked = rotator("check", "--json-lines")
+    assert next(json.loads(each) for each in checked.out.splitlines())["status"] == "ok"
+    array = rotator("check", "--json").json
+    assert [each.keys() for each in lines] == [each.keys() for each in array]
 
 
 def test_three_variables_and_a_store_are_enough(rotator: Runner, api: Sandbox) -> None:

@@ -112,7 +112,7 @@ def test_a_run_that_hangs_is_ended_and_the_next_one_has_the_lock(
 ) -> None:
     rotator.write_env(api.issue(days=3))
     assert COMMAND.count("-k 3m 30m rotator rotate") == 1
-    hung = cron(COMMAND.replace("30m rotator rotate", "0.1s sleep 3600"))
+    hung = cron(COMMAND.replace("30m rotator rotate --retry-for 10m", "0.1s sleep 3600"))
     (line,) = hung.err.splitlines()
     assert re.match(r"<27>.* nocturna-rotator: timeout: sending signal TERM .*sleep", line), line
     assert cron() == Result(0, "", "")

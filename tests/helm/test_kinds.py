@@ -86,7 +86,20 @@ def test_a_fleet_may_run_a_few_pods_at_a_time(chart: Chart) -> None:
 def test_one_pod_needs_no_shards(chart: Chart) -> None:
     job = job_of(chart.render("kind-cronjob").cron_job())
     assert {"completionMode", "completions", "parallelism"}.isdisjoint(job)
-    assert container(job["template"]["spec"])["args"] == ["rotate", "--log-format=json"]
+    usual = ["rotate", "--log-format=json", "--json-lines", "--retry-for=600s", "--interval=6h"]
+    assert container(job["template"]["spec"])["args"] == usual
+
+
+def test_a_run_waits_for_an_api_as_long_as_two_tries_fit_into_its_deadline(chart: Chart) -> None:
+    cron = {"schedule": "*/30 * * * *", "activeDeadlineSeconds": 900}
+    job = job_of(chart.render("kind-cronjob", cronJob=cron).cron_job())
+    args = container(job["template"]["spec"])["args"]
+    assert {"--retry-for=300s", "--interval=30m"} <= set(args)
+
+
+def test_a_log_in_text_has_results_in_text(chart: Chart) -> None:
+    job = job_of(chart.render("kind-cronjob", logFormat="text").cron_job())
+    assert "--json-lines" not in container(job["template"]["spec"])["args"]
 
 
 def test_a_deployment_is_one_daemon_that_is_never_two(chart: Chart) -> None:

@@ -80,7 +80,7 @@ def test_the_units_name_what_is_used(bot: Runner, api: Sandbox) -> None:
     assert not [each for each in PLACEHOLDERS if each in service]
     lines = service.splitlines()
     for line in (
-        f"ExecStart={Path(sys.executable).parent}/rotator rotate",
+        f"ExecStart={Path(sys.executable).parent}/rotator rotate --retry-for 10m",
         f"EnvironmentFile={folder}/environment",
         f"LoadCredential=admin-password:{bot.folder}/password",
         "Environment=NOCTURNA_ADMIN_PASSWORD_FILE=%d/admin-password",

@@ -76,10 +76,7 @@
 {{- fail (printf "kind: CronJob needs Kubernetes 1.29, found %s; kind: Deployment needs less" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
 {{- include "rotator.match" (list "cronJob.timeZone" .Values.cronJob.timeZone "^(UTC|[A-Z][A-Za-z]+(/[A-Z][A-Za-z0-9_+-]*)+)$" "a time zone such as Etc/UTC or Europe/Berlin") -}}
-{{- $number := "(\\*|\\?|[0-9]{1,2}(-[0-9]{1,2})?)(/[1-9][0-9]?)?" -}}
-{{- $word := "([*?]|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[1-9][0-9]?)?" -}}
-{{- $form := printf "^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|(%s(,%s)* ){2}%s(,%s)*( %s(,%s)*){2})$" $number $number $word $word $word $word -}}
-{{- if regexMatch $form .Values.cronJob.schedule -}}
+{{- if regexMatch (include "rotator.scheduleForm" .) .Values.cronJob.schedule -}}
 {{- $intervals := include "rotator.intervals" .Values.cronJob.schedule | fromJson -}}
 {{- $interval := int $intervals.shortest -}}
 {{- if ge (int .Values.cronJob.activeDeadlineSeconds) (mul 60 $interval | int) -}}

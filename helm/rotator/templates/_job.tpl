@@ -58,6 +58,12 @@ template:
           - --force
           {{- end }}
           - --log-format={{ $root.Values.logFormat }}
+          {{- if eq $root.Values.logFormat "json" }}
+          - --json-lines
+          {{- end }}
+          {{- /* Twice in a deadline, as the Job may be retried. */}}
+          - --retry-for={{ div (int64 $root.Values.cronJob.activeDeadlineSeconds) 3 }}s
+          - --interval={{ include "rotator.interval" $root.Values.cronJob.schedule }}
           {{- if gt $shards 1 }}
           - --shard=$(JOB_COMPLETION_INDEX)/{{ $shards }}
           {{- end }}

@@ -1,3 +1,10 @@
+{{- /* The five fields of cron, or a word for them. */ -}}
+{{- define "rotator.scheduleForm" -}}
+{{- $number := "(\\*|\\?|[0-9]{1,2}(-[0-9]{1,2})?)(/[1-9][0-9]?)?" -}}
+{{- $word := "([*?]|[0-9A-Za-z]+(-[0-9A-Za-z]+)?)(/[1-9][0-9]?)?" -}}
+{{- printf "^(@(hourly|daily|midnight|weekly|monthly|yearly|annually)|(%s(,%s)* ){2}%s(,%s)*( %s(,%s)*){2})$" $number $number $word $word $word $word -}}
+{{- end -}}
+
 {{- /* One field of a schedule, as a JSON list of two-digit texts:
        (dict "field" "8-18/2" "from" 0 "to" 23). */ -}}
 {{- define "rotator.scheduleField" -}}
@@ -86,4 +93,18 @@
 {{- end -}}
 {{- end -}}
 {{- dict "shortest" $shortest "longest" $longest | toJson -}}
+{{- end -}}
+
+{{- /* The longest time between two runs, as the rotator reads it. Of a wrong schedule checks.yaml tells,
+       which may come later. */ -}}
+{{- define "rotator.interval" -}}
+{{- $minutes := 360 -}}
+{{- if regexMatch (include "rotator.scheduleForm" .) . -}}
+{{- $minutes = (include "rotator.intervals" . | fromJson).longest | int -}}
+{{- end -}}
+{{- if mod $minutes 60 -}}
+{{- printf "%dm" $minutes -}}
+{{- else -}}
+{{- printf "%dh" (div $minutes 60) -}}
+{{- end -}}
 {{- end -}}

@@ -192,7 +192,7 @@ def _show(record: IncidentRecord, keeper: RecordKeeper, *, as_json: bool) -> Non
         output.write(json.dumps(record.to_json(), indent=2) + "\n", output.AFTERWARDS)
     else:
         if reports:
-            output.show_results(reports, in_json=False)
+            output.show_results(reports)
         lines = [describe_found(each) for each in record.found]
         if reports:
             lines += [f"{n}. {text}" for n, text in enumerate(record.open_questions(), 1)]
