@@ -32,7 +32,7 @@ class ThenRotate(Scene):
             return super().is_as_it_was(file)
         path = self.bots / file.name
         whole = path.read_bytes()
-        path.write_bytes(EnvText(whole, _scratch_of(file)).without_variable())
+        path.write_bytes(EnvText(whole, _scratch_of(file)).without_variable().content)
         try:
             return super().is_as_it_was(file)
         finally:
@@ -41,7 +41,8 @@ class ThenRotate(Scene):
     def problems_while_dead(self) -> Iterator[str]:
         for file in self.files:
             content = (self.bots / file.name).read_bytes()
-            if EnvText(content, _scratch_of(file)).without_variable() != self._before[file.name]:
+            rest = EnvText(content, _scratch_of(file)).without_variable()
+            if rest.content != self._before[file.name]:
                 yield f"the rehearsal changed {file.name} outside of its scratch place"
 
     def _scratch(self, file: EnvFile) -> ScratchVariable:
