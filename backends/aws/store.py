@@ -228,7 +228,7 @@ class StagedVersion(SecretsManagerStore, NotedScratch[AwsSecret]):
         with name_errors(self.url):
             if _CURRENT not in self._read(to_write=True)[0].labels:
                 raise StoreError(
-                    "cannot be rehearsed: this secret has no version yet; rotate makes it"
+                    "cannot be rehearsed: this secret has no version yet; rotator rotate makes it"
                 )
 
     def _delete(self, state: AwsSecret) -> bool:

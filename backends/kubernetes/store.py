@@ -316,7 +316,7 @@ class ScratchKey(KubernetesStore):
         with name_errors(self.url):
             if self._read().resource_version is None:
                 raise StoreError(
-                    "cannot be rehearsed: there is no such Secret yet; rotate makes it"
+                    "cannot be rehearsed: there is no such Secret yet; rotator rotate makes it"
                 )
         super().preflight()
 

@@ -262,7 +262,9 @@ class ScratchField(VaultStore, NotedScratch[KvSecret]):
         super().preflight()
         with name_errors(self.url, self._spell):
             if not self._read_data(to_write=True).fields:
-                raise StoreError("cannot be rehearsed: there is no secret yet; rotate makes it")
+                raise StoreError(
+                    "cannot be rehearsed: there is no secret yet; rotator rotate makes it"
+                )
 
     def _delete(self, state: KvSecret) -> bool:
         kept = {key: value for key, value in state.fields.items() if key != self._key}

@@ -113,7 +113,7 @@ def test_a_secret_that_is_not_there_is_not_made(
     assert api.tokens == []
     match site:
         case vault_site.Site():
-            assert "there is no secret yet; rotate makes it" in report["error"]
+            assert "there is no secret yet; rotator rotate makes it" in report["error"]
             assert (site.fields(), site.notes()) == ({}, {})
         case kubernetes_site.Site():
             assert site.whole() is None

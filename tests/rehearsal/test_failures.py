@@ -269,14 +269,19 @@ def test_a_store_without_a_scratch_place_cannot_be_rehearsed(
 ) -> None:
     report = world.rehearsal(MeddledStore(world.store())).run(with_hooks=False)
     assert failed_at(report) == [Step.PREFLIGHT]
-    assert "cannot be rehearsed: its backend has no place for it" in str(report.error)
+    assert (
+        "cannot be rehearsed: its backend has no scratch place; rotator doctor looks at it"
+        in str(report.error)
+    )
     untouched()
 
 
 def test_a_file_that_is_not_there_cannot_be_rehearsed_yet(world: World) -> None:
     report = world.rehearsal().run(with_hooks=False)
     assert failed_at(report) == [Step.PREFLIGHT]
-    assert "cannot be rehearsed: there is no such file yet; rotate makes it" in str(report.error)
+    assert "cannot be rehearsed: there is no such file yet; rotator rotate makes it" in str(
+        report.error
+    )
     assert list(world.folder.iterdir()) == []
 
 
