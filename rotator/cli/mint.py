@@ -144,7 +144,7 @@ def _mint(context: RotationContext, request: MintRequest, intent: Intent) -> Ser
     try:
         return mint_and_verify(context.api(), request, intent, context.clock())
     except MintOutcomeUnknownError as error:
-        found = reconcile(context, [intent], ROTATION_TIMEOUT, earlier=request.earlier)
+        found = reconcile(context, [intent], ROTATION_TIMEOUT, was_there=request.was_there)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
         raise ApiError(f"{error}: {found.summary or later}") from None
 

@@ -38,6 +38,7 @@ from rotator.http.client import (
     explain_failure,
     read_json,
 )
+from rotator.http.items import read_json_items
 from rotator.http.throttle import API_CONNECTIONS, Throttle
 
 _YEARS = range(2000, 2400)  # other dates come from a broken server
@@ -295,8 +296,12 @@ class ApiClient:
         form: Mapping[str, str] | None = None,
         query: Mapping[str, str] | None = None,
         json: Mapping[str, Any] | None = None,
+        each: Callable[[Any], object] | None = None,
     ) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
         """Send one call, with `item` appended to its path; return the JSON of a 200 answer.
+
+        With `each`, the answer has to be an array: return a list of what that makes of its items;
+        raises what it raises, and `NotAnArrayError`.
 
         Raises `ApiUnreachableError`, `ApiFaultError`, or the `ApiError` that fits the status. For a
         call that is not repeatable, raises `MintOutcomeUnknownError` unless the API proves that it
@@ -305,14 +310,20 @@ class ApiClient:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         request = {"headers": headers, "data": form, "params": query, "json": json}
         try:
-            return self._send_once(call, self._base_url + call.path + item, request)
+            return self._send_once(call, self._base_url + call.path + item, request, each)
         except ApiError as error:
             is_known = isinstance(error, NotDoneError | MintOutcomeUnknownError)
             if call.repeatable or not error.retryable or is_known:
                 raise
             raise outcome_unknown(error) from None
 
-    def _send_once(self, call: Call, url: str, request: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _send_once(
+        self,
+        call: Call,
+        url: str,
+        request: dict[str, Any],
+        each: Callable[[Any], object] | None,
+    ) -> Any:  # noqa: ANN401
         session = self._session if call.repeatable else self._once
         try:
             with session.request(call.method, url, stream=True, **request) as response:
@@ -324,6 +335,8 @@ class ApiClient:
                     stranger = error_of_stranger(call, status, challenge, self._base_url)
                     error = stranger or error_of_status(call, status, self._base_url, is_own=is_own)
                     raise error if is_own else outcome_unknown(error)
+                if each:
+                    return read_json_items(response, call.largest, each)
                 return read_json(response, call.largest)
         except OSError as error:
             failure = explain_failure(error)

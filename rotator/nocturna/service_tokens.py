@@ -1,9 +1,10 @@
 """Service tokens at the API: mint, list, exchange, revoke."""
 
 import re
+import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
+from rotator.http.items import NotAnArrayError
 from rotator.nocturna.api import (
     EXCHANGE,
     LIST,
@@ -56,16 +58,6 @@ class ListedToken(NamedTuple):
     last_used_at: datetime | None
 
 
-def _parse_rows(body: object) -> list[ListedToken] | str:
-    """Return the tokens of an answer, or what is wrong with it."""
-    if not isinstance(body, list):
-        return "is no list"
-    try:
-        return [_parse_row(row) for row in body]
-    except ValueError as error:
-        return f"has a token with {error}"
-
-
 def _parse_row(row: object) -> ListedToken:
     if not isinstance(row, dict):
         raise ValueError("no fields")  # noqa: TRY004 - what is wrong is the answer, not a type
@@ -77,8 +69,8 @@ def _parse_row(row: object) -> ListedToken:
     used = row.get("last_used_at")
     return ListedToken(
         token_id,
-        user_id,
-        scope,
+        sys.intern(user_id),  # of 80,000 rows most name the same
+        scope and sys.intern(scope),
         created_at=_parse_time(row.get("created_at")),
         expires_at=_parse_time(row.get("expires_at")),
         last_used_at=None if used is None else _parse_time(used),
@@ -162,13 +154,16 @@ class TokenApi:
         self._admin.log_out()
 
     def mint(
-        self, validity: timedelta | None, scope: str, earlier: Collection[str] = ()
+        self,
+        validity: timedelta | None,
+        scope: str,
+        was_there: Callable[[str], bool] = lambda _: False,
     ) -> MintedToken:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
 
         The API would accept other values and make a dead or an eternal token of them. The call is
         sent once: raises `MintOutcomeUnknownError` when a token may exist that did not arrive.
-        `earlier` are the ids of tokens that were there before.
+        `was_there` tells which tokens were there before.
         """
         wish: dict[str, object] = {"scope": scope, "eternal": validity is None}
         if validity is not None:
@@ -177,9 +172,9 @@ class TokenApi:
             wish["days"] = validity.days
         with trace(Event.MINTED, "the API minted a token", scope=scope) as fields:
             try:
-                body = self._send_mint(wish, scope, earlier)
+                body = self._send_mint(wish, scope, was_there)
             except UnauthorizedError:  # the call for the list has renewed the session since
-                body = self._send_mint(wish, scope, earlier)
+                body = self._send_mint(wish, scope, was_there)
             answer = body if isinstance(body, dict) else {}
             secret, token_id = answer.get("service_token"), answer.get("token_id")
             if not isinstance(secret, str) or not is_token_id(token_id):
@@ -187,7 +182,9 @@ class TokenApi:
             fields["token_id"] = token_id
         return MintedToken(secret, token_id)
 
-    def _send_mint(self, wish: dict[str, object], scope: str, earlier: Collection[str]) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
+    def _send_mint(
+        self, wish: dict[str, object], scope: str, was_there: Callable[[str], bool]
+    ) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
         """Send a mint; raises `MintOutcomeUnknownError` also for a refusal that proves nothing.
 
         A proxy can refuse what the API has done: so the API's list has to show no token that may
@@ -197,11 +194,13 @@ class TokenApi:
         try:
             return self._http.send(MINT, bearer=bearer, json=wish)
         except ApiError as error:
-            if error.status is not None and self._may_have_minted(scope, begun, earlier):
+            if error.status is not None and self._may_have_minted(scope, begun, was_there):
                 raise outcome_unknown(error) from None
             raise
 
-    def _may_have_minted(self, scope: str, begun: datetime, earlier: Collection[str]) -> bool:
+    def _may_have_minted(
+        self, scope: str, begun: datetime, was_there: Callable[[str], bool]
+    ) -> bool:
         try:
             rows = self.list_tokens()
         except ApiError as error:
@@ -210,7 +209,7 @@ class TokenApi:
             row.last_used_at is None
             and row.scope == scope
             and row.created_at >= begun - SLACK
-            and row.token_id not in earlier
+            and not was_there(row.token_id)
             for row in rows
         )
 
@@ -230,11 +229,15 @@ class TokenApi:
 
         Raises `ApiFaultError` for the whole list when a single row cannot be read.
         """
-        # Kept in no variable: an error would hold on to it, and many of them fill the memory.
-        rows = _parse_rows(self._admin.send(LIST))
-        if isinstance(rows, str):
-            raise ApiFaultError(f"{LIST.doing}: the API's answer {rows}")
-        return rows
+        try:
+            rows: list[ListedToken] = self._admin.send(LIST, each=_parse_row)
+            return rows  # noqa: TRY300 - what is below is about failures
+        except NotAnArrayError:
+            fault = "is no list"
+        except ValueError as error:
+            fault = f"has a token with {error}"
+        # Without the context, which holds on to the rows before: many such errors fill the memory.
+        raise ApiFaultError(f"{LIST.doing}: the API's answer {fault}")
 
     def known_tokens(self) -> KnownTokens:
         """Return the tokens that the API listed a moment ago; none if it does not tell.

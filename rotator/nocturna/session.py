@@ -76,22 +76,29 @@ class AdminSession:
                     return self._token
             return self._renew()
 
-    def send(self, call: Call, *, item: str = "", json: dict[str, Any] | None = None) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
+    def send(
+        self,
+        call: Call,
+        *,
+        item: str = "",
+        json: dict[str, Any] | None = None,
+        each: Callable[[Any], object] | None = None,
+    ) -> Any:  # noqa: ANN401 - JSON that nobody has checked yet
         """Send a call with the admin's bearer; after a 401 send it once more with a new one.
 
-        Return the JSON of the answer. Raises `LoginRefusedError`, the `ApiError` of any other
-        failure, and for a call that is sent once (`MINT`) `MintOutcomeUnknownError`, unless the API
-        proves that it did nothing.
+        Return the JSON of the answer, or with `each` what that makes of the items of an array.
+        Raises `LoginRefusedError`, the `ApiError` of any other failure, and for a call that is sent
+        once (`MINT`) `MintOutcomeUnknownError`, unless the API proves that it did nothing.
         """
         token = self.ensure()
         try:
-            return self._http.send(call, item=item, bearer=token.secret, json=json)
+            return self._http.send(call, item=item, bearer=token.secret, json=json, each=each)
         except UnauthorizedError:
             with self._lock:
                 current = self._token
                 # It differs where another thread was faster.
                 token = current if current and current is not token else self._renew()
-            return self._http.send(call, item=item, bearer=token.secret, json=json)
+            return self._http.send(call, item=item, bearer=token.secret, json=json, each=each)
 
     def log_out(self) -> None:
         """End the session, whose refresh token would live on for 7 days; failures do not matter."""

@@ -269,8 +269,8 @@ def request_token(api: TokenApi, request: MintRequest) -> MintedToken:
     was there before, or another one than it holds, is worth as much as none: raises
     `MintOutcomeUnknownError`.
     """
-    minted = api.mint(request.validity, request.scope, request.earlier)
-    if minted.token_id in request.earlier:
+    minted = api.mint(request.validity, request.scope, request.was_there)
+    if request.was_there(minted.token_id):
         raise error_of_confusion(minted, "which was there before")
     with suppress(MalformedTokenError):
         token = ServiceToken.parse(minted.secret)

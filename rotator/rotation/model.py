@@ -24,14 +24,14 @@ FIRST_SCOPE = "calculations"
 class MintRequest(NamedTuple):
     """The token to mint; `validity` None is eternal.
 
-    `earlier` are the ids of tokens that were there before: a new one is none of them. Those that
-    are `young` could be taken for it later.
+    `earlier` are the ids of tokens that were there before, in sets that the requests of a fleet
+    share: a new one is none of them. Those that are `young` could be taken for it later.
     """
 
     validity: timedelta | None
     scope: str
     renew_before: timedelta
-    earlier: frozenset[str] = frozenset()
+    earlier: tuple[frozenset[str], ...] = ()
     young: tuple[ListedToken, ...] = ()
 
     @classmethod
@@ -50,11 +50,15 @@ class MintRequest(NamedTuple):
         validity = None if options.eternal else options.validity or configured
         # A token that is asked for by hand may be shorter than the configured margin.
         margin = timedelta() if options.validity else settings.renew_before
-        return cls(validity, scope, margin, snapshot.known_ids)
+        return cls(validity, scope, margin, (snapshot.known_ids,))
 
     def after(self, known: KnownTokens) -> MintRequest:
         """Return the same request, to be made while the API has these tokens."""
-        return self._replace(earlier=self.earlier | known.ids, young=known.young)
+        return self._replace(earlier=(*self.earlier, known.ids), young=known.young)
+
+    def was_there(self, token_id: str) -> bool:
+        """Tell whether a token was there before the one that is asked for."""
+        return any(token_id in ids for ids in self.earlier)
 
     @property
     def tolerance(self) -> timedelta:

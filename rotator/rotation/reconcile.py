@@ -77,7 +77,7 @@ def reconcile(
     intents: Sequence[Intent],
     timeout: timedelta,
     fence: Fence = lambda _: None,
-    earlier: frozenset[str] = frozenset(),
+    was_there: Callable[[str], bool] = lambda _: False,
 ) -> ReconcileResult:
     """Settle what can be settled of these intents, all of dead rotators; one thread at a time.
 
@@ -85,11 +85,11 @@ def reconcile(
     rotator that is taken for dead may only sleep, with a token in its hands that is about to be
     revoked. So `fence` is called with the ids of the mints that left an orphan; after it, none of
     their rotators can write any more, and one look at the stores tells whether it wrote before.
-    `earlier` are the ids of tokens that were there before the mints. A failure becomes the result's
+    `was_there` tells which tokens were there before the mints. A failure becomes the result's
     `trouble`, and its intents stay open.
     """
     total = ReconcileResult()
-    account, pause, search = None, POLL_SECONDS, _Search(timeout, fence, earlier)
+    account, pause, search = None, POLL_SECONDS, _Search(timeout, fence, was_there)
     while True:
         open_intents = [intent for intent in intents if intent.mint_id not in total.settled]
         try:
@@ -114,7 +114,7 @@ class _Search(NamedTuple):
 
     timeout: timedelta
     fence: Fence
-    earlier: frozenset[str]
+    was_there: Callable[[str], bool]
 
 
 def _reconcile_once(
@@ -125,7 +125,7 @@ def _reconcile_once(
         detection = OrphanDetection(
             # In this order: a listed token then is in flight, or stands in a store by now.
             in_flight=context.in_flight.current(),
-            listed=[row for row in api.list_tokens() if row.token_id not in search.earlier],
+            listed=[row for row in api.list_tokens() if not search.was_there(row.token_id)],
             inventory=Inventory(),
             examined=frozenset(taken_over_id(intent.mint_id) for intent in intents),
             has_ended=context.in_flight.has_ended,

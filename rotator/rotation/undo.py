@@ -86,7 +86,7 @@ def _search_minted(attempt: MintAttempt, error: RotatorError) -> RotatorError:
             attempt.intent = attempt.intent.write()
     intent = attempt.written_intent
     result = reconcile(
-        attempt.context, [intent.intent], attempt.timeout, earlier=attempt.request.earlier
+        attempt.context, [intent.intent], attempt.timeout, was_there=attempt.request.was_there
     )
     is_settled = attempt.mint_id in result.settled
     if is_settled:

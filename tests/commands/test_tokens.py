@@ -51,7 +51,12 @@ def test_the_longest_list_that_is_read_fits_into_a_small_container(
     rows = [{"id": str(uuid.UUID(int=number)), **row} for number in range(LIST.largest // 175)]
     api.misbehave(Fault.json_of(rows), "GET /auth/admin/service-tokens", times=None)
     api.misbehave(Fault.reset_after(), "POST /auth/admin/service-tokens", times=None)
-    rotator.write_env(api.issue(3))
+    names = [f"bot{number}" for number in range(8)]
+    for name in names:
+        (rotator.folder / f"{name}.env").write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(3)}\n")
+    fleet = (f'[[token]]\nname = "{name}"\nstores = ["dotenv:{name}.env"]\n' for name in names)
+    (rotator.folder / "rotator.toml").write_text("".join(fleet))
+    del rotator.env["ROTATOR_STORE"]
     told = rotator.in_shell(f"{sys.executable} -c '{MEASURE}' rotator {command}")
     assert "the API's answer" not in told.err
     assert int(told.out) < MOST * 1000

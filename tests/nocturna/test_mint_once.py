@@ -147,7 +147,7 @@ def test_a_refusal_is_believed_beside_a_token_that_was_there_before_or_is_anothe
     api.issue(scope="charts")  # yesterday
     api.misbehave(Fault.refusal(403), call=MINT)
     with pytest.raises(NotAdminError):
-        client.tokens.mint(DAY, "charts", earlier={row.id})
+        client.tokens.mint(DAY, "charts", was_there={row.id}.__contains__)
     assert api.accepts(ours)
 
 
