@@ -86,6 +86,7 @@ def test_the_commands_in_the_readme_work_in_this_order(rotator: Runner, api: San
         "tokens revoke",
         "leaked",
         "report",
+        "notify",
         "demo",
         "completion",
     ],

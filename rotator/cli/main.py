@@ -21,6 +21,7 @@ _COMMANDS = (  # in the order of the help
     "tokens",
     "leaked",
     "report",
+    "notify",
     "doctor",
     "config",
     "demo",

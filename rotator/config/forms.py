@@ -8,6 +8,8 @@ JavaScript, Python and Rust have in common.
 from collections.abc import Mapping
 from typing import Any
 
+from rotator.config.settings import NOTICES
+
 Form = Mapping[str, Any]
 
 
@@ -61,6 +63,7 @@ HOOKS = _list_of(
         "minItems": 1,
     }
 )
+EVENTS = _list_of({"enum": [str(event) for event in NOTICES]}, uniqueItems=True)
 NOTIFY = _list_of(_text(rf"{_SCHEME}://[^\s{_CONTROL}]+"))
 # A name is one of Prometheus, too: https://prometheus.io/docs/concepts/data_model/.
 LABELS: Form = {

@@ -214,6 +214,16 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         is_private=True,
     ),
     Key(
+        "notify_on",
+        "what notices are sent for, by default all: `rotated`, `failed`, and `owed-in-use` when"
+        " somebody uses a replaced token after an unusual silence",
+        'a list of events such as ["rotated", "failed", "owed-in-use"]',
+        values.read_events,
+        forms.EVENTS,
+        variable="ROTATOR_NOTIFY_ON",
+        parse_variable=values.split_events,
+    ),
+    Key(
         "restart",
         "Kubernetes workloads to restart after a rotation, each as `[NAMESPACE/]KIND/NAME`",
         "a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset"

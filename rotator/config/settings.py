@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -83,6 +84,18 @@ class Unused:
     at_most: timedelta | None = None
 
 
+class NoticeEvent(StrEnum):
+    """What a notice is about, as `notify_on` and webhooks name it."""
+
+    ROTATED = "rotated"
+    FAILED = "failed"
+    OWED_IN_USE = "owed-in-use"  # a token that is to be revoked, or could be, and somebody uses it
+    TEST = "test"
+
+
+NOTICES = (NoticeEvent.ROTATED, NoticeEvent.FAILED, NoticeEvent.OWED_IN_USE)
+
+
 class Label(NamedTuple):
     """By what commands pick tokens, and graphs group them."""
 
@@ -96,8 +109,9 @@ class Label(NamedTuple):
 class TokenSettings(NamedTuple):
     """One token. Its fields are the keys of a `[[token]]`, see `rotator.config.keys`.
 
-    `scope` None keeps the current token's scope. `retire` is how long the old token stays valid
-    after a rotation, None until it expires. `origin` is the place that configures the token.
+    `scope` None keeps the current token's scope, and `notify_on` None is all. `retire` is how long
+    the old token stays valid after a rotation, None until it expires. `origin` is the place that
+    configures the token.
     """
 
     name: str
@@ -113,6 +127,7 @@ class TokenSettings(NamedTuple):
     hooks: tuple[tuple[str, ...], ...] = ()
     hook_timeout: timedelta = HOOK_TIMEOUT
     notify: tuple[Secret, ...] = ()
+    notify_on: tuple[NoticeEvent, ...] | None = None
     restart: tuple[str, ...] = ()
     max_age: timedelta | None = None
     allow_eternal: bool = True

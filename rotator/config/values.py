@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotator.clock import DURATION, ONE_DAY, in_words, parse_duration
-from rotator.config.settings import Label, Secret, StoredSecret, Unused
+from rotator.config.settings import (
+    NOTICES,
+    Label,
+    NoticeEvent,
+    Secret,
+    StoredSecret,
+    Unused,
+)
 from rotator.errors import ConfigError, describe_kind, has_control, has_token, quote_value
 from rotator.http.urls import parse_http_url
 from rotator.tokens import LONGEST_VALIDITY
@@ -204,6 +211,22 @@ def split_notify(value: Value) -> tuple[Secret, ...]:
     if _COMMA_BEFORE_URL.search(value.raw):
         raise value.wrong("spaces between URLs", found="a comma")
     return read_notify(value._replace(raw=value.raw.split()))
+
+
+def read_events(value: Value) -> tuple[NoticeEvent, ...]:
+    """Read a list of what notices are sent for, each once."""
+    events = [event for _, event in _items(value)]
+    for event in events:
+        if event not in NOTICES:
+            found = quote_value(event) if isinstance(event, str) else describe_kind(event)
+            raise value.wrong(found=found)
+    if len(set(events)) < len(events):
+        raise value.wrong(found="an event twice")
+    return tuple(map(NoticeEvent, events))
+
+
+def split_events(value: Value) -> tuple[NoticeEvent, ...]:
+    return read_events(value._replace(raw=value.raw.split()))
 
 
 def read_restart(value: Value) -> tuple[str, ...]:

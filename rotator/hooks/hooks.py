@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rotator.clock import minute, rfc3339
 from rotator.config.keys import CREDENTIALS
-from rotator.config.settings import TokenSettings
+from rotator.config.settings import NOTICES, NoticeEvent, TokenSettings
 from rotator.errors import hide_tokens, quote_value
 from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
@@ -73,6 +73,7 @@ class Hooks:
         self._commands = [(_digest(json.dumps(command)), command) for command in token.hooks]
         self._workloads = [(_digest(f"restart {workload}"), workload) for workload in token.restart]
         self._urls = [(_digest(url.get()), url) for url in token.notify]
+        self._events = NOTICES if token.notify_on is None else token.notify_on
         self._restarts = Restarts(token)
         self._timeout = token.hook_timeout
         self._whole_environ = environ
@@ -80,32 +81,28 @@ class Hooks:
     @property
     def _environ(self) -> dict[str, str]:
         # Taken where it is needed: each token of a fleet has hooks, and few run any.
-        return {
-            name: value
-            for name, value in self._whole_environ.items()
-            if not name.startswith((*CREDENTIALS, REHEARSAL)) and not value.startswith(_JWT_START)
-        }
+        return clean_environ(self._whole_environ)
 
     @property
     def ids(self) -> tuple[str, ...]:
         """The id of each command, restart and URL: 8 hex digits, the same in every run."""
-        hooks = (*self._commands, *self._workloads, *self._urls)
-        return tuple(hook_id for hook_id, _ in hooks)
+        hooks = (*self._commands, *self._workloads)
+        return (*(hook_id for hook_id, _ in hooks), *self.recipients(NoticeEvent.ROTATED))
 
     @property
     def names(self) -> dict[str, str]:
         """What each is called, by its id; without arguments and URLs, which may hold secrets."""
         commands = enumerate(self._commands, 1)
+        notices = enumerate(self.recipients(NoticeEvent.ROTATED), 1)
         return {
             **{each: name_command(number, command) for number, (each, command) in commands},
             **{each: f"the restart of {workload}" for each, workload in self._workloads},
-            **{each: f"the notice to URL {n}" for n, (each, _) in enumerate(self._urls, 1)},
+            **{each: f"the notice to URL {number}" for number, each in notices},
         }
 
-    @property
-    def notice_ids(self) -> tuple[str, ...]:
-        """The id of each URL: tokens with the same ones notify the same people."""
-        return tuple(hook_id for hook_id, _ in self._urls)
+    def recipients(self, event: NoticeEvent) -> tuple[str, ...]:
+        """Return the id of each URL that gets such a notice; the same ones are the same people."""
+        return tuple(hook_id for hook_id, _ in self._urls) if event in self._events else ()
 
     def run(self, ids: Collection[str], event: HookEvent) -> list[HookFailure]:
         """Run the hooks with these ids, in order, whether or not others fail; skip unknown ids.
@@ -128,7 +125,9 @@ class Hooks:
         return failures
 
     def notify(self, notice: notify.Notice) -> None:
-        """Send a notice to all URLs; what fails becomes a warning in the log."""
+        """Send a notice to all URLs that want it; what fails becomes a warning in the log."""
+        if notice.event not in self._events:
+            return
         for fault in notify.send_notice([url for _, url in self._urls], notice, self._environ):
             if fault:
                 _log.warning("%s", fault)
@@ -169,6 +168,15 @@ class Hooks:
         return f"{hook} {_describe_end(result.status, self._timeout)}{logged}{event.then}"
 
 
+def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment without credentials, URLs of notices, and tokens."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith((*CREDENTIALS, REHEARSAL)) and not value.startswith(_JWT_START)
+    }
+
+
 def name_command(number: int, command: Sequence[str]) -> str:
     return f"hook {number} ({quote_value(command[0])})"
 
@@ -192,13 +200,17 @@ def _describe_end(status: int | None, timeout: timedelta) -> str:
 
 
 def _notice_of(event: HookEvent) -> notify.Notice:
+    end = rfc3339(event.expires_at) if event.expires_at else None
+    token = notify.NoticedToken(event.name, event.token_id, end, event.stores)
     if event.is_rehearsal:
         body = "This is a test by rotator rehearse. No token was renewed, and nobody has to act."
-        return notify.Notice(f"{event.name}: rehearsal", body, NoticeKind.SUCCESS)
+        title = f"{event.name}: rehearsal"
+        return notify.Notice(title, body, NoticeKind.SUCCESS, NoticeEvent.TEST, (token,))
     until = f"valid until {minute(event.expires_at)}" if event.expires_at else "valid forever"
-    token = f"Token {event.token_id or 'without an id'}, {until}"
-    body = "\n".join((token, "Stored in:", *event.stores))
-    return notify.Notice(f"{event.name}: token renewed", body, NoticeKind.SUCCESS)
+    life = f"Token {event.token_id or 'without an id'}, {until}"
+    body = "\n".join((life, "Stored in:", *event.stores))
+    title = f"{event.name}: token renewed"
+    return notify.Notice(title, body, NoticeKind.SUCCESS, NoticeEvent.ROTATED, (token,))
 
 
 def _digest(text: str) -> str:

@@ -3,9 +3,10 @@
 Here its output goes nowhere, and the caller can end it. It is started as a file, so that it may
 import nothing of the rotator.
 
-Reads `{"urls": [...], "title": "...", "body": "...", "kind": "..."}` from stdin. Writes a line for
-each URL as soon as it is known: its number, from 0, and `sent`, `refused`, or `unknown` to apprise.
-Without a title and so on nothing is sent; the answers are `known`, `silent` or `unknown` then.
+Reads `{"urls": [...], "title": "...", "body": "...", "kind": "...", "facts": {...}}` from stdin.
+Writes a line for each URL as soon as it is known: its number, from 0, and `sent`, `refused`, or
+`unknown` to apprise. Without a title and so on nothing is sent; the answers are `known`, `silent`
+or `unknown` then.
 """
 
 import json
@@ -14,7 +15,7 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apprise import NotifyBase
@@ -45,6 +46,7 @@ def main() -> None:
             tell(number, answer)
 
     def send(number: int, service: "NotifyBase") -> None:
+        _add_facts(service, order["facts"])
         sender = Apprise()
         sender.add(service)
         answer = "refused"
@@ -61,6 +63,13 @@ def main() -> None:
                 pool.submit(partial(send if "body" in order else look, number, service))
             else:
                 tell(number, "unknown")
+
+
+def _add_facts(service: "NotifyBase", facts: dict[str, Any]) -> None:
+    """Give a webhook the facts as fields of its JSON; those of its URL (`?:name=value`) win."""
+    if getattr(service, "protocol", None) == "json":
+        extras: dict[str, Any] = service.payload_extras  # type: ignore[attr-defined] # of NotifyJSON
+        extras.update({name: fact for name, fact in facts.items() if name not in extras})
 
 
 def _is_answered(service: "NotifyBase") -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rotator.config.keys import CREDENTIALS
-from rotator.config.settings import Secret
+from rotator.config.settings import NoticeEvent, Secret
 from rotator.errors import ConfigError, MissingPackageError
 from rotator.hooks.processes import run_process
 
@@ -34,10 +34,34 @@ class NoticeKind(StrEnum):
     FAILURE = "failure"
 
 
+class NoticedToken(NamedTuple):
+    """A token that a notice is about, as a webhook gets it; times are RFC 3339 in UTC.
+
+    `error`, its `failure` (the kind) and `level` tell of what failed, `last_used_at` of the use.
+    """
+
+    name: str
+    token_id: str | None = None
+    expires_at: str | None = None
+    stores: tuple[str, ...] = ()
+    last_used_at: str | None = None
+    level: str | None = None
+    failure: str | None = None
+    error: str | None = None
+
+
 class Notice(NamedTuple):
     title: str
     body: str
     kind: NoticeKind
+    event: NoticeEvent
+    tokens: tuple[NoticedToken, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the messenger is told; a webhook gets the `facts` as fields."""
+        tokens = [token._asdict() for token in self.tokens]
+        facts = {"event": self.event, "tokens": tokens}
+        return {"title": self.title, "body": self.body, "kind": self.kind, "facts": facts}
 
 
 def require_apprise(origin: str) -> None:
@@ -86,7 +110,7 @@ def send_notice(
         require_apprise(urls[0].origin)
     except ConfigError as error:
         return [str(error)] * len(urls)
-    order = {"urls": [url.get() for url in urls], **notice._asdict()}
+    order = {"urls": [url.get() for url in urls], **notice.to_json()}
     answers, silence = _answers(order, environ, timeout)
     faults = [_FAULTS.get(answers.get(number, ""), silence) for number in range(len(urls))]
     return [fault and f"{url.origin}: {fault}" for url, fault in zip(urls, faults, strict=True)]

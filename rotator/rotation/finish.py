@@ -15,8 +15,9 @@ from typing import NamedTuple
 from rotator import audit
 from rotator.audit import Event
 from rotator.clock import rfc3339
+from rotator.config.settings import NoticeEvent
 from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
-from rotator.hooks.notify import Notice, NoticeKind
+from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
 from rotator.rotation.model import CHANGED, Action, OldToken, RotationContext, RotationResult
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
@@ -136,7 +137,9 @@ class Finisher:
         audit.record(Event.LATE_USE, message, token_id=old.token_id, last_used_at=used_at)
         _log.warning("%s: %s", self._name, message, extra=audit.token_field(self._name))
         title = f"{self._name}: a replaced token was used"
-        self._hooks.notify(Notice(title, message, NoticeKind.WARNING))
+        token = NoticedToken(self._name, old.token_id, last_used_at=used_at)
+        notice = Notice(title, message, NoticeKind.WARNING, NoticeEvent.OWED_IN_USE, (token,))
+        self._hooks.notify(notice)
 
     def _make_due(self, snapshot: Snapshot) -> tuple[Snapshot, list[str]]:
         """Note all that the journals know of, except the current token, as due now."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
+from rotator.clock import rfc3339
+from rotator.config.settings import NoticeEvent
 from rotator.errors import internal_error
 from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import Status
@@ -65,8 +67,8 @@ def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
     """Send one notice to each group of people, however many of their tokens failed."""
     groups: defaultdict[tuple[str, ...], list[tuple[Rotation, Report]]] = defaultdict(list)
     for rotation, report in results:
-        if report.error:
-            groups[rotation.hooks.notice_ids].append((rotation, report))
+        if report.error and (people := rotation.hooks.recipients(NoticeEvent.FAILED)):
+            groups[people].append((rotation, report))
     for group in groups.values():
         try:
             group[0][0].hooks.notify(_notice_of([report for _, report in group]))
@@ -76,7 +78,7 @@ def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
 
 def _notice_of(failed: Sequence[Report]) -> Notice:
     # Imported here: `rotator check` starts faster without it.
-    from rotator.hooks.notify import Notice, NoticeKind  # noqa: PLC0415
+    from rotator.hooks.notify import Notice, NoticedToken, NoticeKind  # noqa: PLC0415
 
     names = ", ".join(report.name for report in failed)
     is_renewed = all(report.action in CHANGED for report in failed)
@@ -84,7 +86,20 @@ def _notice_of(failed: Sequence[Report]) -> Notice:
     is_mild = all(report.level == Severity.WARNING for report in failed)
     lines = [f"{report.name} ({report.level}): {report.error}" for report in failed]
     kind = NoticeKind.WARNING if is_mild else NoticeKind.FAILURE
-    return Notice(f"{names}: {what}", "\n".join(lines), kind)
+    tokens = tuple(
+        NoticedToken(
+            report.name,
+            report.token_id,
+            rfc3339(report.expires_at) if report.expires_at else None,
+            tuple(each.store for each in report.stores),
+            level=report.level,
+            failure=report.failure,
+            error=report.error,
+        )
+        for report in failed
+    )
+    title, body = f"{names}: {what}", "\n".join(lines)
+    return Notice(title, body, kind, NoticeEvent.FAILED, tokens)
 
 
 # Shards

@@ -155,3 +155,61 @@ def test_the_id_of_a_shown_token_whose_answer_was_lost_is_told(
     assert (result.status, result.out) == (1, "")
     assert f"{api.tokens[-1].id}, which came of it unless others mint" in result.err
     assert api.live_tokens() == []
+
+
+def test_a_failure_is_told_in_fields_to_those_who_want_failures(
+    rotator: Runner, api: Sandbox
+) -> None:
+    with listener() as (url, arrived):
+        configured(rotator, api, notify=[url], notify_on=["failed"])
+        config = rotator.folder / "rotator.toml"
+        other = config.read_text().replace("luna", "sol").replace("dotenv:.env", "dotenv:b.env")
+        config.write_text(config.read_text() + other.replace('["failed"]', '["rotated"]'))
+        api.misbehave(Fault.refusal(403), MINT, times=None)
+        assert rotator("rotate").status == 1
+    (notice,) = arrived
+    assert notice["event"] == "failed"
+    (token,) = notice["tokens"]
+    assert (token["name"], token["level"], token["failure"]) == ("luna", "error", "not-admin")
+    assert token["error"].startswith("mint a service token: ")
+    assert token["stores"] == [f"dotenv://{rotator.env_file.resolve()}#NOCTURNA_SERVICE_TOKEN"]
+
+
+def test_a_test_notice_is_sent_once_to_each_url(rotator: Runner, api: Sandbox) -> None:
+    with listener() as (url, arrived):
+        configured(rotator, api, notify=[url, "json://127.0.0.1:1/k"], notify_on=["failed"])
+        with (rotator.folder / "rotator.toml").open("a") as file:
+            file.write(f'[[token]]\nname="sol"\nstores=["dotenv:b.env"]\nnotify=["{url}"]\n')
+        result = rotator("notify", "--test")
+        one = rotator("notify", "--test", "s*")
+    place = 'rotator.toml: [[token]] "luna" notify'
+    assert result.status == 1
+    assert result.out == f"{place}: URL 1: sent\n"
+    assert result.err.startswith(f"rotator: error: {place}: URL 2: the notice could not be")
+    assert (one.status, one.out) == (0, 'rotator.toml: [[token]] "sol" notify: URL 1: sent\n')
+    assert [(n["title"], n["event"], n["tokens"]) for n in arrived] == [
+        ("rotator: test", "test", [])
+    ] * 2
+
+
+def test_a_test_without_a_url_is_told(rotator: Runner) -> None:
+    result = rotator("notify", "--test")
+    assert (result.status, result.out) == (2, "")
+    assert "found no URL to send a notice to" in result.err
+    assert "--test" in rotator("notify").err
+
+
+@pytest.mark.parametrize("events", [["rotatd"], "failed", [5], ["failed", "failed"], ["test"]])
+def test_an_event_that_is_none_is_told(rotator: Runner, api: Sandbox, events: object) -> None:
+    configured(rotator, api, notify_on=events)
+    result = rotator("rotate")
+    assert result.status == 2
+    assert 'expected a list of events such as ["rotated", "failed", "owed-in-use"]' in result.err
+
+
+def test_events_may_stand_in_the_environment(rotator: Runner, api: Sandbox) -> None:
+    with listener() as (url, arrived):
+        rotator.write_env(api.issue(days=3))
+        wanted = {"ROTATOR_NOTIFY": url, "ROTATOR_NOTIFY_ON": "failed owed-in-use"}
+        assert rotator("rotate", **wanted).status == 0
+    assert arrived == []

@@ -105,6 +105,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "rotation_timeout": SPANS | st.builds("{}s".format, st.integers(0, 4000)),
     "hooks": st.lists(st.lists(TEXTS | st.integers(0, 3), max_size=3), max_size=2),
     "hook_timeout": SPANS | st.builds("{}m".format, st.integers(0, 99)),
+    "notify_on": st.lists(
+        st.sampled_from(["rotated", "failed", "owed-in-use", "test", "", 5]), max_size=3
+    ),
     "notify": st.lists(NOTICES, max_size=2),
     "restart": st.lists(
         st.builds("{}/{}".format, KINDS, LABELS)

@@ -115,6 +115,9 @@ def test_a_late_use_is_told_once_in_the_log_the_trail_and_by_a_notice(
     titles = [each["title"] for each in arrived]
     assert titles == ["luna-bot: token renewed", "luna-bot: a replaced token was used"]
     assert told in arrived[1]["message"]
+    assert arrived[1]["event"] == "owed-in-use"
+    assert arrived[1]["tokens"][0]["token_id"] == token_id
+    assert arrived[1]["tokens"][0]["last_used_at"] == "2026-11-24T01:00:00Z"
     events = [getattr(record, "audit", {}) for record in caplog.records]
     late = [each for each in events if each.get("event") == Event.LATE_USE]
     assert [(each["token_id"], each["last_used_at"]) for each in late] == [

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from rotator.config.settings import Secret, TokenSettings
+from rotator.config.settings import NoticeEvent, Secret, TokenSettings
 from rotator.hooks import notify
 from rotator.hooks.hooks import HookEvent, Hooks
 
@@ -29,7 +29,7 @@ AGAIN = "; the next run sends the notice again"
 NOT_DELIVERED = "the notice could not be delivered; check the URL, and that its server is up"
 NOT_UNDERSTOOD = "apprise does not understand this URL; compare it with apprise's documentation"
 
-NOTICE = notify.Notice("title", "body", notify.NoticeKind.SUCCESS)
+NOTICE = notify.Notice("title", "body", notify.NoticeKind.SUCCESS, NoticeEvent.TEST)
 
 
 class Receiver(ThreadingHTTPServer):
@@ -155,7 +155,7 @@ def test_a_url_shows_in_no_log_whatever_happens(
     urls = [receiver.url(), receiver.url(403), "json://x:hunter2@127.0.0.1:1/hook-key", "?hunter2"]
     made = hooks(*urls)
     messages = [failure.message for failure in made.run(made.ids, OCCASION)]
-    made.notify(notify.Notice("title", "body", notify.NoticeKind.FAILURE))
+    made.notify(notify.Notice("title", "body", notify.NoticeKind.FAILURE, NoticeEvent.FAILED))
     out, err = capfd.readouterr()
     written = "\n".join([*messages, repr(made), caplog.text, out, err])
     assert len(messages) == 3
@@ -166,7 +166,7 @@ def test_a_notice_of_another_kind_is_sent_as_well_as_can_be(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     title, body = "sol-bot: not renewed", "Why:\nno answer"
-    notice = notify.Notice(title, body, notify.NoticeKind.WARNING)
+    notice = notify.Notice(title, body, notify.NoticeKind.WARNING, NoticeEvent.FAILED)
     hooks(receiver.url(404), receiver.url()).notify(notice)
     assert [(n["title"], n["message"], n["type"]) for n in receiver.notices] == [
         ("sol-bot: not renewed", "Why:\nno answer", "warning")
@@ -215,7 +215,7 @@ def test_a_word_of_the_loader_is_no_answer(receiver: Receiver) -> None:
 def test_without_apprise_the_package_to_install_is_named() -> None:
     program = (
         "import sys; from rotator.hooks import notify; from rotator.config.settings import Secret\n"
-        "notice = notify.Notice('title', 'body', notify.NoticeKind.SUCCESS)\n"
+        "notice = notify.Notice('title', 'body', notify.NoticeKind.SUCCESS, 'test')\n"
         "print(notify.send_notice([Secret('here', value='json://hunter2')], notice, {})[0])\n"
         "try: notify.require_apprise('there')\n"
         "except Exception as error: print(type(error).__name__, error)\n"
