@@ -248,8 +248,8 @@ class ScratchVariable(DotenvStore):
         with self._file(writing=True) as path:
             if not path.exists():
                 raise StoreError(
-                    f"{self.url}: cannot be rehearsed: there is no such file yet; rotator rotate makes"
-                    " it"
+                    f"{self.url}: cannot be rehearsed: there is no such file yet; rotator rotate"
+                    " makes it"
                 )
         super().preflight()
 

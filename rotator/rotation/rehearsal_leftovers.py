@@ -87,8 +87,8 @@ def scratch_of(context: RotationContext, store: SecretStore) -> ScratchStore:
     """Return the scratch place beside a secret; raises `StoreError` where there is none."""
     if not isinstance(store, Rehearsable):
         raise StoreError(
-            f"{store.url}: cannot be rehearsed: its backend has no scratch place; rotator doctor looks"
-            " at it"
+            f"{store.url}: cannot be rehearsed: its backend has no scratch place; rotator doctor"
+            " looks at it"
         )
     scratch = store.scratch()
     if context.fleet.has(scratch.url):

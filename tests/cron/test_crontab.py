@@ -12,9 +12,10 @@ from rotator.tokens import ServiceToken
 from tests.cron import machine
 from tests.cron.server import ETC, pasted, prepared
 from tests.support.process import ROTATOR, Result, Runner
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import PATIENCE
 
+MINT = "POST /auth/admin/service-tokens"
 CRONTAB = (machine.ROOT / "cron/rotator.crontab").read_text()
 ENTRIES = re.findall(r"^\d.*$", CRONTAB, re.MULTILINE)
 VARIABLES = dict(re.findall(r'^([A-Z_]+)="?(.*?)"?$', CRONTAB, re.MULTILINE))
@@ -130,6 +131,22 @@ def test_the_weekly_look_tells_a_wrong_password_before_a_token_is_due(
     assert re.match(r"<27>.* nocturna-rotator: .*problem: login: ", problem), problem
     assert re.match(r"<27>.* nocturna-rotator: 1 problem, ", count), count
     assert len(api.tokens) == 1
+
+
+def test_the_weekly_look_rehearses_a_rotation_where_that_is_wanted(
+    cron: Cron, rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(old := api.issue(days=80))
+    with (cron.etc / "environment").open("a") as file:
+        file.write('ROTATOR_REHEARSE="true"\n')
+    assert cron(WEEKLY) == Result(0, "", "")
+    assert len(api.tokens) == 2
+    assert [row.secret for row in api.live_tokens()] == [old]
+    api.misbehave(Fault.refusal(403, "Admin privileges required"), MINT)
+    problem, _ = cron(WEEKLY).err.splitlines()
+    assert re.match(
+        r"<27>.* nocturna-rotator: .*problem: default: the rehearsal failed at mint: ", problem
+    ), problem
 
 
 def test_a_run_waits_up_to_the_jitter() -> None:

@@ -44,6 +44,16 @@ def test_a_token_stands_in_our_store_and_theirs(installed: Program, api: Sandbox
     assert f"NOCTURNA_SERVICE_TOKEN={new}\n" in installed.env_file.read_text()
 
 
+def test_a_store_without_a_scratch_place_says_that_it_cannot_be_rehearsed(
+    installed: Program, api: Sandbox
+) -> None:
+    installed.env["ROTATOR_STORE"] = "shelf:shelf.json#luna"
+    result = installed("rehearse")
+    assert (result.status, result.out) == (1, "")
+    assert ": cannot be rehearsed: its backend has no scratch place; " in result.err
+    assert api.tokens == []
+
+
 def test_what_the_backend_says_of_a_url_is_told_with_its_token(installed: Program) -> None:
     result = installed("check", ROTATOR_STORE="shelf://host/shelf.json")
     assert result.status == 3

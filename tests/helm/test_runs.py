@@ -69,3 +69,25 @@ def test_the_pods_of_a_fleet_renew_every_token_once_and_restart_the_bot(
     assert [place.run(pods["rotator-force"], index).status for index in range(2)] == [0, 0]
     assert len(api.live_tokens()) == 2 * len(NAMES)
     assert all(before[name] != place.token(name) for name in NAMES)
+
+
+def test_helm_test_rehearses_a_rotation_with_the_rights_of_the_pods(
+    chart: Chart, place: Place, api: Sandbox
+) -> None:
+    tokens = [{"name": name, "stores": [f"kubernetes://{place.bots}/{name}"]} for name in NAMES[:2]]
+    manifests = chart.render(
+        f"--namespace={place.release}",
+        "kind-cronjob",
+        config={
+            "api": {"url": api.url, "allow_insecure_http": True},
+            "defaults": {"rehearse": True},
+            "tokens": tokens,
+        },
+    )
+    place.install(manifests)
+    doctor = settled(place, dict(manifests.pods())["rotator-test-doctor"])
+    assert doctor.status == 0, doctor
+    assert doctor.out.count("rehearsed – ") == len(tokens)
+    assert len(api.tokens) >= len(tokens)
+    assert api.live_tokens() == []
+    assert [place.token(name) for name in NAMES[:2]] == ["", ""]
