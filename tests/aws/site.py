@@ -61,7 +61,7 @@ class Aws:
 
     @cache  # noqa: B019 - it lives as long as the tests
     def may(self, *operations: str) -> Keys:
-        """Return the keys of a user that may call these operations, of Secrets Manager or as told."""
+        """Return the keys of a user that may call these, of Secrets Manager or as told."""
         return self.user(
             *(each if ":" in each else f"secretsmanager:{each}" for each in operations)
         )
