@@ -1,5 +1,6 @@
 """`rotator daemon`: stays up, and renews each token when it is due."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -8,8 +9,8 @@ from rotator.cli import options
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings
-from rotator.daemon.scheduler import serve
 from rotator.daemon.web import ListenAddress, parse_address
+from rotator.errors import MissingPackageError
 from rotator.stores.port import current_folder
 
 
@@ -30,6 +31,12 @@ def command(config: Path | None, listen: ListenAddress | None) -> int:
     With --listen it serves the state of the tokens, to everybody who can reach that address: a page
     at /, /healthz and /readyz for probes, and /metrics for Prometheus.
     """
+    if find_spec("apscheduler") is None:
+        raise MissingPackageError(
+            "the daemon needs the package APScheduler: pip install 'nocturna-rotator[daemon]'"
+        )
+    from rotator.daemon.scheduler import serve  # noqa: PLC0415 - APScheduler, which may be missing
+
     cwd = current_folder()
     variables = options.take_variables()
 

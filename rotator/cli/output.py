@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 from rotator.audit import token_field
@@ -65,6 +66,11 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def can_draw() -> bool:
+    """Tell whether results may be tables in colour; without rich they are lines, as in a pipe."""
+    return is_terminal() and find_spec("rich") is not None
+
+
 def can_ask() -> bool:
     """Tell whether somebody sits at a terminal, who sees a question and can answer it."""
     streams = (sys.stdin, sys.stderr)
@@ -98,7 +104,7 @@ def show_results(reports: Sequence[Report], form: Form = Form.TEXT, last: str = 
         elif form is Form.JSON_LINES:
             text = "".join(f"{json.dumps(report.to_json())}\n" for report in reports)
         else:
-            show = _as_table if is_terminal() else _as_lines
+            show = _as_table if can_draw() else _as_lines
             text = show(sort_by_urgency(reports), [last] if last else [])
         write(text, AFTERWARDS)
     finally:
@@ -168,7 +174,7 @@ def progress_bar(total: int) -> Iterator[Callable[[], None]]:
 
     A run of several tokens that takes longer than a second shows a bar, if stderr is a terminal.
     """
-    if total <= 1 or not sys.stderr.isatty():
+    if total <= 1 or not sys.stderr.isatty() or find_spec("rich") is None:
         yield lambda: None
         return
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it

@@ -1,9 +1,11 @@
 """The program without any extra: it works, and tells which one a store needs."""
 
 import os
+import pty
 import subprocess
 import sys
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ from tests.door.programs import ROOT
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
-SDKS = ("hvac", "boto3", "botocore", "yaml", "apprise", "prometheus_client")
+SDKS = (
+    *("hvac", "boto3", "botocore", "yaml", "apprise", "prometheus_client", "httpx"),
+    *("apscheduler", "tzlocal", "watchdog", "rich", "pygments", "markdown_it", "mdurl"),
+)
 PROGRAM = """
 import sys
 sys.path[:0] = [{root!r}, {packages!r}]
@@ -67,3 +72,50 @@ def test_a_store_whose_extra_is_missing_names_it(
     status, output = run(rotator, packages, "check")
     assert status == 3
     assert f"pip install 'nocturna-rotator[{extra}]'" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [(("daemon",), "daemon"), (("exec", "--", "true"), "exec")],
+)
+def test_a_command_whose_extra_is_missing_names_it(
+    rotator: Runner, packages: Path, arguments: tuple[str, ...], extra: str
+) -> None:
+    status, output = run(rotator, packages, *arguments)
+    assert status == 2
+    assert output.endswith(f": pip install 'nocturna-rotator[{extra}]'\n")
+    assert len(output.splitlines()) == 1
+    assert run(rotator, packages, arguments[0], "--help")[0] == 0
+
+
+def test_without_rich_a_terminal_shows_lines_and_no_picture(
+    rotator: Runner, api: Sandbox, packages: Path
+) -> None:
+    rotator.write_env(api.issue(days=30))
+    shown = at_terminal(rotator, packages, "check")
+    assert shown.startswith("default: ok – expires in ")
+    assert at_terminal(rotator, packages, "status").startswith("default")
+    assert "--watch needs the package rich: pip install 'nocturna-rotator[terminal]'" in (
+        at_terminal(rotator, packages, "status", "--watch")
+    )
+
+
+def at_terminal(rotator: Runner, packages: Path, *arguments: str) -> str:
+    program = PROGRAM.format(root=str(ROOT), packages=str(packages))
+    master, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-S", "-c", program, *arguments],
+        cwd=rotator.folder,
+        env={**os.environ, **rotator.env},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+    ):
+        os.close(terminal)
+        shown = b""
+        with suppress(OSError):  # as Linux tells that the other side is closed
+            while part := os.read(master, 4096):
+                shown += part
+    os.close(master)
+    rotator.transcript.add("rotator at a terminal", text := shown.decode().replace("\r\n", "\n"))
+    return text

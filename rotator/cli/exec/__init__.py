@@ -6,6 +6,7 @@
 import signal
 from datetime import timedelta
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import click
 from rotator.cli import options
 from rotator.cli.exec.state_machine import ExecOptions
 from rotator.clock import parse_duration
+from rotator.errors import MissingPackageError
 from rotator.signals import block_stop
 
 _PROGRAM = "program"
@@ -102,6 +104,10 @@ def command(names: tuple[str, ...], config: Path | None, **given: Any) -> int:  
     Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
     """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    if find_spec("watchdog") is None:
+        raise MissingPackageError(
+            "rotator exec needs the package watchdog: pip install 'nocturna-rotator[exec]'"
+        )
     block_stop()
     from rotator.cli.exec.supervisor import run  # noqa: PLC0415 - no signal may come while it is imported
 

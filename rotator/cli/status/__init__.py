@@ -16,7 +16,7 @@ from rotator.cli.status.gather import StatusReader
 from rotator.cli.status.sections import view_as_lines
 from rotator.cli.tables import paint
 from rotator.clock import utc_now
-from rotator.errors import MistakesError
+from rotator.errors import MissingPackageError, MistakesError
 from rotator.http.urls import parse_http_url
 
 
@@ -79,6 +79,10 @@ def command(  # noqa: PLR0913 - one per option
         as_json or not output.is_terminal() or os.environ.get("TERM") in ("dumb", "unknown")
     ):
         raise click.UsageError("--watch needs a terminal, and cannot be combined with --json")
+    if watch and not output.can_draw():
+        raise MissingPackageError(
+            "--watch needs the package rich: pip install 'nocturna-rotator[terminal]'"
+        )
     reader = _ask_daemon(daemon, name, probe=probe) if daemon else _open(config, name, probe=probe)
     try:
         view = _watch(reader) if watch else reader.read()
@@ -125,7 +129,7 @@ def _watch(reader: Reader) -> StatusView:
 def render(view: StatusView, *, as_json: bool) -> str:
     if as_json:
         return json.dumps(view.to_json(), indent=2) + "\n"
-    if not output.is_terminal():
+    if not output.can_draw():
         return view_as_lines(view)
     from rotator.cli.status.terminal import Painter  # noqa: PLC0415 - rich, which only a terminal needs
 

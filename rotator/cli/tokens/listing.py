@@ -67,7 +67,7 @@ def show_tokens(
         case _ if not rows and every:
             output.write(f"none of the {len(every)} tokens that the API lists\n")
         case _:
-            output.write(as_table(rows) if output.is_terminal() else as_lines(rows))
+            output.write(as_table(rows) if output.can_draw() else as_lines(rows))
     for token_id in inventory.places.keys() - {row.token_id for row in every}:
         for place in inventory.holders(token_id):
             _log.warning(
