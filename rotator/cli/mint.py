@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -22,20 +22,15 @@ from rotator.errors import (
     MintOutcomeUnknownError,
     OutputError,
     RotatorError,
+    VerificationError,
     has_token,
 )
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.mint import new_intent
+from rotator.rotation.mint import new_intent, prove_usable, request_token, require_clock
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import reconcile
-from rotator.rotation.undo import (
-    Found,
-    advise_by_hand,
-    describe_strange,
-    mint_and_verify,
-    revoke_if_ours,
-)
+from rotator.rotation.undo import Found, advise_by_hand, describe_strange, revoke_if_ours
 from rotator.signals import stop_requests
 from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
@@ -147,6 +142,31 @@ def _mint(context: RotationContext, request: MintRequest, intent: Intent) -> Ser
         found = reconcile(context, [intent], ROTATION_TIMEOUT, was_there=request.was_there)
         later = "none is there yet: look for it in the API's list of service tokens in some minutes"
         raise ApiError(f"{error}: {found.summary or later}") from None
+
+
+def mint_and_verify(
+    api: TokenApi, request: MintRequest, intent: Intent, now: datetime
+) -> ServiceToken:
+    """Mint a token that no store gets; one that fails is revoked. Raises what these two raise.
+
+    `intent` is on record nowhere. Raises `MintOutcomeUnknownError` also where the answer names a
+    token that cannot come of it.
+    """
+    api.log_in()
+    require_clock(api, request, now)
+    minted = request_token(api, request)
+    try:
+        return prove_usable(api, minted, request, now)
+    except VerificationError as error:
+        intent = intent._replace(token_id=minted.token_id)
+        try:
+            found = revoke_if_ours(api, intent, ROTATION_TIMEOUT)
+        except RotatorError as failure:
+            outcome = advise_by_hand(failure, minted.token_id)
+            raise VerificationError(f"{error}; {outcome}") from None
+        if found is not Found.OURS:
+            raise MintOutcomeUnknownError(str(error)) from None
+        raise VerificationError(f"{error}; it was revoked") from None
 
 
 def _print_token(api: TokenApi, token: ServiceToken, intent: Intent) -> int:

@@ -14,8 +14,9 @@
 `rotation` decides whether steps are to be taken, `steps` takes them while the stores are held, and
 `report` says what came of it. `model` is the data that they share.
 
-After a failure: `undo` at once, `reconcile` in the next run, for which `in_flight` knows what this
-process is minting, and `inventory` what all stores hold. For many tokens: `fleet`, `threads`;
-`states` for the daemon, and `listing` for `rotator tokens list`. `rehearsal` takes the steps with a
-canary, and `rehearsal_leftovers` clears up after one that was killed. See also docs/rotation.md.
+After a failure `mint` revokes the token by `undo`, or `reconcile` does in the next run, for which
+`in_flight` knows what this process is minting, and `inventory` what all stores hold. For many
+tokens: `fleet`, `threads` and `retry`; `states` for the daemon, and `listing` for `rotator tokens
+list`. `rehearsal` takes the steps with a canary, and `rehearsal_leftovers` clears up after one that
+was killed. See also docs/rotation.md.
 """

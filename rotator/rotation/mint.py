@@ -1,17 +1,19 @@
 """Mint: a new token comes into its first store.
 
-The steps of an attempt are intend, mint, verify and promote; `undo` takes care of one that fails.
-The first store is written three times, so that wherever the rotator dies the next run knows what to
-look for:
+The steps of an attempt are intend, mint, verify and promote. The first store is written three
+times, so that wherever the rotator dies the next run knows what to look for:
 
 1. intend: an intent, as the API can make a token whose answer never arrives;
 2. mint: the token's id, by which it is found among others like it;
 3. promote: the token, without the intent.
+
+Where a step fails, the token is revoked at once, or its intent stays for the next run.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,7 +34,8 @@ from rotator.errors import (
 )
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Observation, Unreachable, observe_store
-from rotator.rotation.reconcile import is_as_wished
+from rotator.rotation.reconcile import is_as_wished, reconcile
+from rotator.rotation.undo import Found, advise_by_hand, describe_strange, revoke_if_ours
 from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
 from rotator.stores.port import Entry, SecretStore
 from rotator.tokens import ServiceToken
@@ -42,6 +45,14 @@ if TYPE_CHECKING:
 
 # AWS ends a tag at 256 characters: an intent with its token's id and three more has 200.
 _MOST_EARLIER, _UUID = 3, 36
+
+
+class OvertakenError(StoreError):
+    """Another rotator was faster; our own token is revoked."""
+
+
+class NotBegunError(OvertakenError):
+    """The store changed before the intent was written: nothing was minted."""
 
 
 class RevokedMeanwhileError(StoreError):
@@ -55,8 +66,7 @@ class UncertainWriteError(StoreError):
 class MintAttempt:
     """One attempt to mint a token and to write it to the first store of its rotation.
 
-    `timeout` is the longest that a rotation may take. While `minting` is open, no thread of this
-    process searches the API's list for orphans: this token would look like one.
+    `timeout` is the longest that a rotation may take.
     """
 
     def __init__(
@@ -68,32 +78,49 @@ class MintAttempt:
         self.first = first
         self.request = request
         self.mint_id = new_mint_id()
-        self.intent: WriteAheadIntent | None = None
+        self._in_store: WriteAheadIntent | None = None
         self.minted_id: str | None = None
         self.is_verified = False
         self.is_promoted = False
-        self.minting = ExitStack()
 
     def prepare(self) -> None:
-        """Log in, and look what is there; raises before anything has to be undone."""
+        """Log in, and look what is there: what fails here needs no `undoing`."""
         self.api.log_in()  # the intent carries the server's time, and a login can take long
         require_clock(self.api, self.request, self.context.clock())
         self.request = self.request.after(self.api.known_tokens())
 
+    @contextmanager
+    def undoing(self) -> Iterator[None]:
+        """Enclose the steps from intend to promote; undo them where one fails.
+
+        Raises `NotBegunError`, `OvertakenError`, `UncertainWriteError` when the store may hold the
+        token, or the step's `RotatorError` with what became of the token in its message. A token
+        that is promoted stays, as a bot may have read it.
+        """
+        try:
+            yield
+        except RotatorError as error:
+            if self.is_promoted:
+                raise
+            raise self._undo(error) from None
+        finally:
+            # Until here no thread of this process takes the new token for an orphan.
+            self.context.in_flight.end(self.mint_id)
+
     def intend(self) -> None:
         """Write the intent; raises `ConflictError` when another rotator was faster."""
-        self.minting.enter_context(self.context.in_flight.minting())
+        # From here until the token is registered, no other thread searches for orphans.
+        self.context.in_flight.begin(self.mint_id)
         intent = new_intent(self.mint_id, self.request, self.api.time.now())
-        self.intent = WriteAheadIntent(self.first, intent).write()
+        self._in_store = WriteAheadIntent(self.first, intent).write()
 
     def mint(self) -> MintedToken:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
         minted = request_token(self.api, self.request)
-        if not self.context.in_flight.register(self.mint_id, minted.token_id):
+        if not self.context.in_flight.register_token(self.mint_id, minted.token_id):
             raise error_of_confusion(minted, "which was there before")
         self.minted_id = minted.token_id
-        self.minting.close()
-        self.intent = self.written_intent.with_token(minted.token_id).write()
+        self._in_store = self.intent_in_store.with_token(minted.token_id).write()
         return minted
 
     def verify(self, minted: MintedToken) -> ServiceToken:
@@ -119,19 +146,19 @@ class MintAttempt:
         """
         journal = replace(journal, token_id=token.token_id)
         try:
-            journal = self._write_without_intent(token, journal)
+            journal = self._write_token(token, journal)
         except ConflictError:
             if not self._may_replace_theirs():
                 raise
-            journal = self._write_without_intent(token, journal)
+            journal = self._write_token(token, journal)
         self.is_promoted = True
         if self._is_late():
             self._prove_not_revoked(token)
         return journal
 
-    def _write_without_intent(self, token: ServiceToken, journal: Journal) -> Journal:
+    def _write_token(self, token: ServiceToken, journal: Journal) -> Journal:
         """Write the token; the intent goes with the same write, those of others stay."""
-        observation = self.written_intent.observation
+        observation = self.intent_in_store.observation
         others = observation.journal.without_intents({self.mint_id}).intents
         journal = replace(journal, intents=others)
         _write_and_confirm(observation, token, journal)
@@ -151,7 +178,7 @@ class MintAttempt:
         else:
             is_useless = latest.token is not None and self._is_refused(latest.token)
         if is_useless:
-            self.intent = self.written_intent._replace(observation=latest)
+            self._in_store = self.intent_in_store._replace(observation=latest)
         return is_useless
 
     def _is_refused(self, token: ServiceToken) -> bool:
@@ -164,14 +191,17 @@ class MintAttempt:
         return False
 
     @property
-    def written_intent(self) -> WriteAheadIntent:
-        """The intent as it was last written."""
-        if self.intent is None:
+    def intent_in_store(self) -> WriteAheadIntent:
+        """Our intent, and the store as we last saw it: after our write, or another rotator's."""
+        if self._in_store is None:
             raise RuntimeError("intend comes before every other step")
-        return self.intent
+        return self._in_store
+
+    def _begun_at(self) -> datetime:
+        return self.intent_in_store.intent.begun_at
 
     def _is_late(self) -> bool:
-        return self.api.time.now() - self.written_intent.intent.begun_at > self.timeout * 3 / 4
+        return self.api.time.now() - self._begun_at() > self.timeout * 3 / 4
 
     def _prove_not_revoked(self, token: ServiceToken) -> None:
         slow = f"writing it took over three quarters of rotation_timeout ({in_words(self.timeout)})"
@@ -187,6 +217,64 @@ class MintAttempt:
                 f"{error}; the new token {token.name} is in its first store, but {slow}, and"
                 " another rotator may have revoked it meanwhile: run again"
             ) from None
+
+    # After a failure
+
+    def _undo(self, error: RotatorError) -> RotatorError:
+        """Undo what was done until `error`; return the error to raise."""
+        if self._in_store is None:
+            return NotBegunError(str(error)) if isinstance(error, ConflictError) else error
+        if isinstance(error, UncertainWriteError):
+            return error
+        if self.minted_id is not None:
+            return self._revoke_minted(self.minted_id, error)
+        if isinstance(error, MintOutcomeUnknownError):
+            return self._search_minted(error)
+        self._in_store.close()
+        return error
+
+    def _search_minted(self, error: RotatorError) -> RotatorError:
+        """Look for the token whose answer was lost, or named another one, and revoke it."""
+        self.context.in_flight.end(self.mint_id)
+        if self.intent_in_store.intent.token_id is not None:
+            self._in_store = self.intent_in_store.with_token(None)
+            with suppress(StoreError):
+                self._in_store = self._in_store.write()
+        intent = self.intent_in_store
+        result = reconcile(
+            self.context, [intent.intent], self.timeout, was_there=self.request.was_there
+        )
+        is_settled = self.mint_id in result.settled
+        if is_settled:
+            intent.close()
+        if is_settled and isinstance(error, ConflictError) and not result.trouble:
+            return OvertakenError(f"{error}; its token was revoked")
+        later = "none is left over" if is_settled else "none is there yet; the next run looks again"
+        return ApiError(f"{error}: {result.summary or later}")
+
+    def _revoke_minted(self, token_id: str, error: RotatorError) -> RotatorError:
+        intent, failure = self.intent_in_store.with_token(token_id), None
+        # It may have come late, since this process slept.
+        lasted = max(self.timeout, self.api.time.now() - self._begun_at())
+        try:
+            found = revoke_if_ours(self.api, intent.intent, lasted)
+        except RotatorError as trouble:
+            failure = advise_by_hand(trouble, token_id)
+            if intent.ensure_noted():
+                failure = f"it could not be revoked ({trouble}); the next run tries again"
+        else:
+            if found is not Found.OURS and not self.is_verified:
+                return self._search_minted(error)
+            if found is Found.STRANGE:
+                failure = describe_strange(token_id)
+            else:  # or whoever took us for dead has revoked it
+                intent.close()
+        outcome = failure or "it was revoked"
+        if not isinstance(error, VerificationError):  # which names the token
+            outcome = f"the new token {token_id} is not in use: {outcome}"
+        # Theirs is taken without a failure only where nothing of ours is left.
+        is_overtaken = isinstance(error, ConflictError) and failure is None
+        return (OvertakenError if is_overtaken else type(error))(f"{error}; {outcome}")
 
 
 class WriteAheadIntent(NamedTuple):

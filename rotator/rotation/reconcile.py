@@ -121,7 +121,7 @@ def _reconcile_once(
     context: RotationContext, account: str, intents: Sequence[Intent], search: _Search
 ) -> ReconcileResult:
     api = context.api()
-    with context.in_flight.reconciling():
+    with context.in_flight.searching():
         detection = OrphanDetection(
             # In this order: a listed token then is in flight, or stands in a store by now.
             in_flight=context.in_flight.current(),

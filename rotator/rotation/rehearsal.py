@@ -29,7 +29,7 @@ from rotator.errors import (
     kind,
 )
 from rotator.hooks.hooks import HookEvent, Hooks
-from rotator.rotation.mint import MintAttempt, UncertainWriteError, require_clock
+from rotator.rotation.mint import MintAttempt, NotBegunError, UncertainWriteError, require_clock
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Snapshot, Unreachable, observe
 from rotator.rotation.policy import RotateOptions
@@ -43,7 +43,6 @@ from rotator.rotation.rehearsal_leftovers import (
     scratch_of,
 )
 from rotator.rotation.rehearsal_report import RehearsalReport, Step, StepResult
-from rotator.rotation.undo import NotBegunError, undoing
 from rotator.stores.journal import Journal, PendingRevocation
 from rotator.stores.port import Entry, ScratchStore, SecretStore
 from rotator.tokens import ServiceToken
@@ -173,7 +172,7 @@ class Rehearsal:
         url, step = attempt.first.store.url, Step.LOGIN
         try:
             attempt.prepare()
-            with undoing(attempt):
+            with attempt.undoing():
                 step = Step.INTEND
                 attempt.intend()
                 self._tell(step, f"{url}: the mint is noted", url)

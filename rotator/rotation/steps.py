@@ -20,7 +20,12 @@ from rotator.errors import (
 )
 from rotator.hooks.hooks import Hooks
 from rotator.rotation.finish import Finisher
-from rotator.rotation.mint import MintAttempt, RevokedMeanwhileError
+from rotator.rotation.mint import (
+    MintAttempt,
+    NotBegunError,
+    OvertakenError,
+    RevokedMeanwhileError,
+)
 from rotator.rotation.model import (
     CHANGED,
     Action,
@@ -41,7 +46,6 @@ from rotator.rotation.observe import (
 from rotator.rotation.policy import Need, RotateOptions, Verdict
 from rotator.rotation.reconcile import POLL_SECONDS, Fences, reconcile
 from rotator.rotation.retire import pending_after, replaced_after
-from rotator.rotation.undo import NotBegunError, OvertakenError, undoing
 from rotator.stores.journal import Journal, is_taken_over, taken_over_id
 from rotator.tokens import ServiceToken
 
@@ -138,8 +142,8 @@ class RotationSteps:
                     timeout = self._settings.rotation_timeout
                     attempt = MintAttempt(self._context, timeout, first, request)
                     attempt.prepare()
-                    with undoing(attempt):
-                        journal = self._new_journal(snapshot)
+                    journal = self._new_journal(snapshot)
+                    with attempt.undoing():  # what a failed step leaves
                         attempt.intend()
                         minted = attempt.mint()
                         token = attempt.verify(minted)

@@ -20,7 +20,7 @@ STEPS = {
     "rotator.cli.leaked.emergency.Emergency.revoke": "revoke found",
     "rotator.cli.leaked.file.ReportFile.__init__": "read",
     "rotator.cli.leaked.file.ReportFile.write": "report",
-    "rotator.rotation.undo._undo": "undo",
+    "rotator.rotation.mint.MintAttempt._undo": "undo",
     "rotator.rotation.mint.request_token": "mint",
     "rotator.rotation.mint.prove_usable": "verify",
     "rotator.nocturna.service_tokens.TokenApi.log_in": "log in",

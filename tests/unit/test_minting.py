@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
+from rotator.cli.mint import mint_and_verify
 from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import MintOutcomeUnknownError, RotatorError, VerificationError
 from rotator.rotation.mint import new_intent
 from rotator.rotation.model import MintRequest
-from rotator.rotation.undo import Found, mint_and_verify, revoke_if_ours
+from rotator.rotation.undo import Found, revoke_if_ours
 from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import ServiceToken
 from tests.nocturna.support import EXCHANGE, LIST, LOGIN, MINT, REVOKE, VERIFY, client_of, paths
