@@ -57,7 +57,6 @@ class Parameter:
 
     version: int = 0
     text: str | None = field(default=None, repr=False)
-    kind: str = _SECURE
     ticket: int = 0
 
 
@@ -114,9 +113,11 @@ class ParameterStore(AwsStore[Parameter]):
         }
 
     def _read(self, *, to_write: bool) -> tuple[Parameter, str | None, Mapping[str, str]]:
+        # First, or it would stand for what others do while the rest is read.
+        ticket = self._read_ticket() if to_write else 0
         found = self._get()
         if found is None:
-            return Parameter(ticket=self._read_ticket() if to_write else 0), None, {}
+            return Parameter(ticket=ticket), None, {}
         kind, version = str(found.get("Type")), found.get("Version")
         if not isinstance(found.get("Value"), str) or not isinstance(version, int):
             raise failures.no_aws(self._address)
@@ -127,7 +128,7 @@ class ParameterStore(AwsStore[Parameter]):
             )
         text = _text(found["Value"])
         about = self._tag("ListTagsForResource") or {}
-        state = Parameter(version, text, kind, self._read_ticket() if to_write else 0)
+        state = Parameter(version, text, ticket)
         return state, secret_in(text, self._address.field), self._read_tags(about.get("TagList"))
 
     def _get(self) -> dict[str, Any] | None:

@@ -146,6 +146,19 @@ def test_a_write_that_was_taken_for_dead_is_undone(site: ParameterSite, relay: R
     assert read_back(store_at(site)) == ("old", taken)
 
 
+def test_a_ticket_stands_for_all_that_is_read_after_it(site: ParameterSite, relay: Relay) -> None:
+    """Whoever is taken for dead while it reads the tags writes nothing."""
+    version = write(store_at(site), "old", new_journal())
+    theirs = partial(write, elsewhere(site), "theirs", new_journal())
+    for call in ("GetParameter", "ListTagsForResource"):
+        meddling(relay, call, 2 if call == "GetParameter" else 1, theirs)
+        with pytest.raises(ConflictError):
+            store_at(site, server=relay.url).write("late", new_journal(), expected=version)
+        assert site.secret() == "theirs"
+        version = write(store_at(site), "old", new_journal())
+    assert "late" not in site.versions()
+
+
 def test_of_two_that_read_the_same_the_second_writes_nothing(
     site: ParameterSite, relay: Relay
 ) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 import tests.aws.site as aws_site
+import tests.command.site as command_site
 import tests.kubernetes.site as kubernetes_site
 import tests.vault.site as vault_site
+from tests.aws.parameters import ParameterSite
 from tests.aws.site import Aws
 from tests.backends.kinds import Site
+from tests.command.site import CommandSite, SecretServer
 from tests.kubernetes.cluster import Cluster
 from tests.support.crew import ALL_STORES, Crew
 from tests.vault.bao import Bao
@@ -18,6 +21,9 @@ from tests.vault.bao import Bao
 KINDS = ("vault", "aws", "kubernetes")
 # For tests that start many processes: what they show of one kind is hardly otherwise for the rest.
 ONE_KIND = ("vault", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:]))
+# They keep the promises of all, and have no scratch place.
+MORE_KINDS = ("aws-ssm", "command")
+MANY_KINDS = (*ONE_KIND, *(pytest.param(kind, marks=pytest.mark.long) for kind in MORE_KINDS))
 
 
 @pytest.fixture(scope="session")
@@ -38,9 +44,15 @@ def cluster() -> Iterator[Cluster]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def secret_server() -> Iterator[SecretServer]:
+    with command_site.running() as server:
+        yield server
+
+
 @pytest.fixture
 def new_site(
-    bao: Bao, cloud: Aws, cluster: Cluster, tmp_path: Path
+    bao: Bao, cloud: Aws, cluster: Cluster, secret_server: SecretServer, tmp_path: Path
 ) -> Iterator[Callable[[str], Site]]:
     """Return what makes an empty place in a store of a kind."""
     with ExitStack() as stack:
@@ -51,6 +63,10 @@ def new_site(
                     return vault_site.Site(bao)
                 case "aws":
                     return aws_site.Site(cloud)
+                case "aws-ssm":
+                    return ParameterSite(cloud)
+                case "command":
+                    return CommandSite(secret_server, tmp_path)
             site = kubernetes_site.Site(cluster, tmp_path)
             stack.callback(site.close)
             return site

@@ -18,7 +18,8 @@ from tests.support.waiting import PATIENCE
 # By then an intent whose owner is dead is known to be, in a store where no lock tells.
 LATER = timedelta(minutes=4)
 _READS = ("after GET ", "after HEAD ", "after LIST ", "after POST / secretsmanager.Get")
-_MORE_READS = ("after POST / secretsmanager.Describe", "after POST /auth/login")
+_PARAMETERS = ("after POST / AmazonSSM.Get", "after POST / AmazonSSM.List")
+_MORE_READS = (*_PARAMETERS, "after POST / secretsmanager.Describe", "after POST /auth/login")
 
 
 class Scene:

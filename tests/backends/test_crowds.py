@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.backends.conftest import ONE_KIND
+from tests.backends.conftest import MANY_KINDS
 from tests.backends.kinds import Site
 from tests.commands.test_races import CROWD, crowd, crowd_log
 from tests.support.process import Runner
@@ -10,7 +10,7 @@ from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 
-@pytest.mark.parametrize("site", ONE_KIND, indirect=True)
+@pytest.mark.parametrize("site", MANY_KINDS, indirect=True)
 def test_of_twenty_forced_rotations_one_new_token_survives_each_round(
     site: Site, rotator: Runner, api: Sandbox, transcript: Transcript, *, long: bool
 ) -> None:

@@ -4,7 +4,7 @@ from itertools import count
 
 import pytest
 
-from tests.backends.conftest import ONE_KIND
+from tests.backends.conftest import MANY_KINDS
 from tests.backends.kinds import Site
 from tests.backends.scene import Scene
 from tests.support.crew import Crew
@@ -13,7 +13,7 @@ from tests.support.process import Runner
 MOST = 40
 
 
-@pytest.mark.parametrize("site", ONE_KIND, indirect=True)
+@pytest.mark.parametrize("site", MANY_KINDS, indirect=True)
 def test_the_next_run_brings_into_order_what_a_killed_one_left(
     site: Site, rotator: Runner, crew: Crew
 ) -> None:

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from tests.backends.asleep import Bedroom
-from tests.backends.conftest import KINDS
+from tests.backends.conftest import KINDS, MORE_KINDS
 from tests.backends.kinds import Site
 from tests.backends.scene import LATER
 from tests.support.crew import Crew
@@ -25,7 +25,7 @@ def cases() -> list[object]:
             id=f"{kind} {name}",
             marks=() if (kind, name) == ("vault", "kept") else pytest.mark.long,
         )
-        for kind in KINDS
+        for kind in (*KINDS, *MORE_KINDS)
         for name, case in (("kept", KEPT), ("due", DUE))
     ]
 
