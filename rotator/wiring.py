@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -23,8 +22,9 @@ from rotator.config.settings import (
 from rotator.errors import ConfigError, MistakesError, has_control, nearest, quote_value
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
-from rotator.rotation.model import RotationContext
+from rotator.rotation.model import LazyApi, RotationContext
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.threads import WORKERS
 from rotator.stores.port import Absent, SecretStore, current_folder
 from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends, UnknownSchemeError
@@ -71,9 +71,6 @@ def read_password(stored: StoredSecret) -> str:
     return password
 
 
-OpenApi = Callable[[], "TokenApi"]
-
-
 def build_rotations(
     settings: Settings, names: Sequence[str], clock: Clock, in_flight: InFlightMints
 ) -> list[Rotation]:
@@ -90,7 +87,13 @@ def build_context(
 ) -> RotationContext:
     api = lazy_api(settings.api, clock, connections=connections)
     fleet = fleet_stores(settings)
-    return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ)
+    workers = count_workers(settings)
+    return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ, workers)
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many tokens are worked on at the same time, so that no connection idles."""
+    return max(WORKERS, settings.api.connections, settings.store_connections)
 
 
 def open_selected(
@@ -110,24 +113,16 @@ def fleet_stores(settings: Settings) -> FleetStores:
     return FleetStores(
         lambda: [(name, each) for name, own in _require_stores(settings).items() for each in own],
         time.monotonic,
+        count_workers(settings),
     )
 
 
-def lazy_api(settings: ApiSettings, clock: Clock, *, connections: int | None = None) -> OpenApi:
-    """Return a function that connects to the API at its first call, and always returns that one.
+def lazy_api(settings: ApiSettings, clock: Clock, *, connections: int | None = None) -> LazyApi:
+    """Return the API, not connected yet.
 
-    With `connections` the API never has more calls of ours to do, whatever the settings permit.
+    With `connections` there are no more of them, whatever the settings permit.
     """
-    lock = threading.Lock()
-    connected: list[TokenApi] = []
-
-    def open_api() -> TokenApi:
-        with lock:
-            if not connected:
-                connected.append(_connect(settings, clock, connections or settings.connections))
-            return connected[0]
-
-    return open_api
+    return LazyApi(lambda: _connect(settings, clock, connections or settings.connections))
 
 
 def require_url(settings: ApiSettings) -> str:
@@ -308,7 +303,7 @@ def open_stores(
     mistakes: list[str] = []
     stores: dict[str, list[SecretStore]] = {}
     owners: dict[str, str] = {}
-    backends = Backends()
+    backends = Backends(settings.store_connections)
 
     def open_store(text: str) -> SecretStore:
         if with_bare_files and _scheme(text) == "file":

@@ -10,7 +10,7 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
-from rotator.config.keys import API_KEYS, TABLES, Key
+from rotator.config.keys import API_KEYS, LIMIT_KEYS, TABLES, Key
 from rotator.config.loader import Reading, Values
 from rotator.config.settings import StoredSecret
 from rotator.config.values import Value
@@ -107,7 +107,7 @@ def schema() -> int:
 def list_lines(reading: Reading) -> Iterator[Line]:
     """Yield every setting: those of the API, then those of each token."""
     stored = reading.settings.api.admin_password
-    for line in _list_table(API_KEYS, reading.api, None):
+    for line in _list_table((*API_KEYS, *LIMIT_KEYS), reading.api, None):
         if line.key == "admin_password" and isinstance(stored, StoredSecret):
             yield line._replace(value=_name_store(stored))
         else:
@@ -134,7 +134,7 @@ def _show(key: Key, value: Value) -> Any:  # noqa: ANN401 - as in a file
         return dict(value.raw)
     if isinstance(parsed, tuple):
         return [_HIDDEN if key.is_private else _clean(each) for each in parsed]
-    if isinstance(parsed, bool):
+    if isinstance(parsed, int):  # or true and false
         return parsed
     return _HIDDEN if key.is_private else _clean(value.raw)
 
@@ -154,7 +154,7 @@ def _name_store(stored: StoredSecret) -> str:
 def _as_toml(lines: Iterable[Line]) -> str:
     text, table = "", ""
     for line in lines:
-        head = f"[[token]] {line.token}" if line.token else "[api]"
+        head = f"[[token]] {line.token}" if line.token else _head_of(line.key)
         if head != table:
             text += f"{chr(10) if text else ''}{head.partition(' ')[0]}\n"
             table = head
@@ -163,6 +163,10 @@ def _as_toml(lines: Iterable[Line]) -> str:
             place = (line.place or "default").removesuffix(f" {line.key}")
             text += f"{setting:<{_WIDTH}} # {place}\n"
     return text
+
+
+def _head_of(key: str) -> str:
+    return "[limits]" if key in {limit.name for limit in LIMIT_KEYS} else "[api]"
 
 
 def _as_toml_value(value: object) -> str:

@@ -34,6 +34,7 @@ _LABEL = "[a-z0-9]([a-z0-9-]*[a-z0-9])?"
 _AWS = "[Aa][Ww][Ss]-([Ss][Ee][Cc][Rr][Ee][Tt][Ss][Mm][Aa][Nn][Aa][Gg][Ee][Rr]|[Ss][Ss][Mm])"
 
 FLAG: Form = {"type": "boolean"}
+CONNECTIONS: Form = {"type": "integer", "minimum": 1, "maximum": 100}
 TEXT = _text(rf"[^{_CONTROL}]*[^\s{_CONTROL}][^{_CONTROL}]*")
 CREDENTIAL = _text(rf"[^{_CONTROL}\x80-\x9f]+[\r\n]*")
 API_URL = _text(rf"[Hh][Tt][Tt][Pp][Ss]?://({_HOST})(:(0*({_PORT}))?)?(/[^\s?#@]*)?")

@@ -42,8 +42,10 @@ class Key(NamedTuple):
     is_private: bool = False
 
     @property
-    def default_value(self) -> str | bool | None:
+    def default_value(self) -> str | bool | int | None:
         """The default as a file would hold it; None where nothing stands for it."""
+        if self.default.isdecimal():
+            return int(self.default)
         return {"true": True, "false": False}.get(self.default, self.default or None)
 
 
@@ -97,6 +99,24 @@ API_KEYS = (
         values.read_flag,
         forms.FLAG,
         default="false",
+    ),
+    Key(
+        "connections",
+        "how many connections to the API there may be at the same time, 1 to 100",
+        "a whole number from 1 to 100",
+        values.read_connections,
+        forms.CONNECTIONS,
+        default="4",
+    ),
+)
+LIMIT_KEYS = (
+    Key(
+        "store_connections",
+        "how many connections to one server of stores there may be at the same time, 1 to 100",
+        "a whole number from 1 to 100",
+        values.read_connections,
+        forms.CONNECTIONS,
+        default="8",
     ),
 )
 REQUIRED_KEYS = (  # of a [[token]]
@@ -260,6 +280,7 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
 )
 TABLES = {
     "api": API_KEYS,
+    "limits": LIMIT_KEYS,
     "defaults": TOKEN_KEYS,
     "token": (*REQUIRED_KEYS, *TOKEN_KEYS),
 }

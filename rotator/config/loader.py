@@ -23,6 +23,7 @@ from rotator.errors import (
     quote_value,
 )
 from rotator.files import read_small_text
+from rotator.http.throttle import API_CONNECTIONS
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 
 DEFAULT_FILE = "rotator.toml"
@@ -135,6 +136,7 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
         _find_doubles(given, mistakes)
     _parse(in_file, mistakes)  # a mistake counts even where the environment wins
     api = _with_variables(in_file, from_variables)
+    limits = _from_table("limits", tables["limits"], f"{shown}: [limits]", folder, mistakes)
     defaults = _from_table("defaults", tables["defaults"], f"{shown}: [defaults]", folder, mistakes)
     _parse(defaults, mistakes)  # …or where every token has its own value
     given_tokens: list[Values] = []
@@ -150,12 +152,17 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
             token = token._replace(name=f"{place} {number}")
         tokens[token.name] = token
         given_tokens.append(values)
-    settings = Settings(_read_api(api, path, mistakes), tuple(tokens.values()), folder)
-    return Reading(settings, api, tuple(given_tokens), ())
+    settings = Settings(
+        _read_api(api, path, mistakes),
+        tuple(tokens.values()),
+        folder,
+        **_parse(limits, mistakes),
+    )
+    return Reading(settings, {**api, **limits}, tuple(given_tokens), ())
 
 
 def _read_tables(path: Path, cwd: Path, mistakes: list[str]) -> dict[str, Any]:
-    """Return `api`, `defaults` and `token`; raises `MistakesError` where one is no table."""
+    """Return the tables by name; raises `MistakesError` where one is no table."""
     shown = one_line(str(path))
     try:
         config = _read_toml(path, cwd)
@@ -163,8 +170,8 @@ def _read_tables(path: Path, cwd: Path, mistakes: list[str]) -> dict[str, Any]:
         raise MistakesError([*mistakes, str(error)]) from None
     mistakes += _find_unknown(config, TABLES, f"{shown}:")
     known = len(mistakes)
-    config = {"api": {}, "defaults": {}, "token": [], **config}
-    for name in ("api", "defaults"):
+    config = {"api": {}, "limits": {}, "defaults": {}, "token": [], **config}
+    for name in ("api", "limits", "defaults"):
         if not isinstance(config[name], dict):
             found = f"found {_describe(config[name])}, expected a table: [{name}]"
             mistakes.append(f"{shown}: {name}: {found}")
@@ -263,7 +270,13 @@ def _read_api(values: Values, file: Path | None, mistakes: list[str]) -> ApiSett
     given = {name: Secret(value.place) for name, value in values.items()}
     secrets = given | found
     email, password = (secrets.get(key) or secrets.get(other) for key, other in _SECRETS)
-    return ApiSettings(found.get("url", "" if "url" in values else None), email, password, file)
+    return ApiSettings(
+        found.get("url", "" if "url" in values else None),
+        email,
+        password,
+        file,
+        connections=found.get("connections", API_CONNECTIONS),
+    )
 
 
 def _read_token(values: Values, place: str, origin: str, mistakes: list[str]) -> TokenSettings:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rotator.errors import ConfigError, has_control
 from rotator.files import read_small_text
-from rotator.http.throttle import API_CONNECTIONS
+from rotator.http.throttle import API_CONNECTIONS, STORE_CONNECTIONS
 
 RENEW_BEFORE = timedelta(days=7)
 VALIDITY = timedelta(days=90)
@@ -135,8 +135,12 @@ class TokenSettings(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """All there is to know for a run; relative store files start at `folder`."""
+    """All there is to know for a run; relative store files start at `folder`.
+
+    One server of stores gets at most `store_connections` at the same time.
+    """
 
     api: ApiSettings
     tokens: tuple[TokenSettings, ...]
     folder: Path
+    store_connections: int = STORE_CONNECTIONS

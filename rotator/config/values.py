@@ -24,6 +24,7 @@ from rotator.errors import ConfigError, describe_kind, has_control, has_token, q
 from rotator.http.urls import parse_http_url
 from rotator.tokens import LONGEST_VALIDITY
 
+MOST_CONNECTIONS = 100
 LONGEST_TIMEOUT = timedelta(hours=1)
 # The daemon looks once an hour, and a bot exchanges its token every few minutes.
 SHORTEST_QUIET = timedelta(hours=1)
@@ -82,6 +83,18 @@ def read_scope(value: Value) -> str:
     if has_token(scope):
         raise value.wrong("the name of a scope, such as calculations", found="a token")
     return scope
+
+
+def read_connections(value: Value) -> int:
+    """Read how many connections there may be, from 1 to 100."""
+    number = value.raw
+    if (
+        not isinstance(number, int)
+        or isinstance(number, bool)
+        or not 1 <= number <= MOST_CONNECTIONS
+    ):
+        raise value.wrong()
+    return number
 
 
 def read_flag(value: Value) -> bool:

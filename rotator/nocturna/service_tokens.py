@@ -240,19 +240,21 @@ class TokenApi:
         raise ApiFaultError(f"{LIST.doing}: the API's answer {fault}")
 
     def known_tokens(self) -> KnownTokens:
-        """Return the tokens that the API listed a moment ago; none if it does not tell.
+        """Return the tokens that the API listed in the last minute; none if it does not tell.
 
-        One list serves all mints of a second, or of ten times as long as it took to get it: a fleet
-        would ask for a long list again and again.
+        One list serves all mints of a run: a fleet would ask for a long list again and again. A
+        failure is kept for a moment.
         """
         with self._listing:
             begun = self._monotonic()
             if begun >= self._stale_at:
                 try:
                     self._known = KnownTokens.of(self.list_tokens(), self.time.now() - 2 * SLACK)
+                    lasts = _SHARED.total_seconds()
                 except ApiError:
                     self._known = KnownTokens()
-                self._stale_at = begun + max(RECENT, SHARE * (self._monotonic() - begun))
+                    lasts = max(RECENT, SHARE * (self._monotonic() - begun))
+                self._stale_at = begun + lasts
             return self._known
 
     def usage(self, witness: ServiceToken, not_before: datetime) -> UsageList:

@@ -46,7 +46,8 @@ def run_fleet(
         advance()
         return report
 
-    return map_in_threads(one, rotations)
+    workers = max((rotation.workers for rotation in rotations), default=1)
+    return map_in_threads(one, rotations, workers)
 
 
 def run_guarded(rotation: Rotation, act: Act) -> Report:

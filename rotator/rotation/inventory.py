@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rotator.rotation.disuse import due_at
 from rotator.rotation.observe import Observation, Unreachable, observe_store
-from rotator.rotation.threads import map_in_threads
+from rotator.rotation.threads import WORKERS, map_in_threads
 from rotator.stores.port import Rehearsable, SecretStore
 
 _RECENT = 1.0  # seconds
@@ -85,6 +85,7 @@ class FleetStores:
 
     _open_stores: Callable[[], Sequence[tuple[str, SecretStore]]]
     _monotonic: Callable[[], float]
+    _workers: int = WORKERS
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -111,7 +112,7 @@ class FleetStores:
 
     def _take(self) -> Inventory:
         begun, stores = self._monotonic(), self._open_stores()
-        answers = map_in_threads(observe_store, [store for _, store in stores])
+        answers = map_in_threads(observe_store, [store for _, store in stores], self._workers)
         named = [(name, a) for (name, _), a in zip(stores, answers, strict=True)]
         self._latest = Inventory(named, [*_look_at_scratches(named)])
         self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))

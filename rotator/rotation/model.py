@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -13,6 +14,7 @@ from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions, Verdict
+from rotator.rotation.threads import WORKERS
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
@@ -66,19 +68,42 @@ class MintRequest(NamedTuple):
         return ONE_DAY if self.validity is None else min(ONE_DAY, self.validity / 4)
 
 
+class LazyApi:
+    """An API that is connected at the first call, so that a look at a store does not load HTTP.
+
+    Every call returns the same; safe to share between threads.
+    """
+
+    def __init__(self, connect: Callable[[], TokenApi]) -> None:
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._connected: TokenApi | None = None
+
+    def __call__(self) -> TokenApi:
+        with self._lock:
+            self._connected = self._connected or self._connect()
+            return self._connected
+
+    def log_out(self) -> None:
+        """End the admin's session, if there is one."""
+        if self._connected:
+            self._connected.log_out()
+
+
 class RotationContext(NamedTuple):
     """What the rotations of one process share.
 
-    `api` connects at its first call, so that a look at a store does not load HTTP. `sleep` takes
-    seconds; `environ` is the environment of which hooks get a part.
+    `sleep` takes seconds; `environ` is the environment of which hooks get a part. So many `workers`
+    serve tokens at the same time.
     """
 
-    api: Callable[[], TokenApi]
+    api: LazyApi
     clock: Clock
     in_flight: InFlightMints
     fleet: FleetStores
     sleep: Callable[[float], object]
     environ: Mapping[str, str]
+    workers: int = WORKERS
 
 
 class Action(StrEnum):

@@ -54,6 +54,7 @@ class Rotation:
         self._stores = stores
         self._context = context
         self._decider = Decider(settings, context.api)
+        self.workers = context.workers
 
     @cached_property
     def hooks(self) -> Hooks:
@@ -72,7 +73,7 @@ class Rotation:
 
     def log_out(self) -> None:
         """End the admin's session, which all rotations of this process share."""
-        self._context.api().log_out()
+        self._context.api.log_out()
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""

@@ -15,7 +15,9 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-def map_in_threads(act: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+def map_in_threads(
+    act: Callable[[_Item], _Result], items: Sequence[_Item], workers: int = WORKERS
+) -> list[_Result]:
     """Apply `act` to each item; return the results in their order.
 
     The threads have the time budget of this one. What `act` raises ends the work.
@@ -26,7 +28,7 @@ def map_in_threads(act: Callable[[_Item], _Result], items: Sequence[_Item]) -> l
     work = _Work(act, items)
     threads = [
         Thread(target=copy_context().run, args=(work.go_on,), name="rotation")
-        for _ in range(min(WORKERS, len(items)))
+        for _ in range(min(workers, len(items)))
     ]
     for thread in threads:
         thread.start()

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from urllib.parse import parse_qsl, unquote
 
 from rotator.errors import ConfigError, has_token, quote_value
+from rotator.http.throttle import STORE_CONNECTIONS
 from rotator.stores.journal import Journal
 
 DEFAULT_FIELD = "NOCTURNA_SERVICE_TOKEN"
@@ -24,7 +25,8 @@ class StoreUrl(NamedTuple):
     """A store's address, taken apart: `scheme:location?query#field`.
 
     `location` is percent-decoded and starts with `//` where the URL has an authority; relative
-    files start at `folder`. `field` is None without a fragment.
+    files start at `folder`. `field` is None without a fragment. `connections` are the most that one
+    server may get from this process at the same time: see `rotator.http.throttle`.
     """
 
     text: str
@@ -33,6 +35,7 @@ class StoreUrl(NamedTuple):
     query: Mapping[str, str]
     field: str | None
     folder: Path
+    connections: int = STORE_CONNECTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rotator.errors import ConfigError, RotatorError
+from rotator.http.throttle import STORE_CONNECTIONS
 from rotator.stores.port import SecretStore, StoreUrl, parse_url
 from rotator.stores.readonly import UnavailableStore
 
@@ -31,9 +32,13 @@ class UnknownSchemeError(ConfigError):
 
 
 class Backends:
-    """The installed stores; each backend is loaded once, however many URLs use it."""
+    """The installed stores; each backend is loaded once, however many URLs use it.
 
-    def __init__(self) -> None:
+    One server gets at most `connections` at the same time.
+    """
+
+    def __init__(self, connections: int = STORE_CONNECTIONS) -> None:
+        self._connections = connections
         self._loaded: dict[str, OpenStore] = {}
 
     def open(self, text: str, folder: Path) -> SecretStore:
@@ -42,7 +47,7 @@ class Backends:
         Relative files start at `folder`. Raises `ConfigError` for a URL that no backend can serve;
         a broken backend gives an `UnavailableStore`.
         """
-        url = parse_url(text, folder)
+        url = parse_url(text, folder)._replace(connections=self._connections)
         if url.scheme not in self._loaded:
             self._loaded[url.scheme] = load_backend(_find_backend(url.scheme))
         return self._loaded[url.scheme](url)

@@ -159,6 +159,10 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'admin_email = "…" # rotator.toml: [api]',
         f'admin_password = "dotenv://{folder}/admin.env#PASSWORD" # rotator.toml: [api]',
         "allow_insecure_http = false # default",
+        "connections = 4 # default",
+        "",
+        "[limits]",
+        "store_connections = 8 # default",
         "",
         "[[token]]",
         'name = "luna" # rotator.toml: [[token]] "luna"',
@@ -210,9 +214,9 @@ def test_show_never_shows_a_secret(config: Runner) -> None:
 def test_show_has_every_key_in_json(config: Runner) -> None:
     put(config, GOOD)
     lines = config("config", "show", "--json", NOCTURNA_API_URL="https://env.example/api").json
-    for name, table in ((None, "api"), ("luna", "token"), ("sol", "token")):
+    for name, tables in ((None, ("api", "limits")), ("luna", ("token",)), ("sol", ("token",))):
         keys = {line["key"] for line in lines if line["token"] == name}
-        assert keys == {key.name for key in TABLES[table]}
+        assert keys == {key.name for table in tables for key in TABLES[table]}
     by_key = {(line["token"], line["key"]): line for line in lines}
     assert by_key[None, "url"]["place"] == "environment: NOCTURNA_API_URL"
     assert by_key["sol", "validity"] == {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rotator.config.keys import API_KEYS, REQUIRED_KEYS, TABLES, TOKEN_KEYS, Key
+from rotator.config.keys import API_KEYS, LIMIT_KEYS, REQUIRED_KEYS, TABLES, TOKEN_KEYS, Key
 
 ROOT = Path(__file__).parents[2]
 OF_FILE = ROOT / "rotator/config/rotator.schema.json"
@@ -30,6 +30,7 @@ def schema_of_file() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "api": api,
+            "limits": _table(LIMIT_KEYS, "How much is done at the same time."),
             "defaults": _table(TOKEN_KEYS, "For the tokens that do not set these keys."),
             "token": {"type": "array", "items": token},
         },
@@ -46,7 +47,7 @@ def schema_of_chart() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": _without_patterns(tables),
-        "required": list(tables),
+        "required": [name for name in tables if name != "limits"],
     }
     schema["properties"]["config"] = config
     return schema

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS, Key
-from rotator.config.settings import TokenSettings
+from rotator.config.keys import API_KEYS, LIMIT_KEYS, TABLES, TOKEN_KEYS, Key
+from rotator.config.settings import ApiSettings, Settings, TokenSettings
 from rotator.config.values import Value
 
 PAGE = Path(__file__).parents[2] / "docs/configuration.md"
@@ -29,14 +29,24 @@ def table(keys: Iterable[Key]) -> str:
     return "\n".join((*head, *rows))
 
 
-@pytest.mark.parametrize("keys", [API_KEYS, TABLES["token"]], ids=["api", "token"])
+@pytest.mark.parametrize(
+    "keys", [API_KEYS, LIMIT_KEYS, TABLES["token"]], ids=["api", "limits", "token"]
+)
 def test_the_page_shows_the_table_of_keys(keys: tuple[Key, ...]) -> None:
     assert f"\n{table(keys)}\n" in PAGE.read_text()
 
 
-@pytest.mark.parametrize("key", TOKEN_KEYS, ids=lambda key: key.name)
+DEFAULTS = {
+    **TokenSettings._field_defaults,
+    "connections": ApiSettings().connections,
+    "store_connections": Settings._field_defaults["store_connections"],
+}
+COUNTS = [key for key in (*API_KEYS, *LIMIT_KEYS) if key.default.isdecimal()]
+
+
+@pytest.mark.parametrize("key", [*TOKEN_KEYS, *COUNTS], ids=lambda key: key.name)
 def test_the_default_is_that_of_the_settings(key: Key) -> None:
-    default = TokenSettings._field_defaults[key.name]
+    default = DEFAULTS[key.name]
     if key.default:
         value = Value("here", key.default_value, key.expected, Path(), key.parse)
         assert key.parse(value) == default

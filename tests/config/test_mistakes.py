@@ -26,7 +26,10 @@ RETIRE = (
 
 MISTAKES = [
     ("tokens = 1", "rotator.toml: tokens: found an unknown key, expected token"),
-    ("x = 1", "rotator.toml: x: found an unknown key, expected one of: api, defaults, token"),
+    (
+        "x = 1",
+        "rotator.toml: x: found an unknown key, expected one of: api, limits, defaults, token",
+    ),
     ("[api]\nurll = 1", f"{IN_API}urll: found an unknown key, expected url"),
     (
         '[api]\nadmin_passwort = "secret"',

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from rotator import wiring
-from rotator.config.keys import API_KEYS, REQUIRED_KEYS, TOKEN_KEYS, Key
+from rotator.config.keys import API_KEYS, LIMIT_KEYS, REQUIRED_KEYS, TOKEN_KEYS, Key
 from rotator.config.loader import read_settings
 from rotator.errors import MistakesError
 from tests.config.schemas import OF_CHART, OF_FILE, as_text, schema_of_chart, schema_of_file
@@ -92,6 +92,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "admin_password": PASSWORD_STORES,
     "admin_password_file": TEXTS,
     "allow_insecure_http": st.booleans(),
+    "connections": st.integers(-1, 101),
+    "store_connections": st.integers(-1, 101),
     "stores": st.lists(STORES, max_size=3),
     "name": st.text("aZ0._-/ä\n", max_size=5) | st.sampled_from(("x" * 64, "x" * 65)),
     "renew_before": SPANS,
@@ -142,6 +144,7 @@ CONFIGS = st.fixed_dictionaries(
     {},
     optional={
         "api": a_table(API_KEYS, {}),
+        "limits": a_table(LIMIT_KEYS, {}),
         "defaults": a_table(TOKEN_KEYS, {}),
         "token": st.lists(a_table((*REQUIRED_KEYS, *TOKEN_KEYS), RIGHT), max_size=2),
     },

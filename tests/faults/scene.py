@@ -17,10 +17,10 @@ from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import TokenApi
 from rotator.nocturna.session import AdminSession
 from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.model import LazyApi
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report
 from rotator.stores.port import SecretStore, StoreUrl
-from rotator.wiring import OpenApi
 from tests.faults.steps import Step, Stepped, unhindered
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -126,13 +126,13 @@ class Scene:
         finally:
             logging.getLogger().removeHandler(handler)
 
-    def _opener(self, url: str, limits: Limits) -> OpenApi:
+    def _opener(self, url: str, limits: Limits) -> LazyApi:
         http = ApiClient(url, self.world.clock, limits)
         admin = AdminSession(
             http, lambda: (self.api.admin_email, self.api.admin_password), time.monotonic
         )
         api = TokenApi(http, admin, time.monotonic)
-        return lambda: api
+        return LazyApi(lambda: api)
 
     def _hook(self) -> tuple[str, ...]:
         return ("sh", "-c", 'echo "$ROTATOR_TOKEN_ID" >>"$1"', "sh", str(self.told))

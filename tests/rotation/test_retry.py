@@ -10,7 +10,7 @@ from rotator.errors import StoreDeniedError, StoreUnreachableError, retryable_ki
 from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import TokenApi
 from rotator.nocturna.session import AdminSession
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, LazyApi
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.report import FOUR_A_DAY, Report, runs_every
 from rotator.rotation.retry import Patience, is_worth_waiting
@@ -49,7 +49,7 @@ def run(world: World, waits: Waits, wanted: RotateOptions | None = None) -> Repo
         http, lambda: (world.api.admin_email, world.api.admin_password), waits.monotonic
     )
     api = TokenApi(http, admin, waits.monotonic)
-    rotation = world.rotation(api=lambda: api)
+    rotation = world.rotation(api=LazyApi(lambda: api))
     [report], _ = run_rotations([rotation], wanted, waits.patience(), FOUR_A_DAY)
     return report
 

@@ -7,7 +7,7 @@ import requests
 
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
-from rotator.rotation.model import RotationContext
+from rotator.rotation.model import LazyApi, RotationContext
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report
 from rotator.rotation.rotation import Rotation
@@ -36,7 +36,8 @@ class Rotator:
         fleet = FleetStores(
             lambda: [("luna", s) for s in self.stores.values()], scene.clock.monotonic
         )
-        shared = RotationContext(lambda: api, self._now, InFlightMints(), fleet, self._sleep, {})
+        lazy = LazyApi(lambda: api)
+        shared = RotationContext(lazy, self._now, InFlightMints(), fleet, self._sleep, {})
         self._rotations = [
             Rotation(
                 token,

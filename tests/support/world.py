@@ -13,7 +13,7 @@ from rotator.clock import Clock
 from rotator.config.settings import ApiSettings, Secret, TokenSettings, Unused
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
-from rotator.rotation.model import RotationContext
+from rotator.rotation.model import LazyApi, RotationContext
 from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rotation import Rotation
 from rotator.stores.port import SecretStore
@@ -49,7 +49,7 @@ class Given(Changes, total=False):
     """What the tests may choose besides."""
 
     fleet: Sequence[SecretStore] | None
-    api: wiring.OpenApi | None
+    api: LazyApi | None
     clock: Clock | None
     in_flight: InFlightMints | None
     sleep: Callable[[float], object] | None
@@ -90,7 +90,7 @@ class World:
         stores: Sequence[SecretStore],
         *,
         fleet: Sequence[SecretStore] | None = None,
-        api: wiring.OpenApi | None = None,
+        api: LazyApi | None = None,
         clock: Clock | None = None,
         in_flight: InFlightMints | None = None,
         sleep: Callable[[float], object] | None = None,
@@ -116,7 +116,7 @@ class World:
         """Let time pass as the clock has it."""
         self.clock.advance(timedelta(seconds=seconds))
 
-    def open_api(self, clock: Clock | None = None) -> wiring.OpenApi:
+    def open_api(self, clock: Clock | None = None) -> LazyApi:
         email = Secret("test", value=self.api.admin_email)
         password = Secret("test", value=self.api.admin_password)
         return wiring.lazy_api(ApiSettings(self.api.url, email, password), clock or self.clock)

@@ -1,6 +1,10 @@
-{{- /* rotator.toml, as config.api, config.defaults and config.tokens say. */ -}}
+{{- /* rotator.toml, as config.api, config.limits, config.defaults and config.tokens say. */ -}}
 {{- define "rotator.toml" -}}
-{{- dict "api" .Values.config.api "defaults" .Values.config.defaults "token" .Values.config.tokens | mustToToml -}}
+{{- $tables := dict "api" .Values.config.api "defaults" .Values.config.defaults "token" .Values.config.tokens -}}
+{{- with .Values.config.limits -}}
+{{- $_ := set $tables "limits" . -}}
+{{- end -}}
+{{- $tables | mustToToml -}}
 {{- end -}}
 
 {{- define "rotator.adminIsMounted" -}}

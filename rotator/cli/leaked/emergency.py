@@ -215,7 +215,7 @@ class Emergency:
 
     def log_out(self) -> None:
         """End the admin's session."""
-        self._context.api().log_out()
+        self._context.api.log_out()
 
     def _assess(self, case: Case) -> Assessment:
         snapshot = observe(case.stores, self._clock())

@@ -48,7 +48,6 @@ class StatusReader:
         self._clock = clock
         self._probe = probe
         self._describe = describe
-        self._has_session = False
 
     def read(self) -> StatusView:
         """Look at the tokens; whatever fails becomes part of the view."""
@@ -60,8 +59,7 @@ class StatusReader:
 
     def close(self) -> None:
         """End the admin's session, if there is one."""
-        if self._has_session:
-            self._open_api().log_out()
+        self._open_api.log_out()
 
     def _read_chain(self) -> StatusView:
         (rotation,), (token,) = self._rotations, self._tokens
@@ -92,7 +90,6 @@ class StatusReader:
         """Ask the API for its list; one that does not answer is not asked for more."""
         try:
             wiring.require_login(self._settings.api)
-            self._has_session = True
             rows = self._open_api().list_tokens()
         except RotatorError as error:
             silence = str(error) if isinstance(error, ApiUnreachableError) else None
