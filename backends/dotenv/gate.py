@@ -9,6 +9,7 @@ token is due.
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from dotenv.parser import Binding
 
@@ -111,18 +112,24 @@ def _is_utf_8(content: bytes) -> bool:
     return True
 
 
-class Gate:
+class Gate(NamedTuple):
     """Looks at the parsed lines of a file, `bindings`, for all that concerns one variable."""
 
-    def __init__(self, bindings: Sequence[Binding], name: str) -> None:
-        self._bindings = bindings
-        self._name = name
-        # As a word of its own, and not where it is only used, as in $NAME or ${NAME}.
-        self._mention = rf"(?<![\w.$-])(?<!\$\{{){re.escape(name)}(?![\w.-])"
-        # After other assignments, or after the end of a command.
-        self._assigned = (
-            rf"\s*(?:export\s+)?(?:[^\s;&|=]*=[^\s;&|]*\s+)+{re.escape(name)}\+?="
-            rf"|(?:;|&&|\|\|)\s*(?:export\s+)?{re.escape(name)}(?![\w.-])"
+    bindings: Sequence[Binding]
+    name: str
+
+    @property
+    def _mention(self) -> str:
+        """The name as a word of its own, and not where it is only used, as in $NAME or ${NAME}."""
+        return rf"(?<![\w.$-])(?<!\$\{{){re.escape(self.name)}(?![\w.-])"
+
+    @property
+    def _assigned(self) -> str:
+        """An assignment after other assignments, or after the end of a command."""
+        name = re.escape(self.name)
+        return (
+            rf"\s*(?:export\s+)?(?:[^\s;&|=]*=[^\s;&|]*\s+)+{name}\+?="
+            rf"|(?:;|&&|\|\|)\s*(?:export\s+)?{name}(?![\w.-])"
         )
 
     def refuse_unclear(self, at: int | None, above: str, raw: str, after: str) -> None:
@@ -139,19 +146,19 @@ class Gate:
     def _refuse_lines(self, at: int | None) -> None:
         self._refuse_foreign_lines()
         if at is None:
-            self._refuse_mentions(self._bindings)
+            self._refuse_mentions(self.bindings)
             self._refuse_strange_lines()
             return
-        self._refuse_mentions(self._bindings[at + 1 :])
-        for binding in self._bindings[:at]:
+        self._refuse_mentions(self.bindings[at + 1 :])
+        for binding in self.bindings[:at]:
             if binding.error and re.search(r"\breadonly\b", binding.original.string):
                 self._refuse_mentions([binding])
-        last = self._bindings[at]
-        set_above = [b for b in self._bindings[:at] if b.key == self._name and b.value]
+        last = self.bindings[at]
+        set_above = [b for b in self.bindings[:at] if b.key == self.name and b.value]
         if last.value is None and set_above:
             line, above = line_of(last), line_of(set_above[-1])
             raise UnsafeEditError(
-                f"line {line} names {self._name} again without a value, so that python-dotenv reads"
+                f"line {line} names {self.name} again without a value, so that python-dotenv reads"
                 f" none, though line {above} sets it: delete line {line}, and begin line {above}"
                 " with export"
             )
@@ -162,7 +169,7 @@ class Gate:
         A password may be kept here, too, and is only read: what only a shell would read otherwise
         is left to `refuse_rewrite`.
         """
-        binding = self._bindings[at]
+        binding = self.bindings[at]
         value, quote = binding.value or "", raw[:1] if raw[:1] in "\"'" else ""
         is_plain = re.fullmatch(_LITERAL, value) and not value.startswith(_LIKE_LITERALS)
         if is_plain and not after.startswith("#"):
@@ -174,14 +181,14 @@ class Gate:
         if is_encoded or is_ciphertext(value):
             what = "encoded with base64" if is_encoded else "encrypted"
             raise UnsafeEditError(
-                f"line {line}: the value of {self._name} is {what}, and a token in plain text"
+                f"line {line}: the value of {self.name} is {what}, and a token in plain text"
                 " must not take its place: decrypt the file, or keep the token in another one"
             )
         if re.search(expression, value) or (not is_literal and self._refers_to_another(value)):
             raise self._is_expression(line, value)
         if is_reference(value):
             raise UnsafeEditError(
-                f"line {line}: the value of {self._name} is a reference, which another program"
+                f"line {line}: the value of {self.name} is a reference, which another program"
                 " replaces: rotate what it names, or write the token itself there"
             )
         if quote:
@@ -194,7 +201,7 @@ class Gate:
 
     def refuse_rewrite(self, at: int, raw: str) -> None:
         """Refuse to put a new value in the place of one that a shell reads in another way."""
-        binding = self._bindings[at]
+        binding = self.bindings[at]
         value = binding.value or ""
         if raw[:1] != "'" and re.search(_ANY_EXPRESSION, value):
             raise self._is_expression(line_of(binding), value)
@@ -203,30 +210,30 @@ class Gate:
 
     def _refers_to_another(self, value: str) -> bool:
         names = set(re.findall(r"\$(\w+)", value))
-        return any(binding.key in names for binding in self._bindings)
+        return any(binding.key in names for binding in self.bindings)
 
     def _is_expression(self, line: int, value: str) -> UnsafeEditError:
         # Only the name of a variable of this file is told: anything else may be a secret.
         found = re.fullmatch(_REFERENCE, value)
         name = (found[1] or found[2]) if found else None
-        if any(binding.key == name and name != self._name for binding in self._bindings):
+        if any(binding.key == name and name != self.name for binding in self.bindings):
             return UnsafeEditError(
-                f"line {line}: {self._name} refers to ${name}: name that variable, #{name}, or"
+                f"line {line}: {self.name} refers to ${name}: name that variable, #{name}, or"
                 " write the token itself there"
             )
         return UnsafeEditError(
-            f"line {line}: the value of {self._name} is an expression with $ or `, which its"
+            f"line {line}: the value of {self.name} is an expression with $ or `, which its"
             " readers expand: rotate what it refers to, or write the token itself there"
         )
 
     def _goes_on(self, line: int) -> UnsafeEditError:
         return UnsafeEditError(
-            f"line {line} goes on behind the value of {self._name}, which sh and python-dotenv read"
-            f" differently: write `export {self._name}=value` on a line of its own"
+            f"line {line} goes on behind the value of {self.name}, which sh and python-dotenv read"
+            f" differently: write `export {self.name}=value` on a line of its own"
         )
 
     def _refuse_foreign_lines(self) -> None:
-        for binding in self._bindings:
+        for binding in self.bindings:
             key, text = binding.key or "", binding.original.string
             if key.startswith("sops_"):
                 raise UnsafeEditError(
@@ -246,18 +253,18 @@ class Gate:
             if re.match(_EMBRACED, text):
                 raise UnsafeEditError(
                     f"line {line_of(binding)} is shell code, which decides about other lines: keep"
-                    f" {self._name} in a file of plain lines NAME=value"
+                    f" {self.name} in a file of plain lines NAME=value"
                 )
 
     def _refuse_mentions(self, bindings: Iterable[Binding]) -> None:
         for binding in bindings:
-            if self._name not in binding.original.string:
+            if self.name not in binding.original.string:
                 continue
             text = re.sub(_COMMENT, "", binding.original.string)
             if binding.error:
-                if re.search(self._mention, text) or f"${{{self._name}:=" in text:
+                if re.search(self._mention, text) or f"${{{self.name}:=" in text:
                     raise self._is_no_assignment(binding)
-            elif binding.key and binding.key != self._name:
+            elif binding.key and binding.key != self.name:
                 if re.search(self._mention, binding.key):
                     raise self._is_no_assignment(binding)
                 is_quoted = text.partition("=")[2].lstrip()[:1] in ("'", '"')
@@ -266,7 +273,7 @@ class Gate:
 
     def _is_no_assignment(self, binding: Binding) -> UnsafeEditError:
         line, text = line_of(binding), binding.original.string
-        start = re.match(rf"\s*(?:export\s+)?{re.escape(self._name)}[^\S\r\n]*=\s*", text)
+        start = re.match(rf"\s*(?:export\s+)?{re.escape(self.name)}[^\S\r\n]*=\s*", text)
         if start:
             rest = text[start.end() :]
             closed = re.match(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\"""", rest, re.DOTALL)
@@ -274,13 +281,13 @@ class Gate:
                 return UnsafeEditError(f"line {line} cannot be parsed: close its quotes")
             return self._goes_on(line)
         return UnsafeEditError(
-            f"line {line} names {self._name}, but not as {self._name}=value, so it is not clear who"
-            f" reads what: write `export {self._name}=value` on a line of its own"
+            f"line {line} names {self.name}, but not as {self.name}=value, so it is not clear who"
+            f" reads what: write `export {self.name}=value` on a line of its own"
         )
 
     def _refuse_strange_lines(self) -> None:
         """Refuse to add a line to a file that does not look like one of variables."""
-        for binding in self._bindings:
+        for binding in self.bindings:
             key, text = binding.key, binding.original.string
             if binding.error:
                 is_understood = re.match(_BROKEN_ASSIGNMENT, text)
@@ -292,13 +299,13 @@ class Gate:
                 is_understood = re.fullmatch(_ASSIGNED, key)
             if not is_understood:
                 raise UnsafeEditError(
-                    f"line {line_of(binding)} is no line NAME=value, so {self._name} is not added:"
-                    f" correct it, name another file, or add the line {self._name}= yourself"
+                    f"line {line_of(binding)} is no line NAME=value, so {self.name} is not added:"
+                    f" correct it, name another file, or add the line {self.name}= yourself"
                 )
             if re.match(_ENCRYPTED_VALUE, binding.value or ""):
                 raise UnsafeEditError(
                     f"line {line_of(binding)}: the values of this file are encrypted, so"
-                    f" {self._name} is not added in plain text: keep it in another file"
+                    f" {self.name} is not added in plain text: keep it in another file"
                 )
 
 

@@ -1,6 +1,6 @@
 """Reports to exit codes."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from rotator.rotation.policy import Status
 from rotator.rotation.report import LAGGARD, Report
@@ -27,10 +27,3 @@ def check_exit_code(reports: Iterable[Report]) -> int:
         failed = DUE if report.failure == LAGGARD else UNKNOWN
         found |= {_CHECKED.get(report.status, CRITICAL), failed if report.error else OK}
     return next(code for code in WORST_FIRST if code in found)
-
-
-def rotate_exit_code(reports: Collection[Report], *, detailed: bool) -> int:
-    """Return 1 when something failed, else 0, or 3 if `detailed` and something was changed."""
-    if any(report.has_failed for report in reports):
-        return FAILED
-    return ROTATED if detailed and any(report.has_changes for report in reports) else OK

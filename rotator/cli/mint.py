@@ -13,7 +13,7 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
-from rotator.cli.rotate import run_rotations
+from rotator.cli.rotate import exit_code_of, run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
 from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
 from rotator.errors import (
@@ -114,7 +114,7 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
     rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
     reports, _ = run_rotations(rotations, wanted)
     output.show_results(reports)
-    return exit_codes.rotate_exit_code(reports, detailed=False)
+    return exit_code_of(reports, detailed=False)
 
 
 def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:

@@ -1,7 +1,7 @@
 """`rotator rotate`: one run over the fleet."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -110,6 +110,8 @@ def command(  # noqa: PLR0913 - one per option
         raise click.UsageError("--all excludes NAME and --label.")
     outlets = Outlets(metrics_textfile, metrics_push)
     outlets.require()
+    # All mistakes of the settings, before anything is done. No store is read, and no API is called:
+    # each rotation does so when it needs to.
     wiring.require_rotation(settings)
     chosen = wiring.choose(settings, names, labels)
     rotations = wiring.build_rotations(settings, chosen, utc_now, InFlightMints())
@@ -131,8 +133,17 @@ def command(  # noqa: PLR0913 - one per option
 
             every = {token.name: token.labels for token in settings.tokens}
             publish(outlets, reports, spans, every, utc_now)
-    # 0, 1 or 3, by `error`, `action` and the like; 2 is for errors that end the command.
-    return exit_codes.rotate_exit_code(reports, detailed=detailed_exitcode)
+    # `__main__` exits with it. An error that ends the command becomes a line there, and 1, or 2 for
+    # settings and usage.
+    return exit_code_of(reports, detailed=detailed_exitcode)
+
+
+def exit_code_of(reports: Collection[Report], *, detailed: bool) -> int:
+    """Return 1 when something failed, else 0, or 3 if `detailed` and something was changed."""
+    if any(report.has_failed for report in reports):
+        return exit_codes.FAILED
+    has_changes = detailed and any(report.has_changes for report in reports)
+    return exit_codes.ROTATED if has_changes else exit_codes.OK
 
 
 def _summarize(reports: Sequence[Report], shard: Shard | None) -> str:
@@ -179,6 +190,7 @@ def run_rotations(
         return run_fleet([rotation for rotation, _ in failed], act, stopped=stopped)
 
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
+        # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
         found = patience.retry(rotations, found, again, stopped)
         pairs = [
@@ -187,6 +199,6 @@ def run_rotations(
         ]
         if not wanted.dry_run:
             notify_failures(pairs)
-        for rotation in rotations[:1]:
+        for rotation in rotations[:1]:  # they share one session, and there may be none
             rotation.log_out()
     return [report for _, report in pairs], spans

@@ -162,7 +162,8 @@ class TokenApi:
         """Create a token that lives `validity` (whole days, 1 to 365), or for ever when None.
 
         The API would accept other values and make a dead or an eternal token of them. The call is
-        sent once: raises `MintOutcomeUnknownError` when a token may exist that did not arrive.
+        sent again only after a 401 that the API's list does not contradict. Raises
+        `MintOutcomeUnknownError` when a token may exist that did not arrive.
         `was_there` tells which tokens were there before.
         """
         wish: dict[str, object] = {"scope": scope, "eternal": validity is None}
@@ -173,7 +174,7 @@ class TokenApi:
         with trace(Event.MINTED, "the API minted a token", scope=scope) as fields:
             try:
                 body = self._send_mint(wish, scope, was_there)
-            except UnauthorizedError:  # the call for the list has renewed the session since
+            except UnauthorizedError:  # nothing was minted; asking for the list renewed the session
                 body = self._send_mint(wish, scope, was_there)
             answer = body if isinstance(body, dict) else {}
             secret, token_id = answer.get("service_token"), answer.get("token_id")

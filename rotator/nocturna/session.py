@@ -87,8 +87,7 @@ class AdminSession:
         """Send a call with the admin's bearer; after a 401 send it once more with a new one.
 
         Return the JSON of the answer, or with `each` what that makes of the items of an array.
-        Raises `LoginRefusedError`, the `ApiError` of any other failure, and for a call that is sent
-        once (`MINT`) `MintOutcomeUnknownError`, unless the API proves that it did nothing.
+        Raises `LoginRefusedError`, and the `ApiError` of any other failure.
         """
         token = self.ensure()
         try:

@@ -1,9 +1,9 @@
 """The rotation of a token: ten steps, and the file of each.
 
      1 read       observe   every store of the token; the newest live token in them is current
-     2 decide     policy    a chain of pure checks gives a verdict; `observe` asks the API for it
+     2 decide     policy    a chain of pure checks; `observe.Decider` has the API's word for them
      3 preflight  steps     each store proves that it can be written
-     4 intend     mint      log in, write an intent to the first store
+     4 intend     mint      `prepare` logs in; an intent is written to the first store
      5 mint       mint      one call; the token's id joins the intent
      6 verify     mint      the claims fit, and the API exchanges the token
      7 promote    mint      the token takes the intent's place in the first store

@@ -94,8 +94,8 @@ class Finisher:
         troubles += [failure.message for failure in hooks.failures]
         retired = self._retire(snapshot, hooks.failures)
         journal_after = journals_after(snapshot, retired)
-        # In one step, as readers open the file anew. The next run of one that dies here repeats the
-        # hooks, and finds the tokens revoked.
+        # One write for both, since each write replaces the file. If we die before it, the next run
+        # repeats the hooks, and finds the tokens revoked.
         snapshot, unwritten = snapshot.note(
             lambda each: journal_after(each.store.url, hooks.journal_after(each.journal))
         )

@@ -135,7 +135,7 @@ class Snapshot:
     none. `behind` are the stores that answered and do not hold it. `fault` is what is wrong with
     the text in the first store that holds no token but a text. `put_back` are the stores into which
     somebody put an old token. `intents` and `pending` are the open ones of all journals, and
-    `hooks` the digests of the hooks that have not worked yet.
+    `hooks` the ids of the hooks that have not worked yet.
     """
 
     def __init__(
@@ -314,7 +314,11 @@ def _note(observation: Observation, change: Callable[[Observation], Journal]) ->
 
 
 class Decider(NamedTuple):
-    """Decides about one token; `api` is called only where the server is asked."""
+    """Applies the policy to what the stores of one token showed, and to what the API says of it.
+
+    `decide_from_stores` asks no API, `decide_after_probe` asks it, and `decide_and_probe` asks it
+    where the answer can change the verdict. `api` connects at its first call.
+    """
 
     settings: TokenSettings
     api: Callable[[], TokenApi]
@@ -375,7 +379,7 @@ class Decider(NamedTuple):
         wrong = describe_skew(self.skew())
         return replace(verdict, message=f"{verdict.message}; {wrong}") if wrong else verdict
 
-    def decide(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
+    def decide_and_probe(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide, and ask the server where its answer can change the verdict.
 
         What is to be copied is asked for always: the copy of a dead token would fail in each run,

@@ -172,7 +172,8 @@ def journals_after(
 ) -> Callable[[str, Journal], Journal]:
     """Return what notes in the journal of a store, by its URL, what became of the old tokens.
 
-    What is known of a disuse is noted in the first store that tells of it: that one counts.
+    What is known of a disuse is noted in the first store that tells of it; later stores' copies are
+    ignored.
     """
     done = {each.old.token_id for each in retired if each.old.state in _DONE}
     known = {each.old.token_id: each.disuse for each in retired if each.disuse}
@@ -196,13 +197,13 @@ def journals_after(
 
 def pending_after(
     snapshot: Snapshot,
-    replaced: Iterable[Observation],
+    outgoing: Iterable[Observation],
     retire: timedelta | Unused | None,
     now: datetime,
     *,
     sparing_put_back: bool,
 ) -> tuple[PendingRevocation, ...]:
-    """Return what is pending once these observations are replaced, with what was pending before.
+    """Return what is pending once `outgoing` is overwritten, with what was pending before.
 
     `retire` None lets the replaced tokens expire by themselves; `now` is the server's time. With
     `sparing_put_back`, so are those that somebody puts back: a bot may have to live with one. A
@@ -210,7 +211,7 @@ def pending_after(
     to expire, rather than revoked while somebody uses it.
     """
     pending = {each.token_id: each for each in snapshot.pending}
-    for token in (each.token for each in replaced if each.token):
+    for token in (each.token for each in outgoing if each.token):
         if not token.token_id:
             continue
         if before := pending.get(token.token_id):
@@ -241,7 +242,8 @@ def replaced_after(
 ) -> tuple[ReplacedToken, ...]:
     """Return the old tokens that may be alive, and are not pending, once all stores have `new_id`.
 
-    A token that a store has lost is taken to live for `validity`, as its end is not known.
+    `new_id` is None before a mint: then the current token, which the stores show, is one of them. A
+    token that a store has lost is taken to live for `validity`, as its end is not known.
     """
     ends: dict[str, datetime | None] = {}
     for each in snapshot.reachable:

@@ -80,7 +80,7 @@ class Rotation:
         return build_report(self.name, self.look(probe=probe), self._context.clock())
 
     def look(self, *, probe: bool) -> RotationResult:
-        """Do the same, and return all that was seen."""
+        """Look as `check` does; return the result instead of the report."""
         snapshot = observe(self._stores, self._context.clock())
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         skew = timedelta()
@@ -92,14 +92,19 @@ class Rotation:
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
         with audit.run(self.name):
-            result = self._rotate(options)
-            report = build_report(self.name, result, self._context.clock())
+            result, now = self._rotate(options), self._context.clock()
+            report = build_report(self.name, result, now)
             _log_end(report)
             if not options.dry_run:
-                _show_events(report, result, self._context.clock())
+                _show_events(report, result, now)
         return report
 
     def _rotate(self, options: RotateOptions) -> RotationResult:
+        """Decide by a first look whether steps are to be taken, and take them.
+
+        The stores are not held yet, so that a run with nothing to do locks nobody out. `steps`
+        holds them, and then observes, recovers and decides once more.
+        """
         snapshot = observe(self._stores, self._context.clock())
         try:
             snapshot = self._decider.recover(snapshot, options)
@@ -108,7 +113,7 @@ class Rotation:
             return RotationResult(
                 snapshot, verdict, Action.FAILED, error=str(error), failure=kind(error)
             )
-        verdict = self._decider.decide(snapshot, options)
+        verdict = self._decider.decide_and_probe(snapshot, options)
         _log_decision(snapshot, verdict)
         result = RotationResult(snapshot, verdict)
         is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
@@ -121,7 +126,7 @@ class Rotation:
                 remove_leftovers(snapshot)
         except RotatorError as error:
             result = result._replace(action=Action.FAILED, error=str(error), failure=kind(error))
-        result = self._judge_again(result, verdict)
+        result = self._judge_by_server_time(self._ask_after_failure(result, verdict))
         if not options.dry_run:
             result = self._clear_up_rehearsal(result)
         return _explain_unchanged(result) if result.action is None else result
@@ -146,29 +151,36 @@ class Rotation:
         steps = self._steps(snapshot, options)
         return steps.has_unfinished_work() or steps.has_old_tokens_to_watch()
 
-    def _judge_again(self, result: RotationResult, decided: Verdict) -> RotationResult:
-        """Look at the current token by the server's time, and after a failure by its answer.
+    def _ask_after_failure(self, result: RotationResult, decided: Verdict) -> RotationResult:
+        """Ask whether a token that could not be replaced still works, as nobody has asked before.
 
-        A token that was to be replaced anyway was not asked about; where that failed, it matters
-        whether the bots still have one that works.
+        Where the API refuses it, the bots have none that works, and the verdict says so.
         """
         snapshot = result.after or result.snapshot
-        failed = result.action is Action.FAILED
-        may_probe = self._settings.probe and snapshot.current is not None
-        if not (may_probe or failed or result.action in CHANGED):
+        was_asked = decided.need is not Need.MINT
+        if was_asked or result.action is not Action.FAILED or result.failure in _NO_ANSWER:
             return result
-        verdict = None
-        is_unprobed = decided.need is Need.MINT and result.failure not in _NO_ANSWER
-        # By its claims such a token was fine; of another one, only an API that answers is asked.
-        is_worth_a_call = decided.reason in ("forced", "scope") or self._decider.has_server_time()
-        if failed and may_probe and is_unprobed and is_worth_a_call:
-            verdict, _ = self._decider.decide_after_probe(snapshot, RotateOptions())
+        if not self._settings.probe or snapshot.current is None:
+            return result
+        # A forced token may still work, so it is worth a call; for others ask only an API that has
+        # already answered.
+        if decided.reason not in ("forced", "scope") and not self._decider.has_server_time():
+            return result
+        verdict, _ = self._decider.decide_after_probe(snapshot, RotateOptions())
+        return result._replace(verdict=verdict) if verdict.status is Status.REFUSED else result
+
+    def _judge_by_server_time(self, result: RotationResult) -> RotationResult:
+        """Tell of a wrong clock of this machine; after a failure decide by the server's."""
+        snapshot = result.after or result.snapshot
+        failed = result.action is Action.FAILED
+        was_probed = self._settings.probe and snapshot.current is not None
+        if not (was_probed or failed or result.action in CHANGED):
+            return result  # the API was not asked, and is not connected for this alone
         skew = self._decider.skew()
         if wrong := describe_skew(skew):
             self._decider.warn_once(wrong)
-        if verdict and verdict.status is Status.REFUSED:
-            result = result._replace(verdict=verdict)
-        elif skew and failed and snapshot.current:
+        # That the API refuses it counts more than any clock.
+        if skew and failed and snapshot.current and result.verdict.status is not Status.REFUSED:
             by_server = self._decider.decide_by_server_clock(snapshot, RotateOptions())
             result = result._replace(verdict=by_server)
         return result._replace(skew=skew)

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotator.clock import SLACK
 from rotator.config.settings import TokenSettings, Unused
@@ -57,7 +57,7 @@ _MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 class RotationSteps:
     """One run, which began with the look `before` at the stores.
 
-    A store that was away then is away until the end: nobody holds it.
+    A store that did not answer is skipped for the run: we hold no lock on it.
     """
 
     _settings: TokenSettings
@@ -81,7 +81,8 @@ class RotationSteps:
     def run(self, verdict: Verdict) -> RotationResult:
         """Do what the verdict asks for, unless another rotator did it meanwhile.
 
-        Raises a `StoreError` when a store cannot be held.
+        Raises a `StoreError` when a store cannot be held, and an `ApiError` when the API does not
+        say whether it accepts a token that is to be recovered.
         """
         remarks: tuple[str, ...] = ()
         refused: tuple[ServiceToken, ...] = ()
@@ -103,7 +104,7 @@ class RotationSteps:
 
     def _run_steps(self, verdict: Verdict, refused: Collection[ServiceToken]) -> RotationResult:
         """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""
-        earlier = verdict
+        decided_unheld = verdict
         snapshot = self._observe_alone(verdict)  # read and decide again: the stores are held now
         snapshot = self._decider.recover(snapshot, self._options)
         if snapshot.current in refused:
@@ -112,22 +113,24 @@ class RotationSteps:
             verdict = self._decide_again(snapshot, verdict)
         if not snapshot.reachable:
             return RotationResult(snapshot, verdict, Action.FAILED)
+        # Found now, settled last: what is written by then fences these stores off already.
         dead = self._find_dead(snapshot)
         result = self._renew(snapshot, verdict)
-        if verdict.need not in (earlier.need, Need.HELP) and result.action is None:
+        if verdict.need not in (decided_unheld.need, Need.HELP) and result.action is None:
+            # Nothing is left of what we came for: another rotator did it.
             result = _skip_overtaken(snapshot, verdict)
         if result.must_start_over:
             return result._replace(after=snapshot)
+        # Hooks and retirement go by what the stores show now, after our writes and those of others.
         after = self._observe()
         if dead:
-            # Now, since what was written fences these stores off already.
             after, remarks, troubles = self._reconcile(after, dead, result.written)
             result = result._replace(
                 remarks=(*remarks, *result.remarks), troubles=(*troubles, *result.troubles)
             )
         if result.action is Action.FAILED:
             return result._replace(after=after)
-        # Hooks, then retirement.
+        # Hooks, then retirement; what is left of them stays in the journal.
         return self._finisher.finish(result, after, self._options)
 
     def _renew(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
@@ -137,7 +140,7 @@ class RotationSteps:
                 case Need.MINT:
                     for observation in snapshot.reachable:
                         observation.store.preflight()
-                    first, *others = snapshot.reachable
+                    first, *others = snapshot.reachable  # of those that answered
                     request = MintRequest.build(self._options, self._settings, snapshot)
                     timeout = self._settings.rotation_timeout
                     attempt = MintAttempt(self._context, timeout, first, request)
@@ -150,8 +153,8 @@ class RotationSteps:
                         journal = attempt.promote(token, journal)
                     promoted = StoreReport(first.store.url, StoreState.WRITTEN)
                     written = (promoted, *_spread(others, token, journal))
-                    now = self._decide_written(verdict, token)
-                    result = RotationResult(snapshot, now, Action.ROTATED, token, written)
+                    as_written = self._decide_written(verdict, token)
+                    result = RotationResult(snapshot, as_written, Action.ROTATED, token, written)
                 case Need.COPY:
                     result = self._copy(snapshot, verdict)
                 case _:
@@ -189,9 +192,9 @@ class RotationSteps:
     def _decide_again(self, snapshot: Snapshot, verdict: Verdict) -> Verdict:
         if snapshot.current != self._before.current or not snapshot.reachable:
             # What was forced is done: another rotator has renewed the token.
-            return self._decider.decide(snapshot, replace(self._options, force=False))
+            return self._decider.decide_and_probe(snapshot, replace(self._options, force=False))
         if snapshot.behind != self._before.behind:
-            return self._decider.decide(snapshot, self._options)
+            return self._decider.decide_and_probe(snapshot, self._options)
         return verdict
 
     def _reconcile(
@@ -235,6 +238,7 @@ class RotationSteps:
             and (
                 is_taken_over(intent.mint_id)
                 or not oldest <= intent.begun_at <= api.time.now() + SLACK
+                # We hold this store, so nobody else does, and the writer of the intent is gone.
                 or observation.store.held_elsewhere() is False
             )
         )
@@ -251,18 +255,24 @@ class RotationSteps:
             hooks=self._hooks.ids,
             leak=self._options.leak,
         )
-        return self._with_old_tokens(journal, snapshot, snapshot.reachable)
+        return self._with_old_tokens(journal, snapshot, snapshot.reachable, now)
 
     def _with_old_tokens(
-        self, journal: Journal, snapshot: Snapshot, replaced: Iterable[Observation]
+        self,
+        journal: Journal,
+        snapshot: Snapshot,
+        outgoing: Iterable[Observation],
+        now: datetime,
     ) -> Journal:
-        """Return what is to be known of the old tokens once these observations are replaced."""
-        now = self._context.api().time.now()
+        """Return what is to be known of the old tokens once `outgoing` is overwritten.
+
+        Before a mint the journal has no token's id: all tokens that the stores show are old then.
+        """
         # Who forces it has stopped what put a token back.
         is_put_back = bool(snapshot.put_back) and not self._options.force
         pending = pending_after(
             snapshot,
-            replaced,
+            outgoing,
             self._retire(),
             now,
             sparing_put_back=is_put_back and not self._options.revoke_old,
@@ -311,7 +321,8 @@ class RotationSteps:
         # Whether or not it was probed before: a refused token must not replace one that works.
         self._context.api().exchange(current.secret)
         journal = replace(snapshot.journal, token_id=current.token_id)
-        journal = self._with_old_tokens(journal, snapshot, snapshot.behind)
+        now = self._context.api().time.now()
+        journal = self._with_old_tokens(journal, snapshot, snapshot.behind, now)
         holders = [each.store for each in snapshot.reachable if each not in snapshot.behind]
 
         def with_old_tokens(observation: Observation) -> Journal:
@@ -336,9 +347,9 @@ class RotationSteps:
             written = (_write(first, current, hooked), *_spread(others, current, journal))
         if is_repeated:
             troubles.append(verdict.message)
-        now = self._decide_written(verdict, current)
+        as_copied = self._decide_written(verdict, current)
         return RotationResult(
-            snapshot, now, Action.CONVERGED, written=written, troubles=tuple(troubles)
+            snapshot, as_copied, Action.CONVERGED, written=written, troubles=tuple(troubles)
         )
 
 

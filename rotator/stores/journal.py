@@ -12,7 +12,7 @@ Its words are older than those of the code, and stay, since stores have them:
     intent=                      intents       Intent: a mint that is not settled
     owed=, unused=               pending       PendingRevocation, and the Disuse of the same token
     old=                         replaced      ReplacedToken: alive perhaps, and not to be revoked
-    hook=                        hooks         digests of those that have not worked yet
+    hook=                        hooks         ids (digests) of those that have not worked yet
     back=                        put_back_at
     leak=, leaked=               leak          Leak: since when, and the tokens
 
@@ -204,7 +204,7 @@ class Journal:
     `token_id` is the token that a rotator wrote last, `previous_token_id` the one that it replaced,
     `minted_at` (aware UTC, whole seconds, the server's) the time of its creation. `intents` are
     mints that are not settled, `pending` the old tokens that are to be revoked, `replaced` others
-    that may still be alive, and `hooks` the digests of hooks that have not worked yet.
+    that may still be alive, and `hooks` the ids of hooks that have not worked yet.
     `put_back_at` is when an old token was first seen in the place of a newer one; `leak` is there
     where the token was minted because others had leaked.
     """

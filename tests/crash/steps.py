@@ -12,7 +12,7 @@ STEPS = {
     "rotator.rotation.steps.RotationSteps._reconcile": "clear up",
     "rotator.rotation.steps.RotationSteps._copy": "copy",
     "rotator.rotation.finish.Finisher.finish": "finish",
-    "rotator.rotation.observe.Decider.decide": "decide",
+    "rotator.rotation.observe.Decider.decide_and_probe": "decide",
     "rotator.hooks.hooks.Hooks.run": "hook",
     "rotator.cli.leaked.emergency.Emergency.examine": "examine",
     "rotator.cli.leaked.emergency.Emergency.search": "search",

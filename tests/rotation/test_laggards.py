@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from rotator.audit import Event
-from rotator.cli.exit_codes import check_exit_code, rotate_exit_code
+from rotator.cli.exit_codes import check_exit_code
+from rotator.cli.rotate import exit_code_of
 from rotator.config.settings import Secret, Unused
 from rotator.errors import StoreError
 from rotator.rotation.model import OldTokenState
@@ -91,7 +92,7 @@ def test_a_check_fails_a_day_before_a_token_in_use_is_revoked(world: World, old:
         report.error
     )
     report = run(world, retire)
-    assert (report.failure, rotate_exit_code([report], detailed=False)) == ("laggard", 1)
+    assert (report.failure, exit_code_of([report], detailed=False)) == ("laggard", 1)
     assert with_severity(report, DAY, FOUR_A_DAY).level == Severity.WARNING
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from rotator.cli import exit_codes
+from rotator.cli.rotate import exit_code_of
 from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
 from rotator.rotation.report import LAGGARD, Report
@@ -74,5 +75,5 @@ ROTATED = report(Status.OK, Action.ROTATED)
 def test_a_rotation_exits_with_1_only_for_a_failure(
     reports: list[Report], plain: int, detailed: int
 ) -> None:
-    assert exit_codes.rotate_exit_code(reports, detailed=False) == plain
-    assert exit_codes.rotate_exit_code(reports, detailed=True) == detailed
+    assert exit_code_of(reports, detailed=False) == plain
+    assert exit_code_of(reports, detailed=True) == detailed
