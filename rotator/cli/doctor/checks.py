@@ -9,12 +9,13 @@ from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.rotation.observe import Snapshot, Unreachable
-from rotator.rotation.policy import Need, Status, Verdict
+from rotator.rotation.policy import Need, Status, Verdict, earlier
 from rotator.rotation.rehearsal_leftovers import Cleared
 from rotator.rotation.rehearsal_report import RehearsalReport
 from rotator.rotation.report import FEW, FOUR_A_DAY
 
 _AGAIN = "rotator rotate takes it up again"
+_KEEP_LONGER = "let the store keep what is written for longer than validity"
 
 
 class ApiFacts(NamedTuple):
@@ -211,18 +212,26 @@ def _token(facts: TokenFacts) -> Iterator[Finding]:
     if verdict.status not in (Status.OK, Status.ETERNAL):
         if verdict.need is Need.MINT:
             message = f"{message}: rotator rotate renews it"
-            if verdict.reason in ("expiring", "last_day"):
+            if _ends_in_store(facts.snapshot):
+                message = f"{message}; {_KEEP_LONGER}"
+            elif verdict.reason in ("expiring", "last_day"):
                 message = f"{message}; is it run often enough?"
         result = Result.WARNING if verdict.status is Status.DUE else Result.PROBLEM
         yield Finding(Topic.TOKEN, result, message)
-    elif facts.snapshot.ends_at(facts.snapshot.current):
-        yield Finding(Topic.TOKEN, Result.WARNING, message)
+    elif _ends_in_store(facts.snapshot):
+        yield Finding(Topic.TOKEN, Result.WARNING, f"{message}: {_KEEP_LONGER}")
     elif facts.no_answer:
         message = f"{message}; it is not known whether the API accepts it: {facts.no_answer}"
         yield Finding(Topic.TOKEN, Result.WARNING, message)
     else:
         accepted = "; the API accepts it" if facts.is_probed else ""
         yield Finding(Topic.TOKEN, Result.OK, f"{message}{accepted}")
+
+
+def _ends_in_store(snapshot: Snapshot) -> bool:
+    """Tell whether a store deletes the current token before it expires."""
+    current, end = snapshot.current, snapshot.ends_at(snapshot.current)
+    return current is not None and earlier(current.expires_at, end) != current.expires_at
 
 
 def _mints(facts: TokenFacts) -> Iterator[Finding]:
