@@ -169,6 +169,10 @@ def _warn(error: OSError) -> None:
     _log.warning("the access token is not cached: %s", error.strerror or error)
 
 
+@options.examples(
+    "rotator access-token luna-bot --cache",
+    "rotator access-token --header |\n  curl -fsS -H @- https://your-api-server.com/api/...",
+)
 @click.command("access-token")
 @options.name
 @click.option("--header", is_flag=True, help="Print the whole header, for curl -H @-.")
@@ -177,21 +181,15 @@ def _warn(error: OSError) -> None:
 def command(settings: Settings, name: str | None, *, header: bool, cache: bool) -> int:
     """Print a fresh access token, for scripts.
 
-    \b
-      set -o pipefail
-      rotator access-token --header |
-        curl -fsS -H @- https://your-api-server.com/api/...
-
-    Without pipefail a failure of rotator is lost, and curl calls without a token.
-
     The service token in the stores of NAME is exchanged for it; NAME may be left out where only one
     is configured. This needs the right to read the stores: no admin, and no right to write. A store
     may also be file:PATH, a file with the bare token. With --cache the access token is kept in the
-    user's runtime directory until its last minutes.
+    user's runtime directory until its last minutes. Without set -o pipefail a failure of rotator is
+    lost in a pipe, and curl calls without a token.
 
     Exits 1 when there is no service token, or the API does not accept it or does not answer, and 2
     when the settings are wrong.
-    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    """
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the access token")
     url = wiring.require_url(settings.api)

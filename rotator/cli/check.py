@@ -14,6 +14,7 @@ from rotator.rotation.fleet import run_fleet
 from rotator.rotation.in_flight import InFlightMints
 
 
+@options.examples("rotator check --problems", "rotator check luna-bot --probe --json")
 @click.command("check")
 @options.names
 @options.labels

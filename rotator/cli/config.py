@@ -34,11 +34,13 @@ class Line(NamedTuple):
         return self._asdict()
 
 
+@options.examples("rotator config check", "rotator config show")
 @click.group("config")
 def command() -> None:
     """Check and show the settings."""
 
 
+@options.examples("rotator config check", "rotator config check --config rotator.toml")
 @command.command()
 @options.with_config()
 def check(config: Path | None) -> int:
@@ -68,6 +70,7 @@ def _show_mistakes(mistakes: Iterable[str]) -> int:
     return exit_codes.USAGE
 
 
+@options.examples("rotator config show", "rotator config show --json")
 @command.command()
 @options.as_json
 @options.with_config()
@@ -89,17 +92,17 @@ def show(config: Path | None, *, as_json: bool) -> int:
     return exit_codes.OK
 
 
+@options.examples(
+    "rotator config schema > rotator.schema.json",
+    "rotator config schema | grep -A3 renew_before",
+)
 @command.command()
 def schema() -> int:
-    """Print the JSON Schema of rotator.toml, with which editors complete and check it.
+    """Print the JSON Schema of rotator.toml, for editors that complete and check it.
 
-    A rotator.toml names its schema in its first line. rotator init names the installed one; for a
-    copy beside the file:
-
-    \b
-      rotator config schema > rotator.schema.json
-      #:schema ./rotator.schema.json
-    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    A rotator.toml names its schema in its first line. rotator init names the installed one; a
+    copy beside the file is named by #:schema ./rotator.schema.json.
+    """
     output.write(SCHEMA.read_text("utf-8"))
     return exit_codes.OK
 

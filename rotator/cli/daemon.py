@@ -14,6 +14,7 @@ from rotator.errors import MissingPackageError
 from rotator.stores.port import current_folder
 
 
+@options.examples("rotator daemon", "rotator daemon --listen 9464 --log-format json")
 @click.command("daemon")
 @click.option(
     "--listen",

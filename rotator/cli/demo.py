@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from rotator.cli import options
 from rotator.clock import in_words, utc_now
 from rotator.embedded_api import EmbeddedApi
 from rotator.tokens import ServiceToken
@@ -25,9 +26,10 @@ _STEPS = (("check", 1), ("rotate", 0), ("check", 0))
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
 
+@options.examples("rotator demo", "TMPDIR=/var/tmp rotator demo")
 @click.command("demo", short_help="See it work, against an embedded API.")
 def command() -> int:
-    """Show the whole job in a few seconds, against an API that this program embeds.
+    """Show the whole job in seconds, against an API that this program embeds.
 
     Needs no settings, and leaves nothing but a new folder, whose name it prints.
     """

@@ -54,6 +54,10 @@ def _parse_scope(text: str) -> str:
     return text
 
 
+@options.examples(
+    "rotator mint luna-bot --days 30",
+    "rotator mint --show --days 1 --scope calculations",
+)
 @click.command("mint")
 @options.name
 @click.option(

@@ -16,6 +16,7 @@ _BODY = "This is a test by rotator notify --test. No token was renewed, and nobo
 _log = logging.getLogger(__name__)
 
 
+@options.examples("rotator notify --test", "rotator notify --test luna-bot")
 @click.command("notify", short_help="Send a test notice to every URL.")
 @options.names
 @options.labels

@@ -22,6 +22,7 @@ from rotator.stores.port import current_folder
 
 T = TypeVar("T")
 C = TypeVar("C", bound=Callable[..., object])
+Command = TypeVar("Command", bound=click.Command)
 
 
 class Parsed(click.ParamType[T], Generic[T]):
@@ -143,6 +144,17 @@ def configured(command: Callable[..., int]) -> Callable[..., int]:
         return command(settings, **given)
 
     return with_config()(run)
+
+
+def examples(*lines: str) -> Callable[[Command], Command]:
+    """Show calls at the end of a command's help, which tests run; they fit into 80 columns."""
+
+    def add(command: Command) -> Command:
+        shown = "".join(f"  {line}\n" for each in lines for line in each.splitlines())
+        command.epilog = f"\b\nExamples:\n{shown}"
+        return command
+
+    return add
 
 
 names = click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_name)

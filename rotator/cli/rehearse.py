@@ -20,6 +20,7 @@ from rotator.signals import stop_requests
 _log = logging.getLogger(__name__)
 
 
+@options.examples("rotator rehearse", "rotator rehearse luna-bot --hooks")
 @click.command("rehearse", short_help="Rehearse a rotation, and leave nothing.")
 @options.names
 @click.option("--hooks", is_flag=True, help="Also try hooks, restarts and notices.")

@@ -34,6 +34,7 @@ _log = logging.getLogger(__name__)
 Spans = Mapping[str, tuple[datetime, datetime]]
 
 
+@options.examples("rotator rotate --dry-run", "rotator rotate luna-bot --force")
 @click.command("rotate", short_help="Renew the tokens that are due.")
 @options.names
 @options.labels
@@ -62,7 +63,7 @@ Spans = Mapping[str, tuple[datetime, datetime]]
     "--interval",
     type=options.Parsed("duration", runs_every),
     metavar="DURATION",
-    help="Time between two runs, to count the attempts that are left [default: 6h].",
+    help="Time between two runs, to count attempts left [default: 6h].",
 )
 @click.option(
     "--metrics-textfile",

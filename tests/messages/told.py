@@ -74,6 +74,8 @@ def messages(source: Source, texts: Texts) -> Iterator[tuple[Place, list[str]]]:
         if isinstance(place.node, ast.Call) and name_of(place.node) == "ValueError":
             # Of a value of the settings or the command line; others are caught and never told.
             found = [text for text in found if re.search("^(found|expected) |, expected ", text)]
+            if not found:
+                continue
         yield place, found
 
 

@@ -16,6 +16,7 @@ from rotator.clock import utc_now
 from rotator.config.settings import Settings
 
 
+@options.examples("rotator doctor", "rotator doctor luna-bot --json")
 @click.command("doctor")
 @options.names
 @options.as_json

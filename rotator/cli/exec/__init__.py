@@ -66,6 +66,10 @@ _span_option = partial(
 )
 
 
+@options.examples(
+    "rotator exec -- python bot.py",
+    "rotator exec luna-bot --file --signal HUP -- ./bot --verbose",
+)
 @click.command(
     "exec", cls=CommandWithProgram, short_help="Run a bot with its token; restart it on a change."
 )
@@ -84,15 +88,11 @@ _span_option = partial(
 )
 @click.option("--restart", is_flag=True, help="With --file: on a change, restart it.")
 @_span_option("--grace", default="10s", help="In a restart, the time from SIGTERM to SIGKILL.")
-@_span_option("--settle", default="2s", help="Changes within this time count as one.")
+@_span_option("--settle", default="2s", help="Changes within this time are one.")
 @_span_option("--poll", default="60s", help="How often to read the stores, give or take a fifth.")
 @options.with_config(tells_events=True)
 def command(names: tuple[str, ...], config: Path | None, **given: Any) -> int:  # noqa: ANN401 - whatever the options are
     """Run CMD with its service token, and restart it when the token changes.
-
-    \b
-      rotator exec -- python bot.py
-      rotator exec luna-bot --file --signal HUP -- ./bot --verbose
 
     CMD finds the token in the variable that its first store names, NOCTURNA_SERVICE_TOKEN if that
     names none. With --file it finds the path of a file in the variable of that name with _FILE
@@ -103,7 +103,7 @@ def command(names: tuple[str, ...], config: Path | None, **given: Any) -> int:  
 
     Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.
-    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    """
     if find_spec("watchdog") is None:
         raise MissingPackageError(
             "rotator exec needs the package watchdog: pip install 'nocturna-rotator[exec]'"

@@ -18,6 +18,7 @@ from rotator.errors import ConfigError
 from rotator.stores.port import current_folder
 
 
+@options.examples("rotator init", "rotator init --store dotenv:.env --run-by systemd")
 @click.command("init")
 @click.option("--url", help="The API's URL, which ends in /api.")
 @click.option("--email", help="The admin's e-mail.")
@@ -36,8 +37,7 @@ from rotator.stores.port import current_folder
     "--files",
     type=click.Path(path_type=Path),
     default="nocturna-rotator",
-    show_default=True,
-    help="A new folder for the files of --run-by.",
+    help="Folder to make [default: nocturna-rotator].",
 )
 @click.option("--untested", is_flag=True, help="Also take what cannot be reached from here.")
 @options.with_config()

@@ -50,6 +50,10 @@ def parse_since(text: str) -> datetime:
     return moment
 
 
+@options.examples(
+    "rotator leaked luna-bot --report incident.md",
+    "rotator leaked --all --yes --json > incident.json",
+)
 @click.command("leaked", short_help="After a leak: replace and revoke what leaked.")
 @options.names
 @click.option("--all", "is_all", is_flag=True, help="All tokens of the config leaked.")
@@ -85,9 +89,6 @@ def command(  # noqa: PLR0913 - one per option
 ) -> int:
     """Replace tokens that leaked, revoke them, and tell what is left to do.
 
-    \b
-      rotator leaked luna-bot --report incident.md
-
     Says what it is going to do, and asks. Then the tokens NAME, and all that show the same token,
     get new ones, and the old ones are revoked. A leaked token has the rights of its admin: what
     that account has made since, and no store holds, is listed, and revoked with --revoke-found. As
@@ -99,7 +100,7 @@ def command(  # noqa: PLR0913 - one per option
 
     Exits 0 when all is done, 1 when something is left to be done, 2 when the call or the settings
     are wrong, or nobody could be asked.
-    """  # noqa: D301 - \b is click's mark for lines that are not to be wrapped
+    """
     if bool(names) == is_all:
         raise click.UsageError("expected either NAME or --all")
     emergency = Emergency(settings, names, Order(since, again), utc_now)

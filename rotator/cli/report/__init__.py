@@ -13,6 +13,7 @@ from rotator.clock import parse_duration, utc_now
 from rotator.config.settings import Settings
 
 
+@options.examples("rotator report > report.md", "rotator report luna-bot --unused 30d --csv")
 @click.command("report", short_help="Prove the policy of the tokens, for an audit.")
 @options.names
 @click.option(

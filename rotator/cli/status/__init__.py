@@ -40,6 +40,7 @@ def parse_daemon(text: str) -> str:
     return url.geturl().rstrip("/")
 
 
+@options.examples("rotator status", "rotator status luna-bot --probe")
 @click.command("status")
 @options.name
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the tokens.")

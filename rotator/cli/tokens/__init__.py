@@ -11,11 +11,19 @@ from rotator.clock import parse_duration
 from rotator.config.settings import Settings
 
 
+@options.examples(
+    "rotator tokens list",
+    "rotator tokens revoke 6d927cbd-b25b-45ef-a034-49c1e2d79a3a",
+)
 @click.group("tokens")
 def command() -> None:
     """List and revoke the API's service tokens."""
 
 
+@options.examples(
+    "rotator tokens list --orphans",
+    "rotator tokens list --unused 30d --csv > tokens.csv",
+)
 @command.command("list")
 @click.option("--orphans", is_flag=True, help="Only live tokens that no store holds.")
 @click.option(
@@ -46,6 +54,10 @@ def list_(
     return show_tokens(settings, form, Filter(orphans=orphans, unused=unused))
 
 
+@options.examples(
+    "rotator tokens revoke 6d927cbd-b25b-45ef-a034-49c1e2d79a3a",
+    "rotator tokens revoke --force 6d927cbd-b25b-45ef-a034-49c1e2d79a3a",
+)
 @command.command()
 @click.argument("token_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Revoke it even if a store holds it, or may hold it.")
