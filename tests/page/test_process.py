@@ -1,12 +1,21 @@
 """`rotator daemon --listen` as a process."""
 
+import os
 import re
 import signal
 import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
 from threading import Event
 
+import pytest
 import requests
 
+from rotator.daemon.health import LOOK_MARGIN
 from tests.support.process import Runner, Running
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.waiting import PATIENCE, wait_until
@@ -71,6 +80,54 @@ def test_a_daemon_shows_its_tokens_and_what_is_wrong_with_its_settings(
         wait_until(lambda: told in answer(url)[1], told)  # the page is made anew every other second
         assert told in answer(f"{url}readyz")[1]
         assert running.stop() == 0
+
+
+@contextmanager
+def slow_disk(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Mount an empty file system, whose process can be stopped."""
+    mounted, source = folder / "disk", folder / "source"
+    mounted.mkdir()
+    source.mkdir()
+    with subprocess.Popen(["/usr/bin/bindfs", "-f", source, mounted]) as process:
+        wait_until(mounted.is_mount)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGCONT)
+            subprocess.run(["/bin/umount", "-l", mounted], check=True)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(
+    not (Path("/usr/bin/bindfs").exists() and os.access("/dev/fuse", os.R_OK | os.W_OK)),
+    reason="needs bindfs (apt-get install bindfs) and FUSE",
+)
+def test_a_daemon_that_a_disk_holds_up_renews_the_others_and_is_not_healthy_any_more(
+    rotator: Runner, api: Sandbox
+) -> None:
+    with slow_disk(rotator.folder) as disk:
+        tables = []
+        soon = 7 + timedelta(seconds=30) / timedelta(days=1)
+        for name, env_file, days in (("luna", "disk/luna.env", 3), ("sol", "sol.env", soon)):
+            (rotator.folder / env_file).write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(days)}\n")
+            tables += ["[[token]]", f'name = "{name}"', f'stores = ["dotenv:{env_file}"]']
+        timeout = '[defaults]\nrotation_timeout = "1s"\n'
+        (rotator.folder / "rotator.toml").write_text(timeout + "\n".join(tables))
+        del rotator.env["ROTATOR_STORE"]
+        stop = Fault.meanwhile(lambda: disk.send_signal(signal.SIGSTOP), "before")
+        api.misbehave(stop, "POST /auth/admin/service-tokens")
+        with rotator.started("daemon", "--listen", "0") as running:
+            url = address(running)
+            running.wait_for("sol: rotated (expiring)")
+            assert answer(f"{url}healthz") == (200, "ok\n")
+            deadline = time.monotonic() + (LOOK_MARGIN + timedelta(minutes=5)).total_seconds()
+            while answer(f"{url}healthz")[0] == 200:
+                assert time.monotonic() < deadline
+                time.sleep(1)
+            hangs = (503, "a look at luna has been in hand for 5 minutes: it hangs\n")
+            assert (answer(f"{url}healthz"), answer(f"{url}readyz")) == (hangs, hangs)
+            disk.send_signal(signal.SIGCONT)
+            wait_until(lambda: answer(f"{url}healthz") == (200, "ok\n"))
 
 
 def test_a_port_in_use_ends_it_before_anything_is_done(rotator: Runner, api: Sandbox) -> None:
