@@ -107,7 +107,7 @@ class DotenvStore:
         with self._file(writing=False) as path:
             state = rewrite.read_settled(path)
             variable, has_scratch = read_plain(state.content, self._variable), False
-            if variable is None:
+            if variable is None:  # not plain: read it as python-dotenv does, or refuse it
                 text = EnvText(state.content, self._variable)
                 variable = text.variable
                 has_scratch = text.has_traces_of(f"{self._variable}{SCRATCH}")
@@ -140,6 +140,7 @@ class DotenvStore:
         with self._file(writing=True) as path:
             state = rewrite.read_settled(path)
             text = EnvText(state.content, self._variable)
+            # The text parses itself again, and refuses what would change more than this variable.
             for wanted in (_SAMPLE, Variable(text.variable.value, _SAMPLE.journal)):
                 text.with_variable(wanted)
             rewrite.prove_changeable(path, state)

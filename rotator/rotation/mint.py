@@ -117,6 +117,7 @@ class MintAttempt:
     def mint(self) -> MintedToken:
         """Mint, add the token's id to the intent, and return the token, which is not proven yet."""
         minted = request_token(self.api, self.request)
+        # Two mints of this process never make the same token: the answer is confused then.
         if not self.context.in_flight.register_token(self.mint_id, minted.token_id):
             raise error_of_confusion(minted, "which was there before")
         self.minted_id = minted.token_id

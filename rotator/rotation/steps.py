@@ -146,7 +146,8 @@ class RotationSteps:
                     attempt = MintAttempt(self._context, timeout, first, request)
                     attempt.prepare()
                     journal = self._new_journal(snapshot)
-                    with attempt.undoing():  # what a failed step leaves
+                    # Where a step fails, the token is revoked at once or left to the next run.
+                    with attempt.undoing():
                         attempt.intend()
                         minted = attempt.mint()
                         token = attempt.verify(minted)
@@ -228,7 +229,7 @@ class RotationSteps:
         api = self._context.api()
         with suppress(ApiError):
             api.log_in()  # tells the server's time
-        alive = self._context.in_flight.current()
+        alive = self._context.in_flight.current()  # mints of this process, of any thread
         oldest = api.time.now() - self._settings.rotation_timeout
         return frozenset(
             taken_over_id(intent.mint_id)
