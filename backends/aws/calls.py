@@ -1,6 +1,7 @@
 """What the stores of AWS have in common: calls, their errors, and a journal in tags."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from backends.aws import failures
@@ -8,7 +9,8 @@ from backends.aws.clients import AwsClient, bounded, forget_clients
 from backends.aws.failures import AwsTarget
 from backends.notes import NoteChanges
 from backends.remote import NotedStore
-from rotator.errors import StoreError
+from rotator.errors import StoreError, StoreUnreachableError
+from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 State = TypeVar("State")
 SDK = "boto3"
@@ -27,23 +29,39 @@ Tags = list[dict[str, str]]
 class AwsStore(NotedStore[State]):
     """A store whose journal is in tags; see `backends.remote.NotedStore`.
 
-    `client` is asked for at each call, which ends within `patience` seconds.
+    `client` is asked for at each call, which ends within `patience` seconds once `throttle` lets it
+    begin.
     """
 
     is_consistent = False  # a new tag may not show everywhere at once
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the store is, and how it is reached
         self,
         url: str,
         field: str | None,
         target: AwsTarget,
         client: Callable[[], AwsClient],
         patience: float,
+        *,
+        throttle: Throttle | None,
     ) -> None:
         super().__init__(url, field or NO_FIELD, _LONGEST_TAG)
         self._target = target
         self._client = client
         self._patience = patience
+        self._throttle = throttle or Throttle(STORE_CONNECTIONS)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        try:
+            self._throttle.begin()
+        except TimeoutError:
+            what = "AWS has too much to do for this process: try again later"
+            raise StoreUnreachableError(what) from None
+        try:
+            yield
+        finally:
+            self._throttle.end()
 
     def _set_tags(self, new: Tags, removed: list[str]) -> None:
         raise NotImplementedError
@@ -90,7 +108,7 @@ class AwsStore(NotedStore[State]):
         from botocore.parsers import ResponseParserError  # noqa: PLC0415 - part of it
 
         try:
-            with bounded(self._patience):
+            with self._turn(), bounded(self._patience):
                 answer: dict[str, Any] = getattr(self._client(), xform_name(operation))(**given)
         except (BotoCoreError, ClientError, ResponseParserError, *_STRAY) as error:
             if failures.code_of(error, operation) in tolerated:

@@ -4,15 +4,21 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from backends.programs import ProgramError, read_output
 from rotator.errors import ConfigError, StoreDeniedError
+from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_BUSY = (429, 503)
+_THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown")
+_FIRST_PAUSE = 0.5  # seconds, twice as long after each attempt
+_LONGEST_PAUSE = 15.0
+_MOST_KEPT = 100  # connections; how many there are is bounded elsewhere
 _LARGEST_ANSWER = 4 << 20  # bytes
 AwsClient = Any  # boto3 makes the methods of its clients at run time: no type tells them
 # Clients are thread-safe, but creating one is not
@@ -42,6 +48,7 @@ def new_client(
         retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=5,
         read_timeout=15,
+        max_pool_connections=_MOST_KEPT,
     )
     for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
         bound_pool(pool)
@@ -53,6 +60,25 @@ def new_client(
         if name.partition(".")[0] == "botocore":
             logging.getLogger(name).addFilter(_is_harmless)
     return client
+
+
+def _pass_pause_on(
+    throttle: Throttle,
+    response: tuple[Any, Mapping[str, Any]] | None,
+    attempts: int,
+    **_: object,
+) -> None:
+    """Let all wait whom AWS has told, in one answer, that they ask too much.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+    """
+    http, parsed = response or (None, {})
+    code = str(parsed.get("Error", {}).get("Code", ""))
+    if http is None or (http.status_code not in _BUSY and not code.startswith(_THROTTLED)):
+        return
+    asked = str(http.headers.get("Retry-After", ""))
+    usual = _FIRST_PAUSE * 2 ** (attempts - 1)
+    throttle.pause(min(int(asked) if asked.isdecimal() else usual, _LONGEST_PAUSE))
 
 
 def _bound_login(login: Any) -> None:  # noqa: ANN401 - botocore has no types
@@ -116,7 +142,9 @@ def bounded(seconds: float) -> AbstractContextManager[None]:
     return exchanges_within(seconds, _LARGEST_ANSWER)
 
 
-def shared_client(region: str, service: str = "secretsmanager") -> AwsClient:
+def share_client(
+    region: str, service: str = "secretsmanager", connections: int = STORE_CONNECTIONS
+) -> AwsClient:
     """Return this process's client of a service in a region, for the environment as it is now."""
     names = sorted(name for name in os.environ if name.startswith("AWS_"))
     if broken := next((name for name in _CREDENTIALS if _is_broken(os.environ.get(name))), None):
@@ -124,7 +152,8 @@ def shared_client(region: str, service: str = "secretsmanager") -> AwsClient:
             f"{broken} has spaces, line breaks or worse, which no AWS credential has: set it again"
         )
     with _CREATING:
-        return _client(region, service, tuple((name, os.environ[name]) for name in names))
+        environment = tuple((name, os.environ[name]) for name in names)
+        return _client(region, service, connections, environment)
 
 
 def forget_clients() -> None:
@@ -158,8 +187,22 @@ def usual_region() -> str | None:
 
 # Creating a client takes 0.15 s, and a fleet may have a thousand stores.
 @lru_cache(maxsize=8)
-def _client(region: str, service: str, _environment: tuple[tuple[str, str], ...]) -> AwsClient:
-    return new_client(region, service)
+def _client(
+    region: str, service: str, connections: int, _environment: tuple[tuple[str, str], ...]
+) -> AwsClient:
+    client = new_client(region, service)
+    pass_on = partial(_pass_pause_on, share_throttle(region, service, connections))
+    client.meta.events.register("needs-retry", pass_on)
+    return client
+
+
+# A throttle outlives its clients: another login ends no pause that the server asked for.
+_THROTTLES: dict[tuple[str, str, int], Throttle] = {}
+
+
+def share_throttle(region: str, service: str, connections: int) -> Throttle:
+    """Return what bounds this process's calls of a service in a region."""
+    return _THROTTLES.setdefault((region, service, connections), Throttle(connections))
 
 
 def _is_broken(credential: str | None) -> bool:

@@ -17,11 +17,12 @@ from typing import Any
 
 from backends.aws import failures
 from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags, Trials
-from backends.aws.clients import AwsClient, shared_client, usual_region
+from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
 from backends.aws.parameter_address import ParameterAddress
 from backends.aws.text import secret_in, with_secret
 from backends.remote import name_errors
 from rotator.errors import StoreError
+from rotator.http.throttle import Throttle
 from rotator.stores.port import Provenance, StoreUrl
 
 _NOT_FOUND = "ParameterNotFound"
@@ -45,7 +46,9 @@ def open_store(url: StoreUrl) -> "ParameterStore":
     if find_spec(SDK) is None:
         raise ModuleNotFoundError(name=SDK)
     address = ParameterAddress.parse(url, usual_region)
-    return ParameterStore(address, partial(shared_client, address.region, address.service.name))
+    place = address.region, address.service.name, url.connections
+    client, throttle = partial(share_client, *place), share_throttle(*place)
+    return ParameterStore(address, client, throttle=throttle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,16 @@ class ParameterStore(AwsStore[Parameter]):
     """A parameter of AWS; see `rotator.stores.port.SecretStore` for the promises."""
 
     def __init__(
-        self, address: ParameterAddress, client: Callable[[], AwsClient], patience: float = PATIENCE
+        self,
+        address: ParameterAddress,
+        client: Callable[[], AwsClient],
+        patience: float = PATIENCE,
+        *,
+        throttle: Throttle | None = None,
     ) -> None:
-        super().__init__(address.canonical, address.field, address, client, patience)
+        super().__init__(
+            address.canonical, address.field, address, client, patience, throttle=throttle
+        )
         self._address = address
 
     def earlier_secrets(self) -> Iterator[str]:

@@ -18,10 +18,11 @@ from typing import Any
 from backends.aws import failures
 from backends.aws.address import REGION, AwsAddress
 from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags
-from backends.aws.clients import AwsClient, shared_client, usual_region
+from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
 from backends.aws.text import secret_in, with_secret
 from backends.remote import NotedScratch, name_errors
 from rotator.errors import StoreError
+from rotator.http.throttle import Throttle
 from rotator.stores.port import Provenance, StoreUrl
 
 _CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
@@ -40,7 +41,9 @@ def open_store(url: StoreUrl) -> "SecretsManagerStore":
     if find_spec(SDK) is None:
         raise ModuleNotFoundError(name=SDK)
     address = AwsAddress.parse(url, usual_region)
-    return SecretsManagerStore(address, partial(shared_client, address.region))
+    place = address.region, address.service.name, url.connections
+    client, throttle = partial(share_client, *place), share_throttle(*place)
+    return SecretsManagerStore(address, client, throttle=throttle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,15 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
     _label = _CURRENT  # of the version that holds the token
 
     def __init__(
-        self, address: AwsAddress, client: Callable[[], AwsClient], patience: float = PATIENCE
+        self,
+        address: AwsAddress,
+        client: Callable[[], AwsClient],
+        patience: float = PATIENCE,
+        *,
+        throttle: Throttle | None = None,
     ) -> None:
         url = address.scratch if self.is_scratch else address.canonical
-        super().__init__(url, address.field, address, client, patience)
+        super().__init__(url, address.field, address, client, patience, throttle=throttle)
         self._address = address
 
     def earlier_secrets(self) -> Iterator[str]:

@@ -2,14 +2,15 @@
 
 import json
 import os
-import time
-from collections.abc import Callable, Collection, Mapping
+import threading
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.kubernetes.failures import KubernetesAnswer
+from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 if TYPE_CHECKING:
     from backends.kubernetes.login import Login
@@ -18,23 +19,36 @@ MANAGER = "nocturna-rotator"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _MODULE = "yaml"
 _REPEATS = 2
-_LONGEST_PAUSE = 5  # seconds
+# One connection for each server, user and use of this process: a fleet reads the kubeconfig once.
+# `open_store` gets no more than a URL, so there is no other place to share it.
+_CONNECTIONS: dict[object, "Connection"] = {}
+# A forked child would use its parent's connections.
+os.register_at_fork(after_in_child=_CONNECTIONS.clear)
 
 
-def open_connection(context: str | None, repeatable: Collection[str] = ("GET",)) -> "Connection":
-    """Return a connection for this process's environment, without asking the API server.
+def share_connection(
+    context: str | None, connections: int, repeatable: Collection[str] = ("GET",)
+) -> "Connection":
+    """Return this process's connection for its environment, without asking the API server.
 
     Raises `ModuleNotFoundError` where PyYAML is not installed.
     """
     if find_spec(_MODULE) is None:
         raise ModuleNotFoundError(name=_MODULE)
-    return Connection(context, os.environ, repeatable=repeatable)
+    environment = dict(os.environ)
+    key = (context, connections, *repeatable, frozenset(environment.items()))
+    if known := _CONNECTIONS.get(key):
+        return known
+    throttle = Throttle(connections)
+    made = Connection(context, environment, repeatable=repeatable, throttle=throttle)
+    return _CONNECTIONS.setdefault(key, made)
 
 
 class Connection:
     """A way to an API server, found at the first request; raises `StoreUnreachableError`.
 
-    Requests with `repeatable` methods may be made twice: it is as good as once.
+    It is safe to share between threads. Requests with `repeatable` methods may be made twice: that
+    is as good as once.
     """
 
     def __init__(
@@ -44,13 +58,14 @@ class Connection:
         *,
         repeatable: Collection[str] = ("GET",),
         service_account: Path = SERVICE_ACCOUNT,
-        sleep: Callable[[float], object] = time.sleep,
+        throttle: Throttle | None = None,
     ) -> None:
         self._context = context
         self._environment = environment
         self._repeatable = repeatable
         self._service_account = service_account
-        self._sleep = sleep
+        self._throttle = throttle or Throttle(STORE_CONNECTIONS)
+        self._logging_in = threading.Lock()
         self._login: Login | None = None
 
     @property
@@ -84,27 +99,29 @@ class Connection:
                 "headers": {"Content-Type": f"application/{kind}"},
                 "params": {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})},
             }
-        was_refused = False
-        for left in reversed(range(_REPEATS + 1)):
-            response = self._log_in().send(method, path, **options)
+        refused: Login | None = None
+        for _ in range(_REPEATS + 1):
+            login = self._log_in(instead_of=refused)
+            response = login.send(method, path, **options)
             status = response.status_code
-            if status == HTTPStatus.UNAUTHORIZED and not was_refused:
-                was_refused, self._login = True, None
-            elif status == HTTPStatus.TOO_MANY_REQUESTS or (
-                method in self._repeatable and status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            if status == HTTPStatus.UNAUTHORIZED and not refused:
+                refused = login
+            elif status != HTTPStatus.TOO_MANY_REQUESTS and (
+                method not in self._repeatable or status < HTTPStatus.INTERNAL_SERVER_ERROR
             ):
-                asked = response.headers.get("Retry-After", "")
-                if left:
-                    pause = min(int(asked), _LONGEST_PAUSE) if asked.isdecimal() else 0
-                    self._sleep(float(pause))
-            else:
                 break
         return KubernetesAnswer.parse(status, response.content)
 
-    def _log_in(self) -> "Login":
+    def _log_in(self, instead_of: "Login | None" = None) -> "Login":
         from backends.kubernetes.login import log_in  # noqa: PLC0415 - it loads requests and yaml
 
-        self._login = self._login or log_in(
-            self._environment, self._context, self._service_account, self._repeatable
-        )
-        return self._login
+        with self._logging_in:
+            if self._login is None or self._login is instead_of:
+                self._login = log_in(
+                    self._environment,
+                    self._context,
+                    self._service_account,
+                    self._repeatable,
+                    self._throttle,
+                )
+            return self._login

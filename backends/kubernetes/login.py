@@ -24,8 +24,9 @@ from rotator.http.client import (
     advise_on_certificate,
     explain_failure,
 )
+from rotator.http.throttle import Throttle
 
-_LIMITS = Limits(backoff=0.05)
+_LIMITS = Limits(backoff=0.05, longest_pause=5)
 _REASONS = {
     FailureKind.PROXY: "the proxy does not let us through",
     FailureKind.UNKNOWN_HOST: "no such host",
@@ -66,6 +67,7 @@ def log_in(
     context: str | None,
     service_account: Path,
     repeatable: Collection[str] = ("GET",),
+    throttle: Throttle | None = None,
 ) -> Login:
     """Find the API server and our credentials; raises `StoreUnreachableError`.
 
@@ -75,7 +77,9 @@ def log_in(
     user = user_from_plugin(access, environment) if access.user.get("exec") else access.user
     tls = None if access.server.startswith("http:") else _trust(access, user)
     name = access.cluster.get("tls-server-name")
-    session = BoundedSession(_LIMITS, retried_methods=repeatable, tls=tls, server_name=name)
+    session = BoundedSession(
+        _LIMITS, retried_methods=repeatable, tls=tls, server_name=name, throttle=throttle
+    )
     session.headers.update({"User-Agent": "nocturna-rotator", "Accept": "application/json"})
     session.auth = partial(_authorize, user, access.origin)
     return Login(access, tls, session)

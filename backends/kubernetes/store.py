@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 
 from backends.kubernetes.address import KubernetesAddress
-from backends.kubernetes.connection import MANAGER, Connection, open_connection
+from backends.kubernetes.connection import MANAGER, Connection, share_connection
 from backends.kubernetes.events import describe_event
 from backends.kubernetes.failures import NOT_KUBERNETES, KubernetesAnswer, Subject, explain
 from backends.kubernetes.owners import find_provenance
@@ -42,7 +42,7 @@ def open_store(url: StoreUrl) -> "KubernetesStore":
     Raises `ConfigError`, and `ModuleNotFoundError` where PyYAML is not installed.
     """
     address = KubernetesAddress.parse(url)
-    return KubernetesStore(address, open_connection(address.context))
+    return KubernetesStore(address, share_connection(address.context, url.connections))
 
 
 @dataclass(frozen=True, slots=True)

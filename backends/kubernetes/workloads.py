@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 
 from backends.kubernetes.address import KubernetesAddress, is_namespace
-from backends.kubernetes.connection import Connection, open_connection
+from backends.kubernetes.connection import Connection, share_connection
 from backends.kubernetes.failures import NOT_KUBERNETES, Subject, explain
 from backends.remote import name_errors
 from rotator.errors import StoreError, StoreUnreachableError
@@ -27,7 +27,7 @@ def open_workloads(url: StoreUrl) -> "KubernetesWorkloads":
     """
     beside = KubernetesAddress.parse(url) if url.location else None
     context = beside.context if beside else None
-    return KubernetesWorkloads(beside, open_connection(context, REPEATABLE))
+    return KubernetesWorkloads(beside, share_connection(context, url.connections, REPEATABLE))
 
 
 class _Workload(NamedTuple):

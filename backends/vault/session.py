@@ -34,19 +34,24 @@ from rotator.http.client import (
     advise_on_certificate,
     explain_failure,
 )
+from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 _LIMITS = Limits(backoff=0.05)
 _log = logging.getLogger(__name__)
 
 # One session for each server and login of this process: a fleet of a thousand tokens logs in once.
 # `open_store` gets no more than a URL, so there is no other place to share it.
-_SESSIONS: dict[VaultSettings, "VaultSession"] = {}
+_SESSIONS: dict[tuple[VaultSettings, int], "VaultSession"] = {}
 # A forked child would use its parent's connections, or wait for a lock that nobody releases.
 os.register_at_fork(after_in_child=_SESSIONS.clear)
 
 
-def share_session(settings: VaultSettings) -> "VaultSession":
-    return _SESSIONS.get(settings) or _SESSIONS.setdefault(settings, VaultSession(settings))
+def share_session(settings: VaultSettings, connections: int) -> "VaultSession":
+    """Return this process's session for a server and a login, with so many connections."""
+    key = settings, connections
+    if known := _SESSIONS.get(key):
+        return known
+    return _SESSIONS.setdefault(key, VaultSession(settings, connections=connections))
 
 
 class VaultSession:
@@ -56,11 +61,15 @@ class VaultSession:
     """
 
     def __init__(
-        self, settings: VaultSettings, monotonic: Callable[[], float] = time.monotonic
+        self,
+        settings: VaultSettings,
+        monotonic: Callable[[], float] = time.monotonic,
+        *,
+        connections: int = STORE_CONNECTIONS,
     ) -> None:
         self._login = settings.login
         self._names = settings.names
-        self._connect = partial(open_client, settings)
+        self._connect = partial(open_client, settings, throttle=Throttle(connections))
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._lease: Lease | None = None
@@ -151,20 +160,23 @@ def _renew(client: hvac.Client) -> Lease:
     return Lease.parse(client, answer)
 
 
-def open_client(settings: VaultSettings, token: str) -> hvac.Client:
+def open_client(
+    settings: VaultSettings, token: str, throttle: Throttle | None = None
+) -> hvac.Client:
     """Return a client that sends this token; it is safe to share between threads.
 
     Its calls return a `VaultAnswer`, or raise `StoreUnreachableError` where there is none. When a
     connection breaks, only reads are repeated, and what was never sent.
     """
-    adapter = partial(_Adapter, settings)
+    adapter = partial(_Adapter, settings, throttle)
     return hvac.Client(settings.address, token, namespace=settings.namespace, adapter=adapter)
 
 
 class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no types
-    def __init__(self, settings: VaultSettings, **options: Any) -> None:
+    def __init__(self, settings: VaultSettings, throttle: Throttle | None, **options: Any) -> None:
         super().__init__(**options)
         self._settings = settings
+        self._throttle = throttle
         # hvac would use VAULT_CACERT and so on, as they were when it was imported.
         self._kwargs = {"verify": settings.verify, "cert": settings.client_cert}
         self._is_connected = False
@@ -172,7 +184,8 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
     def request(self, *args: Any, **options: Any) -> VaultAnswer:
         """Return the answer, whatever its status: hvac's errors repeat the server's text."""
         if not self._is_connected:
-            self.session = BoundedSession(_LIMITS, tls=_trust_authorities(self._settings))
+            tls = _trust_authorities(self._settings)
+            self.session = BoundedSession(_LIMITS, tls=tls, throttle=self._throttle)
             self._is_connected = True
         try:
             response = super().request(*args, **options, raise_exception=False)

@@ -48,7 +48,7 @@ def open_store(url: StoreUrl) -> "VaultStore":
     def call(request: Request) -> VaultAnswer:
         from backends.vault.session import share_session  # noqa: PLC0415 - loads the SDK
 
-        return share_session(settings).call(request)
+        return share_session(settings, url.connections).call(request)
 
     return VaultStore(address, call, settings.names)
 

@@ -1,12 +1,15 @@
 """The client: one for all stores of a process, until its credentials have run out."""
 
+import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
-from backends.aws.clients import shared_client
+from backends.aws.clients import share_client, share_throttle
 from backends.aws.store import open_store
-from rotator.errors import StoreDeniedError
+from rotator.clock import TimeBudget
+from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.stores.port import parse_url
 from rotator.testing.rig import new_secret, read_back
 from tests.aws.answering import Endpoint
@@ -20,15 +23,15 @@ def _reachable(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_stores_of_a_region_share_one_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    one = shared_client("eu-west-1")
-    assert shared_client("eu-west-1") is one
-    assert shared_client("eu-north-1") is not one
+    one = share_client("eu-west-1")
+    assert share_client("eu-west-1") is one
+    assert share_client("eu-north-1") is not one
     monkeypatch.setenv("AWS_SESSION_TOKEN", "another")
-    assert shared_client("eu-west-1") is not one
+    assert share_client("eu-west-1") is not one
 
 
 def test_waiting_is_bounded() -> None:
-    config = shared_client("eu-west-1").meta.config
+    config = share_client("eu-west-1").meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 15)
     assert config.retries["total_max_attempts"] == 3
 
@@ -64,3 +67,43 @@ def test_renewed_credentials_are_noticed_by_a_process_that_stays_up(
     # Files are read when a client is made: whatever changed in them shows that it was made again.
     settings.write_text(f"[default]\nendpoint_url = {site.upstream}\n")
     assert read_back(store)[0] == secret
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "ThrottlingException"), (429, ""), (503, "InternalFailure")]
+)
+def test_a_pause_that_aws_asks_of_one_call_is_kept_by_all(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint.answer(status, {"__type": code}))
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # of botocore, before it tries again
+    place = (f"eu-west-{status}", "secretsmanager", 2)
+    with pytest.raises(ClientError):
+        share_client(*place).get_secret_value(SecretId="luna")
+    monkeypatch.undo()
+    with TimeBudget(0.0).spending(), pytest.raises(TimeoutError):
+        share_throttle(*place).begin()
+
+
+def test_a_call_that_is_refused_asks_for_no_pause(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = endpoint.answer(400, {"__type": "AccessDeniedException"})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", answer)
+    place = ("eu-west-9", "secretsmanager", 2)
+    with pytest.raises(ClientError):
+        share_client(*place).get_secret_value(SecretId="luna")
+    with TimeBudget(0.0).spending(), share_throttle(*place).exchange():
+        pass
+
+
+def test_a_store_that_gets_no_turn_in_time_is_unreachable(site: Site) -> None:
+    store = open_store(parse_url(site.store_url, Path())._replace(connections=1))
+    region = site.store_url.partition("region=")[2].partition("#")[0]
+    busy = share_throttle(region, "secretsmanager", 1).exchange()
+    with busy, TimeBudget(0.0).spending(), pytest.raises(StoreUnreachableError) as caught:
+        store.read()
+    assert (
+        str(caught.value)
+        == f"{store.url}: AWS has too much to do for this process: try again later"
+    )

@@ -57,7 +57,7 @@ rotator.toml: [[token]] 3 validity: found "5d", expected more than renew_before 
 rotator.toml: [api] url: found nothing, expected the API's URL, which ends in /api (or the \
 variable NOCTURNA_API_URL)
 rotator.toml: [[token]] "luna" stores: no installed package serves floppy: stores; installed are: \
-aws-secretsmanager, dotenv, kubernetes, vault
+aws-secretsmanager, aws-ssm, command, dotenv, kubernetes, vault
 rotator.toml: [[token]] "luna" stores: found dotenv://FOLDER/.env#NOCTURNA_SERVICE_TOKEN a second \
 time (also in luna), expected each store once
 """
@@ -176,6 +176,7 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'hook_timeout = "60s" # default',
         'notify = ["…"] # rotator.toml: [defaults]',
         "allow_eternal = true # default",
+        "rehearse = false # default",
         "",
         "[[token]]",
         'name = "sol" # rotator.toml: [[token]] "sol"',
@@ -188,6 +189,7 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'hook_timeout = "60s" # default',
         'notify = ["…"] # rotator.toml: [defaults]',
         "allow_eternal = true # default",
+        "rehearse = false # default",
     ]
     assert [each["name"] for each in tomllib.loads(result.out)["token"]] == ["luna", "sol"]
 

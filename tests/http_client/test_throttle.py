@@ -10,28 +10,11 @@ from rotator.clock import TimeBudget
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
 from rotator.http.throttle import Throttle
 from tests.http_client.support import RawServer, answering, ok, raw_server
+from tests.support.clock import StillTime
 from tests.support.waiting import PATIENCE
 
 QUICK = Limits(backoff=0.0)
 BUSY = b"HTTP/1.1 429 X\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"
-
-
-class Time:
-    """A clock that only moves when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.naps: list[float] = []
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.naps.append(seconds)
-        self.now += seconds
-
-    def throttle(self, most: int = 2) -> Throttle:
-        return Throttle(most, monotonic=self.monotonic, sleep=self.sleep)
 
 
 class Crowd:
@@ -111,7 +94,7 @@ def test_a_turn_ends_with_the_answer() -> None:
 
 
 def test_a_pause_that_one_is_asked_for_is_kept_by_all() -> None:
-    time = Time()
+    time = StillTime()
     throttle = time.throttle()
     with raw_server(answering(BUSY, ok())) as server:
         one = BoundedSession(QUICK, throttle=throttle)
@@ -125,7 +108,7 @@ def test_a_pause_that_one_is_asked_for_is_kept_by_all() -> None:
 
 
 def test_a_pause_lasts_no_longer_than_the_longest() -> None:
-    time = Time()
+    time = StillTime()
     with raw_server(answering(BUSY, ok())) as server:
         session = BoundedSession(Limits(longest_pause=2.0), throttle=time.throttle())
         session.get(server.url)
@@ -134,7 +117,7 @@ def test_a_pause_lasts_no_longer_than_the_longest() -> None:
 
 
 def test_others_wait_while_a_busy_server_is_asked_again() -> None:
-    time = Time()
+    time = StillTime()
     again = Limits(backoff=0.0, longest_pause=0.01)
     with raw_server(answering(BUSY, ok())) as server:
         session = BoundedSession(again, retried_statuses=(429,), throttle=time.throttle())

@@ -6,6 +6,7 @@ from pathlib import Path
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import Connection
 from backends.kubernetes.store import KubernetesStore
+from rotator.http.throttle import Throttle
 from rotator.rotation.report import Report
 from rotator.stores.port import parse_url
 from tests.kubernetes.site import Site
@@ -19,16 +20,16 @@ def opened(
     variables: Mapping[str, str],
     *,
     service_account: Path = NOWHERE,
-    sleep: Callable[[float], object] = lambda _: None,
+    throttle: Throttle | None = None,
 ) -> KubernetesStore:
     address = KubernetesAddress.parse(parse_url(url, Path()))
     connection = Connection(
-        address.context, variables, service_account=service_account, sleep=sleep
+        address.context, variables, service_account=service_account, throttle=throttle
     )
     return KubernetesStore(address, connection)
 
 
 def store_of(
-    site: Site, url: str | None = None, sleep: Callable[[float], object] = lambda _: None
+    site: Site, url: str | None = None, throttle: Throttle | None = None
 ) -> KubernetesStore:
-    return opened(url or site.store_url, site.variables(site.upstream), sleep=sleep)
+    return opened(url or site.store_url, site.variables(site.upstream), throttle=throttle)

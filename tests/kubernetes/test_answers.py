@@ -14,6 +14,7 @@ from rotator.stores.port import parse_url
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.helpers import NOWHERE, store_of
 from tests.kubernetes.site import Site
+from tests.support.clock import StillTime
 
 SECRET = "made-up.token"
 GARBAGE = f"\n{SECRET} \x1b[31m"
@@ -153,11 +154,11 @@ def test_a_read_that_fails_for_a_moment_is_repeated(site: Site, stand_in: ApiSer
 
 
 def test_the_server_is_given_the_time_that_it_asks_for(site: Site, stand_in: ApiServer) -> None:
-    waits: list[float] = []
-    store = store_of(site, sleep=waits.append)
+    time = StillTime()
+    store = store_of(site, throttle=time.throttle())
     stand_in.faults.extend(Fault(429, b"", {"Retry-After": text}) for text in ("1", "3600"))
     store.read()
-    assert waits == [1.0, 5.0]
+    assert time.naps == [1.0, 5.0]
 
 
 def test_a_change_is_sent_again_only_where_it_was_not_even_looked_at(

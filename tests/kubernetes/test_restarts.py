@@ -1,6 +1,6 @@
 """Restarts of workloads; with a real cluster too, which replaces pods where the stand-in counts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,13 +21,10 @@ def workloads(
     site: Site,
     account: str = ROTATOR,
     variables: Mapping[str, str] | None = None,
-    sleep: Callable[[float], object] = lambda _: None,
 ) -> KubernetesWorkloads:
     beside = KubernetesAddress.parse(parse_url(site.store_url, Path()))
     found = variables or site.variables(site.upstream, account)
-    connection = Connection(
-        None, found, repeatable=REPEATABLE, service_account=NOWHERE, sleep=sleep
-    )
+    connection = Connection(None, found, repeatable=REPEATABLE, service_account=NOWHERE)
     return KubernetesWorkloads(beside, connection)
 
 
