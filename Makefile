@@ -121,7 +121,7 @@ $(VENV)/installed: pyproject.toml
 	@echo "Installing into $(VENV) (once)..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[terminal]'
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

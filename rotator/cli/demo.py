@@ -10,12 +10,14 @@ from pathlib import Path
 
 import click
 
-from rotator.cli import options
+from rotator.cli import options, output
+from rotator.cli.tables import terminal_width
 from rotator.clock import in_words, utc_now
 from rotator.embedded_api import EmbeddedApi
 from rotator.tokens import ServiceToken
 
 _DAYS_LEFT = 3
+_INDENT = "  "
 _ENV = """\
 # Luna, the bot of this demo
 BOT_NAME="Luna"
@@ -52,6 +54,10 @@ def command() -> int:
 
 
 def _run(name: str, api: EmbeddedApi, folder: Path) -> int:
+    """Run a command, on a terminal as one sees it there, and return its exit status."""
+    on_terminal = output.is_terminal()
+    if on_terminal:
+        click.echo(f"$ rotator {name}")
     others = {k: v for k, v in os.environ.items() if not k.startswith(("NOCTURNA_", "ROTATOR_"))}
     result = subprocess.run(  # noqa: S603 - this program itself, with a name from the list above
         [sys.executable, "-m", "rotator", name],
@@ -63,17 +69,26 @@ def _run(name: str, api: EmbeddedApi, folder: Path) -> int:
             "NOCTURNA_ADMIN_PASSWORD": api.admin_password,
             "ROTATOR_STORE": "dotenv:.env",
         },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stdout=None if on_terminal else subprocess.PIPE,
+        stderr=None if on_terminal else subprocess.STDOUT,
         text=True,
         check=False,
     )
-    _say(f"$ rotator {name}", f"{result.stdout.rstrip()}\n[exit status {result.returncode}]")
+    end = f"[exit status {result.returncode}]"
+    if on_terminal:
+        _say(end)
+    else:
+        _say(f"$ rotator {name}", f"{result.stdout.rstrip()}\n{end}")
     return result.returncode
 
 
 def _mask(env_file: Path) -> str:
-    return _JWT.sub(lambda match: _describe(match[0]), env_file.read_text().rstrip())
+    """Return the file with its tokens described; on a terminal the ends of long lines are cut."""
+    lines = _JWT.sub(lambda match: _describe(match[0]), env_file.read_text().rstrip()).splitlines()
+    if output.is_terminal():
+        width = terminal_width() - len(_INDENT)
+        lines = [line if len(line) <= width else f"{line[: width - 1]}…" for line in lines]
+    return "\n".join(lines)
 
 
 def _describe(secret: str) -> str:
@@ -83,5 +98,5 @@ def _describe(secret: str) -> str:
 
 
 def _say(title: str, block: str = "") -> None:
-    body = f"{textwrap.indent(block, '  ')}\n" if block else ""
+    body = f"{textwrap.indent(block, _INDENT)}\n" if block else ""
     click.echo(f"{title}\n{body}")

@@ -1,6 +1,7 @@
 """Tables for a terminal: they fit its width, and no word in them is broken."""
 
 import io
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -13,9 +14,8 @@ _GAP = "  "
 
 
 def terminal_width() -> int:
-    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-
-    return Console().width
+    """Return the columns of the terminal, 80 where there is none."""
+    return shutil.get_terminal_size().columns
 
 
 def paint(draw: "Callable[[Console], Iterable[Text]]") -> str:
