@@ -20,6 +20,7 @@ from rotator.errors import (
     ConflictError,
     StoreError,
     StoreUnreachableError,
+    describe_lack,
     one_line,
     quote_value,
 )
@@ -47,7 +48,8 @@ def name_errors(url: str, spell: Callable[[StoreError], str] = str) -> Iterator[
     except StoreError as error:
         raise type(error)(f"{url}: {spell(error)}") from None
     except _STRAY as error:
-        raise StoreUnreachableError(f"{url}: {_describe_stray(error)}") from None
+        what = describe_lack(error) or _describe_stray(error)
+        raise StoreUnreachableError(f"{url}: {what}") from None
 
 
 def attempts() -> Iterator[int]:

@@ -13,7 +13,14 @@ import click
 
 from rotator.cli import exit_codes
 from rotator.cli.main import cli, find_command
-from rotator.errors import ConfigError, RotatorError, hide_tokens, internal_error, one_line
+from rotator.errors import (
+    ConfigError,
+    RotatorError,
+    describe_lack,
+    hide_tokens,
+    internal_error,
+    one_line,
+)
 from rotator.signals import end_at_second_interrupt
 
 INTERRUPTED = 130
@@ -79,13 +86,19 @@ def _run(arguments: list[str]) -> int:  # noqa: PLR0911 - a table: one per error
         return _report(error, wrong_call)
     except RotatorError as error:
         return _report(error, failed)
-    except OSError as error:  # others are translated where they happen: this is our own output
-        if isinstance(error.filename, str | bytes):  # or a file that was forgotten
-            file = one_line(os.fsdecode(error.filename))
-            return _report(f"{file} cannot be used ({error.strerror})", failed)
-        return _report(f"the output could not be written ({error.strerror})", failed)
+    except OSError as error:
+        return _report(_describe_system(error), failed)
     except Exception as error:  # noqa: BLE001 - a traceback could show a secret
         return _report(internal_error(error), failed)
+
+
+def _describe_system(error: OSError) -> str:
+    """Describe what is not translated where it happens: of our own output, or a forgotten file."""
+    if lack := describe_lack(error):
+        return lack
+    if isinstance(error.filename, str | bytes):
+        return f"{one_line(os.fsdecode(error.filename))} cannot be used ({error.strerror})"
+    return f"the output could not be written ({error.strerror})"
 
 
 def _describe_usage(error: click.ClickException) -> str:

@@ -5,10 +5,13 @@ password, a token, or unchecked text of the API or a store. `retryable` says whe
 may succeed later without anybody changing anything.
 """
 
+import errno
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
 _LONGEST_VALUE = 60
+_NO_MEMORY = "there is too little memory for it: raise the limit of this process or its container"
+_NOT_MAPPED = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Every JWT begins so: base64 of `{"`; also one that is cut. The first part has 20 or 36 characters.
 _JWT = re.compile(r"eyJ[\w.-]{12,}")
@@ -137,8 +140,25 @@ class MintOutcomeUnknownError(ApiError):
     retryable = True
 
 
+def describe_lack(error: BaseException) -> str | None:
+    """Say which limit of this machine an error comes of, None where it comes of none."""
+    if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
+        return "this machine starts no more threads: raise its limits of processes and memory"
+    has_no_memory = isinstance(error, MemoryError)
+    if isinstance(error, OSError):
+        has_no_memory = error.errno == errno.ENOMEM
+    elif isinstance(error, ImportError):  # of a library that is mapped into memory
+        has_no_memory = any(words in str(error) for words in _NOT_MAPPED)
+    return _NO_MEMORY if has_no_memory else None
+
+
 def internal_error(error: BaseException) -> str:
-    """Return a line about a bug of ours: its kind and place. Its text may hold a secret."""
+    """Return a line about a bug of ours: its kind and place. Its text may hold a secret.
+
+    What only a limit of this machine keeps from working is told as such.
+    """
+    if lack := describe_lack(error):
+        return lack
     import traceback  # noqa: PLC0415 - only a bug needs it
 
     frames = traceback.extract_tb(error.__traceback__)

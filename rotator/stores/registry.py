@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
-from rotator.errors import ConfigError, RotatorError
+from rotator.errors import ConfigError, RotatorError, describe_lack
 from rotator.http.throttle import STORE_CONNECTIONS
 from rotator.stores.port import SecretStore, StoreUrl, parse_url
 from rotator.stores.readonly import UnavailableStore
@@ -108,6 +108,8 @@ def _find_backend(scheme: str) -> EntryPoint:
 
 
 def _describe_failure(point: EntryPoint, error: BaseException, action: str) -> str:
+    if lack := describe_lack(error):
+        return lack
     owner = _owner(point)
     served = f"{point.name}: stores" if point.group == GROUP else "restarts"
     missing = error.name if isinstance(error, ImportError) else None

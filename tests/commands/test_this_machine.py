@@ -198,3 +198,16 @@ def test_exec_names_a_store_in_a_folder_that_may_not_be_entered(
     assert result.status == 1
     assert str(rotator.folder / "closed") in result.err
     assert "may not read" in result.err
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("size", range(30_000, 62_000, 4_000))
+def test_too_little_memory_is_told_as_such(rotator: Runner, api: Sandbox, size: int) -> None:
+    rotator.write_env(api.issue(3))
+    result = rotator.in_shell(f"ulimit -v {size}; rotator rotate")
+    assert result.status in (0, 1)
+    if result.status:
+        assert "there is too little memory for it: raise the limit of" in result.err
+        assert "internal error" not in result.err
+    assert rotator("rotate").status == 0
+    assert len(api.live_tokens()) <= 2

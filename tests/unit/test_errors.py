@@ -1,0 +1,39 @@
+"""What is said of errors that are not ours."""
+
+import errno
+import mmap
+
+import pytest
+
+from rotator.errors import internal_error
+
+MEMORY = "there is too little memory for it: raise the limit of this process or its container"
+THREADS = "this machine starts no more threads: raise its limits of processes and memory"
+
+
+def test_too_little_memory_is_no_bug_of_ours() -> None:
+    with pytest.raises(MemoryError) as python:
+        bytearray(1 << 62)
+    with pytest.raises(OSError) as system:  # noqa: PT011 - its number is looked at
+        mmap.mmap(-1, 1 << 60)
+    assert system.value.errno == errno.ENOMEM
+    assert internal_error(python.value) == internal_error(system.value) == MEMORY
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ImportError("select.so: failed to map segment from shared object"), MEMORY),
+        (ImportError("_rust.abi3.so: cannot allocate memory in static TLS block"), MEMORY),
+        (RuntimeError("can't start new thread"), THREADS),
+    ],
+)
+def test_what_a_library_says_of_a_limit_is_known(error: Exception, said: str) -> None:
+    assert internal_error(error) == said
+
+
+@pytest.mark.parametrize(
+    "error", [ImportError("no such name"), RuntimeError("x"), OSError(errno.EIO, "x"), KeyError()]
+)
+def test_other_errors_are_bugs(error: Exception) -> None:
+    assert internal_error(error).startswith(f"internal error: {type(error).__name__}")
