@@ -16,7 +16,7 @@ COPY requirements.lock requirements-build.lock ./
 RUN /pip/bin/pip install --only-binary :all: --require-hashes -r requirements-build.lock \
     && /pip/bin/pip --python /opt/rotator/bin/python3 install --no-compile --no-deps \
         --only-binary :all: --require-hashes -r requirements.lock
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY rotator rotator
 COPY backends backends
 # What `rotator init` fills in.

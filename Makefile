@@ -109,7 +109,7 @@ LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --custom-c
 lock: $(VENV)/installed-dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile $(LOCKED) $(LOCK) --all-extras --no-emit-package nocturna-rotator pyproject.toml --output-file requirements.lock
-	echo hatchling | $(BIN)/uv pip compile $(LOCKED) $(LOCK) - --output-file requirements-build.lock
+	printf "hatchling\nclick>=8.4\n" | $(BIN)/uv pip compile $(LOCKED) $(LOCK) - --output-file requirements-build.lock
 
 clean:
 	rm -rf $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hatch_build import pages
+from rotator import __version__
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -45,6 +48,12 @@ def test_what_init_fills_in_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
         text=True,
     )
     assert shipped == set(tracked.stdout.split())
+
+
+def test_the_man_pages_are_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    begin = f"nocturna_rotator-{__version__}.data/data/share/man/man1/"
+    packed = {name: wheel.read(name).decode() for name in wheel.namelist() if begin in name}
+    assert packed == {f"{begin}{name}": page for name, page in pages(ROOT)}
 
 
 def test_every_module_is_in_the_wheel_and_nothing_else(wheel: zipfile.ZipFile) -> None:

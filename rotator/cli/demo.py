@@ -7,14 +7,17 @@ import sys
 import tempfile
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rotator.cli import options, output
 from rotator.cli.tables import terminal_width
 from rotator.clock import in_words, utc_now
-from rotator.embedded_api import EmbeddedApi
 from rotator.tokens import ServiceToken
+
+if TYPE_CHECKING:
+    from rotator.embedded_api import EmbeddedApi
 
 _DAYS_LEFT = 3
 _INDENT = "  "
@@ -35,6 +38,8 @@ def command() -> int:
 
     Needs no settings, and leaves nothing but a new folder, whose name it prints.
     """
+    from rotator.embedded_api import EmbeddedApi  # noqa: PLC0415 - a help needs click alone
+
     folder = Path(tempfile.mkdtemp(prefix="nocturna-demo-"))
     env_file = folder / ".env"
     with EmbeddedApi() as api:
@@ -53,7 +58,7 @@ def command() -> int:
     return 0 if all(as_expected) else 1
 
 
-def _run(name: str, api: EmbeddedApi, folder: Path) -> int:
+def _run(name: str, api: "EmbeddedApi", folder: Path) -> int:
     """Run a command, on a terminal as one sees it there, and return its exit status."""
     on_terminal = output.is_terminal()
     if on_terminal:

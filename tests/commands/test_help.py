@@ -46,7 +46,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             if isinstance(command, click.Group):
                 yield from within(command, inner)
 
-    yield from within(cli, click.Context(cli, info_name="rotator"))
+    yield from within(cli, click.Context(cli, info_name="rotator", **cli.context_settings))
 
 
 def examples_of(command: click.Command) -> list[str]:

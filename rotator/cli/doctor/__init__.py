@@ -11,7 +11,6 @@ import click
 
 from rotator.cli import exit_codes, options, output
 from rotator.cli.doctor.findings import Finding, Result, Topic, as_lines
-from rotator.cli.doctor.gather import examine
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 
@@ -32,6 +31,8 @@ def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int
 
     Exits 0 without a problem, warnings or not; 1 with a problem; 2 when the settings are wrong.
     """
+    from rotator.cli.doctor.gather import examine  # noqa: PLC0415 - a help needs click alone
+
     found = examine(settings, names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     output.write(output.as_json(found) if as_json else as_lines(found, encoding))
