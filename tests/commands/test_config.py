@@ -177,7 +177,6 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'notify = ["…"] # rotator.toml: [defaults]',
         "allow_eternal = true # default",
         "rehearse = false # default",
-        "rehearse = false # default",
         "",
         "[[token]]",
         'name = "sol" # rotator.toml: [[token]] "sol"',
@@ -190,7 +189,6 @@ def test_show_says_what_is_in_force_and_where_it_comes_from(config: Runner) -> N
         'hook_timeout = "60s" # default',
         'notify = ["…"] # rotator.toml: [defaults]',
         "allow_eternal = true # default",
-        "rehearse = false # default",
         "rehearse = false # default",
     ]
     assert [each["name"] for each in tomllib.loads(result.out)["token"]] == ["luna", "sol"]

@@ -29,7 +29,7 @@ def put(rotator: Runner, name: str, secret: str, journal: str = "") -> None:
 
 
 def served(out: str) -> list[str]:
-    """Return the names in the order of the config: the command sorts by urgency, and counts last."""
+    """Return the names in the order of the config; the command sorts them, and counts last."""
     names = {line.partition(":")[0] for line in out.splitlines() if ":" in line}
     return [name for name in NAMES if name in names]
 
