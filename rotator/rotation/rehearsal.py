@@ -29,7 +29,7 @@ from rotator.errors import (
     kind,
 )
 from rotator.hooks.hooks import HookEvent, Hooks
-from rotator.rotation.mint import MintAttempt, NotBegunError, UncertainWriteError, require_clock
+from rotator.rotation.mint import MintAttempt, NotBegunError, require_clock
 from rotator.rotation.model import MintRequest, RotationContext
 from rotator.rotation.observe import ATTEMPTS, Snapshot, Unreachable, observe
 from rotator.rotation.policy import RotateOptions
@@ -189,8 +189,6 @@ class Rehearsal:
         except NotBegunError:
             raise
         except Exception as error:  # noqa: BLE001 - (the same)
-            if not attempt.is_promoted and not isinstance(error, UncertainWriteError):
-                self._canary = None  # undone
             store = url if step in (Step.INTEND, Step.WRITE) else None
             raise self._fail(step, error, store) from None
         return token
@@ -235,7 +233,7 @@ class Rehearsal:
         return entry
 
     def _end(self, scratches: Sequence[ScratchStore], mint_id: str) -> None:
-        """Revoke the canary unless that is done already, and remove all that was written."""
+        """Revoke the canary, if it is not undone already, and remove all that was written."""
         if self._canary:
             with self._going_on(), self._taking(Step.REVOKE, "the canary is revoked"):
                 self._revoke(self._canary)
@@ -260,8 +258,6 @@ class Rehearsal:
                 return  # another rehearsal took this one for dead
             intents = place.seen.journal.intents
             ours = [each for each in intents if each.mint_id == mint_id]
-            if intents and not ours and not place.token_ids:
-                return
             left = [each for each in intents if each not in ours]
             left += [] if self._is_revoked else [each.taken_over() for each in ours]
             with suppress(ConflictError):

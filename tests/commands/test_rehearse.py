@@ -7,6 +7,8 @@ import signal
 from rotator.config.loader import HOOK_VARIABLES
 from tests.commands.test_afterwards import configured
 from tests.executing.helpers import BOT, SOON, count, has
+from tests.support.crew import Crew
+from tests.support.forked import Job
 from tests.support.listener import listener
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
@@ -126,6 +128,27 @@ def test_a_bot_under_exec_is_not_restarted_by_a_rehearsal(rotator: Runner, api: 
         running.wait_for(has(new))
         assert count(running, "has ") == 2
         assert running.stop() in (0, 143)
+
+
+def test_rehearsals_and_a_rotation_of_one_file_take_turns(
+    rotator: Runner, api: Sandbox, crew: Crew
+) -> None:
+    rotator.write_env(api.issue(days=60))
+    url = f"dotenv://{rotator.env_file}"
+    commands = [["rehearse"], ["rotate", "--force"], ["rehearse"], ["rehearse"]]
+    jobs = []
+    for number, arguments in enumerate(commands):
+        folder = rotator.folder / f"here-{number}"
+        folder.mkdir()
+        given = {**rotator.env, "ROTATOR_STORE": url, "ROTATOR_RETIRE": "now"}
+        jobs.append(crew.start(Job(str(folder), arguments, given)))
+    results = [job.result() for job in jobs]
+    assert [(result.status, result.err) for result in results] == [(0, "")] * len(commands)
+    (survivor,) = api.live_tokens()
+    text = rotator.env_file.read_text()
+    assert f"NOCTURNA_SERVICE_TOKEN={survivor.secret}\n" in text
+    assert "REHEARSAL" not in text
+    assert len(api.tokens) == len(commands) + 1
 
 
 def test_its_audit_trail_tells_the_canary_from_a_rotation(rotator: Runner, api: Sandbox) -> None:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from rotator.errors import StoreUnreachableError
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rehearsal_report import Step
 from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
 from rotator.stores.port import Rehearsable, ScratchStore
 from rotator.tokens import ServiceToken
 from tests.rehearsal.stage import SharedStage, Stage
+from tests.support.stores import Failing
 from tests.support.world import World
 
 FORCED = RotateOptions(force=True)
@@ -74,6 +76,36 @@ def test_a_rehearsal_that_is_taken_for_dead_says_so_and_nothing_is_left(
     assert content(world) == before
     assert [row.secret for row in world.api.live_tokens()] == [old]
     assert len(world.api.tokens) == 3
+
+
+def test_the_canary_of_another_rehearsal_is_left_to_it(world: World, old: str) -> None:
+    def rehearse() -> None:  # and die before the end
+        away = StoreUnreachableError("does not answer")
+        other = Stage(SharedStage(world.store()), before_remove=Failing(away, 2))
+        assert world.rehearsal(other).run(with_hooks=False).failures
+
+    store = Stage(world.store(), before_write=rehearse)
+    report = world.rehearsal(store).run(with_hooks=False)
+    assert [each.step for each in report.failures] == [Step.WRITE]
+    left = scratch(world).read()
+    assert left.journal.token_id == world.api.tokens[-1].id != report.token_id
+    assert [row.secret for row in world.api.live_tokens()] == [old]
+
+
+def test_a_canary_of_which_nothing_can_be_told_yet_stays_on_record(world: World, old: str) -> None:
+    gone = Intent(new_mint_id(), world.clock(), 1, scope_digest("calculations"), "revoked-already")
+    canary = world.api.issue(days=1, created_at=world.clock())
+    row = world.api.tokens[-1]
+    put(world, canary, Journal(token_id=row.id, minted_at=row.created_at, intents=(gone,)))
+    away = (world.store(), world.store("away/.env"))
+    report = world.rotation(world.store(), fleet=away).rotate(RotateOptions())
+    assert "may be left over" in str(report.error)
+    assert f"REHEARSAL={canary}" in content(world)
+    row.last_used_at = row.created_at
+    assert world.rotation().rotate(RotateOptions()).error is None
+    assert "REHEARSAL" not in content(world)
+    assert not world.api.accepts(canary)
+    assert old
 
 
 def test_what_may_still_be_at_work_is_left_alone_by_a_rotation(world: World, old: str) -> None:
