@@ -11,6 +11,9 @@ from rotator.clock import rfc3339, utc_now
 from rotator.errors import one_line
 
 _A_RUN = 600.0  # seconds
+# Of a line about one of many tokens with the same failure, and of the line about them all.
+GROUPED = "is_grouped"
+GROUP = "is_group"
 FORMATS = ("text", "json")
 
 
@@ -23,6 +26,8 @@ def configure(
     """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    left_out = GROUP if form == "json" else GROUPED
+    handler.addFilter(lambda record: not record.__dict__.get(left_out))
     handler.addFilter(OncePerRun(time.monotonic))
     logging.raiseExceptions = False  # a line that cannot be written must not become a traceback
     logging.captureWarnings(capture=True)  # Python would print them between the lines
@@ -54,8 +59,12 @@ class OncePerRun(logging.Filter):
         if record.levelno != logging.WARNING:
             return True
         now, key = self._monotonic(), (record.getMessage(), str(record.__dict__.get("audit")))
-        self._told = {each: at for each, at in self._told.items() if now - at < _A_RUN}
-        return self._told.setdefault(key, now) == now
+        while self._told and now - next(iter(self._told.values())) >= _A_RUN:  # the oldest is first
+            del self._told[next(iter(self._told))]
+        if key in self._told:
+            return False
+        self._told[key] = now
+        return True
 
 
 class _TextFormatter(logging.Formatter):

@@ -11,13 +11,21 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from rotator.audit import token_field
+from rotator.cli.logs import GROUP, GROUPED
 from rotator.cli.summary import sort_by_urgency
 from rotator.cli.tables import render_table, wrap
 from rotator.clock import minute
 from rotator.errors import OutputError, one_line
 from rotator.rotation.model import CHANGED, Action, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.report import Report, describe_old_tokens, remaining_life, summarize
+from rotator.rotation.report import (
+    Report,
+    describe_old_tokens,
+    describe_others,
+    group_by_cause,
+    remaining_life,
+    summarize,
+)
 from rotator.stores.port import DEFAULT_FIELD
 
 _LEAK = (
@@ -112,10 +120,15 @@ def show_results(reports: Sequence[Report], form: Form = Form.TEXT, last: str = 
 
 
 def log_failures(reports: Iterable[Report]) -> None:
-    for report in reports:
-        if report.error:
-            level = logging.getLevelNamesMapping()[(report.level or "error").upper()]
-            _log.log(level, "%s: %s", report.name, report.error, extra=token_field(report.name))
+    """Log what failed, for each token; in a log for people, many with one cause share a line."""
+    for group in group_by_cause(reports):
+        first, others = group[0], describe_others(group)
+        level = logging.getLevelNamesMapping()[(first.level or "error").upper()]
+        for report in group:
+            extra = {**token_field(report.name), GROUPED: others is not None}
+            _log.log(level, "%s: %s", report.name, report.error, extra=extra)
+        if others:
+            _log.log(level, "%s: %s; %s", first.name, first.error, others, extra={GROUP: True})
 
 
 def log_leak_steps(reports: Sequence[Report]) -> None:

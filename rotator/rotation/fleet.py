@@ -14,7 +14,7 @@ from rotator.config.settings import NoticeEvent
 from rotator.errors import internal_error
 from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import Status
-from rotator.rotation.report import Report, Severity
+from rotator.rotation.report import Report, Severity, describe_others, group_by_cause
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import map_in_threads
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rotator.hooks.notify import Notice
 
 Act = Callable[[Rotation], Report]
+_MOST_NAMES = 10  # in the title of a notice
 _log = logging.getLogger(__name__)
 
 
@@ -81,11 +82,18 @@ def _notice_of(failed: Sequence[Report]) -> Notice:
     # Imported here: `rotator check` starts faster without it.
     from rotator.hooks.notify import Notice, NoticedToken, NoticeKind  # noqa: PLC0415
 
-    names = ", ".join(report.name for report in failed)
+    names = ", ".join(report.name for report in failed[:_MOST_NAMES])
+    if (more := len(failed) - _MOST_NAMES) > 0:
+        names += f" and {more} more"
     is_renewed = all(report.action in CHANGED for report in failed)
     what = "token renewed, but not all is done" if is_renewed else "rotation failed"
     is_mild = all(report.level == Severity.WARNING for report in failed)
-    lines = [f"{report.name} ({report.level}): {report.error}" for report in failed]
+    lines = []
+    for group in group_by_cause(failed):
+        others = describe_others(group)
+        told = group[:1] if others else group
+        lines += [f"{report.name} ({report.level}): {report.error}" for report in told]
+        lines += [others] if others else []
     kind = NoticeKind.WARNING if is_mild else NoticeKind.FAILURE
     tokens = tuple(
         NoticedToken(

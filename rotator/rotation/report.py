@@ -6,7 +6,9 @@ severity, by the life that the token has left and the attempts that fit into it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -350,3 +352,30 @@ def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedu
         count = "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"
         text = f"the token still lives {in_words(left)}: {count} left, {schedule.text}"
     return report._replace(level=level, error=f"{report.error}; {text}")
+
+
+# Many failures
+
+_ALIKE = 4  # from so many on, one line tells of them all
+_MOST_NAMES = 10
+_OWN = re.compile(r"\S*[/\d]\S*")  # URLs, ids, times and counts
+
+
+def group_by_cause(reports: Iterable[Report]) -> list[list[Report]]:
+    """Return the failed reports, together where their errors differ by URLs, ids and numbers."""
+    groups: defaultdict[tuple[str | None, ...], list[Report]] = defaultdict(list)
+    for report in reports:
+        if report.error:
+            cause = _OWN.sub("", report.error.replace(report.name, ""))
+            groups[report.level, report.failure, cause].append(report)
+    return list(groups.values())
+
+
+def describe_others(group: Sequence[Report]) -> str | None:
+    """Return a clause about all but the first of a group, None where each is told by itself."""
+    if len(group) < _ALIKE:
+        return None
+    others = [report.name for report in group[1:]]
+    more = len(others) - _MOST_NAMES
+    names = ", ".join(others[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return f"the same with {len(others)} others: {names}"

@@ -34,3 +34,17 @@ def test_a_warning_of_python_is_a_json_line() -> None:
     told = json.loads(line)
     assert (told["level"], told["logger"]) == ("warning", "py.warnings")
     assert "DeprecationWarning: boto3 will" in told["message"]
+
+
+def test_each_warning_is_told_once_and_again_after_a_while() -> None:
+    seconds = [0.0]
+    once = logs.OncePerRun(lambda: seconds[0])
+
+    def is_told(text: str) -> bool:
+        return once.filter(logging.LogRecord("x", logging.WARNING, "", 0, text, (), None))
+
+    assert [is_told("a"), is_told("b"), is_told("a")] == [True, True, False]
+    seconds[0] = 599.0
+    assert [is_told("c"), is_told("b")] == [True, False]
+    seconds[0] = 601.0
+    assert [is_told("b"), is_told("c"), is_told("b")] == [True, False, False]

@@ -1,5 +1,6 @@
 """Many tokens: which are picked, in which order they are shown, and what is said of all at once."""
 
+import json
 import os
 import pty
 import re
@@ -244,3 +245,34 @@ def shown_on_a_terminal(runner: Runner, width: int, *arguments: str) -> Iterator
 
 def environ(runner: Runner) -> dict[str, str]:
     return {**os.environ, **runner.env}
+
+
+@pytest.fixture
+def broken(rotator: Runner) -> Runner:
+    """Six tokens whose folders are not there, and one whose file is a folder."""
+    stores = {f"bot-{number}": f"{number}/.env" for number in range(6)} | {"odd": "odd.env"}
+    (rotator.folder / "odd.env").mkdir()
+    config = "".join(
+        f'[[token]]\nname = "{name}"\nstores = ["dotenv:{store}"]\n'
+        for name, store in stores.items()
+    )
+    (rotator.folder / "rotator.toml").write_text(config)
+    del rotator.env["ROTATOR_STORE"]
+    return rotator
+
+
+def test_failures_with_one_cause_share_a_line_for_people(broken: Runner) -> None:
+    result = broken("rotate")
+    assert result.status == 1
+    many, odd = result.err.splitlines()
+    assert many.startswith("rotator: error: bot-0: dotenv://")
+    assert "there is no folder" in many
+    assert many.endswith("; the same with 5 others: bot-1, bot-2, bot-3, bot-4, bot-5")
+    assert odd.startswith("rotator: error: odd: dotenv://")
+
+
+def test_a_log_for_programs_has_a_line_for_each_failure(broken: Runner) -> None:
+    lines = broken("rotate", "--log-format", "json").err.splitlines()
+    failed = [json.loads(line) for line in lines if '"level": "error"' in line]
+    assert [line["token"] for line in failed] == [*(f"bot-{n}" for n in range(6)), "odd"]
+    assert not [line for line in failed if "the same with" in line["message"]]
