@@ -1,4 +1,4 @@
-"""`python -m tests.crash`: play every death of a rotation, and print what came of each."""
+"""`python -m tests.crash`: play every death of a rotation or a rehearsal, and print its outcome."""
 
 import sys
 import tempfile
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Matrix, Outcome
+from tests.crash.rehearsal import ThenRotate
 from tests.support.crew import Crew
 from tests.support.transcript import Transcript
 
@@ -23,10 +24,13 @@ def main() -> int:
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="rotator-crash-") as folder, Crew() as crew:
         for stores in (1, 3):
-            matrix = Matrix(Path(folder, str(stores)), ENV_FILES[:stores], transcript, crew)
+            setting = ENV_FILES[:stores], transcript, crew
+            matrix = Matrix(Path(folder, str(stores)), *setting)
+            rehearsals = Matrix(Path(folder, f"{stores}-rehearsed"), *setting, ThenRotate)
             for title, played in (
                 ("a rotation is killed", matrix.of_rotations()),
                 ("a recovery is killed", matrix.of_recoveries()),
+                ("a rehearsal is killed, and its token is due", rehearsals.of_rotations()),
             ):
                 _print(f"{title}: {len(played)} cases", _rows(stores, played))
                 outcomes += played

@@ -76,6 +76,23 @@ def test_what_a_journal_remembers_is_no_orphan(
     assert [place["status"] for place in row["stores"]] == [part]
 
 
+@pytest.mark.parametrize("is_written", [True, False])
+def test_the_canary_of_a_rehearsal_is_no_orphan(
+    desk: Desk, capsys: Printed, *, is_written: bool
+) -> None:
+    held = desk.put()
+    canary = desk.issue(1)
+    secret = desk.api.tokens[-1].secret if is_written else ""
+    note = f"token={canary}" if is_written else INTENT.format(canary, canary)
+    with (desk.folder / "luna.env").open("a") as file:
+        file.write(f"# rotator: v=1 {note}\nNOCTURNA_SERVICE_TOKEN_REHEARSAL={secret}\n")
+    rows = {row["token_id"]: row for row in listed(desk, capsys)}
+    assert (rows[held]["status"], rows[canary]["status"]) == ("held", "minting")
+    (place,) = rows[canary]["stores"]
+    assert (place["name"], place["status"]) == ("luna", "minting")
+    assert place["store"].endswith("/luna.env#NOCTURNA_SERVICE_TOKEN_REHEARSAL")
+
+
 def test_a_token_that_two_stores_hold_names_both(desk: Desk, capsys: Printed) -> None:
     desk.put()
     (desk.folder / "sol.env").write_text((desk.folder / "luna.env").read_text())
