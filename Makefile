@@ -22,7 +22,7 @@ MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CUR
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas messages clean
+.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas messages site clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -84,6 +84,10 @@ bench: $(VENV)/installed-dev
 crash-matrix: $(VENV)/installed-dev
 	$(BIN)/python -m tests.crash
 
+# The docs as a site, in the folder site/.
+site: $(VENV)/installed-dev
+	$(BIN)/mkdocs build --strict
+
 # The lower bounds of pyproject.toml, exactly, in a virtualenv of their own.
 test-lowest: $(VENV)/installed-dev
 	$(BIN)/pip install --quiet uv
@@ -113,6 +117,7 @@ lock: $(VENV)/installed-dev
 
 clean:
 	rm -rf $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf site
 	rm -f .coverage .coverage.*
 
 $(VENV)/installed: pyproject.toml
