@@ -52,6 +52,7 @@ STORES = _list_of(
     uniqueItems=True,
 )
 DURATION = _text(_SPAN)
+PERCENT = _text("([0-9]|10)%")
 DAYS = _text("([1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d|[1-9][0-9]{0,5}[hms]")
 TIMEOUT = _text("([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|([1-9]|[1-5][0-9]|60)m|1h")
 RETIRE = _text(f"never|now|{_SPAN}|unused ({_HOUR_OR_MORE})(, at most {_SPAN})?")

@@ -148,6 +148,15 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         default="7d",
     ),
     Key(
+        "spread",
+        "renews the token earlier, by its own share of up to this part of `validity`, `0%` to"
+        " `10%`, so that tokens made together are not due together for ever",
+        "whole percents from 0% to 10%",
+        values.read_share,
+        forms.PERCENT,
+        default="0%",
+    ),
+    Key(
         "validity",
         "lifetime of a new token: whole days, `1d` to `365d`; an eternal token is replaced by an"
         " eternal one",

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 from rotator.clock import in_words
 from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
-from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings, Unused
+from rotator.config.settings import (
+    ApiSettings,
+    Secret,
+    Settings,
+    TokenSettings,
+    Unused,
+    spread_out,
+)
 from rotator.config.values import Value, read_name, split_stores
 from rotator.errors import (
     ConfigError,
@@ -290,7 +297,7 @@ def _read_token(values: Values, place: str, origin: str, mistakes: list[str]) ->
     token = TokenSettings(origin=origin, **{"name": place, "stores": (), **found})
     if not (values.keys() - found.keys()) & RELATED:
         mistakes += map(str, find_contradictions(token, values))
-    return token
+    return spread_out(token)
 
 
 def find_contradictions(token: TokenSettings, values: Values) -> Iterator[ConfigError]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,6 +110,7 @@ class Label(NamedTuple):
 class TokenSettings(NamedTuple):
     """One token. Its fields are the keys of a `[[token]]`, see `rotator.config.keys`.
 
+    `renew_before` contains the token's own share of the `spread`, which is a part of `validity`.
     `scope` None keeps the current token's scope, and `notify_on` None is all. `retire` is how long
     the old token stays valid after a rotation, None until it expires. `origin` is the place that
     configures the token.
@@ -118,6 +120,7 @@ class TokenSettings(NamedTuple):
     origin: str
     stores: tuple[str, ...]
     renew_before: timedelta = RENEW_BEFORE
+    spread: float = 0.0
     validity: timedelta = VALIDITY
     scope: str | None = None
     labels: tuple[Label, ...] = ()
@@ -132,6 +135,17 @@ class TokenSettings(NamedTuple):
     max_age: timedelta | None = None
     allow_eternal: bool = True
     rehearse: bool = False
+
+
+def spread_out(token: TokenSettings) -> TokenSettings:
+    """Return a token that is renewed earlier, never later, by a share that follows from its name.
+
+    A new token stays fresh for half of its time at least, whatever is configured.
+    """
+    share = int.from_bytes(sha256(token.name.encode()).digest()[:4]) / (1 << 32)
+    longest = max(timedelta(), token.validity - token.renew_before) / 2
+    earlier = min(token.validity * token.spread * share, longest)
+    return token._replace(renew_before=token.renew_before + earlier)
 
 
 class Settings(NamedTuple):

@@ -29,6 +29,7 @@ LONGEST_TIMEOUT = timedelta(hours=1)
 # The daemon looks once an hour, and a bot exchanges its token every few minutes.
 SHORTEST_QUIET = timedelta(hours=1)
 _UNUSED = re.compile(rf"unused ({DURATION})(?:, at most ({DURATION}))?")
+_PERCENT = re.compile(r"(?:[0-9]|10)%")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIELD_IS_OPTIONAL = (
     "aws-secretsmanager",
@@ -95,6 +96,13 @@ def read_connections(value: Value) -> int:
     ):
         raise value.wrong()
     return number
+
+
+def read_share(value: Value) -> float:
+    """Read whole percents from `0%` to `10%`, as a share."""
+    if not isinstance(value.raw, str) or not _PERCENT.fullmatch(value.raw):
+        raise value.wrong()
+    return int(value.raw.removesuffix("%")) / 100
 
 
 def read_flag(value: Value) -> bool:

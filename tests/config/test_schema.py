@@ -97,6 +97,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "stores": st.lists(STORES, max_size=3),
     "name": st.text("aZ0._-/ä\n", max_size=5) | st.sampled_from(("x" * 64, "x" * 65)),
     "renew_before": SPANS,
+    "spread": st.builds("{}%".format, st.integers(-1, 11)) | st.sampled_from(("01%", "5", "5.5%")),
     "validity": SPANS,
     "scope": TEXTS | st.sampled_from(("calculations", "eyJhbGciOiJIUzI1NiJ9.e30.x", " ")),
     "retire": SPANS
