@@ -1,7 +1,7 @@
 """The rotation of a token: ten steps, and the file of each.
 
      1 read       observe   every store of the token; the newest live token in them is current
-     2 decide     policy    a chain of pure checks; `observe.Decider` has the API's word for them
+     2 decide     policy    a chain of pure checks; `observe.Decider` asks the API for it
      3 preflight  steps     each store proves that it can be written
      4 intend     mint      `prepare` logs in; an intent is written to the first store
      5 mint       mint      one call; the token's id joins the intent
@@ -14,7 +14,7 @@
 `rotation` decides whether steps are to be taken, `steps` takes them while the stores are held, and
 `report` says what came of it. `model` is the data that they share.
 
-After a failure `mint` revokes the token by `undo`, or `reconcile` does in the next run, for which
+After a failure `mint` revokes the token by `undo`, or `reconcile` does, at once or in the next run.
 `in_flight` knows what this process is minting, and `inventory` what all stores hold. For many
 tokens: `fleet`, `threads` and `retry`; `states` for the daemon, and `listing` for `rotator tokens
 list`. `rehearsal` takes the steps with a canary, and `rehearsal_leftovers` clears up after one that

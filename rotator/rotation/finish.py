@@ -100,7 +100,7 @@ class Finisher:
             lambda each: journal_after(each.store.url, hooks.journal_after(each.journal))
         )
         troubles += unwritten
-        if not hooks.failures or options.revoke_old:
+        if not hooks.failures or options.revoke_old:  # else they only say that a hook has failed
             troubles += [each.trouble for each in retired if each.trouble]
         if options.revoke_old and not options.leak and not retired:
             troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)

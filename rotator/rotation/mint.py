@@ -202,6 +202,7 @@ class MintAttempt:
         return self.intent_in_store.intent.begun_at
 
     def _is_late(self) -> bool:
+        # The last quarter is for the write: at the end of it others call the intent dead.
         return self.api.time.now() - self._begun_at() > self.timeout * 3 / 4
 
     def _prove_not_revoked(self, token: ServiceToken) -> None:
@@ -235,7 +236,7 @@ class MintAttempt:
         return error
 
     def _search_minted(self, error: RotatorError) -> RotatorError:
-        """Look for the token whose answer was lost, or named another one, and revoke it."""
+        """Look for the token whose answer was lost, or named a wrong one, and revoke it."""
         self.context.in_flight.end(self.mint_id)
         if self.intent_in_store.intent.token_id is not None:
             self._in_store = self.intent_in_store.with_token(None)

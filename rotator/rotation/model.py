@@ -27,7 +27,7 @@ class MintRequest(NamedTuple):
     """The token to mint; `validity` None is eternal.
 
     `earlier` are the ids of tokens that were there before, in sets that the requests of a fleet
-    share: a new one is none of them. Those that are `young` could be taken for it later.
+    share: a new one is none of them. `young` ones look like it; the intent names them.
     """
 
     validity: timedelta | None

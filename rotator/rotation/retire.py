@@ -156,6 +156,7 @@ class Retirement:
             for each in snapshot.answers
             if isinstance(each, Unreachable) or not each.shows(snapshot.current)
         )
+        # A recent look is enough to find no holder: stores lose old tokens and never gain one.
         if not self._fleet.recent_inventory().possible_holders(token_id) - every:
             return own
         return own | (self._fleet.take_inventory().possible_holders(token_id) - every)

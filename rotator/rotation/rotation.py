@@ -2,7 +2,7 @@
 
 A rotation has ten steps: read, decide, preflight, intend, mint, verify, promote, spread, hook,
 retire. Their order keeps the bots alive: nothing is minted before every store is proven writable,
-nothing is written before the server has accepted the new token, and no old token is revoked before
+no token is written before the server has accepted it, and no old token is revoked before
 every store shows the new one. What a rotation begins it notes first, so that the next run finishes
 or undoes what a dead one left.
 """
@@ -103,7 +103,7 @@ class Rotation:
         """Decide by a first look whether steps are to be taken, and take them.
 
         The stores are not held yet, so that a run with nothing to do locks nobody out. `steps`
-        holds them, and then observes, recovers and decides once more.
+        holds them, observes and recovers once more, and decides anew where something has changed.
         """
         snapshot = observe(self._stores, self._context.clock())
         try:
@@ -213,7 +213,7 @@ def remove_leftovers(snapshot: Snapshot) -> None:
     for store in (observation.store for observation in snapshot.reachable):
         with suppress(StoreError):
             if _may_leave_files(type(store)) and cast("KnowsLeftovers", store).has_leftovers():
-                with store.hold():
+                with store.hold():  # to hold such a store removes them
                     pass
 
 

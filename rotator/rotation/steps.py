@@ -49,7 +49,7 @@ from rotator.rotation.retire import pending_after, replaced_after
 from rotator.stores.journal import Journal, is_taken_over, taken_over_id
 from rotator.tokens import ServiceToken
 
-_ATTEMPTS = 10  # to write an intent while other rotators write theirs
+_ATTEMPTS = 10  # to mint, while other rotators write their intents, and after refused tokens
 _MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 
 
@@ -113,7 +113,7 @@ class RotationSteps:
             verdict = self._decide_again(snapshot, verdict)
         if not snapshot.reachable:
             return RotationResult(snapshot, verdict, Action.FAILED)
-        # Found now, settled last: what is written by then fences these stores off already.
+        # Found now, settled last: a store that we write meanwhile refuses a rotator that slept.
         dead = self._find_dead(snapshot)
         result = self._renew(snapshot, verdict)
         if verdict.need not in (decided_unheld.need, Need.HELP) and result.action is None:
@@ -180,7 +180,10 @@ class RotationSteps:
         return snapshot_of(answers, self._context.clock())
 
     def _observe_alone(self, verdict: Verdict) -> Snapshot:
-        """Observe; before a mint, wait until the intents of live rotators are gone."""
+        """Observe; before a mint, wait until the intents of live rotators are gone.
+
+        It ends: after rotation_timeout an intent counts as dead.
+        """
         while True:
             snapshot = self._observe()
             if verdict.need is not Need.MINT:
@@ -239,7 +242,7 @@ class RotationSteps:
             and (
                 is_taken_over(intent.mint_id)
                 or not oldest <= intent.begun_at <= api.time.now() + SLACK
-                # We hold this store, so nobody else does, and the writer of the intent is gone.
+                # False is proof that its writer is gone; None is a store without a lock.
                 or observation.store.held_elsewhere() is False
             )
         )
