@@ -7,6 +7,7 @@ to, or to a device without an end.
 import errno
 import os
 import select
+import stat
 import time
 from pathlib import Path
 
@@ -34,6 +35,21 @@ def read_small_text(path: Path, encoding: str = "utf-8", errors: str = "strict")
     """Return the same as text, with each line end as LF; raises `UnicodeDecodeError`, too."""
     text = read_small_file(path).decode(encoding, errors)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def require_ordinary(path: str | os.PathLike[str]) -> None:
+    """Raise `OSError` for a file that a library would wait for, or read without an end.
+
+    Libraries open certificates and profiles by themselves, more than once. What can be read once
+    only, as a pipe, is of no use to them. A folder is left to them.
+    """
+    status = Path(path).stat()
+    if stat.S_ISDIR(status.st_mode):
+        return
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", os.fspath(path))
+    if status.st_size > LARGEST:
+        raise OSError(errno.EFBIG, "it is larger than 4 MiB", os.fspath(path))
 
 
 def _read(fd: int, path: str) -> bytes:

@@ -5,15 +5,20 @@ import logging
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import lru_cache, partial
 from typing import Any
 
 from backends.programs import ProgramError, read_output
 from rotator.errors import ConfigError, StoreDeniedError
+from rotator.files import require_ordinary
 from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 _CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_FILES = (
+    *("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CA_BUNDLE"),
+    *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"),
+)
 _BUSY = (429, 503)
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded", "SlowDown")
 _FIRST_PAUSE = 0.5  # seconds, twice as long after each attempt
@@ -53,6 +58,8 @@ def new_client(
     for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
         bound_pool(pool)
     session = boto3.Session(region_name=region)
+    profile = session._session.get_scoped_config()  # noqa: SLF001 - boto3 has no other way to it
+    _check_files(profile.get("ca_bundle"), profile.get("web_identity_token_file"))
     _bound_login(session._session.get_component("credential_provider"))  # noqa: SLF001 - boto3 has no other way to it
     client = session.client(service, region_name=region, config=config, **explicit)
     # botocore's debug records hold requests, answers and tokens.
@@ -151,6 +158,7 @@ def share_client(
         raise StoreDeniedError(
             f"{broken} has spaces, line breaks or worse, which no AWS credential has: set it again"
         )
+    _check_files(*(os.environ.get(name) for name in _FILES))
     with _CREATING:
         environment = tuple((name, os.environ[name]) for name in names)
         return _client(region, service, connections, environment)
@@ -176,6 +184,7 @@ def usual_region() -> str | None:
     from botocore.session import Session  # noqa: PLC0415 - part of the SDK
 
     try:
+        _check_files(*(os.environ.get(name) for name in _FILES))
         region = Session().get_config_variable("region")
     except (BotoCoreError, OSError, UnicodeError, RuntimeError) as error:
         raise ConfigError(
@@ -203,6 +212,17 @@ _THROTTLES: dict[tuple[str, str, int], Throttle] = {}
 def share_throttle(region: str, service: str, connections: int) -> Throttle:
     """Return what bounds this process's calls of a service in a region."""
     return _THROTTLES.setdefault((region, service, connections), Throttle(connections))
+
+
+def _check_files(*named: str | None) -> None:
+    """Raise `OSError` for a file for which botocore would wait without a limit.
+
+    It reads two in the home folder unasked, too:
+    https://docs.aws.amazon.com/sdkref/latest/guide/file-location.html
+    """
+    for path in ("~/.aws/config", "~/.aws/credentials", *filter(None, named)):
+        with suppress(FileNotFoundError, PermissionError, NotADirectoryError):
+            require_ordinary(os.path.expanduser(path))  # noqa: PTH111 - as botocore does
 
 
 def _is_broken(credential: str | None) -> bool:

@@ -1,10 +1,12 @@
 """A way to the API server: certificates, credentials, and a bounded HTTP session."""
 
 import base64
+import os
 import re
 import ssl
 import tempfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +16,8 @@ import urllib3
 
 from backends.kubernetes.failures import NOT_KUBERNETES
 from backends.kubernetes.kubeconfig import ClusterAccess, find_access, user_from_plugin
-from rotator.errors import StoreUnreachableError
-from rotator.files import read_small_text
+from rotator.errors import StoreUnreachableError, one_line
+from rotator.files import read_small_text, require_ordinary
 from rotator.http.client import (
     BoundedSession,
     Failure,
@@ -148,14 +150,19 @@ def _trust(access: ClusterAccess, user: Mapping[str, Any]) -> ssl.SSLContext:
         with tempfile.TemporaryDirectory() as folder:
             authority = _file_of(access.cluster, "certificate-authority", folder)
             certificate = _file_of(user, "client-certificate", folder)
+            if not authority:
+                _check_system_authorities()
             context = ssl.create_default_context(cafile=authority)
             if certificate:
                 key = _file_of(user, "client-key", folder)
                 # Without a password, OpenSSL would ask a terminal for that of an encrypted key.
                 context.load_cert_chain(certificate, key, password="")
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError) as error:
+        what = "is missing or broken"
+        if isinstance(error, OSError) and error.filename:
+            what = f"cannot be used ({one_line(str(error.filename))}: {error.strerror})"
         raise StoreUnreachableError(
-            f"a certificate or a key of {access.origin} is missing or broken: look at"
+            f"a certificate or a key of {access.origin} {what}: look at"
             " certificate-authority, client-certificate and client-key"
         ) from None
     if authority:
@@ -168,11 +175,19 @@ def _trust(access: ClusterAccess, user: Mapping[str, Any]) -> ssl.SSLContext:
     return context
 
 
+def _check_system_authorities() -> None:
+    """Raise `OSError` where OpenSSL would wait for those that the environment names."""
+    with suppress(FileNotFoundError, PermissionError, NotADirectoryError):
+        require_ordinary(os.environ.get("SSL_CERT_FILE", ""))
+
+
 def _file_of(entry: Mapping[str, Any], key: str, folder: str) -> str | None:
     """Return the path of a certificate or a key; one that is embedded is written to the folder."""
     data: str | None = entry.get(f"{key}-data")
     if not data:
-        return entry.get(key) or None
+        if named := entry.get(key):
+            require_ordinary(named)
+        return named or None
     path = Path(folder, key)
     path.touch(0o600)
     path.write_bytes(base64.b64decode(data))

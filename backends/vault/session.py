@@ -26,6 +26,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 from backends.vault.failures import VaultAnswer, explain
 from backends.vault.settings import Lease, VaultSettings, is_live
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
+from rotator.files import require_ordinary
 from rotator.http.client import (
     BoundedSession,
     Failure,
@@ -211,7 +212,8 @@ def _describe(failure: Failure, settings: VaultSettings) -> str:
         " correct it",
         FailureKind.TLS: f"TLS with {address} failed: see its TLS versions, and whether it wants a"
         " client certificate (VAULT_CLIENT_CERT, VAULT_CLIENT_KEY)",
-        FailureKind.FILE: "a certificate file is not there: see VAULT_CLIENT_CERT, VAULT_CLIENT_KEY"
+        FailureKind.FILE: f"a certificate file cannot be used ({failure.detail}): see"
+        " VAULT_CLIENT_CERT, VAULT_CLIENT_KEY"
         " and REQUESTS_CA_BUNDLE",
         FailureKind.BAD_PROXY: f"the proxy cannot be used: {failure.detail}; correct it, or set"
         " NO_PROXY",
@@ -239,6 +241,7 @@ def _trust_authorities(settings: VaultSettings) -> ssl.SSLContext | None:
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     file = path
     try:
+        require_ordinary(path)
         if variable == "VAULT_CACERT" and path.is_dir():
             raise _unusable(
                 path, variable, "is a folder", "name a file, or set VAULT_CAPATH instead"

@@ -35,6 +35,7 @@ from requests.utils import select_proxy
 from urllib3.util import Retry
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from rotator.files import require_ordinary
 from rotator.http.deadlines import (
     bound_pool,
     exchange_within,
@@ -268,7 +269,7 @@ class FailureKind(enum.Enum):
     WANTS_TLS = enum.auto()  # the server speaks TLS at this port, and got plain HTTP
     NO_TLS = enum.auto()  # the server speaks something else at this port
     TLS = enum.auto()  # anything else about TLS
-    FILE = enum.auto()  # a CA bundle or a client certificate is not there
+    FILE = enum.auto()  # a CA bundle or a client certificate cannot be used: `detail` says why
     PROXY = enum.auto()  # the proxy did not connect
     BAD_PROXY = enum.auto()  # what names the proxy is no address of one; `detail` says why
     UNKNOWN_HOST = enum.auto()
@@ -466,7 +467,12 @@ class _BoundedAdapter(HTTPAdapter):
         return host, settings
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, False if self._tls else verify, cert)  # type: ignore[no-untyped-call]
+        verify = False if self._tls else verify
+        # OpenSSL would wait for a pipe.
+        for path in (verify, *(cert if isinstance(cert, tuple) else (cert,))):
+            if isinstance(path, str) and url.lower().startswith("https"):
+                require_ordinary(path)
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         if self._tls:
             conn.cert_reqs = self._tls.verify_mode
 

@@ -47,7 +47,7 @@ _FAILURES = {
     FailureKind.CERTIFICATE: _TLS,
     FailureKind.NO_TLS: _TLS,
     FailureKind.TLS: _TLS,
-    FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names is not there",
+    FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names cannot be used",
     FailureKind.BAD_PROXY: "the proxy cannot be used; correct HTTPS_PROXY, HTTP_PROXY or ALL_PROXY",
     FailureKind.PROXY: "the proxy did not connect; check HTTPS_PROXY and NO_PROXY",
     FailureKind.UNKNOWN_HOST: "nothing answers there; check the URL",

@@ -202,7 +202,7 @@ _FAILURES = {
     FailureKind.WANTS_TLS: "the API speaks TLS at {place}; begin its URL with https://",
     FailureKind.NO_TLS: _TLS,
     FailureKind.TLS: _TLS,
-    FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names is not there",
+    FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names cannot be used ({detail})",
     FailureKind.BAD_PROXY: "the proxy cannot be used: {detail}; correct it, or set NO_PROXY",
     FailureKind.PROXY: "the proxy did not connect; check HTTPS_PROXY and NO_PROXY",
     FailureKind.UNKNOWN_HOST: "the API's host name is not known: {place}; check its URL",

@@ -200,6 +200,61 @@ def test_exec_names_a_store_in_a_folder_that_may_not_be_entered(
     assert "may not read" in result.err
 
 
+def _kubeconfig(folder: Path, key: str) -> dict[str, str]:
+    place = {"server": "https://127.0.0.1:9"} | ({key: "pipe"} if "authority" in key else {})
+    user = {} if "authority" in key else {"client-certificate": "pipe", "client-key": "pipe"}
+    document = {
+        "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": place}],
+        "users": [{"name": "a", "user": user | {"token": "x"}}],
+    }
+    (folder / "kubeconfig").write_text(json.dumps(document))
+    return {**KUBERNETES, "KUBECONFIG": "kubeconfig"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"NOCTURNA_API_URL": "https://127.0.0.1:9/api"}, "REQUESTS_CA_BUNDLE names cannot be"),
+        (
+            {**VAULT, "VAULT_TOKEN": "t", "VAULT_CACERT": "pipe"},
+            "pipe (VAULT_CACERT) cannot be read",
+        ),
+        (
+            {**VAULT, "VAULT_TOKEN": "t", "VAULT_CLIENT_CERT": "pipe"},
+            "a certificate file cannot be",
+        ),
+        *(
+            ({**AWS, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", name: "pipe"}, "pipe")
+            for name in ("AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+        ),
+        ({**AWS, "AWS_CONFIG_FILE": "ca"}, "pipe cannot be used"),
+        ({**KUBERNETES, "key": "certificate-authority"}, "pipe: it is no regular file"),
+        ({**KUBERNETES, "key": "client-certificate"}, "pipe: it is no regular file"),
+    ],
+    ids=[
+        *("the API", "Vault", "Vault's client", "AWS", "AWS' profiles", "AWS' credentials"),
+        *("a profile's authority", "a cluster", "a cluster's user"),
+    ],
+)
+def test_a_pipe_in_the_place_of_certificates_is_not_waited_for(
+    rotator: Runner, api: Sandbox, variables: dict[str, str], said: str
+) -> None:
+    os.mkfifo(rotator.folder / "pipe")
+    (rotator.folder / "ca").write_text("[default]\nca_bundle = pipe\n")
+    rotator.use(api)
+    if key := variables.get("key"):
+        variables = _kubeconfig(rotator.folder, key)
+    if "ROTATOR_STORE" not in variables:
+        rotator.write_env(api.issue(60))
+        variables = {**variables, "REQUESTS_CA_BUNDLE": "pipe"}
+    result = rotator("check", "--probe", **variables)
+    assert result.status == 3
+    assert said in result.err
+    assert "no regular file" in result.err
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("size", range(30_000, 62_000, 4_000))
 def test_too_little_memory_is_told_as_such(rotator: Runner, api: Sandbox, size: int) -> None:

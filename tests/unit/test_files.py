@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotator.clock import TimeBudget
-from rotator.files import read_small_file, read_small_text
+from rotator.files import read_small_file, read_small_text, require_ordinary
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
@@ -63,3 +63,19 @@ def test_a_device_without_an_end_is_refused(device: str) -> None:
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         read_small_file(tmp_path)
+
+
+def test_what_a_library_reads_by_itself_is_a_regular_file_of_a_bounded_size(tmp_path: Path) -> None:
+    for name in ("small", "large"):
+        (tmp_path / name).touch()
+    os.truncate(tmp_path / "large", (4 << 20) + 1)
+    os.mkfifo(tmp_path / "pipe")
+    for fine in (tmp_path, tmp_path / "small"):
+        require_ordinary(fine)
+    with pytest.raises(OSError, match="it is larger than 4 MiB"):
+        require_ordinary(tmp_path / "large")
+    for special in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(OSError, match="it is no regular file"):
+            require_ordinary(special)
+    with pytest.raises(FileNotFoundError):
+        require_ordinary(tmp_path / "missing")

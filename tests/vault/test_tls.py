@@ -123,8 +123,9 @@ def test_a_client_certificate_is_shown(keys: Path, tmp_path: Path) -> None:
         }
         assert "the server is sealed" in read_failure(server | shown)
         missing = {"VAULT_CLIENT_CERT": "/not/there"}
-        assert "a certificate file is not there: see VAULT_CLIENT_CERT" in read_failure(
-            server | missing
+        assert (
+            "a certificate file cannot be used (No such file or directory): see VAULT_CLIENT"
+            in read_failure(server | missing)
         )
 
 
