@@ -290,7 +290,7 @@ def check_options(url: StoreUrl, *known: str) -> None:
     if before.count("?") > 1:
         raise ConfigError(
             f"found two `?` in the URL of {url.scheme}: stores: join options with `&`, as in"
-            f" ?{known[0]}=VALUE&{known[1]}=VALUE"
+            f" ?{known[0]}=VALUE&{known[-1]}=VALUE"
         )
     if unknown := sorted(set(url.query) - set(known)):
         raise ConfigError(

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from rotator.clock import Clock
@@ -31,6 +33,7 @@ from rotator.stores.registry import Backends, UnknownSchemeError
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import TokenApi
+    from rotator.stores.mirrors import Mirror
 
 T = TypeVar("T")
 
@@ -87,13 +90,52 @@ def build_context(
 ) -> RotationContext:
     api = lazy_api(settings.api, clock, connections=connections)
     fleet = fleet_stores(settings)
+    open_mirrors = partial(open_mirrors_of, folder=settings.folder)
     workers = count_workers(settings)
-    return RotationContext(api, clock, in_flight, fleet, time.sleep, os.environ, workers)
+    return RotationContext(
+        api, clock, in_flight, fleet, time.sleep, os.environ, workers, open_mirrors
+    )
 
 
 def count_workers(settings: Settings) -> int:
     """Return how many tokens are worked on at the same time, so that no connection idles."""
     return max(WORKERS, settings.api.connections, settings.store_connections)
+
+
+def open_mirrors_of(token: TokenSettings, folder: Path) -> list[Mirror]:
+    """Return the mirrors of a token; raises `ConfigError` for a URL that cannot be used."""
+    if not token.mirrors:
+        return []
+    from rotator.stores.mirrors import open_mirror  # noqa: PLC0415 - few have mirrors
+
+    opened: dict[str, Mirror] = {}
+    for text in token.mirrors:
+        try:
+            mirror = open_mirror(text, folder)
+        except ConfigError as error:
+            raise ConfigError(f"{token.origin}: {error}") from None
+        if mirror.url in opened:
+            raise ConfigError(
+                f"{token.origin}: found {mirror.url} a second time, expected each mirror once"
+            )
+        opened[mirror.url] = mirror
+    return list(opened.values())
+
+
+def require_mirrors(settings: Settings) -> None:
+    """Raise `ConfigError` for mirrors that cannot be opened, and those of two tokens."""
+    owners: dict[str, str] = {}
+
+    def open_own(token: TokenSettings) -> None:
+        for mirror in open_mirrors_of(token, settings.folder):
+            if mirror.url in owners:
+                raise ConfigError(
+                    f"{token.origin}: found {mirror.url} a second time (also in"
+                    f" {owners[mirror.url]}), expected each mirror once"
+                )
+            owners[mirror.url] = token.name
+
+    _require(settings, *(lambda _, token=token: open_own(token) for token in settings.tokens))
 
 
 def open_selected(
@@ -177,7 +219,12 @@ def require_password(settings: ApiSettings) -> None:
 
 def require_rotation(settings: Settings) -> None:
     """Raise `ConfigError` unless all is there that a rotation of these tokens needs."""
-    _require(settings, lambda each: require_login(each.api), require_notices, require_restarts)
+    _require(
+        settings,
+        lambda each: require_login(each.api),
+        require_notices,
+        require_restarts,
+    )
 
 
 def require_notices(settings: Settings) -> None:
@@ -291,6 +338,7 @@ def _require_stores(
     settings: Settings, *, with_bare_files: bool = False
 ) -> dict[str, list[SecretStore]]:
     stores, mistakes = open_stores(settings, with_bare_files=with_bare_files)
+    mistakes += collect_mistakes(settings, require_mirrors)
     if mistakes:
         raise MistakesError(mistakes)
     return stores

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from rotator.rotation.policy import Status
-from rotator.rotation.report import LAGGARD, Report
+from rotator.rotation.report import LAGGARD, MIRROR_BEHIND, Report
 
 OK = 0
 
@@ -24,6 +24,6 @@ def check_exit_code(reports: Iterable[Report]) -> int:
     """Return the worst of the tokens: 2, then 3, then 1, then 0."""
     found = {OK}
     for report in reports:
-        failed = DUE if report.failure == LAGGARD else UNKNOWN
+        failed = DUE if report.failure in (LAGGARD, MIRROR_BEHIND) else UNKNOWN
         found |= {_CHECKED.get(report.status, CRITICAL), failed if report.error else OK}
     return next(code for code in WORST_FIRST if code in found)

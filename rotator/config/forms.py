@@ -43,14 +43,12 @@ PASSWORD_STORE = _text(
 )
 NAME = _text("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 # A user or password may not stand in front of the first slash behind the two.
-STORES = _list_of(
-    _text(
-        rf"{_SCHEME}:"
-        rf"(//[^\s{_CONTROL}/?#@]*([/?#][^\s{_CONTROL}]*)?|/?[^\s{_CONTROL}/][^\s{_CONTROL}]*|/)"
-    ),
-    minItems=1,
-    uniqueItems=True,
+_URL = _text(
+    rf"{_SCHEME}:"
+    rf"(//[^\s{_CONTROL}/?#@]*([/?#][^\s{_CONTROL}]*)?|/?[^\s{_CONTROL}/][^\s{_CONTROL}]*|/)"
 )
+STORES = _list_of(_URL, minItems=1, uniqueItems=True)
+MIRRORS = _list_of(_URL, maxItems=8, uniqueItems=True)
 DURATION = _text(_SPAN)
 PERCENT = _text("([0-9]|10)%")
 DAYS = _text("([1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d|[1-9][0-9]{0,5}[hms]")

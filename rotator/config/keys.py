@@ -137,6 +137,19 @@ REQUIRED_KEYS = (  # of a [[token]]
         forms.NAME,
     ),
 )
+OWN_KEYS = (  # of a [[token]] alone
+    *REQUIRED_KEYS,
+    Key(
+        "mirrors",
+        "URLs of [mirrors](mirrors.md): places that get the token after its stores, and that cannot"
+        " be read, such as the secrets of a CI",
+        'a list of at most 8 mirror URLs such as ["github-actions://luna/bot#TOKEN"]',
+        values.read_mirrors,
+        forms.MIRRORS,
+        variable="ROTATOR_MIRROR",
+        parse_variable=values.split_mirrors,
+    ),
+)
 TOKEN_KEYS = (  # of [defaults] and [[token]]
     Key(
         "renew_before",
@@ -291,6 +304,6 @@ TABLES = {
     "api": API_KEYS,
     "limits": LIMIT_KEYS,
     "defaults": TOKEN_KEYS,
-    "token": (*REQUIRED_KEYS, *TOKEN_KEYS),
+    "token": (*OWN_KEYS, *TOKEN_KEYS),
 }
 VARIABLES = (CONFIG, *(key.variable for key in (*API_KEYS, *TABLES["token"]) if key.variable))

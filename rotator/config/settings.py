@@ -119,6 +119,7 @@ class TokenSettings(NamedTuple):
     name: str
     origin: str
     stores: tuple[str, ...]
+    mirrors: tuple[str, ...] = ()
     renew_before: timedelta = RENEW_BEFORE
     spread: float = 0.0
     validity: timedelta = VALIDITY

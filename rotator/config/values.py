@@ -27,6 +27,7 @@ from rotator.tokens import LONGEST_VALIDITY
 MOST_CONNECTIONS = 100
 LONGEST_TIMEOUT = timedelta(hours=1)
 # The daemon looks once an hour, and a bot exchanges its token every few minutes.
+MOST_MIRRORS = 8  # of which a journal tells
 SHORTEST_QUIET = timedelta(hours=1)
 _UNUSED = re.compile(rf"unused ({DURATION})(?:, at most ({DURATION}))?")
 _PERCENT = re.compile(r"(?:[0-9]|10)%")
@@ -216,6 +217,18 @@ def split_stores(value: Value) -> tuple[str, ...]:
     if _COMMA_BEFORE_STORE.search(value.raw):
         raise value.wrong("spaces between store URLs", found="a comma")
     return tuple(value.raw.split())
+
+
+def read_mirrors(value: Value) -> tuple[str, ...]:
+    """Read a list of mirror URLs, which are checked when they are opened."""
+    urls = tuple(url for _, url in _items(value))
+    if not all(isinstance(url, str) for url in urls) or len(urls) > MOST_MIRRORS:
+        raise value.wrong()
+    return urls
+
+
+def split_mirrors(value: Value) -> tuple[str, ...]:
+    return read_mirrors(value._replace(raw=list(split_stores(value))))
 
 
 def read_notify(value: Value) -> tuple[Secret, ...]:

@@ -1,4 +1,4 @@
-"""Finish: the last two steps, hooks and the retirement of old tokens.
+"""Finish: the last two steps, hooks and the retirement of old tokens; and before them mirrors.
 
 Both are noted in the journal before they are tried, so that the next run finishes what a dead one
 began. Hooks come first: a bot that one of them could not restart may still need its old token.
@@ -18,7 +18,15 @@ from rotator.clock import rfc3339
 from rotator.config.settings import NoticeEvent
 from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
 from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
-from rotator.rotation.model import CHANGED, Action, OldToken, RotationContext, RotationResult
+from rotator.rotation.mirrors import MirrorLook, Mirrors
+from rotator.rotation.model import (
+    CHANGED,
+    Action,
+    OldToken,
+    RotationContext,
+    RotationResult,
+    StoreState,
+)
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.retire import Retired, Retirement, hold_back, journals_after
@@ -61,8 +69,15 @@ class Finisher:
     It never revokes an old token that a store of the fleet still shows.
     """
 
-    def __init__(self, name: str, hooks: Hooks, context: RotationContext) -> None:
+    def __init__(
+        self,
+        name: str,
+        hooks: Hooks,
+        context: RotationContext,
+        mirrors: Mirrors | None = None,
+    ) -> None:
         self._name = name
+        self._mirrors = mirrors
         self._hooks = hooks
         self._api = context.api
         self._retirement = Retirement(context)
@@ -90,9 +105,14 @@ class Finisher:
         if options.revoke_old:
             snapshot, unwritten = self._make_due(snapshot)
             troubles += unwritten
+        # Before the hooks: what they restart may read the mirrors.
+        looks: tuple[MirrorLook, ...] = ()
+        if self._mirrors:
+            snapshot, looks, unwritten = self._mirrors.push(snapshot)
+            troubles += unwritten
         hooks = self._run_hooks(snapshot)
         troubles += [failure.message for failure in hooks.failures]
-        retired = self._retire(snapshot, hooks.failures)
+        retired = self._retire(snapshot, _find_obstacle(hooks.failures, looks))
         journal_after = journals_after(snapshot, retired)
         # One write for both, since each write replaces the file. If we die before it, the next run
         # repeats the hooks, and finds the tokens revoked.
@@ -100,15 +120,17 @@ class Finisher:
             lambda each: journal_after(each.store.url, hooks.journal_after(each.journal))
         )
         troubles += unwritten
-        if not hooks.failures or options.revoke_old:  # else they only say that a hook has failed
+        # Else they only say that a hook has failed, or that a mirror is behind.
+        if not (hooks.failures or describe_lag(looks)) or options.revoke_old:
             troubles += [each.trouble for each in retired if each.trouble]
         if options.revoke_old and not options.leak and not retired:
             troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
         return result._replace(
             old_tokens=tuple(each.old for each in retired),
-            remarks=(*result.remarks, *hooks.describe_late(result.action)),
+            remarks=(*result.remarks, *_tell_pushes(looks), *hooks.describe_late(result.action)),
             troubles=tuple(troubles),
             after=snapshot,
+            mirrors=tuple(each.to_report() for each in looks),
         )
 
     def _run_hooks(self, snapshot: Snapshot) -> HooksRun:
@@ -119,10 +141,10 @@ class Finisher:
         _log_hooks(due, failures)
         return HooksRun(snapshot.hooks, due, failures)
 
-    def _retire(self, snapshot: Snapshot, failures: Sequence[HookFailure]) -> list[Retired]:
-        """Revoke what is pending and due, unless a bot that no hook has reached may need it."""
-        if failures:
-            why = f"it may still be needed while {len(failures)} of the hooks fail"
+    def _retire(self, snapshot: Snapshot, obstacle: str | None) -> list[Retired]:
+        """Revoke what is pending and due, unless a bot that was not reached may need it."""
+        if obstacle:
+            why = f"it may still be needed while {obstacle}"
             retired = [hold_back(pending, why) for pending in snapshot.pending]
         else:
             retired = [self._retirement.retire(snapshot, each) for each in snapshot.pending]
@@ -166,6 +188,24 @@ class Finisher:
         if token is None:
             return HookEvent(self._name, None, None, stores)
         return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)
+
+
+def _find_obstacle(failures: Sequence[HookFailure], looks: Sequence[MirrorLook]) -> str | None:
+    """Return what keeps old tokens from being revoked, whatever their time."""
+    hooks = f"{len(failures)} of the hooks fail" if failures else None
+    return " and ".join(filter(None, (describe_lag(looks), hooks))) or None
+
+
+def describe_lag(looks: Sequence[MirrorLook]) -> str | None:
+    """Return which mirrors lack the current token; None where none does."""
+    behind = [each.mirror.url for each in looks if each.is_behind]
+    return f"the current one is not yet in {', '.join(behind)}" if behind else None
+
+
+def _tell_pushes(looks: Sequence[MirrorLook]) -> Iterator[str]:
+    pushed = [each.mirror.url for each in looks if each.status is StoreState.WRITTEN]
+    if pushed:
+        yield f"pushed to {', '.join(pushed)}"
 
 
 def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import KnownTokens, ListedToken, TokenApi
+    from rotator.stores.mirrors import Mirror
 
 FIRST_SCOPE = "calculations"
 
@@ -95,6 +96,7 @@ class RotationContext(NamedTuple):
 
     `sleep` takes seconds; `environ` is the environment of which hooks get a part. So many `workers`
     serve tokens at the same time.
+    `open_mirrors` returns the mirrors of a token.
     """
 
     api: LazyApi
@@ -104,6 +106,7 @@ class RotationContext(NamedTuple):
     sleep: Callable[[float], object]
     environ: Mapping[str, str]
     workers: int = WORKERS
+    open_mirrors: Callable[[TokenSettings], Sequence[Mirror]] = lambda _: ()
 
 
 class Action(StrEnum):
@@ -196,7 +199,7 @@ class RotationResult(NamedTuple):
     says that others changed a store first, that nothing of ours is left, and that the token is
     still the same; `refused` are tokens in the stores that the API turned out to refuse: in both
     cases the steps are taken again. `skew` is how far this machine's clock is ahead of the
-    server's, so far as that matters.
+    server's, so far as that matters. `mirrors` are what is known of them.
     """
 
     snapshot: Snapshot
@@ -213,3 +216,4 @@ class RotationResult(NamedTuple):
     refused: tuple[ServiceToken, ...] = ()
     after: Snapshot | None = None
     skew: timedelta = timedelta()
+    mirrors: tuple[StoreReport, ...] = ()

@@ -30,8 +30,10 @@ from rotator.rotation.observe import Observation, Snapshot, Unreachable
 from rotator.rotation.policy import Status, describe_deletion, earlier
 from rotator.stores.journal import PendingRevocation
 
+MIRROR_BEHIND = "mirror-behind"
 LAGGARD = "laggard"  # the failure of a look: an old token in use is soon revoked all the same
 _CHANGES = (*CHANGED, Action.WOULD_ROTATE, Action.WOULD_CONVERGE)
+_MIRRORS_IN_NEED = (StoreState.UNREACHABLE, StoreState.BEHIND, StoreState.ABSENT)
 FEW = 3  # attempts
 _MINUTE = timedelta(minutes=1)  # to which people are told the life that is left
 
@@ -64,6 +66,7 @@ class Report(NamedTuple):
     unsettled: int = 0
     hooks_left: int = 0
     attempts_left: int | None = None
+    mirrors: tuple[StoreReport, ...] = ()
 
     @property
     def has_failed(self) -> bool:
@@ -91,6 +94,7 @@ class Report(NamedTuple):
             "seconds_left": None if left is None else int(left),
             "days_left": None if left is None else round(left / 86400, 3),
             "stores": [each._asdict() for each in self.stores],
+            "mirrors": [each._asdict() for each in self.mirrors],
             "old_tokens": [old.to_json() for old in self.old_tokens],
             "notes": list(self.remarks),
             "unsettled": self.unsettled,
@@ -142,6 +146,7 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         failure=result.failure or _find_failure(result) or (LAGGARD if laggards else None),
         unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
+        mirrors=result.mirrors,
     )
 
 
@@ -155,6 +160,7 @@ def _find_troubles(
     found = [result.error]
     found += [store.message for store in stores if store.status is StoreState.UNREACHABLE]
     found += [store.message for store in result.written if store.status is StoreState.BEHIND]
+    found += [each.message for each in result.mirrors if each.status in _MIRRORS_IN_NEED]
     found += result.troubles
     told = [trouble for trouble in found if trouble]
     yield from told
@@ -226,6 +232,10 @@ def _find_failure(result: RotationResult) -> str | None:
         return kind(result.snapshot.unreachable[0].error)
     if any(each.status is StoreState.BEHIND for each in result.written):
         return "store-behind"
+    if any(each.status is StoreState.UNREACHABLE for each in result.mirrors):
+        return "mirror-unreachable"
+    if any(each.status in _MIRRORS_IN_NEED for each in result.mirrors):
+        return MIRROR_BEHIND
     return "unfinished" if result.troubles else None
 
 
@@ -268,7 +278,15 @@ def summarize(report: Report) -> str:
             what = f"would-converge – {report.message}; stores: {in_need}"
         case action:
             what = f"{action} – {report.message}"
-    return "; ".join((f"{report.name}: {what}", *report.remarks, *describe_old_tokens(report)))
+    parts = (*report.remarks, *_describe_mirrors(report), *describe_old_tokens(report))
+    return "; ".join((f"{report.name}: {what}", *parts))
+
+
+def _describe_mirrors(report: Report) -> Iterator[str]:
+    """Tell of a look what it cannot know: a place that takes a token, and does not show it."""
+    for mirror in report.mirrors if report.action is None else ():
+        if mirror.status is StoreState.CURRENT and mirror.message:
+            yield f"{mirror.store}: {mirror.message}"
 
 
 def describe_old_tokens(report: Report) -> Iterator[str]:

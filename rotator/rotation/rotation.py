@@ -36,6 +36,7 @@ from rotator.stores.port import KnowsLeftovers, SecretStore, ShowsEvents, StoreE
 
 if TYPE_CHECKING:
     from rotator.hooks.hooks import Hooks
+    from rotator.rotation.mirrors import MirrorLook, Mirrors
     from rotator.rotation.steps import RotationSteps
 
 
@@ -64,11 +65,28 @@ class Rotation:
 
         return Hooks(self._settings, self._context.environ)
 
+    @cached_property
+    def _mirrors(self) -> Mirrors | None:
+        if not self._settings.mirrors:
+            return None
+        from rotator.rotation.mirrors import Mirrors  # noqa: PLC0415 - few have mirrors
+
+        return Mirrors(self._context.open_mirrors(self._settings), self._context.clock)
+
+    def _look_at_mirrors(self, snapshot: Snapshot) -> tuple[MirrorLook, ...]:
+        return self._mirrors.look(snapshot) if self._mirrors else ()
+
     def _steps(self, before: Snapshot, options: RotateOptions) -> RotationSteps:
         from rotator.rotation.steps import RotationSteps  # noqa: PLC0415
 
         return RotationSteps(
-            self._settings, self.hooks, self._context, self._decider, before, options
+            self._settings,
+            self.hooks,
+            self._context,
+            self._decider,
+            before,
+            options,
+            self._mirrors,
         )
 
     def log_out(self) -> None:
@@ -87,7 +105,8 @@ class Rotation:
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
             verdict, error = self._decider.decide_after_probe(snapshot, RotateOptions())
             skew = self._decider.skew()
-        return RotationResult(snapshot, verdict, error=error, skew=skew)
+        result = RotationResult(snapshot, verdict, error=error, skew=skew)
+        return _with_mirrors(result, self._look_at_mirrors(snapshot))
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
@@ -115,13 +134,16 @@ class Rotation:
             )
         verdict = self._decider.decide_and_probe(snapshot, options)
         _log_decision(snapshot, verdict)
-        result = RotationResult(snapshot, verdict)
+        mirrors = self._look_at_mirrors(snapshot)
+        result = _with_mirrors(RotationResult(snapshot, verdict), mirrors)
         is_wanted = verdict.need in (Need.MINT, Need.COPY) or options.revoke_old
+        is_wanted |= any(each.is_behind for each in mirrors)
         try:
             if options.dry_run:
-                result = self._dry_run(snapshot, verdict, options)
+                result = _plan_pushes(self._dry_run(snapshot, verdict, options), mirrors)
             elif is_wanted or self._has_due_work(snapshot, options):
-                result = self._steps(snapshot, options).run(verdict)
+                ran = self._steps(snapshot, options).run(verdict)
+                result = ran._replace(mirrors=ran.mirrors or result.mirrors)
             else:
                 remove_leftovers(snapshot)
         except RotatorError as error:
@@ -206,6 +228,20 @@ class Rotation:
                     observation.store.preflight()
                 return RotationResult(snapshot, planned, Action.WOULD_CONVERGE)
         return RotationResult(snapshot, planned)
+
+
+def _with_mirrors(result: RotationResult, looks: Sequence[MirrorLook]) -> RotationResult:
+    return result._replace(mirrors=tuple(each.to_report() for each in looks))
+
+
+def _plan_pushes(result: RotationResult, looks: Sequence[MirrorLook]) -> RotationResult:
+    """Say to which mirrors a run would push: a new token to all of them."""
+    is_new = result.action is Action.WOULD_ROTATE
+    urls = [each.mirror.url for each in looks if is_new or each.is_behind]
+    if not urls:
+        return _with_mirrors(result, looks)
+    message = f"{result.verdict.message}; would be pushed to {', '.join(urls)}"
+    return result._replace(verdict=replace(result.verdict, message=message))
 
 
 def remove_leftovers(snapshot: Snapshot) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rotator.clock import SLACK
 from rotator.config.settings import TokenSettings, Unused
@@ -49,6 +50,9 @@ from rotator.rotation.retire import pending_after, replaced_after
 from rotator.stores.journal import Journal, is_taken_over, taken_over_id
 from rotator.tokens import ServiceToken
 
+if TYPE_CHECKING:
+    from rotator.rotation.mirrors import Mirrors
+
 _ATTEMPTS = 10  # to mint, while other rotators write their intents, and after refused tokens
 _MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 
@@ -66,9 +70,11 @@ class RotationSteps:
     _decider: Decider
     _before: Snapshot
     _options: RotateOptions
+    _mirrors: Mirrors | None = None
 
     def __post_init__(self) -> None:
-        self._finisher = Finisher(self._settings.name, self._hooks, self._context)
+        name = self._settings.name
+        self._finisher = Finisher(name, self._hooks, self._context, self._mirrors)
 
     def has_unfinished_work(self) -> bool:
         """Tell whether an earlier run left something to do, whatever the token needs."""
@@ -130,7 +136,7 @@ class RotationSteps:
             )
         if result.action is Action.FAILED:
             return result._replace(after=after)
-        # Hooks, then retirement; what is left of them stays in the journal.
+        # Mirrors, hooks, then retirement; what is left of them stays in the journal.
         return self._finisher.finish(result, after, self._options)
 
     def _renew(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:
@@ -258,6 +264,7 @@ class RotationSteps:
             minted_at=now,
             hooks=self._hooks.ids,
             leak=self._options.leak,
+            pushes=snapshot.journal.pushes,
         )
         return self._with_old_tokens(journal, snapshot, snapshot.reachable, now)
 

@@ -40,6 +40,7 @@ _INTENT = re.compile(
     r"(?P<mint>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?(?P<earlier>(\+{ID_PATTERN})*)"
 )
+_PUSH = re.compile(r"(?P<mirror>[0-9a-f]{16})/(?P<token>[0-9a-f]{16})@(?P<at>[0-9T:Z-]+)")
 _NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
 _DISUSE = re.compile(
     rf"(?P<token_id>{ID_PATTERN})/(?P<quiet>[1-9][0-9]{{0,9}})/(?P<bound>-|{_BOUNDED})"
@@ -187,6 +188,28 @@ class ReplacedToken(NamedTuple):
         return cls(token_id, expires_at) if is_known else None
 
 
+class Push(NamedTuple):
+    """What was last put into a mirror: digests of its URL and of the token.
+
+    `at` is when (aware UTC, whole seconds), by the mirror's clock where it has one.
+    """
+
+    mirror: str
+    token: str
+    at: datetime
+
+    def to_text(self) -> str:
+        """Return one word."""
+        return f"{self.mirror}/{self.token}@{_time_text(self.at)}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Read the text form, None where it is not one."""
+        match = _PUSH.fullmatch(text)
+        at = _checked_time(match["at"]) if match else None
+        return cls(match["mirror"], match["token"], at) if match and at else None
+
+
 class Leak(NamedTuple):
     """Why a token was minted: `tokens` had leaked, or what else the rotator did not know of.
 
@@ -206,7 +229,7 @@ class Journal:
     mints that are not settled, `pending` the old tokens that are to be revoked, `replaced` others
     that may still be alive, and `hooks` the ids of hooks that have not worked yet.
     `put_back_at` is when an old token was first seen in the place of a newer one; `leak` is there
-    where the token was minted because others had leaked.
+    where the token was minted because others had leaked. `pushes` are what the mirrors got last.
     """
 
     token_id: str | None = None
@@ -218,6 +241,7 @@ class Journal:
     replaced: tuple[ReplacedToken, ...] = ()
     put_back_at: datetime | None = None
     leak: Leak | None = None
+    pushes: tuple[Push, ...] = ()
 
     @property
     def old_ids(self) -> frozenset[str]:
@@ -261,6 +285,7 @@ class Journal:
         if self.leak:
             words.append(f"leak={_time_text(self.leak.since)}")
             words += [f"leaked={token.to_text()}" for token in self.leak.tokens]
+        words += [f"push={push.to_text()}" for push in self.pushes]
         return " ".join([_FORMAT, *words]) if words else ""
 
     @classmethod
@@ -279,6 +304,7 @@ class Journal:
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         replaced = [ReplacedToken.from_text(value) for key, value in pairs if key == "old"]
         leaked = [ReplacedToken.from_text(value) for key, value in pairs if key == "leaked"]
+        pushes = [Push.from_text(value) for key, value in pairs if key == "push"]
         since = _checked_time(fields.get("leak"))
         return cls(
             token_id=token_id if is_token_id(token_id) else None,
@@ -290,6 +316,7 @@ class Journal:
             replaced=tuple(each for each in replaced if each)[-_MOST:],
             put_back_at=_checked_time(fields.get("back")),
             leak=Leak(since, tuple(each for each in leaked if each)[-_MOST:]) if since else None,
+            pushes=tuple(each for each in pushes if each)[-_MOST:],
         )
 
 

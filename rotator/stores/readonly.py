@@ -38,7 +38,10 @@ class _RefusingStore(ABC):
 
 
 class UnavailableStore(_RefusingStore):
-    """Stands in for a store that cannot be opened: each call raises `StoreUnreachableError`."""
+    """Stands in for a store or a mirror that cannot be opened.
+
+    Each call raises `StoreUnreachableError`.
+    """
 
     def __init__(self, url: str, message: str) -> None:
         self.url = url
@@ -48,7 +51,8 @@ class UnavailableStore(_RefusingStore):
         """Return the error."""
         return StoreUnreachableError(self._message)
 
-    read = _RefusingStore.preflight
+    read = seen = _RefusingStore.preflight
+    push = _RefusingStore.write
 
 
 class BareFile(_RefusingStore):

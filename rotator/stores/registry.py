@@ -16,6 +16,7 @@ from rotator.stores.readonly import UnavailableStore
 
 OpenStore = Callable[[StoreUrl], SecretStore]
 GROUP = "rotator.backends"
+_MIRRORS = "rotator.mirrors"
 _OURS = "nocturna-rotator"
 _BACKENDS = "backends"
 _FOR_BOTS = {
@@ -112,6 +113,8 @@ def _describe_failure(point: EntryPoint, error: BaseException, action: str) -> s
         return lack
     owner = _owner(point)
     served = f"{point.name}: stores" if point.group == GROUP else "restarts"
+    if point.group == _MIRRORS:
+        served = f"{point.name}: mirrors"
     missing = error.name if isinstance(error, ImportError) else None
     extra = point.value.partition("[")[2].rstrip("] ")  # `point.extras` splits names with dashes
     own = point.value.partition(":")[0].partition(".")[0].strip()

@@ -79,6 +79,7 @@ def test_a_report_is_one_json_object_with_stable_keys() -> None:
         "expires_at": "2026-11-30T12:00:00Z",
         "seconds_left": 604800,
         "days_left": 7.0,
+        "mirrors": [],
         "stores": [
             {"store": "a://good", "status": "current", "message": None},
             {

@@ -8,6 +8,7 @@ from rotator.cli.doctor.findings import Check, Finding, Result, Topic
 from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
+from rotator.rotation.model import StoreReport, StoreState
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict, earlier
 from rotator.rotation.rehearsal_leftovers import Cleared
@@ -51,8 +52,8 @@ class TokenFacts(NamedTuple):
     names the hooks that could not be started. `restarts` says by workload what prevents its
     restart. `failed_hooks` names the hooks, restarts and notices of the settings that have not
     worked since the last rotation. `owners` says by URL what keeps the secret of a store as it
-    wants it. `cleared` is what became of what a killed rehearsal left, and `rehearsed` what a
-    rehearsal came to, if one was wanted.
+    wants it. `mirrors` is what is known of them. `cleared` is what became of what a killed
+    rehearsal left, and `rehearsed` what a rehearsal came to, if one was wanted.
     """
 
     settings: TokenSettings
@@ -68,6 +69,7 @@ class TokenFacts(NamedTuple):
     failed_hooks: Sequence[str]
     owners: Mapping[str, str | None]
     cleared: Cleared
+    mirrors: Sequence[StoreReport] = ()
     rehearsed: RehearsalReport | None = None
 
 
@@ -129,6 +131,17 @@ def _margin(facts: TokenFacts) -> Iterator[Finding]:
             f" attempt{'' if attempts == 1 else 's'} {FOUR_A_DAY.text}: raise it, or run more often"
         )
         yield Finding(Topic.SETTINGS, Result.WARNING, message)
+
+
+def _mirrors(facts: TokenFacts) -> Iterator[Finding]:
+    for mirror in facts.mirrors:
+        message, result = mirror.message or "it shows the current token", Result.OK
+        if mirror.status is StoreState.UNREACHABLE:
+            result = Result.PROBLEM
+        elif mirror.status is not StoreState.CURRENT:
+            result = Result.WARNING
+        shown = message if message.startswith(mirror.store) else f"{mirror.store}: {message}"
+        yield Finding(Topic.MIRROR, result, shown, store=mirror.store)
 
 
 def _hooks(facts: TokenFacts) -> Iterator[Finding]:
@@ -285,6 +298,7 @@ TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _stores,  # reachable, with the rights to write
     _owners,  # other writers
     _contents,  # each store holds the current token
+    _mirrors,  # and each mirror, as far as it tells
     _token,  # and the API accepts it
     _mints,  # what runs left behind that died or failed
     _overdue_revocations,

@@ -28,6 +28,7 @@ class Topic(StrEnum):
     HOOKS = "hooks"
     RESTARTS = "restarts"
     STORE = "store"
+    MIRROR = "mirror"
     TOKEN = "token"  # noqa: S105 - no secret
     JOURNAL = "journal"
     REHEARSAL = "rehearsal"

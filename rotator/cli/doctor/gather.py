@@ -30,8 +30,8 @@ from rotator.nocturna.api import HEALTH, ApiClient
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import longest_rotation
-from rotator.rotation.model import MintRequest
-from rotator.rotation.observe import Decider, observe, provenance_of
+from rotator.rotation.model import MintRequest, StoreReport
+from rotator.rotation.observe import Decider, Snapshot, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rehearsal_leftovers import clear_up_beside
@@ -157,7 +157,16 @@ class Gatherer:
             restarts=_try_restarts(token),
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
             cleared=cleared,
+            mirrors=self._look_at_mirrors(token, snapshot),
         )
+
+    def _look_at_mirrors(self, token: TokenSettings, snapshot: Snapshot) -> list[StoreReport]:
+        if not token.mirrors:
+            return []
+        from rotator.rotation.mirrors import Mirrors  # noqa: PLC0415 - few have mirrors
+
+        mirrors = Mirrors(self._context.open_mirrors(token), self._clock)
+        return [each.to_report() for each in mirrors.look(snapshot)]
 
     def rehearse(self, look: checks.TokenFacts | Finding) -> checks.TokenFacts | Finding:
         """Rehearse a rotation of a token whose settings want that."""
@@ -190,7 +199,7 @@ def _examine_settings(
 ) -> Iterator[Finding]:
     """Yield the mistakes, of which some are `known`, and what works and should not be so."""
     of_notices, silent = _examine_notices(settings, environ)
-    of_restarts = wiring.collect_mistakes(settings, wiring.require_restarts)
+    of_restarts = wiring.collect_mistakes(settings, wiring.require_restarts, wiring.require_mirrors)
     mistakes = dict.fromkeys([*known, *of_notices, *of_restarts])
     for message in silent:
         yield Finding(Topic.HOOKS, Result.PROBLEM, message)

@@ -1,0 +1,1 @@
+"""Secrets of GitHub Actions as mirrors."""

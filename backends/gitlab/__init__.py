@@ -1,0 +1,1 @@
+"""Variables of GitLab CI as mirrors."""
