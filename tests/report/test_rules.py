@@ -6,7 +6,9 @@ import pytest
 
 from rotator.cli.report.evidence import Evidence, Mark, gather
 from rotator.cli.report.policy import RuleName, RuleState
+from rotator.clock import rfc3339
 from rotator.errors import ApiUnreachableError, ConfigError
+from rotator.stores.journal import Disuse
 from rotator.tokens import ServiceToken
 from tests.faults.door import Door
 from tests.leak.site import Site
@@ -168,7 +170,8 @@ def test_what_a_run_left_undone_breaks_the_policy(site: Site, words: str) -> Non
         ("now", A_DAY_AGO, KEPT),  # a run may have been late
         ("now", "2026-11-22T11:59:59Z", BROKEN),
         ("2d", "2026-11-20T11:00:00Z", BROKEN),
-        ("unused 24h", "2026-11-01T12:00:00Z", KEPT),
+        ("unused 24h", "2026-11-21T12:00:00Z", KEPT),
+        ("unused 24h", "2026-11-21T11:59:59Z", BROKEN),
     ],
 )
 def test_an_old_token_lives_no_longer_than_it_may(
@@ -182,6 +185,32 @@ def test_an_old_token_lives_no_longer_than_it_may(
         assert message.startswith(f"alive, though their time is over: {old}; rotator rotate")
         site.api.revoke(old)
         assert of_luna(site, RETIRED) == (KEPT, "no replaced token is alive")
+
+
+@pytest.mark.parametrize(
+    ("retire", "used_before", "state"),
+    [
+        ("unused 24h", 2 * DAY, KEPT),
+        ("unused 24h", 2 * DAY + HOUR, BROKEN),
+        ("unused 24h", -HOUR, KEPT),  # dated wrongly: no evidence
+        ("unused 24h, at most 20d", HOUR, BROKEN),
+        ("unused 24h, at most 30d", HOUR, KEPT),
+    ],
+)
+@pytest.mark.parametrize("is_owed", [True, False])
+def test_an_old_token_that_ends_unused_lives_as_long_as_somebody_uses_it(
+    site: Site, retire: str, used_before: timedelta, state: RuleState, *, is_owed: bool
+) -> None:
+    site.keys = f'retire = "{retire}"\n'
+    minted = site.clock() - 22 * DAY
+    has_bound = "at most" in retire
+    end = minted + 20 * DAY if "20d" in retire else site.clock() + 60 * DAY
+    disuse = Disuse(DAY, is_bounded=has_bound, since=minted)
+    words = f"owed={{0}}@{rfc3339(end)} unused={disuse.to_text('{0}')}" if is_owed else ""
+    old = replace(site, minted=rfc3339(minted), words=words)
+    row = next(each for each in site.api.tokens if each.id == old)
+    row.last_used_at = site.clock() - used_before
+    assert of_luna(site, RETIRED)[0] is state
 
 
 @pytest.mark.parametrize(("due", "state"), [(A_DAY_AGO, KEPT), ("2026-11-22T11:59:59Z", BROKEN)])

@@ -12,12 +12,14 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from rotator.clock import ONE_DAY, in_words, minute
-from rotator.config.settings import TokenSettings
+from rotator.config.settings import TokenSettings, Unused
+from rotator.rotation.disuse import due_at
 from rotator.rotation.listing import TokenRow
 from rotator.rotation.model import StoreState
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
+from rotator.stores.journal import PendingRevocation
 
 # Bots read the new token within minutes, or are restarted; and a revocation waits for the next run.
 _PATIENCE = ONE_DAY
@@ -165,11 +167,11 @@ def _finished(token: Audited) -> _Answer:
 
 
 def _retired(token: Audited) -> _Answer:
-    alive = {row.token_id for row in token.old}
+    alive = {row.token_id: row for row in token.old}
     overdue = [
         pending.token_id
         for pending in token.snapshot.pending
-        if pending.token_id in alive and token.now - pending.due_at > _PATIENCE
+        if (row := alive.get(pending.token_id)) and token.now - _end_of(pending, row) > _PATIENCE
     ]
     overdue += sorted(_kept_too_long(token) - set(overdue))
     if overdue:
@@ -183,17 +185,37 @@ def _retired(token: Audited) -> _Answer:
     return RuleState.KEPT, f"{count} replaced and alive, no longer than retire says"
 
 
+def _end_of(pending: PendingRevocation, row: TokenRow) -> datetime:
+    """Return when an old token is to be revoked, by its last use where that counts."""
+    disuse = pending.disuse
+    if disuse is None:
+        return pending.due_at
+    used_at = max(filter(None, (disuse.used_at, row.last_used_at)), default=None)
+    return due_at(pending, disuse._replace(used_at=used_at))
+
+
 def _kept_too_long(token: Audited) -> set[str]:
     """Return the replaced tokens that nobody revokes, though `retire` asks for it."""
-    retire, since = token.settings.retire, token.snapshot.journal.minted_at
-    if (
-        not isinstance(retire, timedelta)
-        or since is None
-        or token.now - since <= retire + _PATIENCE
-    ):
+    since = token.snapshot.journal.minted_at
+    if since is None or token.settings.retire is None:
         return set()
     pending = {each.token_id for each in token.snapshot.pending}
-    return {row.token_id for row in token.old if row.token_id not in pending}
+    return {
+        row.token_id
+        for row in token.old
+        if row.token_id not in pending
+        and token.now - _usual_end(token.settings.retire, since, row.last_used_at) > _PATIENCE
+    }
+
+
+def _usual_end(
+    retire: timedelta | Unused, since: datetime, last_used_at: datetime | None
+) -> datetime:
+    """Return when `retire` ends a token that was replaced at `since`."""
+    if isinstance(retire, timedelta):
+        return since + retire
+    unused = max(since, last_used_at or since) + retire.quiet
+    return unused if retire.at_most is None else min(unused, since + retire.at_most)
 
 
 def _moved(token: Audited) -> _Answer:
