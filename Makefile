@@ -80,7 +80,8 @@ check-imports: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench
 
-# A rotation killed at each of its moments, as a table; its tests are a part of `make test`.
+# A rotation, a rehearsal and `rotator leaked`, killed at each of their moments, as tables; their
+# tests are a part of `make test`.
 crash-matrix: $(VENV)/installed-dev
 	$(BIN)/python -m tests.crash
 

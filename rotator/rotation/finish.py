@@ -34,8 +34,8 @@ from rotator.stores.journal import Journal, PendingRevocation
 
 _log = logging.getLogger(__name__)
 _NONE_OLDER = (
-    "no older token is known that could be revoked: if the current one leaked, run"
-    " rotate --force --revoke-old"
+    "no older token is known that could be revoked: if the current one leaked, run rotator leaked"
+    " {name}"
 )
 _NONE_REPLACED = (
     "the stores had no token that could be revoked: find the one that leaked with rotator tokens"
@@ -124,7 +124,8 @@ class Finisher:
         if not (hooks.failures or describe_lag(looks)) or options.revoke_old:
             troubles += [each.trouble for each in retired if each.trouble]
         if options.revoke_old and not options.leak and not retired:
-            troubles.append(_NONE_REPLACED if result.action is Action.ROTATED else _NONE_OLDER)
+            has_rotated = result.action is Action.ROTATED
+            troubles.append(_NONE_REPLACED if has_rotated else _NONE_OLDER.format(name=self._name))
         return result._replace(
             old_tokens=tuple(each.old for each in retired),
             remarks=(*result.remarks, *_tell_pushes(looks), *hooks.describe_late(result.action)),

@@ -1,4 +1,7 @@
-"""`python -m tests.crash`: play every death of a rotation or a rehearsal, and print its outcome."""
+"""`python -m tests.crash`: play every death of a rotation, a rehearsal and `rotator leaked`.
+
+Prints what came of each.
+"""
 
 import sys
 import tempfile
@@ -7,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from tests.crash.emergency import Emergency
 from tests.crash.envfiles import ENV_FILES
 from tests.crash.matrix import Matrix, Outcome
 from tests.crash.rehearsal import ThenRotate
@@ -27,11 +31,15 @@ def main() -> int:
             setting = ENV_FILES[:stores], transcript, crew
             matrix = Matrix(Path(folder, str(stores)), *setting)
             rehearsals = Matrix(Path(folder, f"{stores}-rehearsed"), *setting, ThenRotate)
-            for title, played in (
-                ("a rotation is killed", matrix.of_rotations()),
-                ("a recovery is killed", matrix.of_recoveries()),
-                ("a rehearsal is killed, and its token is due", rehearsals.of_rotations()),
+            leaks = Matrix(Path(folder, f"{stores}-leaked"), *setting, Emergency)
+            for title, play in (
+                ("a rotation is killed", matrix.of_rotations),
+                ("a recovery is killed", matrix.of_recoveries),
+                ("a rehearsal is killed, and its token is due", rehearsals.of_rotations),
+                ("rotator leaked is killed", leaks.of_rotations),
+                ("a recovery by rotator leaked is killed", leaks.of_recoveries),
             ):
+                played = play()
                 _print(f"{title}: {len(played)} cases", _rows(stores, played))
                 outcomes += played
     failed = sum(bool(outcome.problems) for outcome in outcomes)

@@ -195,7 +195,7 @@ def test_where_there_is_no_old_token_to_revoke_this_is_told(world: World) -> Non
     world.put(world.api.issue(days=60))
     report = world.rotation().rotate(RotateOptions(revoke_old=True))
     assert "no older token is known" in str(report.error)
-    assert "--force" in str(report.error)
+    assert f"rotator leaked {report.name}" in str(report.error)
 
 
 @pytest.mark.usefixtures("old")
