@@ -14,7 +14,14 @@ from rotator.cli.summary import summarize_run
 from rotator.clock import parse_duration, utc_now
 from rotator.config.settings import Label, Settings
 from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
-from rotator.rotation.fleet import Shard, notify_failures, parse_shard, run_fleet, tokens_of_shard
+from rotator.rotation.fleet import (
+    Shard,
+    choose_to_wait,
+    notify_failures,
+    parse_shard,
+    run_fleet,
+    tokens_of_shard,
+)
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
@@ -164,6 +171,15 @@ def _is_confirmed(count: int) -> bool:
     return False
 
 
+def _choose_to_wait(rotations: Sequence[Rotation], wanted: RotateOptions) -> frozenset[str]:
+    """Look at the tokens with `at_most`; return the names of those that wait for a later run."""
+    bounded = [rotation for rotation in rotations if rotation.at_most]
+    if wanted.force or not bounded:
+        return frozenset()
+    looks = run_fleet(bounded, lambda rotation: rotation.check(probe=False))
+    return choose_to_wait(zip(bounded, looks, strict=True))
+
+
 def run_rotations(
     rotations: Sequence[Rotation],
     wanted: RotateOptions,
@@ -191,6 +207,8 @@ def run_rotations(
         return run_fleet([rotation for rotation, _ in failed], act, stopped=stopped)
 
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
+        for name in _choose_to_wait(rotations, wanted):
+            options[name] = replace(wanted, hold_back=True)
         # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
         found = patience.retry(rotations, found, again, stopped)

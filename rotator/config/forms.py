@@ -50,6 +50,12 @@ _URL = _text(
 STORES = _list_of(_URL, minItems=1, uniqueItems=True)
 MIRRORS = _list_of(_URL, maxItems=8, uniqueItems=True)
 DURATION = _text(_SPAN)
+AT_MOST: Form = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1},
+        _text("[1-9][0-9]{0,5} per [A-Za-z_][A-Za-z0-9_]{0,39}"),
+    ]
+}
 PERCENT = _text("([0-9]|10)%")
 DAYS = _text("([1-9]|[1-9][0-9]|[12][0-9]{2}|3[0-5][0-9]|36[0-5])d|[1-9][0-9]{0,5}[hms]")
 TIMEOUT = _text("([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|([1-9]|[1-5][0-9]|60)m|1h")

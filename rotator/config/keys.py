@@ -170,6 +170,15 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         default="0%",
     ),
     Key(
+        "at_most",
+        "how many tokens a run renews, or `10 per team` for each value of the label `team`: the"
+        " most urgent first, and those with less than a day left in any case; for the daemon an"
+        " hour is a run",
+        'a number above zero such as 10, or one for each value of a label such as "10 per team"',
+        values.read_at_most,
+        forms.AT_MOST,
+    ),
+    Key(
         "validity",
         "lifetime of a new token: whole days, `1d` to `365d`; an eternal token is replaced by an"
         " eternal one",

@@ -107,6 +107,13 @@ class Label(NamedTuple):
         return f"{self.name}={self.value}"
 
 
+class AtMost(NamedTuple):
+    """How many tokens a run renews; with `label`, of those whose label of this name is the same."""
+
+    number: int
+    label: str | None = None
+
+
 class TokenSettings(NamedTuple):
     """One token. Its fields are the keys of a `[[token]]`, see `rotator.config.keys`.
 
@@ -122,6 +129,7 @@ class TokenSettings(NamedTuple):
     mirrors: tuple[str, ...] = ()
     renew_before: timedelta = RENEW_BEFORE
     spread: float = 0.0
+    at_most: AtMost | None = None
     validity: timedelta = VALIDITY
     scope: str | None = None
     labels: tuple[Label, ...] = ()

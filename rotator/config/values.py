@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from rotator.clock import DURATION, ONE_DAY, in_words, parse_duration
 from rotator.config.settings import (
     NOTICES,
+    AtMost,
     Label,
     NoticeEvent,
     Secret,
@@ -30,6 +31,7 @@ LONGEST_TIMEOUT = timedelta(hours=1)
 MOST_MIRRORS = 8  # of which a journal tells
 SHORTEST_QUIET = timedelta(hours=1)
 _UNUSED = re.compile(rf"unused ({DURATION})(?:, at most ({DURATION}))?")
+_AT_MOST = re.compile(r"([1-9][0-9]{0,5}) per ([A-Za-z_][A-Za-z0-9_]{0,39})")
 _PERCENT = re.compile(r"(?:[0-9]|10)%")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIELD_IS_OPTIONAL = (
@@ -97,6 +99,16 @@ def read_connections(value: Value) -> int:
     ):
         raise value.wrong()
     return number
+
+
+def read_at_most(value: Value) -> AtMost:
+    """Read a number above zero, or a number for each value of a label: `10 per team`."""
+    if isinstance(value.raw, int) and not isinstance(value.raw, bool) and value.raw > 0:
+        return AtMost(value.raw)
+    match = _AT_MOST.fullmatch(value.raw) if isinstance(value.raw, str) else None
+    if not match:
+        raise value.wrong()
+    return AtMost(int(match[1]), match[2])
 
 
 def read_share(value: Value) -> float:

@@ -1,6 +1,6 @@
 """Liveness and readiness of the daemon."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import StrEnum
@@ -52,11 +52,19 @@ class Health:
     ) -> None:
         self.phase = DaemonPhase.STARTING
         self.reload_error: str | None = None
-        self.tokens: tuple[TokenSettings, ...] = ()
+        self._tokens: dict[str, TokenSettings] = {}
         self._monotonic = monotonic
         self._is_scheduler_alive = is_scheduler_alive
         self._last_beat = monotonic()
         self._looks: dict[str, _Look] = {}
+
+    @property
+    def tokens(self) -> tuple[TokenSettings, ...]:
+        return tuple(self._tokens.values())
+
+    @tokens.setter
+    def tokens(self, tokens: Iterable[TokenSettings]) -> None:
+        self._tokens = {token.name: token for token in tokens}
 
     def beat(self) -> None:
         self._last_beat = self._monotonic()
@@ -68,7 +76,7 @@ class Health:
         It may wait for other looks that hold the same `.env` file, and so for their hooks.
         """
         default = TokenSettings(name, "", ())
-        token = next((each for each in self.tokens if each.name == name), default)
+        token = self._tokens.get(name, default)
         hooks = token.hook_timeout * (len(token.hooks) + len(token.restart))
         waits = LOOK_PARTS * token.rotation_timeout + WORKERS * hooks
         budget = TimeBudget(waits.total_seconds())

@@ -24,9 +24,9 @@ from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.reaper import ZombieReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
-from rotator.rotation.fleet import notify_failures, run_guarded
+from rotator.rotation.fleet import RenewalGroup, group_of, notify_failures, run_guarded
 from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.model import CHANGED, OldTokenState
+from rotator.rotation.model import CHANGED, Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
 from rotator.rotation.retry import SHORTEST_PAUSE, backoff, retry_delay
@@ -80,6 +80,7 @@ class Daemon:
         self._loads = 0
         self._fleet: dict[str, Rotation] = {}
         self._notified: dict[str, str | None] = {}
+        self._renewals: defaultdict[RenewalGroup, list[datetime]] = defaultdict(list)
         self._looking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def start(self) -> None:
@@ -186,7 +187,10 @@ class Daemon:
 
     def _rotate(self, rotation: Rotation, failures: int) -> None:
         started_at = self._clock()
-        report = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
+        wanted = RotateOptions(hold_back=self._is_hour_full(rotation, started_at))
+        report = run_guarded(rotation, lambda token: token.rotate(wanted))
+        if report.action is Action.ROTATED and rotation.at_most:
+            self._renewals[group_of(rotation)].append(self._clock())
         report = with_severity(report, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
         level_before = self._notified.get(rotation.name)
@@ -210,6 +214,14 @@ class Daemon:
             level = logging.getLevelNamesMapping()[report.level.upper()]
             extra = token_field(report.name)
             _log.log(level, "%s: %s; %s", report.name, report.error, outlook, extra=extra)
+
+    def _is_hour_full(self, rotation: Rotation, now: datetime) -> bool:
+        """Tell whether this hour has had all the renewals that `at_most` permits a group."""
+        if not rotation.at_most:
+            return False
+        times = self._renewals[group_of(rotation)]
+        times[:] = [at for at in times if timedelta() <= now - at < LONGEST_PAUSE]
+        return len(times) >= rotation.at_most.number
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types

@@ -13,7 +13,7 @@ from rotator.clock import rfc3339
 from rotator.config.settings import NoticeEvent
 from rotator.errors import internal_error
 from rotator.rotation.model import CHANGED, Action
-from rotator.rotation.policy import Status
+from rotator.rotation.policy import CAN_WAIT, Status
 from rotator.rotation.report import Report, Severity, describe_others, group_by_cause
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import map_in_threads
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from rotator.hooks.notify import Notice
 
 Act = Callable[[Rotation], Report]
+RenewalGroup = tuple[str | None, str | None]
+# What is renewed in any case.
+_USELESS = (Status.EXPIRED, Status.MISSING, Status.INVALID, Status.REFUSED)
+_URGENT = ("last_day", "put_back")
 _MOST_NAMES = 10  # in the title of a notice
 _log = logging.getLogger(__name__)
 
@@ -49,6 +53,36 @@ def run_fleet(
 
     workers = max((rotation.workers for rotation in rotations), default=1)
     return map_in_threads(one, rotations, workers)
+
+
+def choose_to_wait(looks: Iterable[tuple[Rotation, Report]]) -> frozenset[str]:
+    """Return the names of the due tokens that `at_most` leaves for a later run.
+
+    The most urgent ones are renewed; one that cannot wait is, in any case, and counts as well. In a
+    group with several numbers the smallest is meant.
+    """
+    groups: defaultdict[RenewalGroup, list[tuple[Rotation, Report]]] = defaultdict(list)
+    for rotation, report in looks:
+        if rotation.at_most:
+            groups[group_of(rotation)].append((rotation, report))
+    waiting: list[str] = []
+    for group in groups.values():
+        urgent = sum(report.status in _USELESS or report.reason in _URGENT for _, report in group)
+        ready = [report for _, report in group if report.reason in CAN_WAIT]
+        ready.sort(key=_left)
+        most = min(rotation.at_most.number for rotation, _ in group if rotation.at_most)
+        waiting += (report.name for report in ready[max(0, most - urgent) :])
+    return frozenset(waiting)
+
+
+def _left(report: Report) -> float:
+    return float("inf") if report.seconds_left is None else report.seconds_left
+
+
+def group_of(rotation: Rotation) -> RenewalGroup:
+    """Return the name of the label by which `at_most` counts, and its value."""
+    label = rotation.at_most.label if rotation.at_most else None
+    return label, rotation.labels.get(label) if label else None
 
 
 def run_guarded(rotation: Rotation, act: Act) -> Report:

@@ -432,6 +432,7 @@ class Decider(NamedTuple):
             minted_at=snapshot.journal.minted_at,
             behind=len(snapshot.behind),
             forced=options.force,
+            hold_back=options.hold_back,
             put_back=_describe_put_back(snapshot),
             ends_at=snapshot.ends_at(snapshot.current),
         )

@@ -17,6 +17,7 @@ from rotator.tokens import ServiceToken
 
 # A younger token is not renewed unless forced: another mint would not help it.
 TOO_YOUNG = timedelta(hours=1)
+CAN_WAIT = ("expiring", "scope")
 _STOP = "stop that, or let it leave this value alone"
 
 
@@ -25,6 +26,7 @@ class RotateOptions:
     """What a run is asked for by hand; `eternal`, `validity` and `scope` shape a new token.
 
     `revoke_old` revokes old tokens now: one of them leaked. `leak` is noted beside a new token.
+    With `hold_back` a token that can wait for a later run is not renewed.
     """
 
     force: bool = False
@@ -34,6 +36,7 @@ class RotateOptions:
     scope: str | None = None
     revoke_old: bool = False
     leak: Leak | None = None
+    hold_back: bool = False
 
 
 class Status(StrEnum):
@@ -110,6 +113,7 @@ class Inputs:
     behind: int = 0
     forced: bool = False
     put_back: PutBack | None = None
+    hold_back: bool = False
     ends_at: datetime | None = None
 
     @cached_property
@@ -148,6 +152,9 @@ def decide(inputs: Inputs) -> Verdict:
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < TOO_YOUNG
     # A refused token is useless, however young.
     patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
+    if inputs.hold_back and verdict.reason in CAN_WAIT and not inputs.forced:
+        message = f"{verdict.message}; left for a later run, as at_most permits no more in this one"
+        return replace(verdict, need=Need.PATIENCE, message=message)
     if patient and young and not inputs.forced:
         why = "left alone, since it was minted less than an hour ago (--force renews it)"
         message = f"{verdict.message}; {why}"

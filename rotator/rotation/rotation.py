@@ -56,6 +56,8 @@ class Rotation:
         self._context = context
         self._decider = Decider(settings, context.api)
         self.workers = context.workers
+        self.at_most = settings.at_most
+        self.labels = dict(settings.labels)
 
     @cached_property
     def hooks(self) -> Hooks:

@@ -98,6 +98,8 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "name": st.text("aZ0._-/ä\n", max_size=5) | st.sampled_from(("x" * 64, "x" * 65)),
     "renew_before": SPANS,
     "spread": st.builds("{}%".format, st.integers(-1, 11)) | st.sampled_from(("01%", "5", "5.5%")),
+    "at_most": st.integers(-1, 3)
+    | st.builds("{} per {}".format, st.integers(0, 9), st.sampled_from(("team", "2nd", "x" * 41))),
     "validity": SPANS,
     "scope": TEXTS | st.sampled_from(("calculations", "eyJhbGciOiJIUzI1NiJ9.e30.x", " ")),
     "retire": SPANS
