@@ -3,6 +3,7 @@
 #   make check      while you work: lint, types, import contracts, unit and config tests
 #   make test       what CI runs
 #   make test-long  everything: all store kinds, all rounds, 1,000 random examples and more
+#   make release    what is published, the same to the byte each time; see docs/releasing.md
 
 PYTHON ?= python3
 VENV := .venv
@@ -11,18 +12,25 @@ ROTATION := tests/rotation tests/leak tests/report tests/listing tests/nocturna 
 BOTS := tests/client tests/accessing tests/executing
 COMMANDS := tests/commands
 SERVERS := tests/vault tests/aws tests/kubernetes
-PLACES := tests/backends tests/door tests/examples tests/helm tests/init tests/cron tests/image
+PLACES := tests/backends tests/door tests/examples tests/helm tests/init tests/cron tests/image tests/release
 PROMISES := tests/crash tests/commands/test_races.py tests/faults tests/stateful
 LAST := tests/test_secrets_stay_inside.py tests/test_messages_told.py
 PYTEST := -m pytest --quiet
 MEASURED :=
+RELEASED = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' rotator/__init__.py)
+REGISTRY := registry.example.com
+BASE := python:3.13-slim
+PLATFORM := linux/amd64
+BUILDAH := buildah
+BUILDAH_OPTIONS :=
+IMAGE = --base '$(BASE)' --platform '$(PLATFORM)' --buildah '$(BUILDAH)' --options '$(BUILDAH_OPTIONS)'
 MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage
 
 # Compiled modules are kept, whatever a container's image says: each of a thousand processes would
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image lock schemas messages site clean
+.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image release release-packages release-chart release-image release-note push sign github-release version lock schemas messages site clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -101,6 +109,40 @@ test-lowest: $(VENV)/installed-dev
 test-image: $(VENV)/installed-dev
 	$(BIN)/python -m pytest tests/image tests/cron
 
+# What docs/releasing.md publishes, from the commit that is checked out, into dist/. The image takes
+# root and buildah. BASE is best given with its digest: BASE=python:3.13-slim@sha256:...
+release: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/python -m release make $(IMAGE)
+
+release-packages: $(VENV)/installed-dev
+	$(BIN)/python -m release make packages
+
+release-chart: $(VENV)/installed-dev
+	$(BIN)/python -m release make chart
+
+release-image: $(VENV)/installed-dev
+	$(BIN)/python -m release make image $(IMAGE)
+
+release-note: $(VENV)/installed-dev
+	$(BIN)/python -m release make note
+
+# Publishing, with accounts: REGISTRY=ghcr.io/you. skopeo and helm log in as docker does.
+push:
+	skopeo copy --all oci-archive:dist/nocturna-rotator-$(RELEASED)-$(subst /,-,$(PLATFORM)).oci.tar docker://$(REGISTRY)/nocturna-rotator:$(RELEASED)
+	helm push dist/rotator-$(RELEASED).tgz oci://$(REGISTRY)/charts
+
+sign:
+	cosign sign --yes $(REGISTRY)/nocturna-rotator@$$(skopeo inspect --format '{{.Digest}}' docker://$(REGISTRY)/nocturna-rotator:$(RELEASED))
+	cosign sign --yes $(REGISTRY)/charts/rotator@$$(skopeo inspect --raw docker://$(REGISTRY)/charts/rotator:$(RELEASED) | sha256sum | sed 's/^/sha256:/; s/ .*//')
+
+github-release:
+	gh release create v$(RELEASED) --verify-tag --title $(RELEASED) --notes-file dist/RELEASE-NOTE.md dist/*
+
+# All files that name the version, and the section of CHANGELOG: make version VERSION=0.2.0
+version: $(VENV)/installed-dev
+	$(BIN)/python -m release version $(VERSION)
+
 # After a change of the table of settings: the schemas of rotator.toml and of the chart's values.
 schemas: $(VENV)/installed-dev
 	$(BIN)/python -m tests.config.schemas
@@ -117,7 +159,7 @@ lock: $(VENV)/installed-dev
 	printf "hatchling\nclick>=8.4\n" | $(BIN)/uv pip compile $(LOCKED) $(LOCK) - --output-file requirements-build.lock
 
 clean:
-	rm -rf $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf dist $(VENV) .venv-lowest .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	rm -rf site
 	rm -f .coverage .coverage.*
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import tomllib
 import xml.etree.ElementTree as ET
 from typing import Any
 
@@ -29,6 +30,12 @@ def test_the_chart_says_what_an_index_shows() -> None:
     for each in links:
         path = each["url"].removeprefix(METADATA["home"]).lstrip("/")
         assert (CHART.parents[1] / path).is_file(), each
+
+
+def test_the_chart_and_the_package_have_one_home() -> None:
+    project = tomllib.loads((CHART.parents[1] / "pyproject.toml").read_text())["project"]
+    assert METADATA["home"] == project["urls"]["Homepage"]
+    assert project["urls"]["Changelog"] in METADATA["annotations"]["artifacthub.io/links"]
 
 
 def test_the_chart_and_the_program_have_one_version() -> None:

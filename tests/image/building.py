@@ -5,14 +5,19 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-NAME = "localhost/rotator-test"
+import pytest
+
+from release.image import Builder, build_image, mounted
+from release.source import ROOT, exported
+from tests.release.clones import clone
+
 BASE = "localhost/rotator-test-base"
 OTHER_BASE = "ROTATOR_TEST_BASE_IMAGE"  # one that a registry has, instead
 PIP_SETTINGS = ("cert", "index-url", "extra-index-url", "proxy", "timeout", "trusted-host")
@@ -24,38 +29,55 @@ def cache() -> Path:
     return home / "nocturna-rotator-tests"
 
 
-def buildah(*arguments: str | Path) -> str:
-    """Run it with a storage of its own, and without asking for more than a chroot."""
+def buildah() -> list[str]:
+    """Return the command, with a storage of its own."""
     store = cache() / "images"
-    done = subprocess.run(
-        ["buildah", "--root", store / "graph", "--runroot", store / "run", *arguments],  # noqa: S607 - any
-        env={**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-    return done.stdout.strip()
+    return ["buildah", "--root", f"{store}/graph", "--runroot", f"{store}/run"]
+
+
+@contextmanager
+def builder() -> Iterator[Builder]:
+    """Yield what builds images here, with no more than a chroot; only the base is kept."""
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        patch.setenv("STORAGE_DRIVER", "vfs")
+        base = os.environ.get(OTHER_BASE) or _base()
+        volumes = [f"--volume={volume}:ro" for volume in _pip(Path(folder))]
+        yield Builder(buildah(), base, options=volumes)
 
 
 @contextmanager
 def built() -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Build the image; yields its files and its config. Only the base is kept."""
-    base = os.environ.get(OTHER_BASE) or _base()
-    with tempfile.TemporaryDirectory() as folder:
-        volumes = [f"--volume={volume}:ro" for volume in _pip(Path(folder))]
-        buildah("bud", "--quiet", f"--build-arg=BASE={base}", *volumes, f"--tag={NAME}", ROOT)
-    container = buildah("from", "--pull-never", NAME)
-    try:
-        files = Path(buildah("mount", container))
-        yield files, json.loads(buildah("inspect", container))["OCIv1"]["config"]
-    finally:
-        buildah("rm", container)
-        buildah("rmi", NAME)
+    """Build the image as a release does; yields the files of its archive, and its config."""
+    with tempfile.TemporaryDirectory() as folder, builder() as builds:
+        repository = clone(ROOT, Path(folder, "repository"))
+        with exported(repository) as source:
+            archive = build_image(source, builds, Path(folder))
+        with mounted(builds, archive) as files:
+            yield files, config_of(archive)
+
+
+def config_of(archive: Path) -> dict[str, Any]:
+    """Return how the image is run."""
+    with tarfile.open(archive) as opened:
+
+        def read(name: str) -> Any:  # noqa: ANN401 - JSON
+            file = opened.extractfile(name)
+            assert file
+            return json.load(file)
+
+        [named] = read("index.json")["manifests"]
+        manifest = read(f"blobs/{named['digest'].replace(':', '/')}")
+        config = read(f"blobs/{manifest['config']['digest'].replace(':', '/')}")
+    found: dict[str, Any] = config["config"]
+    return found
+
+
+def _run(*arguments: str | Path) -> str:
+    return Builder(buildah()).run(*arguments)
 
 
 def _base() -> str:
-    if BASE in buildah("images", "--format={{.Name}}").splitlines():
+    if BASE in _run("images", "--format={{.Name}}").splitlines():
         return BASE
     cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache()) as folder:
@@ -65,9 +87,9 @@ def _base() -> str:
         subprocess.run(command, check=True, capture_output=True)
         for archive in tree.glob("var/cache/apt/archives/*.deb"):
             archive.unlink()
-        container = buildah("from", "scratch")
-        buildah("copy", "--quiet", container, tree, "/")
-        buildah("commit", "--quiet", "--rm", container, BASE)
+        container = _run("from", "scratch")
+        _run("copy", "--quiet", container, tree, "/")
+        _run("commit", "--quiet", "--rm", container, BASE)
     return BASE
 
 

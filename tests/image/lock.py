@@ -1,39 +1,16 @@
-"""A lock file, as data."""
+"""The lock files, as a Linux with some Python installs them."""
 
-import re
 from pathlib import Path
-from typing import NamedTuple
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from release.lock import BUILD_LOCK, LOCK, Entry, read_lock
+
+__all__ = ["BUILD_LOCK", "LOCK", "ROOT", "entries", "installed"]
 
 ROOT = Path(__file__).parents[2]
-LOCK = "requirements.lock"
-BUILD_LOCK = "requirements-build.lock"
-
-
-class Entry(NamedTuple):
-    requirement: Requirement
-    hashes: list[str]
-
-    @property
-    def name(self) -> str:
-        return canonicalize_name(self.requirement.name)
-
-    @property
-    def version(self) -> str:
-        (pin,) = self.requirement.specifier
-        assert pin.operator == "=="
-        return pin.version
 
 
 def entries(name: str) -> list[Entry]:
-    text = re.sub(r"^\s*#.*\n", "", (ROOT / name).read_text(), flags=re.MULTILINE)
-    found = []
-    for line in text.replace("\\\n", " ").splitlines():
-        requirement, *hashes = line.split("--hash=")
-        found.append(Entry(Requirement(requirement), [each.strip() for each in hashes]))
-    return found
+    return read_lock(ROOT / name)
 
 
 def installed(name: str, python: str) -> dict[str, str]:
