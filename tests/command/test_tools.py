@@ -2,10 +2,7 @@
 
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +14,11 @@ from rotator.stores.port import Entry
 from rotator.stores.registry import Backends
 from rotator.testing import Rig, StoreContract, program_rig
 from rotator.testing.rig import new_journal, new_secret, read_back, write
-from tests.command.conftest import installed
+from tests.command.conftest import installed, require, run
 from tests.support.nobody import as_nobody
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")  # which other users may run, too
 OTHERS = {"é": 1.5, "LOG": "info"}
-TOOLS: dict[str, tuple[str, ...]] = {
-    "pass": ("pass", "gpg"),
-    "age": ("age", "age-keygen"),
-    "sops": ("sops", "age-keygen"),
-}
-TOOLS |= {"ansible-vault": ("ansible-vault",), "json": ()}
 ENDS = {"json": "", "age": ".age", "sops": ".sops.json", "ansible-vault": ".vault.json"}
 
 
@@ -48,27 +39,6 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tools / "python3").write_text(f'#!/bin/sh\nexec {real} -I -S "$@"\n')
     (tools / "python3").chmod(0o755)
     monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
-
-
-@pytest.fixture(scope="session")
-def gnupg() -> Iterator[Path]:
-    """Return a home of GnuPG with one key; its path must be short, for the agent's socket."""
-    require("pass")
-    home = Path(tempfile.mkdtemp(prefix="gpg-"))
-    run("gpg", "--homedir", home, "--batch", "--passphrase", "", "--quick-gen-key", "bot@luna")
-    yield home
-    run("gpgconf", "--homedir", home, "--kill", "all")
-    shutil.rmtree(home)
-
-
-def require(kind: str) -> None:
-    if missing := [tool for tool in TOOLS[kind] if not shutil.which(tool)]:
-        pytest.skip(f"{' and '.join(missing)} not installed")
-
-
-def run(*command: str | Path, given: bytes = b"", folder: Path | None = None) -> bytes:
-    done = subprocess.run(command, input=given, capture_output=True, check=True, cwd=folder)
-    return done.stdout
 
 
 def sealing_of(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Sealing:
