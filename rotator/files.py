@@ -1,4 +1,4 @@
-"""Small files that the owner names, such as that of a password: read in bounded time and memory.
+"""Files that the owner names: small ones read in bounded time and memory, and whose folder it is.
 
 A path may lead to a pipe, as in `<(pass show admin)`, and by mistake to a pipe that nobody writes
 to, or to a device without an end.
@@ -9,6 +9,7 @@ import os
 import select
 import stat
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rotator.clock import limit_wait
@@ -64,3 +65,18 @@ def _read(fd: int, path: str) -> bytes:
             return bytes(content)
         content += chunk
     raise OSError(errno.EFBIG, "it is larger than 4 MiB", path)
+
+
+def find_foreign_folder(path: Path) -> tuple[str, int] | None:
+    """Return a folder of another user on the way to a file, and its owner's id, if we are root.
+
+    The owner can put a symlink in the place of what is in it, between a look and a write of ours.
+    """
+    if os.geteuid() != 0:
+        return None
+    for folder in path.parents:
+        with suppress(OSError):
+            owner = folder.stat().st_uid
+            if owner != 0:
+                return str(folder), owner
+    return None

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from rotator.cli.init import deployment
@@ -39,6 +40,27 @@ def uncommented(text: str) -> str:
     return "".join(
         line for line in text.splitlines(keepends=True) if not line.lstrip().startswith("#")
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+@pytest.mark.parametrize("run_by", ["cron", "systemd", "compose"])
+def test_root_is_not_to_write_in_the_folder_of_a_bot(
+    bot: Runner, api: Sandbox, run_by: str
+) -> None:
+    (bot.folder / "password").write_text(api.admin_password)
+    (bot.folder / "srv").mkdir()
+    os.chown(bot.folder / "srv", 1234, 1234)
+    before = sorted(bot.folder.iterdir())
+    result = bot(
+        *("init", "--url", api.url, "--email", api.admin_email, "--password-file", "password"),
+        *("--run-by", run_by, "--store", "dotenv:srv/.env"),
+    )
+    assert result.status == 2
+    assert result.err.splitlines()[-1] == (
+        f"rotator: {run_by}: this is root, and user '#1234' owns '{bot.folder}/srv' and could lead"
+        " a write to any file: set it up as that user: sudo -u '#1234' rotator init"
+    )
+    assert sorted(bot.folder.iterdir()) == before
 
 
 def test_the_crontab_rotates_the_token(bot: Runner, api: Sandbox) -> None:

@@ -23,6 +23,7 @@ from rotator.errors import (
     StoreError,
     internal_error,
 )
+from rotator.files import find_foreign_folder
 from rotator.hooks.hooks import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
@@ -262,21 +263,10 @@ def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
 
 
 def _find_foreign_folders(stores: Sequence[SecretStore]) -> dict[str, tuple[str, int]]:
-    """Return by URL a folder of another user on the way to a file, and its owner, if we are root.
-
-    The owner can put a symlink in the place of what is in it, between a look and a write of ours.
-    """
-    found: dict[str, tuple[str, int]] = {}
-    if os.geteuid() != 0:
-        return found
-    for store in stores:
-        path = path_of_file_store(store.url)
-        for folder in path.parents if path else ():
-            with suppress(OSError):
-                owner = folder.stat().st_uid
-                if owner != 0:
-                    found.setdefault(store.url, (str(folder), owner))
-    return found
+    """Return by URL a folder of another user on the way to a file, and its owner's id, if root."""
+    paths = {store.url: path_of_file_store(store.url) for store in stores}
+    found = {url: find_foreign_folder(path) for url, path in paths.items() if path}
+    return {url: each for url, each in found.items() if each}
 
 
 def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[str]:

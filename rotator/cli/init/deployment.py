@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from rotator.clock import in_words
 from rotator.errors import ConfigError
+from rotator.files import find_foreign_folder
 from rotator.stores.port import path_of_file_store
 
 _PACKAGE = Path(__file__).parents[2]
@@ -87,10 +88,28 @@ def refuse_unfit(runner: Runner, renew_before: timedelta, stores: Sequence[str])
             f" {in_words(renew_before)}, expected at least {in_words(2 * _BETWEEN_RUNS)}, as one"
             f" run may fail; {Runner.COMPOSE} has the daemon, which looks in time"
         )
+    if runner in (Runner.CRON, Runner.SYSTEMD, Runner.COMPOSE):
+        _refuse_root(runner, stores)
     if runner is Runner.HELM and any(map(path_of_file_store, stores)):
         raise ConfigError(
             "helm: found a .env file, expected another store: a file would be gone with its pod"
             " (docs/kubernetes.md says how to mount one)"
+        )
+
+
+def _refuse_root(runner: Runner, stores: Sequence[str]) -> None:
+    """Raise `ConfigError` if root would write in the folder of another user, who owns the bot."""
+    for path in filter(None, map(path_of_file_store, stores)):
+        if (found := find_foreign_folder(path)) is None:
+            continue
+        folder, owner = found
+        try:
+            user = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            user = f"'#{owner}'"
+        raise ConfigError(
+            f"{runner}: this is root, and user {user} owns {folder!r} and could lead a write to any"
+            f" file: set it up as that user: sudo -u {user} rotator init"
         )
 
 
