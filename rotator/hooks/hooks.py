@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 REHEARSAL = "ROTATOR_REHEARSAL"
 _JWT_START = "eyJ"
 _LONGEST_NAME = 200
+_AGAIN = "the next run tries it again"
 _SENT_AGAIN = "the next run sends the notice again"
 
 
@@ -109,20 +110,31 @@ class Hooks:
 
         Restarts come after the commands, which may prepare what new pods need; notices come last.
         """
-        failures = []
+        return [
+            *self._run_commands(ids, event),
+            *self._restart_workloads(ids, event),
+            *self._send_notices(ids, event),
+        ]
+
+    def _run_commands(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
         for number, (hook_id, command) in enumerate(self._commands, 1):
-            if hook_id in ids and (message := self._run_command(number, command, event)):
-                failures.append(HookFailure(hook_id, message))
+            if hook_id in ids and (fault := self._run_command(number, command, event)):
+                message = fault if event.is_rehearsal else f"{fault}; {_AGAIN}"
+                yield HookFailure(hook_id, message)
+
+    def _restart_workloads(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
         for hook_id, workload in self._workloads:
-            if hook_id in ids and (message := self._restart(workload, event)):
-                failures.append(HookFailure(hook_id, f"{message}{event.then}"))
+            if hook_id in ids and (fault := self._restart(workload, event)):
+                message = fault if event.is_rehearsal else f"{fault}; {_AGAIN}"
+                yield HookFailure(hook_id, message)
+
+    def _send_notices(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
         due = [(hook_id, url) for hook_id, url in self._urls if hook_id in ids]
         faults = notify.send_notice([url for _, url in due], _notice_of(event), self._environ)
         for (hook_id, _), fault in zip(due, faults, strict=True):
             if fault:
                 message = fault if event.is_rehearsal else f"{fault}; {_SENT_AGAIN}"
-                failures.append(HookFailure(hook_id, message))
-        return failures
+                yield HookFailure(hook_id, message)
 
     def notify(self, notice: notify.Notice) -> None:
         """Send a notice to all URLs that want it; what fails becomes a warning in the log."""
@@ -152,11 +164,11 @@ class Hooks:
             result = run_process(command, self._environ | variables, self._timeout)
         except FileNotFoundError:
             where = "was not found, or the interpreter that it names"
-            return f"{hook} {where}: install it or correct the hook{event.then}"
+            return f"{hook} {where}: install it or correct the hook"
         except PermissionError:
-            return f"{hook} may not be executed: make it executable{event.then}"
+            return f"{hook} may not be executed: make it executable"
         except OSError as error:
-            return f"{hook} could not be started ({error.strerror}){event.then}"
+            return f"{hook} could not be started ({error.strerror})"
         level = logging.ERROR if result.status != 0 else logging.INFO
         if result.cut:
             _log.log(level, "%s: %s: … (the end of more than 8 KiB)", event.name, hook)
@@ -165,7 +177,7 @@ class Hooks:
         if result.status == 0:
             return None
         logged = "; its output is above" if result.output else ""
-        return f"{hook} {_describe_end(result.status, self._timeout)}{logged}{event.then}"
+        return f"{hook} {_describe_end(result.status, self._timeout)}{logged}"
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:

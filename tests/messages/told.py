@@ -18,6 +18,7 @@ _RESULTS = {
     "HookFailure": (1, ""),
     "Retired": (1, ""),
     "StoreReport": (2, ""),
+    "Subject": (5, ""),  # what is missing
     "UnavailableStore": (1, ""),
 }
 # What these return is told by whoever calls them.
