@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.process import Runner
 
 ROOT = Path(__file__).parents[2]
-TOY = Path(__file__).with_name("toy")
+TOY = ROOT / "examples" / "backend-template"
 UNTOLD = "; it is not known how long the token still lives"  # what `rotate` adds
 _BUILD = """
 import sys

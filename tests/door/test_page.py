@@ -6,9 +6,8 @@ PAGE = (ROOT / "docs/backends.md").read_text()
 
 
 def test_the_page_shows_the_code_of_the_toy() -> None:
-    code = (TOY / "rotator_shelf.py").read_text()
-    shown = code.replace("  # noqa: INP001 - a project of its own", "")
-    assert f"```python\n{shown}```" in PAGE
+    for name in ("rotator_shelf.py", "test_rotator_shelf.py"):
+        assert f"```python\n{(TOY / name).read_text()}```" in PAGE
 
 
 def test_the_page_shows_the_package_of_the_toy() -> None:

@@ -1,4 +1,4 @@
-"""Secrets on a shelf, a JSON file: `shelf:shelf.json#KEY`."""  # noqa: INP001 - a project of its own
+"""Secrets on a shelf, a JSON file: `shelf:shelf.json#KEY`."""
 
 import fcntl
 import hashlib
