@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rotator.config.loader import load_settings
 from rotator.tokens import ServiceToken
 from tests.docs.page import ROOT, Block, blocks, sections
 from tests.support.listener import listener
@@ -260,6 +261,13 @@ def test_each_forked_worker_has_a_session_of_its_own(modules: Path, api: Sandbox
 def test_a_task_is_done(modules: Path, api: Sandbox) -> None:
     assert run_python(modules, CELERY).strip() == "True"
     assert api.calls[-1] == CALL
+
+
+def test_the_settings_for_a_web_server_are_settings(tmp_path: Path) -> None:
+    (block,) = [each for each in blocks(PAGE["Several processes"]) if each.path]
+    (tmp_path / str(block.path)).write_text(block.text)
+    (token,) = load_settings(None, {}, tmp_path).tokens
+    assert f"NOCTURNA_TOKEN_SOURCE={token.stores[0]}`" in PAGE["Several processes"]
 
 
 def test_the_commands_name_the_modules_of_the_page() -> None:
