@@ -45,8 +45,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if (path := _resolve(source, link)) and not path.startswith("docs/") and path not in _URIS
     }
     for path in sorted(wanted):
-        # Text, which a browser shows instead of saving it.
-        files.append(File.generated(config, f"{_COPIES}/{path}.txt", content=_read(ROOT / path)))
+        files.append(File.generated(config, _copy_of(path), content=_read(ROOT / path)))
     return files
 
 
@@ -64,10 +63,15 @@ def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
         elif path.startswith("docs/"):
             target = path.removeprefix("docs/")
         else:
-            target = f"{_COPIES}/{path}.txt"
+            target = _copy_of(path)
         return match[1] + target  # all pages of the site lie in one folder
 
     return _LINK.sub(lead, markdown)
+
+
+def _copy_of(path: str) -> str:
+    """Return where a file is on the site: text, which a browser shows instead of saving it."""
+    return f"{_COPIES}/{path}.txt".replace("/.", "/_")  # MkDocs leaves out what begins with a dot
 
 
 def _read(path: Path) -> bytes:
