@@ -33,7 +33,8 @@ def test_no_other_file_names_the_version() -> None:
         for path in ROOT.glob(pattern)
         if path.is_file() and version.search(path.read_text())
     }
-    assert named <= {*OTHERS, "CHANGELOG.md"}
+    # The page about releases shows one.
+    assert named <= {*OTHERS, "CHANGELOG.md", "docs/releasing.md"}
 
 
 def test_the_section_of_the_changelog_is_closed(changed: Path) -> None:
@@ -45,12 +46,15 @@ def test_the_section_of_the_changelog_is_closed(changed: Path) -> None:
 
 
 def test_the_note_is_that_section_with_the_files(changed: Path) -> None:
+    whole = (changed / "CHANGELOG.md").read_text()
+    told = "## [Unreleased]\n\n### Fixed\n\n- It spins.\n"
+    (changed / "CHANGELOG.md").write_text(whole.replace("## [Unreleased]\n", told))
     set_version(changed, NEXT, TODAY)
     commit(changed)
     files = [Path(f"nocturna_rotator-{NEXT}-py3-none-any.whl"), Path(f"rotator-{NEXT}.tgz")]
     with exported(changed) as source:
         note = describe_release(source, files)
-        assert note.startswith("### Changed")
+        assert note.startswith("### Fixed\n\n- It spins.\n")
         assert "## [" not in note
         assert f"| `{files[0].name}` | for `pip install` |" in note
         assert source.revision in note
