@@ -326,7 +326,9 @@ def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     by_name = {token.name: token for token in tokens}
     chosen: dict[str, TokenSettings] = {}
     for name in names:
-        found = [each for each in by_name if fnmatchcase(each, name)]
+        # Commands name each token of a fleet, and no name of one is a pattern.
+        is_name = name in by_name
+        found = [name] if is_name else [each for each in by_name if fnmatchcase(each, name)]
         if not found:
             expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
             raise ConfigError(f"there is no token {quote_value(name)}, expected {expected}")
