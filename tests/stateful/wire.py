@@ -1,8 +1,7 @@
 """Real client, real server, and a function call in the place of the socket between them."""
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import format_datetime
@@ -18,7 +17,7 @@ from rotator.clock import Clock
 from rotator.embedded_api.api import ApiRequest, ApiResponse, serve
 from rotator.embedded_api.state import ApiState
 from rotator.http.client import BoundedSession
-from rotator.nocturna.api import ApiClient, Call
+from rotator.nocturna.api import ApiClient
 from rotator.nocturna.service_tokens import TokenApi
 from rotator.nocturna.session import AdminSession
 from tests.stateful.calendar import Calendar
@@ -114,13 +113,8 @@ def is_mint(prepared: requests.PreparedRequest) -> bool:
 class _WiredHttp(ApiClient):
     def __init__(self, deliver: Deliver, clock: Clock, monotonic: Callable[[], float]) -> None:
         super().__init__("http://wire/api", clock, monotonic=monotonic)
-        self._wired = BoundedSession()
-        self._wired.mount("http://", _Adapter(deliver))
-
-    @contextmanager
-    def _connect(self, call: Call) -> Iterator[BoundedSession]:
-        del call
-        yield self._wired
+        self._session = self._once = BoundedSession()
+        self._session.mount("http://", _Adapter(deliver))
 
 
 class _Adapter(HTTPAdapter):
