@@ -190,6 +190,8 @@ def retryable_kinds() -> frozenset[str]:
 def one_line(text: str) -> str:
     """Return a text without line breaks and terminal control characters."""
     words = " ".join(text.split())
+    if words.isprintable():
+        return words
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
 
 

@@ -289,6 +289,8 @@ def _log_decision(snapshot: Snapshot, verdict: Verdict) -> None:
 def _show_events(report: Report, result: RotationResult, now: datetime) -> None:
     """Tell those who look at a store what became of its token; the log says it, too."""
     written = {each.store for each in report.stores if each.status is StoreState.WRITTEN}
+    if not (written or report.error):
+        return
     for store in (each.store for each in (result.after or result.snapshot).reachable):
         if not isinstance(store, ShowsEvents):
             continue
