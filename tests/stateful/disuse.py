@@ -72,8 +72,11 @@ class DisuseWatch:
         quiet = [retire.quiet for retire in grounds if isinstance(retire, Unused)]
         if len(quiet) < len(grounds):
             return
+        gone = now - self._shown[row.id]
+        bounds = [retire.at_most for retire in grounds if isinstance(retire, Unused)]
+        if any(bound and gone >= bound - _SET_BACK for bound in bounds):
+            return
         unused = now - row.last_used_at if row.last_used_at else quiet[0]
         assert unused >= min(quiet) - _SET_BACK, f"{row.id} is revoked {unused} after its last use"
         if not names & self._history.edited:
-            gone = now - self._shown[row.id]
             assert gone >= min(quiet) - _SET_BACK, f"{row.id} is revoked {gone} after it was shown"

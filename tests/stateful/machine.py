@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rotator.config.settings import Unused
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report
 from tests.stateful import draws
 from tests.stateful.draws import Weather
@@ -19,7 +20,8 @@ from tests.stateful.rotator import Rotator
 from tests.stateful.scene import Retire, Scene
 from tests.stateful.settling import settle
 
-UNUSED = [Unused(timedelta(hours=20)), Unused(timedelta(hours=1))]
+HOUR = timedelta(hours=1)
+UNUSED = [Unused(20 * HOUR), Unused(HOUR), Unused(HOUR, at_most=6 * HOUR)]
 RETIRE = st.sampled_from([None, timedelta(), timedelta(days=1), *UNUSED, *UNUSED])
 
 
@@ -78,6 +80,14 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 7))
     def use_an_old_token(self, number: int) -> None:
         self._scene.disuse.use(number)
+
+    @precondition(lambda self: self._scene.disuse.is_wanted)
+    @rule(number=st.integers(0, 7), span=st.sampled_from([HOUR / 2, HOUR * 0.8, 15 * HOUR]))
+    def use_an_old_token_again_and_again(self, number: int, span: timedelta) -> None:
+        for _ in range(3):
+            self._scene.disuse.use(number)
+            self._scene.clock.advance(span)
+            self._sail([self._rotator()], [Weather(RotateOptions())])
 
     @rule()
     def settle(self) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from rotator.clock import minute
 from rotator.embedded_api.state import ServiceTokenRow
 from rotator.rotation.disuse import due_at
 from rotator.rotation.model import OldTokenState
@@ -50,13 +51,25 @@ def _assert_settled(scene: Scene, reports: list[Report]) -> None:
 
 
 def _rightly_told(scene: Scene, report: Report) -> str | None:
-    """Return what has to be told: somebody put an old token back, or gave it to another bot."""
+    """Return what has to be told.
+
+    Somebody put an old token back, or gave it to another bot; or it is still used after `at_most`.
+    """
     tokens = (place.reading.token for place in scene.places)
     in_use = {token.token_id for token in tokens if token}
     told = [
         f"the old token {old.token_id} is not revoked yet: {old.message}"
         for old in report.old_tokens
         if old.state is OldTokenState.WAITING and old.message and old.token_id in in_use
+    ]
+    told += [
+        f"the old token {old.token_id} was revoked at the end of the most time that it may have,"
+        f" though it was last used {minute(old.last_used_at)}: restart a bot that fails now"
+        for old in report.old_tokens
+        if old.state is OldTokenState.REVOKED
+        and old.at_most
+        and old.last_used_at
+        and scene.clock() - old.last_used_at < timedelta(hours=1)  # the only bounded one's quiet
     ]
     return "; ".join(told) or None
 
