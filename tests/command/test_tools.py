@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,6 +80,11 @@ def sealing_of(kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Seal
     return Sealing()
 
 
+def require_system_python() -> None:
+    if not SYSTEM_PYTHON.exists():
+        pytest.skip(f"there is no {SYSTEM_PYTHON}, which another user could run")
+
+
 class JsonFileRig:
     def __init__(self, folder: Path, end: str, sealing: Sealing) -> None:
         self._folder = folder
@@ -102,9 +107,8 @@ class JsonFileRig:
             read_only=(lambda: self._as_nobody(0o644, 0o755)) if is_plain else None,
         )
 
-    def _as_nobody(self, file: int, folder: int) -> "contextmanager[None]":  # type: ignore[valid-type]
-        if not SYSTEM_PYTHON.exists():
-            pytest.skip(f"there is no {SYSTEM_PYTHON}, which another user could run")
+    def _as_nobody(self, file: int, folder: int) -> AbstractContextManager[None]:
+        require_system_python()
         return as_nobody(self._path, file=file, folder=folder)
 
     def _values(self) -> dict[str, object]:
@@ -143,7 +147,13 @@ class PassRig:
             put=lambda secret: self._insert([secret, *self._lines()[1:]]),
             neighbours=self._neighbours,
             unreachable=self._unreachable,
+            # Who may read it only would need the key, too.
+            forbidden=self._forbidden,
         )
+
+    def _forbidden(self) -> AbstractContextManager[None]:
+        require_system_python()
+        return as_nobody(self._store / ".gpg-id", file=0o600, folder=0o700)
 
     def _lines(self) -> list[str]:
         return run("pass", "show", "bots/luna").decode().splitlines()
