@@ -15,7 +15,7 @@ from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
 SDKS = (
-    *("hvac", "boto3", "botocore", "yaml", "apprise", "prometheus_client", "httpx"),
+    *("hvac", "boto3", "botocore", "yaml", "apprise", "prometheus_client", "httpx", "nacl"),
     *("apscheduler", "tzlocal", "watchdog", "rich", "pygments", "markdown_it", "mdurl"),
 )
 PROGRAM = """
@@ -62,6 +62,7 @@ def test_files_need_none(rotator: Runner, api: Sandbox, packages: Path) -> None:
     [
         ("vault://secret/bots/luna", "vault"),
         ("aws-secretsmanager://bots/luna?region=eu-west-1", "aws"),
+        ("aws-ssm:/bots/luna?region=eu-west-1", "aws"),
         ("kubernetes://bots/luna", "kubernetes"),
     ],
 )
@@ -119,3 +120,14 @@ def at_terminal(rotator: Runner, packages: Path, *arguments: str) -> str:
     os.close(master)
     rotator.transcript.add("rotator at a terminal", text := shown.decode().replace("\r\n", "\n"))
     return text
+
+
+def test_a_mirror_whose_extra_is_missing_names_it(
+    rotator: Runner, api: Sandbox, packages: Path
+) -> None:
+    rotator.write_env(api.issue(days=60))
+    rotator.env["ROTATOR_MIRROR"] = "github-actions://luna/bot#TOKEN"
+    status, output = run(rotator, packages, "check")
+    assert status == 3
+    assert "github-actions: mirrors need the module nacl" in output
+    assert "pip install 'nocturna-rotator[github]'" in output
