@@ -203,6 +203,7 @@ def test_json_has_every_key(rotator: Runner, api: Sandbox) -> None:
         "previous_token_id": None,
         "expires_at": f"{expires_at:%Y-%m-%dT%H:%M:%SZ}",
         "stores": [{"store": url, "status": "current", "message": None}],
+        "mirrors": [],
         "old_tokens": [],
         "notes": [],
         "unsettled": 0,
