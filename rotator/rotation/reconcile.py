@@ -373,7 +373,7 @@ class OrphanDetection(NamedTuple):
         return self.now <= self._end(other) and store.held_elsewhere() is not False
 
     def _end(self, intent: Intent) -> datetime:
-        return _end(intent, self.timeout)
+        return end_of_mint(intent, self.timeout)
 
     def _describe_unknown(self, suspects: Collection[str]) -> str:
         unreachable = ", ".join(self.inventory.unreachable_urls)
@@ -395,7 +395,7 @@ def can_come_of(row: ListedToken, intent: Intent, account: str, timeout: timedel
 
     Whoever may write the store can forge a journal, and must not thereby revoke any token.
     """
-    is_in_time = intent.begun_at - SLACK <= row.created_at <= _end(intent, timeout)
+    is_in_time = intent.begun_at - SLACK <= row.created_at <= end_of_mint(intent, timeout)
     return is_in_time and row.user_id == account and is_as_wished(row, intent)
 
 
@@ -410,6 +410,6 @@ def is_as_wished(row: ListedToken, intent: Intent) -> bool:
     )
 
 
-def _end(intent: Intent, timeout: timedelta) -> datetime:
+def end_of_mint(intent: Intent, timeout: timedelta) -> datetime:
     """Return when no token can come of a mint any more: a request can take a whole rotation."""
     return intent.begun_at + timeout + SLACK

@@ -36,6 +36,7 @@ from rotator.rotation.policy import RotateOptions
 from rotator.rotation.reconcile import POLL_SECONDS
 from rotator.rotation.rehearsal_leftovers import (
     CANARY_LIFE,
+    NotedMint,
     ScratchPlace,
     clear_up,
     look_at,
@@ -64,13 +65,15 @@ class Rehearsal:
         self._canary_id: str | None = None
         self._canary: ServiceToken | None = None  # while it may be alive
         self._is_revoked = False
+        self._noted: list[str] = []
 
     def run(self, *, with_hooks: bool) -> RehearsalReport:
         """Take the steps as far as they go; every failure becomes part of the report."""
         with audit.run(self.name):
             with self._going_on():
                 self._run(with_hooks=with_hooks)
-            report = RehearsalReport(self.name, tuple(self._steps), self._canary_id)
+            steps, noted = tuple(self._steps), tuple(self._noted)
+            report = RehearsalReport(self.name, steps, self._canary_id, noted)
             _log_end(report)
         return report
 
@@ -240,8 +243,8 @@ class Rehearsal:
                 self._canary, self._is_revoked = None, True
         # The next run has to know of a canary that is alive.
         for scratch in scratches[1:] if self._canary else scratches:
-            with self._going_on(), self._taking(Step.REMOVE, "nothing is left", scratch):
-                self._remove(scratch, mint_id)
+            with self._going_on(), self._taking(Step.REMOVE, store=scratch):
+                self._tell(Step.REMOVE, self._remove(scratch, mint_id), scratch.url)
 
     def _revoke(self, canary: ServiceToken) -> None:
         api = self._context.api()
@@ -250,19 +253,25 @@ class Rehearsal:
             api.exchange(canary.secret)
             raise ApiFaultError(f"the API says that {canary.name} is revoked, and still accepts it")
 
-    def _remove(self, scratch: ScratchStore, mint_id: str) -> None:
-        """Remove what is ours; of a mint that may still make a canary, the intent stays."""
+    def _remove(self, scratch: ScratchStore, mint_id: str) -> str:
+        """Remove what is ours, and say what is left; a mint that can make a canary stays noted."""
         for _ in range(ATTEMPTS):
             place = look_at(scratch)
             if place.token_ids - {self._canary_id}:
-                return  # another rehearsal took this one for dead
+                # which took this one for dead
+                return f"{scratch.url}: left to another rehearsal"
             intents = place.seen.journal.intents
             ours = [each for each in intents if each.mint_id == mint_id]
             left = [each for each in intents if each not in ours]
             left += [] if self._is_revoked else [each.taken_over() for each in ours]
+            journal = Journal(intents=tuple(left))
             with suppress(ConflictError):
-                remove(place, Journal(intents=tuple(left)))
-                return
+                remove(place, journal)
+                timeout = self._settings.rotation_timeout
+                if note := NotedMint.of(scratch.url, journal, timeout):
+                    self._noted.append(str(note))
+                    return str(note)
+                return f"{scratch.url}: nothing is left"
         raise ConflictError(f"{scratch.url}: it keeps changing; the next run removes what is left")
 
     def _try_hooks(self, snapshot: Snapshot) -> None:

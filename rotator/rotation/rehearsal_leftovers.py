@@ -13,11 +13,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.audit import Event, trace
-from rotator.clock import ONE_DAY, SLACK
+from rotator.clock import ONE_DAY, SLACK, minute
 from rotator.errors import ConflictError, RotatorError, StoreError
 from rotator.rotation.model import RotationContext
 from rotator.rotation.observe import Observation, Unreachable, observe_store
-from rotator.rotation.reconcile import reconcile
+from rotator.rotation.reconcile import end_of_mint, reconcile
 from rotator.stores.journal import Intent, Journal, is_taken_over, new_mint_id, scope_digest
 from rotator.stores.port import Rehearsable, ScratchStore, SecretStore
 
@@ -71,11 +71,34 @@ class ScratchPlace(NamedTuple):
         return self.store.held_elsewhere() is not False
 
 
+class NotedMint(NamedTuple):
+    """The note of a mint whose answer nobody has, and that can make a canary until then (UTC)."""
+
+    url: str
+    until: datetime
+
+    @classmethod
+    def of(cls, url: str, journal: Journal, timeout: timedelta) -> NotedMint | None:
+        """Return what this journal says, None where it has no such note."""
+        ends = [end_of_mint(intent, timeout) for intent in journal.intents]
+        return cls(url, max(ends)) if ends else None
+
+    def __str__(self) -> str:
+        return (
+            f"{self.url}: a mint that was cut off stays noted, as the API can make its canary until"
+            f" {minute(self.until)}; a later run removes the note"
+        )
+
+
 class Cleared(NamedTuple):
-    """What became of leftovers: the scratch places that are free again, and what went wrong."""
+    """What became of leftovers: the scratch places that are free again, and what went wrong.
+
+    `noted` are places where nothing but the note of a mint is left.
+    """
 
     urls: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
+    noted: tuple[NotedMint, ...] = ()
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -152,23 +175,29 @@ def clear_up(
         return Cleared(troubles=(f"what a rehearsal left is still there: {result.trouble}",))
     still_open = {each.mint_id: each.token_id for each in intents if each.mint_id not in settled}
     freed: list[str] = []
+    noted: list[NotedMint] = []
     for place in places:
         if place.token_ids & set(still_open.values()):
             continue
         intents = [each for each in place.seen.journal.intents if each.mint_id in still_open]
-        left = tuple(each.taken_over() for each in intents)
+        left = Journal(intents=tuple(each.taken_over() for each in intents))
         with suppress(ConflictError):  # another run does the same
-            remove(place, Journal(intents=left))
-            if not left:
+            remove(place, left)
+            if note := NotedMint.of(place.store.url, left, timeout):
+                noted.append(note)
+            else:
                 freed.append(place.store.url)
     troubles = (result.trouble,) if result and result.trouble else ()
-    return Cleared(tuple(freed), troubles)
+    return Cleared(tuple(freed), troubles, tuple(noted))
 
 
 def remove(place: ScratchPlace, left: Journal) -> None:
     """Remove a canary, and leave this journal; raises what the store raises."""
     url = place.store.url
-    with trace(Event.REMOVED, f"what a rehearsal wrote was removed from {url}", store=url):
+    if place.seen.secret is None and place.seen.journal == left:
+        return
+    rest = ", but for the note of a mint" if left.intents else ""
+    with trace(Event.REMOVED, f"what a rehearsal wrote was removed from {url}{rest}", store=url):
         place.store.remove(left, expected=place.seen.version)
 
 

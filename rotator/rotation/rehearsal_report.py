@@ -44,11 +44,15 @@ class StepResult(NamedTuple):
 
 
 class RehearsalReport(NamedTuple):
-    """What a rehearsal came to; `token_id` is the canary's, None where none was made."""
+    """What a rehearsal came to; `token_id` is the canary's, None where none was made.
+
+    `noted` tells of each place where the note of a mint is left, on purpose.
+    """
 
     name: str
     steps: tuple[StepResult, ...] = ()
     token_id: str | None = None
+    noted: tuple[str, ...] = ()
 
     @property
     def failures(self) -> tuple[StepResult, ...]:
@@ -77,7 +81,8 @@ class RehearsalReport(NamedTuple):
             return "; nothing was minted"
         if Step.REMOVE not in done or failed & {Step.REVOKE, Step.REMOVE}:
             return ""
-        return f"; nothing is left of the canary {self.token_id}" if self.token_id else ""
+        end = f"; nothing is left of the canary {self.token_id}" if self.token_id else ""
+        return "; ".join((end, *self.noted))
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys (docs/commands.md)."""

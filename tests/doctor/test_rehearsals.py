@@ -1,6 +1,6 @@
 """What the doctor rehearses where that is wanted, and what it removes of a killed rehearsal."""
 
-from rotator.stores.journal import Journal
+from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
 from rotator.stores.port import Rehearsable, ScratchStore
 from rotator.stores.registry import Backends
 from tests.doctor.clinic import Clinic, bad, message
@@ -68,6 +68,18 @@ def test_what_a_killed_rehearsal_left_is_removed(clinic: Clinic) -> None:
     assert said == f"what a rehearsal left in {scratch(clinic).url} was removed"
     assert (clinic.folder / "luna.env").read_bytes() == before
     assert [row.secret for row in clinic.api.live_tokens()] == [secret]
+
+
+def test_the_note_of_a_mint_that_was_cut_off_is_a_warning(clinic: Clinic) -> None:
+    clinic.put(clinic.api.issue(60))
+    place = scratch(clinic)
+    begun = clinic.clock().replace(microsecond=0)
+    intent = Intent(new_mint_id(), begun, 1, scope_digest("calculations"))
+    place.note(Journal(intents=(intent,)), expected=place.read().version)
+    for _ in range(2):
+        found = clinic.examine()
+        assert bad(found) == [("rehearsal", "warning")]
+        assert "a mint that was cut off stays noted" in message(found)
 
 
 def test_what_cannot_be_removed_is_a_warning(clinic: Clinic) -> None:

@@ -104,10 +104,15 @@ def test_a_mint_of_which_nothing_is_heard_stays_noted_until_it_can_make_no_canar
     assert file.read_text().count("intent=dead") == 1
     again = world.rehearsal().run(with_hooks=False)  # which does not wait for it
     assert again.error is None
+    note = "a mint that was cut off stays noted, as the API can make its canary until "
+    assert again.summary.partition("_REHEARSAL: ")[2].startswith(note)
+    assert not any("nothing is left" in each.message for each in again.steps)
     assert file.read_text().count("intent=dead") == 1
     assert [row.secret for row in world.api.live_tokens()] == [old]
     world.clock.advance(timedelta(minutes=4))
-    assert world.rehearsal().run(with_hooks=False).error is None
+    last = world.rehearsal().run(with_hooks=False)
+    assert last.error is None
+    assert "noted" not in last.summary
     untouched()
 
 

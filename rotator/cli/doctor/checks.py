@@ -284,6 +284,8 @@ def _failed_hooks(facts: TokenFacts) -> Iterator[Finding]:
 def _rehearsals(facts: TokenFacts) -> Iterator[Finding]:
     for remark in facts.cleared.remarks:
         yield Finding(Topic.REHEARSAL, Result.OK, remark)
+    for note in facts.cleared.noted:
+        yield Finding(Topic.REHEARSAL, Result.WARNING, str(note))
     for trouble in facts.cleared.troubles:
         yield Finding(Topic.REHEARSAL, Result.WARNING, trouble)
     if report := facts.rehearsed:
