@@ -71,7 +71,7 @@ class RehearsalReport(NamedTuple):
     def summary(self) -> str:
         """A line about a rehearsal that passed."""
         steps = ", ".join(dict.fromkeys(each.step for each in self.steps))
-        return f"{self.name}: rehearsed – {steps}{self._end}"
+        return "; ".join((f"{self.name}: rehearsed – {steps}{self._end}", *self.noted))
 
     @property
     def _end(self) -> str:
@@ -81,8 +81,7 @@ class RehearsalReport(NamedTuple):
             return "; nothing was minted"
         if Step.REMOVE not in done or failed & {Step.REVOKE, Step.REMOVE}:
             return ""
-        end = f"; nothing is left of the canary {self.token_id}" if self.token_id else ""
-        return "; ".join((end, *self.noted))
+        return f"; nothing is left of the canary {self.token_id}" if self.token_id else ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys (docs/commands.md)."""

@@ -18,7 +18,7 @@ NUMBER = "Number"
 def talking(rotator: Runner, *options: str, **env: str) -> Iterator[Screen]:
     """Start `rotator init` in a terminal, in the runner's folder; it is killed at the end."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("NOCTURNA", "ROTATOR"))}
-    variables: Mapping[str, str] = {**inherited, **rotator.env, **env}
+    variables: Mapping[str, str] = {**inherited, "COLUMNS": "400", **rotator.env, **env}
     screen = Screen([ROTATOR, "init", *options], rotator.folder, variables, rotator.transcript)
     try:
         yield screen

@@ -38,7 +38,10 @@ def there(bot: Runner) -> set[str]:
 def test_options_are_enough(bot: Runner, options: list[str]) -> None:
     result = bot("init", *options, "--name", "luna", "--renew-before", "10d")
     assert result.status == 0, result.err
-    assert result.out == f"wrote {bot.folder}/rotator.toml (mode 0600)\nnext: rotator rotate\n"
+    assert result.out == (
+        f"wrote {bot.folder}/rotator.toml (mode 0600)\nnext: rotator rotate\n"
+        "for another bot: rotator init again\n"
+    )
     assert tomllib.loads((bot.folder / "rotator.toml").read_text())["token"] == [
         {"name": "luna", "stores": ["dotenv:.env"], "renew_before": "10d"}
     ]
@@ -62,7 +65,7 @@ def test_all_that_is_missing_is_named_at_once(bot: Runner) -> None:
     result = bot("init", "--email", "admin@example.com")
     assert (result.status, result.out) == (2, "")
     assert result.err == (
-        "rotator: init: found no terminal to ask at, expected --store and --url and"
+        "rotator: init: there is no terminal to ask at: give --store and --url and"
         " --password-file\n"
     )
 
@@ -73,7 +76,7 @@ def test_all_that_is_missing_is_named_at_once(bot: Runner) -> None:
         ({"url": "http://127.0.0.1:1/api"}, ApiError, "nothing listens at the API's address"),
         ({"url": "here"}, ConfigError, 'url: found "here", expected a URL'),
         ({"email": "nobody@example.com"}, ApiError, "the API refuses this e-mail and password"),
-        ({"password_file": "nowhere"}, ConfigError, "no terminal to ask for: The admin's password"),
+        ({"password_file": "nowhere"}, ConfigError, "there is no file /"),
         ({"stores": ("dotenv:nowhere/.env",)}, StoreError, "there is no folder"),
         (
             {"stores": ("dotenv:.env", "floppy:a")},
@@ -126,6 +129,41 @@ def test_variables_are_all_that_a_shell_gets(bot: Runner, options: list[str]) ->
     ]
     (bot.folder / "lines").write_text(result.out)
     assert bot.in_shell(". ./lines && cd / && rotator rotate").status == 0
+
+
+def test_variables_are_printed_beside_a_config_and_the_config_stays(
+    bot: Runner, options: list[str]
+) -> None:
+    config = bot.folder / "rotator.toml"
+    config.write_text("# theirs\n")
+    result = bot("init", *options, "--env")
+    assert result.status == 0, result.err
+    assert "export ROTATOR_STORE=" in result.out
+    assert config.read_text() == "# theirs\n"
+
+
+def test_an_option_that_would_change_nothing_is_refused(bot: Runner, options: list[str]) -> None:
+    result = bot("init", *options, "--env", "--name", "luna")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.endswith("one token, which has no name: leave out --name\n")
+    assert bot("init", *options).status == 0
+    before = (bot.folder / "rotator.toml").read_bytes()
+    result = bot("init", *options[:-1], "dotenv:other.env")
+    assert (result.status, result.out) == (2, "")
+    assert result.err.endswith(
+        "rotator.toml has its [api] already: leave out --url and --email and --password-file\n"
+    )
+    assert (bot.folder / "rotator.toml").read_bytes() == before
+
+
+def test_a_url_without_its_api_is_found_out_before_the_login(
+    bot: Runner, api: Sandbox, options: list[str]
+) -> None:
+    result = bot("init", *options, "--url", api.url.removesuffix("/api"))
+    assert (result.status, result.out) == (1, "")
+    assert "no such address (404); check the API's URL, which ends in /api" in result.err
+    assert "POST" not in {method for method, _, _ in api.calls}
+    assert there(bot) == {"password"}
 
 
 def test_no_option_takes_a_password(bot: Runner) -> None:

@@ -43,7 +43,7 @@ def test_a_bot_with_a_env_file_is_set_up_and_its_token_rotated(bot: Runner, api:
         screen.answer("The variable", "")
         screen.wait_for("it can be written, and holds a token with 3 days left")
         shown = finish(screen)
-    assert shown.endswith("next: rotator rotate\n")
+    assert shown.endswith("next: rotator rotate\nfor another bot: rotator init again\n")
     assert api.admin_password not in shown
     assert modes(bot.folder) == {".env": 0o600, "admin-password": 0o600, "rotator.toml": 0o600}
     assert (bot.folder / "admin-password").read_text() == f"{api.admin_password}\n"
@@ -76,6 +76,8 @@ def test_each_wrong_answer_about_the_api_is_told_at_once_and_asked_again(
         screen.answer(URL, "http://127.0.0.1:1/api")
         screen.wait_for("no: reach the API: nothing listens at the API's address, 127.0.0.1:1")
         screen.answer(KEEP, "no")
+        screen.answer(URL, api.url.removesuffix("/api"))
+        screen.wait_for("no such address (404)")
         screen.answer(URL, api.url)
         screen.wait_for("ok: the API answers")
         screen.answer(EMAIL, api.admin_email)
@@ -99,11 +101,23 @@ def test_each_wrong_answer_about_the_api_is_told_at_once_and_asked_again(
     assert bot("rotate").status == 0
 
 
+def test_what_it_says_fits_the_terminal(bot: Runner) -> None:
+    with talking(bot, COLUMNS="80") as screen:
+        screen.answer(URL, "http://nocturna.example/api")
+        screen.wait_for("no: url: http would show the password to the network")
+        screen.wait_for(URL)
+        screen.type(CTRL_C)
+        assert screen.end() == 130
+    assert max(map(len, screen.shown.splitlines())) <= 80
+    assert screen.shown.startswith("This sets up the rotator.")
+
+
 def test_each_wrong_answer_about_the_token_is_told_at_once_and_asked_again(
     bot: Runner, api: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     no_folder = tmp_path_factory.mktemp("there") / "file"
     no_folder.write_text("")
+    (bot.folder / "bots").mkdir()
     with talking(bot) as screen:
         log_in(screen, api)
         screen.answer(NUMBER, "floppy:a")
@@ -113,14 +127,14 @@ def test_each_wrong_answer_about_the_token_is_told_at_once_and_asked_again(
         screen.answer(KEEP, "perhaps")
         screen.answer(KEEP, "n")
         screen.answer(NUMBER, "1")
-        screen.answer("The file", "bot.env")
+        screen.answer("The file", "bots/bot.env")
         screen.answer("The variable", "1TOKEN")
         screen.wait_for("no: after the `#` of a dotenv: store stands the name of a variable")
         screen.answer(NUMBER, "1")
-        screen.answer("The file", "bot.env")
+        screen.answer("The file", "bots/bot.env")
         screen.answer("The variable", "TOKEN")
         screen.answer(MORE, "y")
-        screen.answer(NUMBER, "dotenv:bot.env#TOKEN")
+        screen.answer(NUMBER, "dotenv:bots/bot.env#TOKEN")
         screen.wait_for("is a store of this token, expected another one")
         screen.answer(NUMBER, "dotenv:other.env")
         screen.answer(MORE, "n")
@@ -145,13 +159,13 @@ def test_each_wrong_answer_about_the_token_is_told_at_once_and_asked_again(
     assert config["token"] == [
         {
             "name": "luna",
-            "stores": ["dotenv:bot.env#TOKEN", "dotenv:other.env"],
+            "stores": ["dotenv:bots/bot.env#TOKEN", "dotenv:other.env"],
             "renew_before": "6h",
         }
     ]
     result = bot("rotate")
     assert (result.status, result.err) == (0, "")
-    assert "TOKEN=" in (bot.folder / "bot.env").read_text()
+    assert "TOKEN=" in (bot.folder / "bots/bot.env").read_text()
 
 
 def test_a_file_with_the_password_is_used_and_left_as_it_is(bot: Runner, api: Sandbox) -> None:
@@ -270,7 +284,7 @@ url = "{api.url}"
         screen.answer(f"{RENEWAL} [8d]", "")
         screen.answer(NUMBER, "")
         assert screen.end() == 0, screen.shown
-    assert screen.shown.endswith("next: rotator rotate sol\n")
+    assert screen.shown.endswith("next: rotator rotate sol\nfor another bot: rotator init again\n")
     after = config.read_text()
     rest = iter(after.splitlines())
     assert all(line in rest for line in before.splitlines()), after

@@ -1,6 +1,7 @@
 """`rotator init`: asks, tests each answer, and writes the settings and what runs the rotator."""
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -59,9 +60,12 @@ def command(config: Path | None, files: Path, stores: tuple[str, ...], **given: 
     variables = options.take_variables()
     path = cwd / (config or variables.get(CONFIG) or DEFAULT_FILE)
     target = Target(path, variables)
-    if not given["as_variables"]:
+    if given["as_variables"]:
+        _refuse(given, ["name"], "--env prints the variables of one token, which has no name")
+    else:
         saving.require_folder(path)
-    if (text := _read(path)) is not None:
+    if not given["as_variables"] and (text := _read(path)) is not None:
+        _refuse(given, ["url", "email", "password_file"], f"{path} has its [api] already")
         existing = load_settings(path, variables, cwd)
         target = Target(path, variables, text, existing, read_tables(text).get("defaults", {}))
     asker = Terminal() if sys.stdin is not None and sys.stdin.isatty() else Nobody()
@@ -73,6 +77,12 @@ def command(config: Path | None, files: Path, stores: tuple[str, ...], **given: 
     if STORE in variables and not answers.as_variables:
         asker.tell(f"{STORE} is set and wins over {path.name}: unset it")
     return exit_codes.OK
+
+
+def _refuse(given: Mapping[str, object], without_use: Iterable[str], why: str) -> None:
+    """Raise `ConfigError` where an option is given that would change nothing."""
+    if found := [f"--{name.replace('_', '-')}" for name in without_use if given[name]]:
+        raise ConfigError(f"init: {why}: leave out {' and '.join(found)}")
 
 
 def _read(path: Path) -> str | None:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import click
 
+from rotator.cli.tables import wrap
 from rotator.errors import ConfigError, RotatorError, StoreError, one_line
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Terminal:
                 return answer
 
     def tell(self, line: str) -> None:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{wrap(line)}\n")
         sys.stderr.flush()
 
 

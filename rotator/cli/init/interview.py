@@ -19,7 +19,7 @@ from rotator.stores.port import DEFAULT_FIELD
 from rotator.stores.registry import Backends
 
 _INTRODUCTION = """\
-This sets up the rotator. Each answer is tested at once, and changes nothing; files are written at
+This sets up the rotator. Each answer is tested at once, and changes nothing; files are written at \
 the end. Ctrl-C ends it."""
 _KINDS = {
     "a .env file": "dotenv",
@@ -125,9 +125,7 @@ class Interview:
             }
         missing = [option for option, value in needed.items() if not value]
         if missing and not self._asker.is_there:
-            raise ConfigError(
-                f"init: found no terminal to ask at, expected {' and '.join(missing)}"
-            )
+            raise ConfigError(f"init: there is no terminal to ask at: give {' and '.join(missing)}")
 
     def _settle(self, answers: Callable[[], Any], trial: Callable[[Any], str]) -> Any:  # noqa: ANN401 - as the answer
         return settle(self._asker, answers, trial, untested=self._given.untested)
@@ -176,6 +174,11 @@ class Interview:
         path = Path(os.path.abspath(secret.file or ""))  # noqa: PTH100 - symlinks stay as they are
         if os.path.lexists(path):
             password = secret.get()
+        elif not self._asker.is_there:
+            raise ConfigError(
+                f"admin_password_file: there is no file {path}, and no terminal to ask for the"
+                " password: write the password into that file, with mode 0600"
+            )
         else:
             refuse_existing(path)
             password = trials.read_password(self._asker.ask_secret("The admin's password"))
@@ -235,8 +238,9 @@ class Interview:
             case "dotenv":
                 path = Path.cwd() / _expand(ask("The file", ".env"))
                 # Beside the config, so that the folder can be moved.
-                is_near = path.parent == self._folder
-                where = _part(path.name) if is_near else f"//{_part(str(path))}"
+                is_near = path.is_relative_to(self._folder) and ".." not in path.parts
+                near = str(path.relative_to(self._folder)) if is_near else f"//{path}"
+                where = _part(near)
                 return f"dotenv:{where}{_field(ask('The variable in it', DEFAULT_FIELD))}"
             case "vault":
                 path_in = ask("Mount and path, such as secret/bots/luna").strip("/")

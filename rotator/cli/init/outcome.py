@@ -61,6 +61,8 @@ class Outcome(NamedTuple):
             lines += (f"  {command}" for command in self.deployment.commands)
             if self.answers.password_file is None:
                 lines.append("  and give it the admin's password, which only this environment has")
+        if self.config is not None:
+            lines.append("for another bot: rotator init again")
         begin = "# " if self.exports else ""
         return self.exports + "".join(f"{begin}{line}\n" for line in lines)
 

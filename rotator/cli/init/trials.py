@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS
 from rotator.config.loader import RELATED, find_contradictions
 from rotator.config.settings import ApiSettings, Secret, TokenSettings
 from rotator.config.values import Value, read_secret
-from rotator.errors import ConfigError, MalformedTokenError
+from rotator.errors import ApiError, ConfigError, MalformedTokenError
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.stores.port import Absent
 from rotator.stores.registry import Backends
@@ -42,10 +43,15 @@ def try_url(url: str) -> str:
             " allow_insecure_http = true into [api] yourself)"
         )
     # HTTP costs 60 ms to import, and the first question should not wait for it.
-    from rotator.nocturna.api import HEALTH, ApiClient  # noqa: PLC0415
+    from rotator.nocturna.api import HEALTH, PROVE_ADMIN, ApiClient  # noqa: PLC0415
 
     http = ApiClient(url, utc_now)
     answer = http.send(HEALTH)
+    try:
+        http.send(PROVE_ADMIN)  # without a login, which the API asks for under its /api alone
+    except ApiError as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            raise
     version = answer.get("version") if isinstance(answer, dict) else None
     told = ["the API answers"]
     if isinstance(version, str) and version.isprintable() and len(version) < _LONGEST_VERSION:
