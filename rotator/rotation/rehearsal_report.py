@@ -71,7 +71,8 @@ class RehearsalReport(NamedTuple):
     def summary(self) -> str:
         """A line about a rehearsal that passed."""
         steps = ", ".join(dict.fromkeys(each.step for each in self.steps))
-        return "; ".join((f"{self.name}: rehearsed – {steps}{self._end}", *self.noted))
+        noted = "".join(f"; {each}" for each in self.noted)
+        return f"{self.name}: rehearsed – {steps}{self._end}{noted}"
 
     @property
     def _end(self) -> str:
