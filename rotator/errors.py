@@ -30,11 +30,14 @@ class ConfigError(RotatorError):
 
 
 class MistakesError(ConfigError):
-    """The settings have mistakes, each a line of `mistakes`; the message is the first of them."""
+    """The settings have mistakes, each a line of `mistakes`; the message is the first of them.
+
+    It gives no number of the others: `rotator config check` looks for more than most commands.
+    """
 
     def __init__(self, mistakes: Sequence[str]) -> None:
         first, *others = mistakes
-        more = f" (and {len(others)} more: rotator config check)" if others else ""
+        more = " (and more: rotator config check)" if others else ""
         super().__init__(first + more)
         self.mistakes = tuple(mistakes)
 

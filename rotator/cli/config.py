@@ -81,7 +81,7 @@ def show(config: Path | None, *, as_json: bool) -> int:
     names the file, the variable or the default that each value comes from. "…" stands for what is
     never shown: the e-mail, a password, URLs of notices, and arguments of hooks.
 
-    Exits 0, or 2 when the settings are wrong: see rotator config check.
+    Exits 0, or 2 when a value is wrong. What is missing, such as a file, tells config check alone.
     """
     reading = options.read(config)
     options.forbid_core_dump(reading.settings)

@@ -5,6 +5,8 @@ A mistake does not end the reading: each is added to a list, so that all can be 
 
 import logging
 import os
+import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +41,8 @@ HOOK_VARIABLES = ("ROTATOR_NAME", "ROTATOR_TOKEN_ID", "ROTATOR_EXPIRES_AT", "ROT
 _REHEARSAL = "ROTATOR_REHEARSAL"  # what a hook has besides in a rehearsal
 _SECRETS = (("admin_email", "admin_email_file"), ("admin_password", "admin_password_file"))
 _log = logging.getLogger(__name__)
+_TOKEN_HEADS = re.compile(r"^[ \t]*\[\[[ \t]*token[ \t]*\]\]", re.MULTILINE)
+_WRONG_HEAD = re.compile(r"^[ \t]*\[[ \t]*token[ \t]*\]", re.MULTILINE)
 _LIKENESS = 0.8  # from which on a variable is a misspelled one of ours
 RELATED = frozenset(("renew_before", "validity", "rotation_timeout", "retire", "max_age"))
 
@@ -136,7 +140,12 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
         if key.variable in variables
     )
     folder, shown = (cwd / path).parent, one_line(str(path))
-    tables = _read_tables(path, cwd, mistakes)
+    try:
+        text = _read_text(path, cwd)
+        config = _parse_toml(text, shown)
+    except ConfigError as error:
+        raise MistakesError([*mistakes, str(error)]) from None
+    tables = _check_tables(config, shown, mistakes)
     in_file = _from_table("api", tables["api"], f"{shown}: [api]", folder, mistakes)
     from_variables = _from_variables("api", variables, folder)
     for given in (in_file, from_variables):
@@ -148,9 +157,12 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
     _parse(defaults, mistakes)  # …or where every token has its own value
     given_tokens: list[Values] = []
     tokens: dict[str, TokenSettings] = {}
+    names = Counter(str(table.get("name")) for table in tables["token"])
     for number, table in enumerate(tables["token"], 1):
         name = table.get("name")
         place = f"{shown}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
+        if names[str(name)] > 1 and name is not None:
+            place += f" ({_locate_token(text, number, len(tables['token']))})"
         values = {**defaults, **_from_table("token", table, place, folder, mistakes)}
         token = _read_token(values, place, f"{place} stores", mistakes)
         if token.name in tokens:
@@ -168,13 +180,8 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
     return Reading(settings, {**api, **limits}, tuple(given_tokens), ())
 
 
-def _read_tables(path: Path, cwd: Path, mistakes: list[str]) -> dict[str, Any]:
+def _check_tables(config: dict[str, Any], shown: str, mistakes: list[str]) -> dict[str, Any]:
     """Return the tables by name; raises `MistakesError` where one is no table."""
-    shown = one_line(str(path))
-    try:
-        config = _read_toml(path, cwd)
-    except ConfigError as error:
-        raise MistakesError([*mistakes, str(error)]) from None
     mistakes += _find_unknown(config, TABLES, f"{shown}:")
     known = len(mistakes)
     config = {"api": {}, "limits": {}, "defaults": {}, "token": [], **config}
@@ -191,17 +198,37 @@ def _read_tables(path: Path, cwd: Path, mistakes: list[str]) -> dict[str, Any]:
     return config
 
 
-def _read_toml(path: Path, cwd: Path) -> dict[str, Any]:
-    shown = one_line(str(path))
-    import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
+def _locate_token(text: str, number: int, count: int) -> str:
+    """Tell where the token with this number stands, of so many."""
+    heads = list(_TOKEN_HEADS.finditer(text))
+    return _locate(text, heads[number - 1]) if len(heads) == count else f"number {number}"
 
+
+def _locate(text: str, found: re.Match[str]) -> str:
+    return f"line {text.count(chr(10), 0, found.start()) + 1}"
+
+
+def _read_text(path: Path, cwd: Path) -> str:
+    shown = one_line(str(path))
     try:
-        return tomllib.loads(read_small_text(cwd / path, "utf-8-sig"))
+        return read_small_text(cwd / path, "utf-8-sig")
     except OSError as error:
         raise ConfigError(f"{shown}: cannot read it: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{shown}: found bytes that are not UTF-8, expected TOML") from None
+    except ValueError:
+        raise ConfigError(f"{shown}: found TOML that is too large, expected settings") from None
+
+
+def _parse_toml(text: str, shown: str) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - a run without a file starts a few milliseconds earlier
+
+    try:
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
+        if wrong := _WRONG_HEAD.search(text):
+            line = _locate(text, wrong)
+            raise ConfigError(f"{shown}: {line}: found [token], expected [[token]]") from None
         raise ConfigError(f"{shown}: found broken TOML: {error}") from None
     except (ValueError, RecursionError):  # a number of 5,000 digits, a list 1,000 deep
         raise ConfigError(f"{shown}: found TOML that is too large, expected settings") from None

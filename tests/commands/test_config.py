@@ -47,19 +47,20 @@ rotator.toml: [api] admin_password: found no store URL (what is there is not sho
 {STORED}
 rotator.toml: [api] allow_insecure_http: found "yes", expected true or false
 rotator.toml: [defaults] validity: found "0d", expected whole days from 1d to 365d
-rotator.toml: [[token]] "luna" scope: found 5, expected a text
-rotator.toml: [[token]] "luna" restart: found "luna" as workload 1, expected a list of workloads, \
-each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or daemonset, such as \
+rotator.toml: [[token]] "luna" (line 11) scope: found 5, expected a text
+rotator.toml: [[token]] "luna" (line 16) restart: found "luna" as workload 1, expected \
+a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or daemonset, such as \
 ["deployment/luna-bot", "bots/statefulset/sol-bot"]
-rotator.toml: [[token]] "luna" name: found a second token of this name, expected another name
+rotator.toml: [[token]] "luna" (line 16) name: found a second token of this name, expected another \
+name
 rotator.toml: [[token]] 3 name: found nothing, expected {NAME}
 rotator.toml: [[token]] 3 validity: found "5d", expected more than renew_before (7 days)
 rotator.toml: [api] url: found nothing, expected the API's URL, which ends in /api (or the \
 variable NOCTURNA_API_URL)
-rotator.toml: [[token]] "luna" stores: no installed package serves floppy: stores; installed are: \
-aws-secretsmanager, aws-ssm, command, dotenv, kubernetes, vault
-rotator.toml: [[token]] "luna" stores: found dotenv://FOLDER/.env#NOCTURNA_SERVICE_TOKEN a second \
-time (also in luna), expected each store once
+rotator.toml: [[token]] "luna" (line 11) stores: no installed package serves floppy: stores; \
+installed are: aws-secretsmanager, aws-ssm, command, dotenv, kubernetes, vault
+rotator.toml: [[token]] "luna" (line 16) stores: found dotenv://FOLDER/.env#NOCTURNA_SERVICE_TOKEN \
+a second time (also in luna), expected each store once
 """
 GOOD = """
 [api]
@@ -109,7 +110,7 @@ def test_other_commands_tell_the_first_and_where_to_see_the_others(config: Runne
     assert (result.status, result.out) == (2, "")
     assert result.err == (
         "rotator: rotator.toml: [api] urll: found an unknown key, expected url"
-        " (and 8 more: rotator config check)\n"
+        " (and more: rotator config check)\n"
     )
 
 
@@ -237,7 +238,7 @@ def test_show_refuses_wrong_settings(config: Runner) -> None:
     put(config, MANY)
     result = config("config", "show")
     assert (result.status, result.out) == (2, "")
-    assert "(and 8 more: rotator config check)" in result.err
+    assert "(and more: rotator config check)" in result.err
 
 
 def test_the_schema_is_printed_as_it_is_shipped(config: Runner) -> None:

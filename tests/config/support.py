@@ -26,7 +26,8 @@ _BEYOND = re.compile(
     "|less than validity|another name|https: http would show|each store once"
     "|whole days from 1d to 365d$)"
     "|stores: (found .* a second time|a dotenv: store|after the `#` of a dotenv: store)"
-    "|cannot read it|found broken TOML|bytes that are not UTF-8, expected TOML|too large"
+    "|cannot read it|found broken TOML|found .token., |bytes that are not UTF-8, expected TOML"
+    "|too large"
     "|^environment: "
 )
 

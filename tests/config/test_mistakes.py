@@ -180,7 +180,18 @@ MISTAKES = [
     ),
     (
         f'{TOKEN}[[token]]\nname = "luna"\nstores = ["dotenv:b"]',
-        f"{IN_TOKEN}name: found a second token of this name, expected another name",
+        f"{IN_TOKEN}(line 4) name: found a second token of this name, expected another name",
+    ),
+    (
+        'token = [{name = "luna", stores = ["dotenv:a"]}, {name = "luna", stores = ["dotenv:b"]}]',
+        f"{IN_TOKEN}(number 2) name: found a second token of this name, expected another name",
+    ),
+    *(
+        (text, f"rotator.toml: line {line}: found [token], expected [[token]]")
+        for text, line in (
+            (f'[token]\nname = "sol"\n[token]\n{TOKEN}', 1),
+            (f'{TOKEN}[ token ]\nname = "sol"\n', 4),
+        )
     ),
     (
         f'{API}admin_email_file = "x"',
