@@ -13,7 +13,6 @@ import hashlib
 import logging
 import os
 import re
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -34,7 +33,15 @@ from rotator.errors import (
     quote_value,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import DEFAULT_FIELD, SCRATCH, Absent, Entry, Provenance, StoreUrl
+from rotator.stores.port import (
+    DEFAULT_FIELD,
+    SCRATCH,
+    Absent,
+    Entry,
+    Provenance,
+    StoreUrl,
+    is_open_to_all,
+)
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # No quoting, in no style, changes any of these for sh or for python-dotenv; `~` in front would.
@@ -111,7 +118,7 @@ class DotenvStore:
                 text = EnvText(state.content, self._variable)
                 variable = text.variable
                 has_scratch = text.has_traces_of(f"{self._variable}{SCRATCH}")
-        if state.status and not self._has_warned and _is_open_to_all(path, state.status):
+        if state.status and not self._has_warned and is_open_to_all(path):
             self._has_warned = True
             _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)
         version, journal = _version(variable), Journal.from_text(variable.journal)
@@ -288,16 +295,6 @@ def _read_path(url: StoreUrl) -> Path:
             " here; write the path itself"
         )
     return Path(url.folder, path).absolute()
-
-
-def _is_open_to_all(path: Path, status: os.stat_result) -> bool:
-    """Tell whether every user may read the file, and enter all folders on the way to it."""
-    try:
-        return bool(status.st_mode & stat.S_IROTH) and all(
-            folder.stat().st_mode & stat.S_IXOTH for folder in path.parents
-        )
-    except OSError:  # of a folder that was moved meanwhile
-        return False
 
 
 def _version(variable: Variable) -> str:

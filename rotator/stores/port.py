@@ -5,6 +5,7 @@ group `rotator.backends` under its URL scheme.
 """
 
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -249,6 +250,16 @@ def is_missing_file(url: str) -> bool:
     try:
         return path is not None and not path.exists()
     except OSError:
+        return False
+
+
+def is_open_to_all(path: Path) -> bool:
+    """Tell whether every user may read a file, and enter all folders on the way to it."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH) and all(
+            folder.stat().st_mode & stat.S_IXOTH for folder in path.parents
+        )
+    except OSError:  # it is not there, or nobody may look
         return False
 
 

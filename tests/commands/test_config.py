@@ -49,7 +49,8 @@ rotator.toml: [api] allow_insecure_http: found "yes", expected true or false
 rotator.toml: [defaults] validity: found "0d", expected whole days from 1d to 365d
 rotator.toml: [[token]] "luna" (line 11) scope: found 5, expected a text
 rotator.toml: [[token]] "luna" (line 16) restart: found "luna" as workload 1, expected \
-a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or daemonset, such as \
+a list of workloads, each as [NAMESPACE/]KIND/NAME with the kind deployment, statefulset or \
+daemonset, such as \
 ["deployment/luna-bot", "bots/statefulset/sol-bot"]
 rotator.toml: [[token]] "luna" (line 16) name: found a second token of this name, expected another \
 name

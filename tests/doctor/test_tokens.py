@@ -1,8 +1,10 @@
 """What the doctor says of stores, of what they hold, and of what was left undone beside it."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -159,3 +161,18 @@ def test_many_tokens_keep_their_order(clinic: Clinic) -> None:
     found = clinic.examine(tokens={name: f'stores = ["dotenv:{name}.env"]' for name in names})
     assert [finding.token for finding in found if finding.topic == "token"] == names
     assert bad(found) == []
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o644])
+def test_a_file_that_every_user_may_read_is_a_warning(clinic: Clinic, mode: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="rotator-test-") as name:  # pytest's own are closed
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / ".env"
+        file.write_text(f"NOCTURNA_SERVICE_TOKEN={clinic.api.issue(60)}\n")
+        file.chmod(mode)
+        found = clinic.examine(tokens={"luna": f'stores = ["dotenv://{file}"]'})
+    expected = [("store", "warning")] if mode == 0o644 else []
+    assert bad(found) == expected
+    said = [each.message for each in found if "readable by every user" in each.message]
+    assert len(said) == len(expected)

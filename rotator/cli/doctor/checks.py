@@ -1,6 +1,6 @@
 """The checks: each is a pure function from facts, which `gather` collects, to findings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -48,7 +48,8 @@ class TokenFacts(NamedTuple):
 
     `is_probed` tells whether the API was asked if it accepts that, `no_answer` why it did not say.
     `write_faults` says by URL why a store cannot be written, `foreign_folders` which folder on the
-    way to a file belongs to another user, with that user's id, if this is root. `broken_hooks`
+    way to a file belongs to another user, with that user's id, if this is root. `open_files` are
+    the URLs of files that every user may read. `broken_hooks`
     names the hooks that could not be started. `restarts` says by workload what prevents its
     restart. `failed_hooks` names the hooks, restarts and notices of the settings that have not
     worked since the last rotation. `owners` says by URL what keeps the secret of a store as it
@@ -64,6 +65,7 @@ class TokenFacts(NamedTuple):
     no_answer: str | None
     write_faults: Mapping[str, str | None]
     foreign_folders: Mapping[str, tuple[str, int]]
+    open_files: Collection[str]
     broken_hooks: Sequence[str]
     restarts: Mapping[str, str | None]
     failed_hooks: Sequence[str]
@@ -172,6 +174,9 @@ def _stores(facts: TokenFacts) -> Iterator[Finding]:
                 f"{url}: this is root, and user {owner} owns {folder!r} and could lead a"
                 " write to any file: run the rotator as that user"
             )
+            yield Finding(Topic.STORE, Result.WARNING, message, store=url)
+        if url in facts.open_files:
+            message = f"{url} is readable by every user of this machine: chmod o-r it"
             yield Finding(Topic.STORE, Result.WARNING, message, store=url)
 
 

@@ -38,7 +38,7 @@ from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rehearsal_leftovers import clear_up_beside
 from rotator.rotation.rotation import remove_leftovers
 from rotator.rotation.threads import map_in_threads
-from rotator.stores.port import SecretStore, path_of_file_store
+from rotator.stores.port import SecretStore, is_open_to_all, path_of_file_store
 
 _DOWN = (502, 503, 504)  # what answers is a proxy in front of the API
 _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]
@@ -154,6 +154,7 @@ class Gatherer:
             owners={each.store.url: provenance_of(each.store).owner for each in snapshot.reachable},
             write_faults={each.store.url: _write_fault(each.store) for each in snapshot.reachable},
             foreign_folders=_find_foreign_folders(stores),
+            open_files=_find_open_files(stores),
             broken_hooks=_find_broken_hooks(token, self._environ),
             restarts=_try_restarts(token),
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
@@ -267,6 +268,12 @@ def _find_foreign_folders(stores: Sequence[SecretStore]) -> dict[str, tuple[str,
     paths = {store.url: path_of_file_store(store.url) for store in stores}
     found = {url: find_foreign_folder(path) for url, path in paths.items() if path}
     return {url: each for url, each in found.items() if each}
+
+
+def _find_open_files(stores: Sequence[SecretStore]) -> set[str]:
+    """Return the URLs of the files that every user may read."""
+    paths = {store.url: path_of_file_store(store.url) for store in stores}
+    return {url for url, path in paths.items() if path and is_open_to_all(path)}
 
 
 def _name_failed_hooks(token: TokenSettings, failed: Collection[str]) -> list[str]:
