@@ -101,11 +101,13 @@ def test_each_wrong_answer_about_the_api_is_told_at_once_and_asked_again(
     assert bot("rotate").status == 0
 
 
-def test_what_it_says_fits_the_terminal(bot: Runner) -> None:
+def test_what_it_says_fits_the_terminal(bot: Runner, api: Sandbox) -> None:
     with talking(bot, COLUMNS="80") as screen:
         screen.answer(URL, "http://nocturna.example/api")
         screen.wait_for("no: url: http would show the password to the network")
-        screen.wait_for(URL)
+        screen.answer(URL, api.url)
+        screen.answer(EMAIL, api.admin_email)
+        screen.wait_for("[admin-password]: ")
         screen.type(CTRL_C)
         assert screen.end() == 130
     assert max(map(len, screen.shown.splitlines())) <= 80

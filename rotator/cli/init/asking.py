@@ -36,7 +36,7 @@ class Terminal:
     def ask(self, question: str, default: str = "") -> str:
         hint = f" [{default}]" if default else ""
         while True:
-            sys.stderr.write(f"{question}{hint}: ")
+            sys.stderr.write(wrap(f"{question}{hint}:") + " ")
             sys.stderr.flush()
             line = sys.stdin.buffer.readline()
             if not line.endswith(b"\n"):  # Ctrl-D
