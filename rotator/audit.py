@@ -15,6 +15,7 @@ from rotator.errors import RotatorError, kind
 
 LOGGER = "rotator.audit"
 DONE = "done"
+GONE = "gone"  # what was to be revoked was no longer listed
 _log = logging.getLogger(LOGGER)
 
 

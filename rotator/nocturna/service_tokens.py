@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from rotator.audit import Event, trace
+from rotator.audit import GONE, Event, trace
 from rotator.clock import ONE_DAY, SLACK
 from rotator.errors import (
     ApiError,
@@ -340,6 +340,6 @@ class TokenApi:
             except NotFoundError:
                 if any(row.token_id == token_id for row in self.list_tokens()):
                     raise
-                fields["outcome"] = "gone"
+                fields["outcome"] = GONE
                 return False
             return True

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rotator.cli.leaked.assessment import Order
 from rotator.cli.leaked.emergency import Emergency
+from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.record import IncidentRecord
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.config.loader import load_settings
@@ -90,15 +91,16 @@ class Site:
         again: bool = False,
         revoke_found: bool = False,
         stopped: Callable[[], bool] = lambda: False,
+        file: ReportFile | None = None,
     ) -> IncidentRecord:
         """Do what the command does, and return its record."""
         emergency = self.emergency(*names, since=since, again=again)
-        record = IncidentRecord(COMMAND, self.api.url, self.clock())
-        record.assessments, _ = emergency.examine()
+        record = IncidentRecord(COMMAND, self.api.url, self.clock(), revoke_found=revoke_found)
+        record.assessments, before = emergency.examine()
+        record.take_first_look(before)
         respond(
             emergency,
-            RecordKeeper(record, None, self.clock),
-            revoke_found=revoke_found,
+            RecordKeeper(record, file, self.clock),
             stopped=stopped,
             advance=nothing,
         )

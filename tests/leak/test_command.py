@@ -97,9 +97,9 @@ def test_what_was_made_with_it_is_revoked_by_the_same_command(
     result = rotator("leaked", "luna", "--yes", "--report", REPORT)
     assert result.status == 0
     assert f"{made}: left as it is; made " in result.out
-    command = f"rotator leaked luna --report {REPORT} --revoke-found"
+    command = f"rotator leaked luna --report {REPORT} --yes --revoke-found"
     assert f"revoke one with rotator tokens revoke ID, all of them with {command}" in result.out
-    result = rotator(*command.split()[1:], "--yes")
+    result = rotator(*command.split()[1:])
     assert result.status == 0
     assert f"{made}: revoked; made " in result.out
     assert api.calls.count(MINT) == 1
@@ -125,6 +125,17 @@ def test_the_report_is_for_a_ticket(rotator: Runner, leaked: str) -> None:
     assert rotator("leaked", "sol", "--yes", "--report", REPORT).status == 0
     assert report(rotator).startswith(first)
     assert report(rotator).count("\n## Run of ") == 2
+
+
+@pytest.mark.usefixtures("leaked")
+def test_the_report_repeats_the_command_as_it_was_given(rotator: Runner) -> None:
+    config = ("--config", str(rotator.folder / "rotator.toml"))
+    given = ("leaked", "luna", *config, "--report", REPORT, "--again", "--revoke-found", "--yes")
+    assert rotator(*given).status == 0
+    assert f"\n    rotator {' '.join(given)}\n" in report(rotator)
+    rotator(*config, "leaked", "--all", "--since", "2026-01-02", "--report", REPORT, "--yes")
+    before = f"rotator leaked {' '.join(config)} --since 2026-01-02T00:00:00Z"
+    assert f"\n    {before} --report {REPORT} --all --yes\n" in report(rotator)
 
 
 def test_the_json_tells_the_same(rotator: Runner, api: Sandbox, leaked: str) -> None:

@@ -228,7 +228,7 @@ def test_a_list_that_cannot_be_read_stops_no_revocation(site: Site) -> None:
     _, before = site.emergency("luna").examine()
     assert "token with no usable id" in " ".join(before.troubles)
     record = site.answer("luna")
-    assert (record.state, states(record)) == (RunState.NOT_DONE, {leaked: LeakedState.UNKNOWN})
+    assert (record.state, states(record)) == (RunState.NOT_DONE, {leaked: LeakedState.REVOKED})
     assert "what else was made is not known" in " ".join(record.open_tasks())
     assert leaked not in site.live
     site.api.behave()

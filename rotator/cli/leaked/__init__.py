@@ -18,6 +18,7 @@ from rotator.cli.leaked.markdown import TITLE, as_section, describe_found
 from rotator.cli.leaked.record import IncidentRecord, RunState
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.cli.markdown import describe_row
+from rotator.cli.tables import wrap
 from rotator.clock import minute, parse_duration, rfc3339, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, RotatorError
@@ -98,8 +99,9 @@ def command(  # noqa: PLR0913 - one per option
     Whatever interrupts it, the same command goes on where it stopped. What it has minted is not
     replaced once more within an hour, nor before all is revoked, unless --again is given.
 
-    Exits 0 when all is done, 1 when something is left to be done, 2 when the call or the settings
-    are wrong, or nobody could be asked.
+    Exits 0 when all is done that it was asked for, even if it lists tokens that are alive, 1 when
+    something of it is left to be done, 2 when the call or the settings are wrong, or nobody could
+    be asked.
     """
     if bool(names) == is_all:
         raise click.UsageError("expected either NAME or --all")
@@ -111,7 +113,7 @@ def command(  # noqa: PLR0913 - one per option
         )
     file = ReportFile(path) if path else None
     record = IncidentRecord(
-        _repeat(names, since, path), wiring.require_url(settings.api), utc_now()
+        _repeat(since), wiring.require_url(settings.api), utc_now(), revoke_found=revoke_found
     )
     keeper = RecordKeeper(record, file, utc_now)
     try:
@@ -124,11 +126,12 @@ def command(  # noqa: PLR0913 - one per option
         keeper.write()
         _show(record, keeper, as_json=as_json)
         return exit_codes.FAILED
-    record.account, record.since = emergency.account, before.since
+    record.account = emergency.account
+    record.take_first_look(before)
     if not yes:
         named = [token.name for token in wiring.select(settings, names)] if names else []
-        plan = "\n".join(_plan(record.assessments, before, named, revoke_found=revoke_found))
-        click.echo(plan, err=True)
+        plan = _plan(record.assessments, before, named, revoke_found=revoke_found)
+        click.echo("\n".join(map(wrap, plan)), err=True)
         if not click.confirm("Go on?", err=True):
             emergency.log_out()
             _log.error("nothing was done")
@@ -137,17 +140,30 @@ def command(  # noqa: PLR0913 - one per option
         stop_requests() as stopped,
         output.progress_bar(len(record.assessments)) as advance,
     ):
-        respond(emergency, keeper, revoke_found=revoke_found, stopped=stopped, advance=advance)
+        respond(emergency, keeper, stopped=stopped, advance=advance)
     _show(record, keeper, as_json=as_json)
     is_done = record.state is RunState.DONE and not keeper.failure
     return exit_codes.OK if is_done else exit_codes.FAILED
 
 
-def _repeat(names: Collection[str], since: datetime | None, path: Path | None) -> str:
-    """Return the command that goes on with this emergency."""
-    words = ["rotator", "leaked", *(names or ["--all"])]
-    words += ["--since", rfc3339(since)] if since else []
-    words += ["--report", str(path)] if path else []
+def _repeat(since: datetime | None) -> str:
+    """Return the command as it was given, with the time that `--since` meant."""
+    given = click.get_current_context().params
+    words = ["rotator", "leaked", *given["names"]]
+    for name, value in (
+        ("--config", given["config"]),
+        ("--env-file", given["env_file"]),
+        ("--since", rfc3339(since) if since else None),
+        ("--report", given["path"]),
+    ):
+        words += [name, str(value)] if value else []
+    for flag, is_given in (
+        ("--all", given["is_all"]),
+        ("--again", given["again"]),
+        ("--revoke-found", given["revoke_found"]),
+        ("--yes", given["yes"]),
+    ):
+        words += [flag] if is_given else []
     return shlex.join(words)
 
 
@@ -194,9 +210,11 @@ def _show(record: IncidentRecord, keeper: RecordKeeper, *, as_json: bool) -> Non
     else:
         if reports:
             output.show_results(reports)
-        lines = [describe_found(each) for each in record.found]
+        lines = [describe_found(record, each) for each in record.found]
         if reports:
             lines += [f"{n}. {text}" for n, text in enumerate(record.open_questions(), 1)]
+        if output.can_draw():
+            lines = [wrap(line) for line in lines]
         output.write("".join(f"{line}\n" for line in lines), output.AFTERWARDS)
     for task in record.other_tasks():
         _log.error("%s", task)

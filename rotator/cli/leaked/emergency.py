@@ -73,12 +73,12 @@ class FoundToken(NamedTuple):
 class Search(NamedTuple):
     """What was made `since` (aware UTC), and the ids of all tokens that are alive.
 
-    `troubles` say what could not be looked at.
+    They are None where the API did not list them. `troubles` say what could not be looked at.
     """
 
     since: datetime
     found: tuple[FoundToken, ...]
-    alive: frozenset[str]
+    alive: frozenset[str] | None
     troubles: tuple[str, ...] = ()
 
 
@@ -143,7 +143,9 @@ class Emergency:
             waiting = [n for n in self._cases if n in holders and n not in assessments]
         ordered = [assessments[name] for name in self._cases if name in assessments]
         search = self._find(list(self._rows.values()), inventory, ordered)
-        return ordered, search._replace(troubles=(*troubles, *search.troubles))
+        if troubles:
+            search = search._replace(alive=None, troubles=(*troubles, *search.troubles))
+        return ordered, search
 
     def renew(
         self, names: Collection[str], stopped: Callable[[], bool], advance: Callable[[], None]

@@ -41,7 +41,7 @@ def as_section(record: IncidentRecord) -> str:
 def _head(record: IncidentRecord) -> Iterator[str]:
     yield f"## Run of {second(record.began_at)}"
     yield ""
-    yield from paragraph(f"**{_STATES[record.state]}**")
+    yield from paragraph(f"**{describe_state(record)}**")
     yield ""
     yield f"    {record.command}"
     yield ""
@@ -57,14 +57,16 @@ def _body(record: IncidentRecord) -> Iterator[str]:
         yield from _about_token(record, assessment)
     if record.since is not None:
         yield from ("", "### Tokens that no store holds", "")
+        count = str(len(record.found) or "none") if record.has_looked else "not known yet"
+        if record.has_looked and record.alive is None:
+            count = f"{count}, before anything was done"
         yield from paragraph(
-            f"Made since {minute(record.since)} by the account of a leaked token:"
-            f" {len(record.found) or 'none'}."
+            f"Made since {minute(record.since)} by the account of a leaked token: {count}."
         )
         if record.found:
             yield ""
         for found in record.found:
-            yield from item(describe_found(found))
+            yield from item(describe_found(record, found))
     if record.steps:
         yield from ("", "### What was done", "")
         for step in record.steps:
@@ -111,6 +113,25 @@ def _describe_result(report: Report) -> str:
     return f"now: {now} ({report.action})"
 
 
-def describe_found(found: FoundToken) -> str:
+def describe_found(record: IncidentRecord, found: FoundToken) -> str:
     """Return one line about a token that no store holds."""
-    return f"{found.row.token_id}: {_FOUND[found.state]}; {describe_row(found.row)}"
+    is_waiting = record.revoke_found and found.state is FoundState.LEFT
+    state = "not revoked yet" if is_waiting else _FOUND[found.state]
+    return f"{found.row.token_id}: {state}; {describe_row(found.row)}"
+
+
+def describe_state(record: IncidentRecord) -> str:
+    """Say how far the run came, and that people have to go on where it is done."""
+    state = _STATES[record.state]
+    if record.state is not RunState.DONE:
+        return state
+    if count := len(record.left):
+        tokens = (
+            "1 token that no store holds is"
+            if count == 1
+            else f"{count} tokens that no store holds are"
+        )
+        state += f" But {tokens} alive, and people have to decide about that: see below."
+    if record.unsettled:
+        state += " But a mint or a revocation of an earlier run is not settled: see below."
+    return state

@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, Self
 
-from rotator.audit import DONE
+from rotator.audit import DONE, GONE, Event
 from rotator.cli.leaked.assessment import Assessment, LeakedToken
 from rotator.cli.leaked.emergency import FoundState, FoundToken, Search
 from rotator.clock import minute, rfc3339
@@ -46,11 +46,19 @@ class Step(NamedTuple):
     fields: Mapping[str, str]
     text: str
 
+    @property
+    def is_revocation(self) -> bool:
+        """Tell whether the API no longer accepts the token for an exchange, now or before."""
+        return self.fields["event"] == Event.REVOKED and self.fields["outcome"] in (DONE, GONE)
+
     @classmethod
     def build(cls, at: datetime, fields: Mapping[str, str]) -> Self:
         name = f"{fields['token']}, " if "token" in fields else ""
         text = f"{name}{fields['event']}: {one_line(fields['message'])}"
         token_id = fields.get("token_id", "")
+        if fields["outcome"] == GONE:
+            text = f"{name}looked: the token {token_id} is revoked already, since an earlier time"
+            return cls(at, fields, text)
         if token_id not in text:
             text += f" ({token_id})"
         if fields["outcome"] != DONE:
@@ -63,7 +71,9 @@ class IncidentRecord:
     """The record of one run; `command` is how to repeat it, `api` the API's URL.
 
     `since` is when other tokens can have been made with the leaked ones, None while that is not
-    known. `alive` are the ids of all live tokens at the end, None before. Times are aware UTC.
+    known. `found` are those of them that no store holds, once `has_looked`; they are revoked too
+    where `revoke_found` asks for it. `revoked` are the ids of the tokens that the steps revoked,
+    `alive` those of all live tokens at the end, None before. Times are aware UTC.
     """
 
     command: str
@@ -74,24 +84,57 @@ class IncidentRecord:
     since: datetime | None = None
     reports: dict[str, Report] = field(default_factory=dict)
     found: list[FoundToken] = field(default_factory=list)
+    has_looked: bool = False
+    revoked: set[str] = field(default_factory=set)
     alive: frozenset[str] | None = None
     steps: list[Step] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     ended_at: datetime | None = None
     state: RunState = RunState.UNDER_WAY
+    revoke_found: bool = False
 
     @property
     def leaked(self) -> dict[str, LeakedToken]:
         """The leaked tokens by id, of which several names may share one."""
         return {each.token_id: each for a in self.assessments for each in a.leaked}
 
+    @property
+    def left(self) -> list[str]:
+        """The ids of the tokens that no store holds, and that people have to decide on."""
+        if self.revoke_found:
+            return []
+        return [each.row.token_id for each in self.found if each.state is FoundState.LEFT]
+
+    @property
+    def unsettled(self) -> list[str]:
+        """The names for which a mint or a revocation of an earlier run is not settled."""
+        return [n for n, report in self.reports.items() if report.unsettled and not report.error]
+
     def state_of(self, leaked: LeakedToken) -> LeakedState:
         if self.alive is None:
-            return LeakedState.UNKNOWN
+            is_revoked = leaked.token_id in self.revoked
+            return LeakedState.REVOKED if is_revoked else LeakedState.UNKNOWN
         return LeakedState.ALIVE if leaked.token_id in self.alive else LeakedState.REVOKED
 
+    def take_step(self, step: Step) -> None:
+        """Add a step; what it revoked is called revoked from then on."""
+        self.steps.append(step)
+        if not step.is_revocation:
+            return
+        token_id = step.fields["token_id"]
+        self.revoked.add(token_id)
+        for number, found in enumerate(self.found):
+            if found.row.token_id == token_id:
+                self.found[number] = found._replace(state=FoundState.REVOKED)
+
+    def take_first_look(self, search: Search) -> None:
+        """Take what was found before anything was done, in case the run gets no further."""
+        self.since, self.found = search.since, list(search.found)
+        self.has_looked = search.alive is not None
+
     def take_search(self, search: Search) -> None:
-        self.since, self.found, self.alive = search.since, list(search.found), search.alive
+        self.take_first_look(search)
+        self.alive = search.alive
         self.troubles += search.troubles
 
     def end(self, now: datetime) -> None:
@@ -133,18 +176,23 @@ class IncidentRecord:
 
     def open_questions(self) -> Iterator[str]:
         """Tell what is left for people, whether or not the command did all of its part."""
-        if left := [each.row.token_id for each in self.found if each.state is FoundState.LEFT]:
+        if left := self.left:
             yield (
                 f"No store holds {', '.join(left)}: whoever had a leaked token can have made such"
                 " tokens. Find out whether anybody needs them; revoke one with rotator tokens"
                 f" revoke ID, all of them with {self.command} --revoke-found"
             )
+        if names := self.unsettled:
+            yield (
+                f"{', '.join(names)}: a mint or a revocation of an earlier run is not settled, and"
+                f" may still be under way: in some minutes run rotator rotate {' '.join(names)}"
+            )
         if bearers := list(self._describe_bearers()):
             yield (
-                "As a direct bearer what leaked goes on working, also to make other tokens:"
-                f" {', '.join(bearers)}. Only a new signing key of the API ends that: ask its"
-                " operator for one. The API then refuses all service tokens, and rotator rotate"
-                " renews them. Until then look for new tokens: rotator tokens list"
+                "Revoking stops only the exchange. As direct bearers these go on working, also to"
+                f" make other tokens: {', '.join(bearers)}. Only a new signing key of the API ends"
+                " that: ask its operator for one. The API then refuses all service tokens, and"
+                " rotator rotate renews them. Until then look for new tokens: rotator tokens list"
             )
         yield "Remove it from where it leaked, and find out how it came there."
         yield "Restart the bots that read their token only when they start."
@@ -155,11 +203,15 @@ class IncidentRecord:
         )
 
     def _describe_bearers(self) -> Iterator[str]:
-        for token in self.leaked.values():
-            if token.ends_at is None:
-                yield f"{token.token_id} for ever"
-            elif token.ends_at > (self.ended_at or self.began_at):
-                yield f"{token.token_id} until {minute(token.ends_at)}"
+        ends = {token.token_id: token.ends_at for token in self.leaked.values()}
+        for found in self.found:
+            if found.state is FoundState.REVOKED or self.revoke_found:
+                ends[found.row.token_id] = found.row.expires_at
+        for token_id, ends_at in ends.items():
+            if ends_at is None:
+                yield f"{token_id} for ever"
+            elif ends_at > (self.ended_at or self.began_at):
+                yield f"{token_id} until {minute(ends_at)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys."""

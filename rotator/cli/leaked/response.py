@@ -35,7 +35,7 @@ class RecordKeeper:
     def take(self, fields: Mapping[str, str]) -> None:
         """Add a line of the audit trail; any thread may call it."""
         with self._lock:
-            self.record.steps.append(Step.build(self.clock(), fields))
+            self.record.take_step(Step.build(self.clock(), fields))
             self._unwritten += fields["event"] in _LASTING
             if self._unwritten > len(self.record.steps) // _MANY:
                 self._write()
@@ -59,7 +59,6 @@ def respond(
     emergency: Emergency,
     keeper: RecordKeeper,
     *,
-    revoke_found: bool,
     stopped: Callable[[], bool],
     advance: Callable[[], None],
 ) -> None:
@@ -77,9 +76,12 @@ def respond(
             record.take_search(emergency.search(record.assessments))
         except RotatorError as error:
             record.troubles.append(f"what else was made is not known: {error}; run again")
+            wanted = False  # a store may have got one of them since the first look
+        else:
+            wanted = record.revoke_found
         keeper.write()
         for number, found in enumerate(record.found):
-            if revoke_found and found.state is FoundState.LEFT:
+            if wanted and found.state is FoundState.LEFT:
                 failed = found._replace(state=FoundState.FAILED, message=_STOPPED)
                 record.found[number] = failed if stopped() else emergency.revoke(found)
         emergency.log_out()
