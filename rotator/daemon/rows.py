@@ -211,7 +211,7 @@ class StatusRow:
             return []
         failed = sum(old.state is OldTokenState.FAILED for old in report.old_tokens)
         if count := report.unsettled - failed:
-            debts.append(f"{_count(count, 'mint')} not settled")
+            debts.append(f"{_count(count, 'mint')} not settled: run rotator rotate {self.name}")
         if count := report.hooks_left:
             debts.append(f"{_count(count, 'hook')} to be repeated")
         debts += [

@@ -1,6 +1,6 @@
 """Listing: the tokens of the API's list, each beside the stores that know it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -92,6 +92,18 @@ def list_rows(
         )
         rows.append(row)
     return sorted(rows, key=lambda row: (row.left is None, row.left, row.token_id))
+
+
+def describe_young(rows: Iterable[TokenRow]) -> str | None:
+    """Say how many tokens of the config's admin are too young to be called orphans, if any."""
+    count = sum(row.own and row.status in (RowStatus.UNKNOWN, RowStatus.MINTING) for row in rows)
+    if not count:
+        return None
+    return f"{count_live(count)} of this admin may be on the way to a store, too young to tell"
+
+
+def count_live(count: int) -> str:
+    return "1 live token" if count == 1 else f"{count} live tokens"
 
 
 def longest_rotation(settings: Settings) -> timedelta:

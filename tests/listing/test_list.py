@@ -196,3 +196,18 @@ def test_failures_are_errors(desk: Desk) -> None:
     without = desk.settings.api._replace(admin_email=None)
     with pytest.raises(ConfigError, match="admin_email"):
         show_tokens(desk.settings._replace(api=without), ListFormat.JSON)
+
+
+@pytest.mark.parametrize("orphans", [True, False])
+def test_one_too_young_to_be_an_orphan_is_told_where_orphans_are_asked_for(
+    desk: Desk, capsys: Printed, caplog: pytest.LogCaptureFixture, *, orphans: bool
+) -> None:
+    desk.put()
+    for _ in range(2):
+        desk.issue()
+        desk.api.tokens[-1].created_at = desk.api.clock()
+    assert show_tokens(desk.settings, wanted=Filter(orphans=orphans)) == 0
+    assert ("none of the 3 tokens" in capsys.readouterr().out) == orphans
+    told = [text for text in caplog.messages if "too young" in text]
+    young = "2 live tokens of this admin may be on the way to a store, too young to tell"
+    assert told == [f"{young}: look again in some minutes"] * orphans

@@ -41,6 +41,14 @@ def test_what_somebody_has_to_look_after_comes_first(evidence: Evidence) -> None
     assert "- NOT KNOWN: nyx:" in text
 
 
+def test_the_last_use_may_be_one_of_the_rotator(site: Site) -> None:
+    site.api.tokens[0].last_used_at = site.clock()
+    lines = as_markdown(gather(site.settings, (), timedelta(days=90), site.clock)).splitlines()
+    used = [line for line in lines if line.startswith("- last used")]
+    by = "(by a bot, or by a check of the rotator's own)"
+    assert used == [f"- last used: 2026-11-23 12:00 UTC {by}", *["- last used: never"] * 2]
+
+
 def test_it_can_be_read_as_text(evidence: Evidence) -> None:
     lines = as_markdown(evidence).splitlines()
     assert [line for line in lines if len(line) > 80 and "://" not in line] == []

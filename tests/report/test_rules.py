@@ -159,7 +159,39 @@ def test_of_a_token_all_of_whose_stores_are_away_nothing_is_proven(site: Site) -
 )
 def test_what_a_run_left_undone_breaks_the_policy(site: Site, words: str) -> None:
     replace(site, words=words)
-    assert state(site, FINISHED) is BROKEN
+    found, message = of_luna(site, FINISHED)
+    assert found is BROKEN
+    assert message.endswith(": rotator rotate luna settles it")
+
+
+def test_a_mint_that_may_be_under_way_proves_nothing_and_says_what_to_do(site: Site) -> None:
+    replace(site, words="intent=0123456789ab/2026-11-23T11:59:00Z/90/01234567")
+    found, message = of_luna(site, FINISHED)
+    assert found is UNKNOWN
+    assert "look again in some minutes" in message
+    assert "rotator rotate luna settles it" in message
+
+
+def test_nothing_was_replaced_so_no_bearer_is_left(site: Site) -> None:
+    assert of_luna(site, RETIRED) == (KEPT, "no replaced token can be exchanged")
+
+
+@pytest.mark.parametrize("eternal", [True, False])
+def test_the_bearers_of_a_leak_are_told(site: Site, *, eternal: bool) -> None:
+    leaked = site.put("luna", site.api.issue(60, eternal=eternal))
+    end = "for ever" if eternal else f"until {site.api.tokens[-1].expires_at:%Y-%m-%d %H:%M} UTC"
+    site.answer("luna")
+    found, message = of_luna(site, RETIRED)
+    assert found is KEPT
+    assert message.endswith(f"a revoked token works until its own end: {leaked} {end}")
+
+
+def test_one_too_young_to_be_an_orphan_is_not_called_none(site: Site) -> None:
+    site.issue(made=timedelta(seconds=5))
+    evidence = look(site)
+    assert evidence.marked == []
+    young = "1 live token of this admin may be on the way to a store, too young to tell"
+    assert evidence.troubles == [f"{young}: look again in some minutes"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +216,9 @@ def test_an_old_token_lives_no_longer_than_it_may(
     if state is BROKEN:
         assert message.startswith(f"alive, though their time is over: {old}; rotator rotate")
         site.api.revoke(old)
-        assert of_luna(site, RETIRED) == (KEPT, "no replaced token is alive")
+        found, message = of_luna(site, RETIRED)
+        assert found is KEPT
+        assert message.startswith("no replaced token can be exchanged; as a direct bearer")
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,9 @@ def test_a_token_that_was_minted_after_a_leak_says_so(rotator: Runner, api: Sand
     note = f"# rotator: v=1 token={api.tokens[-1].id} leak=2026-11-23T09:12:33Z"
     rotator.env_file.write_text(f"{note} leaked={old}@eternal\nNOCTURNA_SERVICE_TOKEN={secret}\n")
     told = f"minted as these had leaked: {old}; none was made before 2026-11-23 09:12 UTC"
-    assert f"journal: leak: {told}" in fleet.look(rotator, "default").out
+    shown = fleet.look(rotator, "default").out
+    assert f"journal: leak: {told}" in shown
+    assert f"old tokens: revoked: {old}; the API no longer lists it" in shown
 
 
 def test_an_old_token_that_is_still_used_is_named(rotator: Runner, api: Sandbox) -> None:
@@ -248,6 +250,8 @@ def test_stores_that_are_empty_behind_or_away_are_told(rotator: Runner, api: San
     fleet.put(rotator.folder, "a.env", api.issue(days=60))
     fleet.put(rotator.folder, "b.env", api.issue(days=30))
     rotator.env["ROTATOR_STORE"] = "dotenv:a.env dotenv:b.env dotenv:c.env dotenv:nowhere/.env"
+    glance = fleet.look(rotator, None).out
+    assert re.search(r"; behind: \S+/b\.env; no token in: \S+/c\.env", glance)
     lines = fleet.look(rotator, "default").out.splitlines()
     stores = [line.removeprefix("default: stores: ") for line in lines if "t: stores: " in line]
     folder = rotator.folder.resolve()

@@ -27,7 +27,7 @@ def test_each_token_is_a_line_with_what_is_wrong_and_the_worst_is_first(
     assert lines == [
         "over-bot: expired – expired 2 days ago",
         "due-bot: due – expires in 3 days; renewed below 7 days",
-        f"behind-bot: due – 1 store does not hold the current token; behind: {copy}",
+        f"behind-bot: due – 1 store does not hold the current token; no token in: {copy}",
         "hook-bot: unfinished – 1 hook is to be repeated",
         "fine-bot: ok – expires in 41 days; renewed below 7 days",
     ]

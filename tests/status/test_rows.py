@@ -100,11 +100,15 @@ OVERDUE = OLD._replace(due_at=NOON - HOUR)
     [
         (report()._replace(old_tokens=(OLD,)), "ok", None),
         (report()._replace(hooks_left=1), "unfinished", "1 hook is to be repeated"),
-        (report()._replace(unsettled=2), "unfinished", "2 mints are not settled"),
+        (
+            report()._replace(unsettled=2),
+            "unfinished",
+            "2 mints are not settled: run rotator rotate luna-bot",
+        ),
         (
             report(status=Status.ETERNAL, days=None)._replace(hooks_left=2, unsettled=1),
             "unfinished",
-            "1 mint is not settled; 2 hooks are to be repeated",
+            "1 mint is not settled: run rotator rotate luna-bot; 2 hooks are to be repeated",
         ),
         (
             report()._replace(old_tokens=(OVERDUE,)),

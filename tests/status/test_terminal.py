@@ -47,7 +47,7 @@ def test_the_fleet_is_there_at_a_glance(rotator: Runner, api: Sandbox, columns: 
     assert "expired 2 days ago" in line_of(shown.lines, "over-bot")
     assert "  1 hook is to be repeated" in shown.lines
     told = " ".join(shown.text.split())
-    assert f"behind: dotenv://{rotator.folder.resolve()}/copy.env" in told
+    assert f"no token in: dotenv://{rotator.folder.resolve()}/copy.env" in told
     is_wide = columns > 80
     assert ("UTC  dotenv://" in line_of(shown.lines, "fine-bot")) == is_wide
 

@@ -10,7 +10,7 @@ from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import Unused
 from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.inventory import Inventory
-from rotator.rotation.listing import RowStatus, ends_at, list_rows
+from rotator.rotation.listing import RowStatus, count_live, describe_young, ends_at, list_rows
 
 _MOST_NAMED = 5  # orphans
 _MORE = ", … (rotator tokens list shows all)"
@@ -156,42 +156,35 @@ def _orphans(facts: ListFacts) -> Iterator[Finding]:
     rows = list_rows(facts.rows, facts.inventory, facts.account, facts.now, facts.under_way)
     orphans = [row for row in rows if row.status is RowStatus.ORPHAN]
     own = [row.token_id for row in orphans if row.own]
-    young = sum(row.own and row.status in (RowStatus.UNKNOWN, RowStatus.MINTING) for row in rows)
+    young = describe_young(rows)
     if used := sum(row.own and row.last_used_at is not None for row in orphans):
         message = (
-            f"somebody has used {_live(used)} of this admin that no store of the config holds, so"
-            " the account seems to be shared: give the rotator an admin account of its own, whose"
-            " unused tokens can only be left over from a mint of its own"
+            f"somebody has used {count_live(used)} of this admin that no store of the config holds,"
+            " so the account seems to be shared: give the rotator an admin account of its own,"
+            " whose unused tokens can only be left over from a mint of its own"
         )
         yield Finding(Topic.LOGIN, Result.WARNING, message)
     if others := len(orphans) - len(own):
         message = (
-            f"{_live(others)} of other admins in no store of the config, which is their affair"
+            f"{count_live(others)} of other admins in no store of the config, which is their affair"
         )
         yield Finding(Topic.ORPHANS, Result.OK, message)
     if own:
         ids = ", ".join(own[:_MOST_NAMED]) + (_MORE if len(own) > _MOST_NAMED else "")
         them = "it" if len(own) == 1 else "them"
         message = (
-            f"{_live(len(own))} of this admin in no store of the config: {ids}; if the account is"
-            f" the rotator's own, revoke {them} (rotator tokens revoke ID); if others mint with it,"
-            " give the rotator one of its own, as it would revoke what fits a mint of which it got"
-            " no answer"
+            f"{count_live(len(own))} of this admin in no store of the config: {ids}; if the account"
+            f" is the rotator's own, revoke {them} (rotator tokens revoke ID); if others mint with"
+            " it, give the rotator one of its own, as it would revoke what fits a mint of which it"
+            " got no answer"
         )
         yield Finding(Topic.ORPHANS, Result.WARNING, message)
     elif young:
-        message = (
-            f"{_live(young)} of this admin may be on the way to a store, too young to tell; no"
-            " other is missing from the stores of the config"
-        )
+        message = f"{young}; no other is missing from the stores of the config"
         yield Finding(Topic.ORPHANS, Result.OK, message)
     else:
         message = "no live token of this admin is missing from the stores of the config"
         yield Finding(Topic.ORPHANS, Result.OK, message)
-
-
-def _live(count: int) -> str:
-    return "1 live token" if count == 1 else f"{count} live tokens"
 
 
 LIST_CHECKS: tuple[Check[ListFacts], ...] = (

@@ -15,7 +15,13 @@ from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
 from rotator.clock import Clock, rfc3339
 from rotator.config.settings import Settings
 from rotator.rotation.inventory import Inventory
-from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
+from rotator.rotation.listing import (
+    RowStatus,
+    TokenRow,
+    describe_young,
+    list_rows,
+    longest_rotation,
+)
 from rotator.rotation.model import RotationResult
 from rotator.rotation.observe import Decider, observe
 from rotator.rotation.policy import RotateOptions
@@ -75,8 +81,7 @@ class AuditedToken(NamedTuple):
 class Evidence(NamedTuple):
     """What was found at `taken_at`, the server's time (aware UTC).
 
-    `unused` is for how long a listed token was not used. `troubles` say what could not be looked
-    at.
+    `unused` is for how long a listed token was not used. `troubles` say what is not known.
     """
 
     taken_at: datetime
@@ -136,6 +141,12 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
         facts = Audited(token, snapshot, report, by_id, now)
         return AuditedToken(facts, facts.examine())
 
+    troubles = [
+        f"{name}: {unreachable.error}; which tokens are orphans is not known"
+        for name, unreachable in inventory.unreachable
+    ]
+    if not troubles and (young := describe_young(rows)):
+        troubles = [f"{young}: look again in some minutes"]
     return Evidence(
         taken_at=now,
         api=wiring.require_url(settings.api),
@@ -147,10 +158,7 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
             for row in rows
             if row.own and (marks := _marks(row, now, unused))
         ],
-        troubles=[
-            f"{name}: {unreachable.error}; which tokens are orphans is not known"
-            for name, unreachable in inventory.unreachable
-        ],
+        troubles=troubles,
     )
 
 

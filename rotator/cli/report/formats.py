@@ -23,8 +23,9 @@ _RULES = {
     RuleName.STORES: "in every store",
     RuleName.FINISHED: "nothing left undone",
     RuleName.RETIRED: "old tokens retired",
-    RuleName.MOVED: "no laggard",
+    RuleName.MOVED: "no old token in use",
 }
+_OWN_USE = "(by a bot, or by a check of the rotator's own)"
 COLUMNS = (
     *("kind", "name", "token_id", "policy", "broken", "status", "marks", "age_days", "days_left"),
     *("made_at", "last_rotation_at", "expires_at", "last_used_at", "scope", "stores"),
@@ -79,7 +80,7 @@ def _about(token: AuditedToken) -> Iterator[str]:
     yield from item(f"last rotation: {rotated}")
     if facts.row:
         used_at = facts.row.last_used_at
-        yield from item(f"last used: {minute(used_at) if used_at else 'never'}")
+        yield from item(f"last used: {f'{minute(used_at)} {_OWN_USE}' if used_at else 'never'}")
     for each in report.stores:
         yield from item(f"store: {each.store} ({each.status})")
     for result in token.results:

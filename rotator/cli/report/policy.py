@@ -157,13 +157,19 @@ def _stores(token: Audited) -> _Answer:
 
 
 def _finished(token: Audited) -> _Answer:
-    report = token.report
-    if report.unsettled or report.hooks_left:
-        return RuleState.BROKEN, (
-            f"an earlier run left something undone (mints or revocations: {report.unsettled},"
-            f" hooks: {report.hooks_left})"
+    report, name = token.report, token.settings.name
+    if not (report.unsettled or report.hooks_left):
+        return RuleState.KEPT, "no run left anything undone"
+    begun = max((each.begun_at for each in token.snapshot.intents), default=None)
+    if begun and not report.hooks_left and token.now - begun < token.settings.rotation_timeout:
+        return RuleState.UNKNOWN, (
+            f"a mint is under way or was cut off at {minute(begun)}: look again in some minutes; if"
+            f" it is still there, rotator rotate {name} settles it"
         )
-    return RuleState.KEPT, "no run left anything undone"
+    return RuleState.BROKEN, (
+        f"an earlier run left something undone (mints or revocations: {report.unsettled},"
+        f" hooks: {report.hooks_left}): rotator rotate {name} settles it"
+    )
 
 
 def _retired(token: Audited) -> _Answer:
@@ -179,10 +185,29 @@ def _retired(token: Audited) -> _Answer:
             f"alive, though their time is over: {', '.join(overdue)}; rotator rotate --revoke-old"
             f" {token.settings.name} revokes them"
         )
-    count = len(alive)
+    count, bearers = len(alive), _describe_bearers(token)
     if not count:
-        return RuleState.KEPT, "no replaced token is alive"
-    return RuleState.KEPT, f"{count} replaced and alive, no longer than retire says"
+        return RuleState.KEPT, f"no replaced token can be exchanged{bearers}"
+    return RuleState.KEPT, f"{count} replaced and alive, no longer than retire says{bearers}"
+
+
+def _describe_bearers(token: Audited) -> str:
+    """Say how long revoked tokens work without an exchange, as far as the journal knows."""
+    revoked = (
+        token.snapshot.known_ids - {token.report.token_id} - {row.token_id for row in token.old}
+    )
+    if not revoked:
+        return ""
+    journal = token.snapshot.journal
+    every = (*journal.replaced, *(journal.leak.tokens if journal.leak else ()))
+    ends = {each.token_id: each.expires_at for each in every if each.token_id in revoked}
+    known = [
+        f"{token_id} {f'until {minute(end)}' if end else 'for ever'}"
+        for token_id, end in sorted(ends.items())
+        if end is None or end > token.now
+    ]
+    told = f": {', '.join(known)}" if known else ""
+    return f"; as a direct bearer a revoked token works until its own end{told}"
 
 
 def _end_of(pending: PendingRevocation, row: TokenRow) -> datetime:

@@ -172,13 +172,13 @@ def _ancestor(old: Ancestor, chain: Chain) -> Fact:
         if pending.message:
             parts.append(pending.message)
     else:
-        label = "left alone"
+        label = "revoked" if old.is_listed is False else "left alone"
         if old.expires_at:
             over = old.expires_at <= now
             verb = "expired" if over else "expires"
             parts.append(f"{verb} {_moment(old.expires_at, now)}")
     if old.is_listed is False:
-        parts.append("the API no longer lists it: it was revoked")
+        parts.append("the API no longer lists it")
     elif old.is_listed:
         parts.append(_last_use(old.last_used_at, now))
     return Fact(label, "; ".join(parts), tone)

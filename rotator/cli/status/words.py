@@ -39,9 +39,9 @@ def find_remarks(row: StatusRow) -> Iterator[Remark]:
     if row.complaint:
         yield Remark("", row.complaint)
     # Why a store cannot be reached is a failure, and told as such.
-    behind = [s.store for s in row.stores_in_need if s.status is not StoreState.UNREACHABLE]
-    if behind:
-        yield Remark("behind", ", ".join(map(shorten, behind)))
+    for label, status in (("behind", StoreState.BEHIND), ("no token in", StoreState.ABSENT)):
+        if urls := [each.store for each in row.stores_in_need if each.status is status]:
+            yield Remark(label, ", ".join(map(shorten, urls)))
     owed = row.describe_debts() if row.report.error else []
     owed += [
         f"{old.token_id} to be revoked {describe_moment(old.due_at, row.now)}"

@@ -42,8 +42,9 @@ def list_(
 
     Sorted by expiry. A token is held by a store; replaced, and still in a store's journal; minting,
     while a rotation is under way or was cut off; expired; or an orphan: live, and in no store of
-    the config. While a store does not answer, orphans are unknown. Before you revoke an orphan of
-    your admin account, find out who uses it.
+    the config. While a store does not answer, orphans are unknown, and so is a token that is too
+    young to tell. Before you revoke an orphan of your admin account, find out who uses it. The
+    rotator's own checks count as a use of the current token.
 
     Exits 0 when the list is complete, 1 when the API or a store does not answer, 2 when the
     settings are wrong.
@@ -70,6 +71,7 @@ def revoke(settings: Settings, token_ids: tuple[str, ...], *, force: bool) -> in
     is revoked. Revoking only stops the exchange; as a direct bearer the token works until it
     expires.
 
-    Exits 0 when all are revoked, 1 when one is not, 2 when the settings or an id are wrong.
+    Exits 0 when all are revoked, 1 when one is not, also because the API lists no such id, 2 when
+    the settings are wrong or a text can be no id.
     """
     return revoke_tokens(settings, token_ids, force=force)

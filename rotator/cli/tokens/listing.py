@@ -13,7 +13,13 @@ from rotator.cli.tables import render_table
 from rotator.clock import in_words, minute, utc_now
 from rotator.config.settings import Settings
 from rotator.rotation.inventory import Part, Place
-from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
+from rotator.rotation.listing import (
+    RowStatus,
+    TokenRow,
+    describe_young,
+    list_rows,
+    longest_rotation,
+)
 from rotator.stores.port import DEFAULT_FIELD
 
 COLUMNS = (
@@ -74,6 +80,8 @@ def show_tokens(
                 "%s: the token in %s is not in the API's list: it was revoked, or minted just now",
                 *(place.name, place.store),
             )
+    if wanted.orphans and not inventory.unreachable and (young := describe_young(every)):
+        _log.warning("%s: look again in some minutes", young)
     for name, unreachable in inventory.unreachable:
         _log.error("%s: %s", name, unreachable.error)
     return exit_codes.FAILED if inventory.unreachable else exit_codes.OK
