@@ -112,7 +112,7 @@ def show_results(reports: Sequence[Report], form: Form = Form.TEXT, last: str = 
         elif form is Form.JSON_LINES:
             text = "".join(f"{json.dumps(report.to_json())}\n" for report in reports)
         else:
-            show = _as_table if can_draw() else _as_lines
+            show = _as_table if can_draw() else as_lines
             text = show(sort_by_urgency(reports), [last] if last else [])
         write(text, AFTERWARDS)
     finally:
@@ -139,7 +139,7 @@ def log_leak_steps(reports: Sequence[Report]) -> None:
             _log.warning("after a leak (%s of %s): %s", number, len(_LEAK), step)
 
 
-def _as_lines(reports: Sequence[Report], last: Sequence[str]) -> str:
+def as_lines(reports: Sequence[Report], last: Sequence[str] = ()) -> str:
     """Return a line for each token; a failure is logged instead."""
     shown = (report for report in reports if report.action is not Action.FAILED)
     lines = [*(one_line(summarize(report)) for report in shown), *last]
@@ -164,7 +164,7 @@ def _as_table(reports: Sequence[Report], last: Sequence[str]) -> str:
     action = ["action"] if has_acted else []
     titles = ["token", "status", *action, "left", "expires", "store"]
     told = [report for report in reports if _has_more_to_tell(report)]
-    lines = _as_lines(told, last).splitlines()
+    lines = as_lines(told, last).splitlines()
     table = render_table(titles, rows, ["expires", "left"]) if rows else ""
     return table + "".join(f"{wrap(line)}\n" for line in lines)
 

@@ -14,7 +14,7 @@ from rotator.cli.leaked import parse_since
 from rotator.clock import rfc3339, utc_now
 from tests.status.fleet import put, write_config
 from tests.support.process import ROTATOR, Runner
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import Fault, Sandbox
 from tests.support.world import MINT
 
 REPORT = "incident.md"
@@ -211,12 +211,12 @@ def test_a_time_is_a_date_or_how_long_ago_it_was() -> None:
 class Terminal:
     """The command in a terminal of its own, where it asks."""
 
-    def __init__(self, rotator: Runner, *arguments: str) -> None:
+    def __init__(self, rotator: Runner, *arguments: str, columns: int = 200) -> None:
         self._fd, inner = pty.openpty()
         self._process = subprocess.Popen(
             [ROTATOR, "leaked", *arguments],
             cwd=rotator.folder,
-            env={**os.environ, **rotator.env, "COLUMNS": "200", "TERM": "dumb"},
+            env={**os.environ, **rotator.env, "COLUMNS": str(columns), "TERM": "dumb"},
             stdin=inner,
             stdout=inner,
             stderr=inner,
@@ -253,12 +253,27 @@ def test_on_a_terminal_it_asks_first(rotator: Runner, api: Sandbox, leaked: str)
     assert "nothing was done" in terminal.shown
     assert (api.calls.count(MINT), leaked in live(api)) == (0, True)
     assert not (rotator.folder / REPORT).exists()
-    terminal = Terminal(rotator, "luna")
+    terminal = Terminal(rotator, "luna", columns=80)
     terminal.wait_for_the_question()
     assert terminal.answer("y\n") == 0
+    assert [
+        line for line in terminal.shown.splitlines() if len(line) > 80 and "://" not in line
+    ] == []
+    assert terminal.shown.count("rotated") == 2  # once for each
     assert (api.calls.count(MINT), leaked in live(api)) == (2, False)
     terminal = Terminal(rotator, "luna")
     terminal.wait_for_the_question()
     assert "for this leak, and is not replaced again (--again replaces it)" in terminal.shown
     assert terminal.answer("n\n") == 1
     assert api.calls.count(MINT) == 2
+
+
+def test_the_question_calls_nothing_none_that_nobody_could_look_at(
+    rotator: Runner, api: Sandbox, leaked: str
+) -> None:
+    api.misbehave(Fault.json_of([{"id": "../x"}]), "GET /auth/admin/service-tokens", times=None)
+    terminal = Terminal(rotator, "luna")
+    terminal.wait_for_the_question()
+    assert "(--revoke-found revokes them): not known\r\n" in terminal.shown
+    assert terminal.answer("n\n") == 1
+    assert leaked in live(api)

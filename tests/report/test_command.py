@@ -28,6 +28,14 @@ def test_a_broken_policy_is_exit_status_1_in_each_form(rotator: Runner) -> None:
     assert tree.json["policy"] == "broken"
 
 
+def test_what_a_table_cannot_show_is_on_stderr(rotator: Runner, api: Sandbox) -> None:
+    api.issue(days=30, created_at=api.clock())
+    told = "1 live token of this admin may be on the way to a store, too young to tell"
+    assert told in rotator("report", "--csv").err
+    text = rotator("report")
+    assert (told in " ".join(text.out.split()), text.err) == (True, "")
+
+
 def test_a_policy_that_is_kept_is_exit_status_0(rotator: Runner) -> None:
     assert rotator("report", "luna").status == 0
 

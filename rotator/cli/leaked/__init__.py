@@ -18,6 +18,7 @@ from rotator.cli.leaked.markdown import TITLE, as_section, describe_found
 from rotator.cli.leaked.record import IncidentRecord, RunState
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.cli.markdown import describe_row
+from rotator.cli.summary import sort_by_urgency
 from rotator.cli.tables import wrap
 from rotator.clock import minute, parse_duration, rfc3339, utc_now
 from rotator.config.settings import Settings
@@ -192,7 +193,7 @@ def _plan(
     if (more := len(assessments) - _MOST_SHOWN) > 0:
         yield f"  and {more} more"
     fate = "revoked" if revoke_found else "listed, and not revoked (--revoke-found revokes them)"
-    count = len(before.found) or "none"
+    count = "not known" if before.alive is None else len(before.found) or "none"
     yield f"Tokens that no store holds, made since {minute(before.since)}, are {fate}: {count}"
     rows = [each.row for each in before.found[:_MOST_SHOWN]]
     yield from (f"  {row.token_id}: {describe_row(row)}" for row in rows)
@@ -204,13 +205,12 @@ def _plan(
 def _show(record: IncidentRecord, keeper: RecordKeeper, *, as_json: bool) -> None:
     """Show what the run came to."""
     reports = list(record.reports.values())
+    output.log_failures(reports)
     if as_json:
-        output.log_failures(reports)
         output.write(json.dumps(record.to_json(), indent=2) + "\n", output.AFTERWARDS)
     else:
-        if reports:
-            output.show_results(reports)
-        lines = [describe_found(record, each) for each in record.found]
+        lines = output.as_lines(sort_by_urgency(reports)).splitlines()
+        lines += [describe_found(record, each) for each in record.found]
         if reports:
             lines += [f"{n}. {text}" for n, text in enumerate(record.open_questions(), 1)]
         if output.can_draw():

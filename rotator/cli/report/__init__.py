@@ -1,6 +1,7 @@
 """`rotator report`: evidence for an audit."""
 
 import json
+import logging
 from datetime import timedelta
 
 import click
@@ -11,6 +12,8 @@ from rotator.cli.report.formats import as_csv, as_markdown
 from rotator.cli.report.policy import RuleState
 from rotator.clock import parse_duration, utc_now
 from rotator.config.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 @options.examples("rotator report > report.md", "rotator report luna-bot --unused 30d --csv")
@@ -48,4 +51,6 @@ def command(
         output.write(json.dumps(evidence.to_json(), indent=2) + "\n")
     else:
         output.write(as_csv(evidence) if in_csv else as_markdown(evidence))
+    for trouble in evidence.troubles if in_csv else ():  # CSV has no place for them
+        _log.warning("%s", trouble)
     return exit_codes.OK if evidence.state is RuleState.KEPT else exit_codes.FAILED
