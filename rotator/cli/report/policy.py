@@ -252,7 +252,7 @@ def _moved(token: Audited) -> _Answer:
     ]
     if laggards:
         return RuleState.BROKEN, f"somebody still uses a replaced token: {'; '.join(laggards)}"
-    return RuleState.KEPT, "nobody uses a replaced token"
+    return RuleState.KEPT, "nobody exchanges a replaced token"
 
 
 RULES: tuple[tuple[RuleName, Callable[[Audited], _Answer]], ...] = (
