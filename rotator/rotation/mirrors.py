@@ -89,11 +89,11 @@ class Mirrors:
             return look._replace(status=StoreState.BEHIND, message=str(error)), None
         except Exception as error:  # noqa: BLE001 - a bug in one must not stop the others
             why = f"{mirror.url}: {internal_error(error)}"
-            return look._replace(status=StoreState.BEHIND, message=why), None
+            return MirrorLook(mirror, StoreState.BEHIND, why, look.is_recorded), None
         digest = digest_of(token.secret)
         if seen is None or seen.digest not in (None, digest):
             why = f"{mirror.url}: it took the token, and does not show it: see who else writes it"
-            return look._replace(status=StoreState.BEHIND, message=why), None
+            return MirrorLook(mirror, StoreState.BEHIND, why, look.is_recorded), None
         at = (seen.changed_at or self._clock()).replace(microsecond=0)
         record = Push(digest_of(mirror.url), digest, at)
         return MirrorLook(mirror, StoreState.WRITTEN, None, is_recorded=True), record

@@ -318,7 +318,9 @@ with store.hold():
 
 def test_a_program_that_outlives_its_rotator_keeps_the_lock(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gate")
-    store = assisted(tmp_path, 'if [ "$2" = write ]; then : >begun; read -r _ <gate; fi')
+    # It has the whole request before its rotator dies.
+    waits = "cat >request; : >begun; read -r _ <gate; exec <request"
+    store = assisted(tmp_path, f'if [ "$2" = write ]; then {waits}; fi')
     rotator = subprocess.Popen([sys.executable, "-c", WRITING], cwd=tmp_path)
     wait_until((tmp_path / "begun").exists)
     rotator.kill()

@@ -16,6 +16,7 @@ _KEYWORDS = ("error", "trouble")
 _RESULTS = {
     "Finding": (2, "OK"),
     "HookFailure": (1, ""),
+    "MirrorLook": (2, "CURRENT"),
     "Retired": (1, ""),
     "StoreReport": (2, ""),
     "Subject": (5, ""),  # what is missing
