@@ -1,5 +1,8 @@
+import os
 import secrets
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from tests.support.sandbox import Sandbox
 from tests.support.transcript import Transcript
 
 _TRANSCRIPT = pytest.StashKey[Transcript]()
+_FOLDER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,6 +41,18 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("ours")
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
+    # Whatever session starts next takes from others the right to search the folder that all share,
+    # while a test here becomes somebody who needs it.
+    if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = config.stash[_FOLDER] = tempfile.mkdtemp(prefix="nr-")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    folder = session.config.stash.get(_FOLDER, None)
+    if folder and exitstatus == pytest.ExitCode.OK:  # else somebody will look at it
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_terminal_summary(
