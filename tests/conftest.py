@@ -42,7 +42,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
 
-
     # Whatever session starts next takes from others the right to search the folder that all share,
     # while a test here becomes somebody who needs it.
     if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
