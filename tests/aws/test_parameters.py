@@ -17,6 +17,14 @@ from rotator.errors import ConfigError, ConflictError, StoreDeniedError, StoreEr
 from rotator.stores.journal import Journal
 from rotator.stores.port import Absent, parse_url
 from rotator.testing import Cut, Rig, StoreContract
+from rotator.testing.contract import (
+    FailingStores,
+    FencedStores,
+    RacingStores,
+    ReadStores,
+    WrittenStores,
+)
+from rotator.testing.rehearsals import RehearsedStores
 from rotator.testing.rig import new_intent, new_journal, new_secret, read_back, write
 from tests.aws.parameters import READING, WRITING, ParameterSite
 from tests.aws.site import REGION, Aws, Keys
@@ -47,7 +55,14 @@ def site(aws: Aws) -> ParameterSite:
     return ParameterSite(aws)
 
 
-class TestBareToken(StoreContract):
+class TestBareToken(ReadStores, WrittenStores, FencedStores):
+    @pytest.fixture
+    def rig(self, aws: Aws, relay: Relay) -> Rig:
+        return ParameterRig(ParameterSite(aws), relay).rig()
+
+
+@pytest.mark.long
+class TestBareTokenInTrouble(FailingStores, RacingStores, RehearsedStores):
     @pytest.fixture
     def rig(self, aws: Aws, relay: Relay) -> Rig:
         return ParameterRig(ParameterSite(aws), relay).rig()

@@ -63,7 +63,15 @@ def test_a_healthy_installation_has_no_finding_and_its_rehearsal_passes(
 
 
 @pytest.mark.parametrize(
-    "breakage", BREAKAGES, ids=lambda each: f"{each.script.__name__}-{each.kind}"
+    "breakage",
+    [
+        pytest.param(
+            breakage,
+            id=f"{breakage.script.__name__}-{breakage.kind}",
+            marks=pytest.mark.long if number % 3 == 2 else (),
+        )
+        for number, breakage in enumerate(BREAKAGES)
+    ],
 )
 def test_a_broken_installation_is_told_before_it_matters(
     install: NewInstallation, breakage: Breakage

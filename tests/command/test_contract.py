@@ -11,6 +11,7 @@ from tests.command.conftest import installed
 from tests.support.nobody import as_nobody
 
 
+@pytest.mark.long
 class TestTwoLines(StoreContract):
     """The program compares, and keeps the note."""
 

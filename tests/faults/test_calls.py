@@ -31,7 +31,7 @@ CASES = [
         fault,
         span,
         id=f"{fault}, {span.name}",
-        marks=() if span.name == "once" or fault in KINDS else pytest.mark.long,
+        marks=() if fault in KINDS else pytest.mark.long,
     )
     for fault in FAULTS
     for span in SPANS

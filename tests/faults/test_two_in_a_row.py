@@ -16,8 +16,11 @@ from tests.support.sandbox import Sandbox
 FIRST = [Place(3, "mint"), Place(4, "exchange"), Place(5, "revoke")]
 MOST_CALLS = 10
 SECOND = [
-    *("reset before the work", "reset after the work", "404"),
-    *(pytest.param(fault, marks=pytest.mark.long) for fault in ("500 after the work", "401")),
+    *("reset before the work", "reset after the work"),
+    *(
+        pytest.param(fault, marks=pytest.mark.long)
+        for fault in ("404", "500 after the work", "401")
+    ),
 ]
 
 

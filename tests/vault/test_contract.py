@@ -28,6 +28,7 @@ class TestVault(StoreContract):
         return _rig(site, relay)
 
 
+@pytest.mark.long
 class TestVaultWithoutAnything(ReadStores, WrittenStores, FailingStores):
     """The secret itself is not there."""
 
