@@ -71,6 +71,12 @@ def _rightly_told(scene: Scene, report: Report) -> str | None:
         and old.last_used_at
         and scene.clock() - old.last_used_at < timedelta(hours=1)  # the only bounded one's quiet
     ]
+    told += [
+        f"the old token {old.token_id} is still in use, and is revoked at {minute(old.at_most)}"
+        f" all the same: {old.message}"
+        for old in report.old_tokens
+        if old.is_in_use and old.at_most  # always near: the only bounded one has six hours
+    ]
     return "; ".join(told) or None
 
 
