@@ -27,7 +27,7 @@ from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import RenewalGroup, group_of, notify_failures, run_guarded
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import CHANGED, Action, OldTokenState
-from rotator.rotation.policy import RotateOptions
+from rotator.rotation.policy import CAN_WAIT, RotateOptions
 from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
 from rotator.rotation.retry import SHORTEST_PAUSE, backoff, retry_delay
 from rotator.rotation.rotation import Rotation
@@ -42,6 +42,7 @@ BUSY_PAUSE = timedelta(seconds=5)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 TICK = 60.0  # seconds
 LOG_OUT = 5.0  # seconds; nothing depends on it
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
 
@@ -187,10 +188,7 @@ class Daemon:
 
     def _rotate(self, rotation: Rotation, failures: int) -> None:
         started_at = self._clock()
-        wanted = RotateOptions(hold_back=self._is_hour_full(rotation, started_at))
-        report = run_guarded(rotation, lambda token: token.rotate(wanted))
-        if report.action is Action.ROTATED and rotation.at_most:
-            self._renewals[group_of(rotation)].append(self._clock())
+        report, turn = self._rotate_in_turn(rotation)
         report = with_severity(report, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
         level_before = self._notified.get(rotation.name)
@@ -204,7 +202,8 @@ class Daemon:
             if old.state in (OldTokenState.WAITING, OldTokenState.IN_USE) and old.due_at > now
         ]
         delay = next_delay(report, rotation.renew_before, failures, self._draw)
-        moment = min((now + delay, *revocations))
+        turns = [] if turn is None else [now + turn + SHORTEST_PAUSE]
+        moment = min((now + delay, *turns, *revocations))
         planned = self._plan(rotation, moment, failures)
         self.states.record(Look(report, started_at, now, moment if planned else None))
         outlook = f"next look at {rfc3339(moment)}" if planned else "no further look"
@@ -215,13 +214,63 @@ class Daemon:
             extra = token_field(report.name)
             _log.log(level, "%s: %s; %s", report.name, report.error, outlook, extra=extra)
 
-    def _is_hour_full(self, rotation: Rotation, now: datetime) -> bool:
-        """Tell whether this hour has had all the renewals that `at_most` permits a group."""
+    def _rotate_in_turn(self, rotation: Rotation) -> tuple[Report, timedelta | None]:
+        """Rotate; return the time until its turn, too, where `at_most` has a due token wait."""
         if not rotation.at_most:
-            return False
-        times = self._renewals[group_of(rotation)]
-        times[:] = [at for at in times if timedelta() <= now - at < LONGEST_PAUSE]
-        return len(times) >= rotation.at_most.number
+            return run_guarded(rotation, lambda token: token.rotate(RotateOptions())), None
+        renewals = self._renewals[group_of(rotation)]
+        report = run_guarded(rotation, lambda token: token.rotate(RotateOptions(hold_back=True)))
+        now = self._clock()
+        if not _is_held_back(report):
+            renewals += [now] if report.action is Action.ROTATED else []
+            return report, None
+        turn = self._wait_for_turn(rotation, report, renewals, now)
+        if turn:
+            return report, turn
+        report = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
+        if report.action is not Action.ROTATED:
+            with suppress(ValueError):
+                renewals.remove(now)
+        return report, None
+
+    def _wait_for_turn(
+        self, rotation: Rotation, report: Report, renewals: list[datetime], now: datetime
+    ) -> timedelta:
+        """Return how long a due token waits for its turn; nothing, once its renewal is noted.
+
+        An hour has so many renewals, and those are first that end first. Before all tokens of the
+        group were looked at, nobody knows which these are.
+        """
+        group = group_of(rotation)
+        most = rotation.at_most.number if rotation.at_most else 0
+        with self._planning:
+            states = self.states.by_name()
+            rivals = [
+                each for each in self._fleet.values() if each.at_most and each is not rotation
+            ]
+            looks = [states.get(each.name) for each in rivals if group_of(each) == group]
+            known = [each.last.report for each in looks if each]
+            if len(known) < len(looks):
+                return DUE_SPREAD
+            renewals[:] = [at for at in renewals if timedelta() <= now - at < LONGEST_PAUSE]
+            ahead = sum(_is_held_back(each) and _urgency(each) < _urgency(report) for each in known)
+            # So many of these renewals must be an hour old before it has its turn.
+            number = ahead + 1 + len(renewals) - most
+            if number > len(renewals):
+                return LONGEST_PAUSE
+            if number > 0:
+                return renewals[number - 1] + LONGEST_PAUSE - now
+            renewals.append(now)
+        return timedelta()
+
+
+def _is_held_back(report: Report) -> bool:
+    """Tell whether a token is due, and waits; one that failed keeps no other waiting."""
+    return report.action is Action.SKIPPED and report.reason in CAN_WAIT and not report.error
+
+
+def _urgency(report: Report) -> tuple[datetime, str]:
+    return report.expires_at or _NEVER, report.name
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types

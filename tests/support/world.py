@@ -10,7 +10,7 @@ from typing import TypedDict, Unpack
 
 from rotator import wiring
 from rotator.clock import Clock
-from rotator.config.settings import ApiSettings, Secret, TokenSettings, Unused
+from rotator.config.settings import ApiSettings, AtMost, Secret, TokenSettings, Unused
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import LazyApi, RotationContext
@@ -43,6 +43,7 @@ class Changes(TypedDict, total=False):
     hooks: tuple[tuple[str, ...], ...]
     notify: tuple[Secret, ...]
     rotation_timeout: timedelta
+    at_most: AtMost | None
 
 
 class Given(Changes, total=False):
