@@ -1,8 +1,8 @@
-"""Random schedules of two to four rotators, of which one to three are frozen by the kernel.
+"""Random schedules of two to four rotators, of which one to three are frozen or killed.
 
-A rotator is stopped while one of its requests is under way, or at a moment between two of them, for
-longer than the others wait for it, and goes on while they are at work. The same seed draws the same
-schedule; how it runs also depends on the machine.
+A rotator is stopped by the kernel while one of its requests is under way, or at a moment between
+two of them, for longer than the others wait for it, and goes on while they are at work; or it is
+killed there. The same seed draws the same schedule; how it runs also depends on the machine.
 """
 
 import os
@@ -32,7 +32,8 @@ _MOST_REQUESTS = 26  # of one rotation, to the API and the store
 class Actor(NamedTuple):
     """A rotator that starts at `start`; one with a `request` is frozen there, after a `pause`.
 
-    The request is done meanwhile, or `held` in the network until it wakes up.
+    The request is done meanwhile, or `held` in the network until it wakes up. One that `dies` is
+    killed instead; what it sent may be held as long.
     """
 
     arguments: tuple[str, ...]
@@ -41,6 +42,7 @@ class Actor(NamedTuple):
     pause: float = 0.0
     asleep: float = 0.0
     held: bool = False
+    dies: bool = False
 
 
 class Schedule(NamedTuple):
@@ -77,11 +79,12 @@ class Schedule(NamedTuple):
             pause=random.choice((0.0, 0.0, random.uniform(0, 0.05))),
             asleep=random.uniform(ROTATION_TIMEOUT + 1, ROTATION_TIMEOUT + 3),
             held=random.choice((True, False)),
+            dies=random.choice((True, False, False, False)),
         )
 
 
 class Sleeper:
-    """Freezes its process at the request of its actor, and wakes it up later."""
+    """Freezes its process at the request of its actor, and wakes it up later, or kills it."""
 
     def __init__(self, actor: Actor) -> None:
         self._actor = actor
@@ -89,6 +92,8 @@ class Sleeper:
         self._process: int | None = None
         self._started = threading.Event()
         self._waking: threading.Timer | None = None
+        self._under_way = 0
+        self._answered = threading.Condition()
 
     def watch(self, running: Running) -> None:
         # Whatever may get its number later is another process, and is not meant.
@@ -96,28 +101,38 @@ class Sleeper:
             self._process = os.pidfd_open(running.pid)
         self._started.set()
 
-    def reached(self, moment: str) -> bool:
-        """Count the requests, and freeze at the right one."""
-        if self._left < 0 or not moment.startswith("before "):
-            return True
+    def stops(self, moment: str) -> bool:
+        """Count the requests, and freeze or kill at the right one; tell whether it was this."""
+        is_new = moment.startswith("before ")
+        with self._answered:
+            self._under_way += 1 if is_new else -1
+            self._answered.notify_all()
+        if self._left < 0 or not is_new:
+            return False
         self._left -= 1
         if self._left < 0:
             assert self._started.wait(PATIENCE)
             time.sleep(self._actor.pause)
-            self._send(signal.SIGSTOP)
-            self._waking = threading.Timer(self._actor.asleep, self._send, (signal.SIGCONT,))
-            self._waking.start()
+            if self._actor.dies:
+                self._send(signal.SIGKILL)
+            else:
+                self._send(signal.SIGSTOP)
+                self._waking = threading.Timer(self._actor.asleep, self._send, (signal.SIGCONT,))
+                self._waking.start()
             if self._actor.held:
                 time.sleep(self._actor.asleep)
-        return True
+        return self._left < 0
 
     def close(self) -> None:
+        """Wake it up; wait for what it sent before it was killed."""
         if self._waking:
             self._waking.cancel()
         self._send(signal.SIGCONT)
         if self._process is not None:
             os.close(self._process)
             self._process = None
+        with self._answered:
+            assert self._answered.wait_for(lambda: not self._under_way, PATIENCE)
 
     def _send(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -126,15 +141,16 @@ class Sleeper:
 
 
 class Night(NamedTuple):
-    """What a schedule came to: what was wrong, and what became of each rotator."""
+    """What a schedule came to: what was wrong, who stopped where, what became of each rotator."""
 
     schedule: Schedule
     problems: list[str]
+    stops: list[str]
     results: list[Result]
     secrets: set[str]
 
     def __str__(self) -> str:
-        return "\n".join((str(self.schedule), *self.problems, *map(str, self.results)))
+        return "\n".join((str(self.schedule), *self.problems, *self.stops, *map(str, self.results)))
 
 
 class Bed:
@@ -147,6 +163,7 @@ class Bed:
         self._folder = folder
         self._clock = ServersClock()
         self._problems: list[str] = []
+        self._stops: list[str] = []
 
     def run(self) -> Night:
         """Let all rotators end, then let another one put in order what they left."""
@@ -168,7 +185,7 @@ class Bed:
                 problems.append(f"{len(live)} tokens live, {len(set(live) - {secret})} of them new")
             if self._site.neighbours() != neighbours:
                 problems.append("something else in the store changed")
-            return Night(self._schedule, problems, [*results, last], api.secrets)
+            return Night(self._schedule, problems, self._stops, [*results, last], api.secrets)
 
     def _run_actors(self, api: Sandbox) -> list[Result]:
         with ExitStack() as stack:
@@ -199,7 +216,9 @@ class Bed:
         def reached(moment: str) -> bool:
             if moment.startswith("after ") and not moment.startswith("after GET"):
                 self._look_as_bot(api, moment)
-            return sleeper.reached(moment)
+            if sleeper.stops(moment):
+                self._stops.append(f"{name}: {'killed' if actor.dies else 'frozen'} {moment}")
+            return True
 
         folder = self._folder / name
         folder.mkdir(parents=True)

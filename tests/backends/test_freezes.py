@@ -1,4 +1,4 @@
-"""Rotators that the kernel freezes, by random schedules; tests/backends/freezes.py draws them."""
+"""Rotators that are frozen or killed, by the random schedules of tests/backends/freezes.py."""
 
 import secrets
 from collections.abc import Callable, Sequence
