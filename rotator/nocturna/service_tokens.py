@@ -39,6 +39,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:?\d\d
 PAUSE_AFTER_SILENCE = 10.0  # seconds, as are the others
 RECENT = 1.0
 SHARE = 10
+_PER_ROW = 0.001
 _SHARED = timedelta(minutes=1)  # for so long one list serves the tokens of a run
 
 
@@ -241,19 +242,21 @@ class TokenApi:
         raise ApiFaultError(f"{LIST.doing}: the API's answer {fault}")
 
     def known_tokens(self) -> KnownTokens:
-        """Return the tokens that the API listed in the last minute; none if it does not tell.
+        """Return the tokens that the API listed a moment ago, or at last if it does not tell now.
 
-        One list serves all mints of a run: a fleet would ask for a long list again and again. A
+        What others mint after the list can be taken for ours, so each mint waits for one that is
+        begun after it asks. A long list serves all mints of a fleet for a millisecond a row. A
         failure is kept for a moment.
         """
+        asked = self._monotonic()
         with self._listing:
-            begun = self._monotonic()
-            if begun >= self._stale_at:
+            if asked >= self._stale_at:
+                begun = self._monotonic()
                 try:
-                    self._known = KnownTokens.of(self.list_tokens(), self.time.now() - 2 * SLACK)
-                    lasts = _SHARED.total_seconds()
+                    rows = self.list_tokens()
+                    self._known = KnownTokens.of(rows, self.time.now() - 2 * SLACK)
+                    lasts = _PER_ROW * len(rows)
                 except ApiError:
-                    self._known = KnownTokens()
                     lasts = max(RECENT, SHARE * (self._monotonic() - begun))
                 self._stale_at = begun + lasts
             return self._known

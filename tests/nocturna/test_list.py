@@ -209,14 +209,24 @@ def test_without_an_answer_that_tells_it_the_time_is_this_machines(clock: FakeCl
     assert client.tokens.time.now() == NOON
 
 
-def test_mints_at_the_same_moment_share_a_list_of_what_was_there_before(
-    timed_api: Sandbox,
-) -> None:
+def test_mints_that_wait_for_a_list_of_what_was_there_before_share_it(timed_api: Sandbox) -> None:
     client = client_of(timed_api)
     timed_api.issue()
     found = [client.tokens.known_tokens().ids for _ in range(3)]
     assert found == [frozenset({timed_api.tokens[0].id})] * 3
     assert paths(timed_api).count(LIST) == 1
-    client.stopwatch.seconds += 61
-    timed_api.issue()
-    assert len(client.tokens.known_tokens().ids) == 2
+
+
+def test_a_list_of_what_was_there_before_serves_later_mints_only_if_it_is_long(
+    timed_api: Sandbox,
+) -> None:
+    client = client_of(timed_api)
+    for rows in (1, 2, 100):
+        for _ in range(rows - len(timed_api.tokens)):
+            timed_api.issue()
+        assert len(client.tokens.known_tokens().ids) == rows
+        timed_api.issue()
+        client.stopwatch.seconds += 0.0005 * rows
+        assert len(client.tokens.known_tokens().ids) == rows
+        client.stopwatch.seconds += 0.001 * rows
+    assert len(client.tokens.known_tokens().ids) == 101

@@ -40,6 +40,23 @@ def test_an_answer_to_another_client_is_not_taken_for_ours(
     assert [each.secret for each in world.api.live_tokens()] == [old, row.secret]
 
 
+@pytest.mark.parametrize("fault", ["another client's answer", "none"])
+def test_what_others_mint_between_two_mints_of_a_run_was_there_before(
+    world: World, fault: str
+) -> None:
+    api = world.open_api()
+    world.put(world.api.issue(days=3))
+    world.put(old := world.api.issue(days=3), "b.env")
+    assert world.rotation(api=api).rotate(RotateOptions()).action is Action.ROTATED
+    row = Leftovers(world).token()
+    answer = {"service_token": row.secret, "token_id": row.id, "scope": row.scope}
+    wrong = Fault.status(503) if fault == "none" else Fault.json_of(answer, work=False)
+    world.api.misbehave(wrong, MINT)
+    report = world.rotation(world.store("b.env"), api=api).rotate(RotateOptions())
+    assert (report.action, world.secret("b.env")) == (Action.FAILED, old)
+    assert row in world.api.live_tokens()
+
+
 def test_what_was_there_before_is_remembered_by_the_next_run(world: World) -> None:
     world.put(world.api.issue(days=3))
     row = Leftovers(world).token()  # this very second, by the same admin
