@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -74,32 +75,50 @@ def read_password(stored: StoredSecret) -> str:
     return password
 
 
+MintsByApi = defaultdict[str, InFlightMints]
+
+
 def build_rotations(
-    settings: Settings, names: Sequence[str], clock: Clock, in_flight: InFlightMints
+    settings: Settings, names: Sequence[str], clock: Clock, in_flight: MintsByApi | None = None
 ) -> list[Rotation]:
     """Return the named tokens, or all of them, ready to be checked or rotated.
 
     Raises `ConfigError` for an unknown name, an unusable store URL, or a store used twice.
     """
-    context = build_context(settings, clock, in_flight)
-    return [Rotation(*each, context) for each in open_selected(settings, names)]
+    contexts = build_contexts(settings, clock, in_flight)
+    selected = open_selected(settings, names)
+    return [Rotation(token, stores, contexts[token.api]) for token, stores in selected]
 
 
-def build_context(
-    settings: Settings, clock: Clock, in_flight: InFlightMints, *, connections: int | None = None
-) -> RotationContext:
-    api = lazy_api(settings.api, clock, connections=connections)
+def build_contexts(
+    settings: Settings,
+    clock: Clock,
+    in_flight: MintsByApi | None = None,
+    *,
+    connections: int | None = None,
+) -> dict[str, RotationContext]:
+    """Return what the rotations of each API share, by its name; all know the stores of all.
+
+    `in_flight` has what other rotations of this process mint.
+    """
+    in_flight = defaultdict(InFlightMints) if in_flight is None else in_flight
     fleet = fleet_stores(settings)
     open_mirrors = partial(open_mirrors_of, folder=settings.folder)
     workers = count_workers(settings)
-    return RotationContext(
-        api, clock, in_flight, fleet, time.sleep, os.environ, workers, open_mirrors
-    )
+    return {
+        api.name: RotationContext(
+            lazy_api(api, clock, connections=connections),
+            *(clock, in_flight[api.name], fleet, time.sleep, os.environ, workers, open_mirrors),
+            frozenset(token.name for token in settings.tokens_of(api)).__contains__,
+        )
+        for api in settings.apis
+    }
 
 
 def count_workers(settings: Settings) -> int:
     """Return how many tokens are worked on at the same time, so that no connection idles."""
-    return max(WORKERS, settings.api.connections, settings.store_connections)
+    connections = sum(api.connections for api in settings.apis)
+    return max(WORKERS, connections, settings.store_connections)
 
 
 def open_mirrors_of(token: TokenSettings, folder: Path) -> list[Mirror]:
@@ -175,6 +194,14 @@ def require_url(settings: ApiSettings) -> str:
     return settings.url
 
 
+def require_urls(settings: Settings, names: Sequence[str]) -> None:
+    """Raise `ConfigError` unless the URL of each API is configured that has one of these tokens."""
+    used = {token.api for token in select(settings, names)}
+    for api in settings.apis:
+        if api.name in used:
+            require_url(api)
+
+
 def collect_mistakes(subject: T, *requirements: Callable[[T], object]) -> list[str]:
     """Return what the requirements have against the settings, all at once."""
     mistakes: list[str] = []
@@ -200,6 +227,11 @@ def require_login(settings: ApiSettings) -> None:
     _require(settings, require_url, require_email, require_password)
 
 
+def require_logins(settings: Settings) -> None:
+    """Raise `ConfigError` unless each API can be logged in to."""
+    _require(settings, *(lambda _, api=api: require_login(api) for api in settings.apis))
+
+
 def require_email(settings: ApiSettings) -> str:
     """Return the admin's e-mail; raises `ConfigError` when it cannot be read."""
     if settings.admin_email is None:
@@ -221,7 +253,7 @@ def require_rotation(settings: Settings) -> None:
     """Raise `ConfigError` unless all is there that a rotation of these tokens needs."""
     _require(
         settings,
-        lambda each: require_login(each.api),
+        require_logins,
         require_notices,
         require_restarts,
     )
@@ -315,8 +347,8 @@ def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
     Raises `ConfigError` for a name that no token has, or where there is no token at all.
     """
     tokens = settings.tokens
-    if not tokens and settings.api.file:
-        raise ConfigError(f"{settings.api.file}: found no [[token]], expected one for each token")
+    if not tokens and (file := settings.apis[0].file):
+        raise ConfigError(f"{file}: found no [[token]], expected one for each token")
     if not tokens:
         raise ConfigError(
             "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
@@ -361,7 +393,7 @@ def open_stores(
         return backends.open(text, settings.folder)
 
     try:
-        owners = _password_store_owner(settings)
+        owners = _password_store_owners(settings)
     except ConfigError as error:
         mistakes.append(str(error))
     for token in settings.tokens:
@@ -387,14 +419,16 @@ def open_stores(
     return stores, mistakes
 
 
-def _password_store_owner(settings: Settings) -> dict[str, str]:
-    """Return the store of the admin's password, which a token must not overwrite, by its URL."""
-    stored = settings.api.admin_password
-    schemes = {_scheme(text) for token in settings.tokens for text in token.stores}
-    # A look at the tokens needs no admin, and should not load another backend for one.
-    if not isinstance(stored, StoredSecret) or _scheme(stored.url) not in schemes - {"file"}:
-        return {}
-    return {open_password_store(stored).url: stored.origin}
+def _password_store_owners(settings: Settings) -> dict[str, str]:
+    """Return the stores of admins' passwords, which a token must not overwrite, by their URLs."""
+    schemes = {_scheme(text) for token in settings.tokens for text in token.stores} - {"file"}
+    passwords = (api.admin_password for api in settings.apis)
+    return {
+        open_password_store(stored).url: stored.origin
+        for stored in passwords
+        # A look at the tokens needs no admin, and should not load another backend for one.
+        if isinstance(stored, StoredSecret) and _scheme(stored.url) in schemes
+    }
 
 
 def _scheme(url: str) -> str:

@@ -90,7 +90,7 @@ def test_the_example_config_is_right(tmp_path: Path) -> None:
     (tmp_path / "rotator.toml").write_text(example)
     settings = load_settings(None, {}, tmp_path)
     assert [token.name for token in settings.tokens] == ["luna-bot", "sol-bot"]
-    assert settings.api.url == "https://your-api-server.com/api"
+    assert settings.apis[0].url == "https://your-api-server.com/api"
 
 
 def test_every_json_key_and_value_is_documented() -> None:

@@ -25,7 +25,7 @@ from rotator import wiring
 from rotator.cli import exit_codes, options
 from rotator.cli.exec.runtime_folder import cache_folder, open_private_folder
 from rotator.clock import utc_now
-from rotator.config.settings import Settings
+from rotator.config.settings import ApiSettings, Settings
 from rotator.errors import ConfigError, StoreError
 from rotator.rotation.observe import lack_of, observe
 from rotator.stores.port import SecretStore
@@ -99,7 +99,7 @@ class Exchange(NamedTuple):
 
     name: str
     stores: Sequence[SecretStore]
-    settings: Settings
+    api: ApiSettings
 
     def read(self) -> ServiceToken:
         """Return the current live token of the stores; raises `StoreError` if there is none."""
@@ -118,7 +118,7 @@ class Exchange(NamedTuple):
         """
         from rotator.client.service_token import exchange_newest  # noqa: PLC0415 - HTTP, 60 ms
 
-        api = wiring.lazy_api(self.settings.api, utc_now)()
+        api = wiring.lazy_api(self.api, utc_now)()
 
         def read_newer(refused: ServiceToken) -> ServiceToken | None:
             newer = self.read()
@@ -192,13 +192,14 @@ def command(settings: Settings, name: str | None, *, header: bool, cache: bool) 
     """
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the access token")
-    url = wiring.require_url(settings.api)
     found = wiring.open_selected(settings, [name] if name else [], with_bare_files=True)
     if len(found) > 1:
         names = ", ".join(token.name for token, _ in found)
         raise ConfigError(f"access-token: found no NAME, expected one of: {names}")
     [(token, stores)] = found
-    exchange = Exchange(token.name, stores, settings)
+    api = settings.api_of(token)
+    url = wiring.require_url(api)
+    exchange = Exchange(token.name, stores, api)
     with ExitStack() as stack:
         opened = _open_cache(stack) if cache else None
         if opened:

@@ -11,7 +11,6 @@ from rotator.clock import utc_now
 from rotator.config.settings import Label, Settings
 from rotator.errors import MissingPackageError
 from rotator.rotation.fleet import run_fleet
-from rotator.rotation.in_flight import InFlightMints
 
 
 @options.examples("rotator check --problems", "rotator check luna-bot --probe --json")
@@ -42,12 +41,12 @@ def command(  # noqa: PLR0913 - one per option
     """
     if summary and form is not output.Form.TEXT:
         raise click.UsageError(f"--summary and --{form} exclude each other.")
-    if probe:
-        wiring.require_url(settings.api)
     with suppress(MissingPackageError):  # whoever only looks needs no apprise
         wiring.require_notices(settings)
     chosen = wiring.choose(settings, names, labels)
-    rotations = wiring.build_rotations(settings, chosen, utc_now, InFlightMints())
+    if probe:
+        wiring.require_urls(settings, chosen)
+    rotations = wiring.build_rotations(settings, chosen, utc_now)
     reports = run_fleet(rotations, lambda rotation: rotation.check(probe=probe))
     margins = {rotation.name: rotation.renew_before for rotation in rotations}
     if summary:

@@ -60,7 +60,7 @@ def check(config: Path | None) -> int:
     if mistakes := [*reading.mistakes, *wiring.find_mistakes(reading.settings)]:
         return _show_mistakes(mistakes)
     count = len(reading.settings.tokens)
-    place = reading.settings.api.file or "environment"
+    place = reading.settings.apis[0].file or "environment"
     output.write(f"{place}: no mistakes, {count} token{'' if count == 1 else 's'}\n")
     return exit_codes.OK
 
@@ -109,7 +109,7 @@ def schema() -> int:
 
 def list_lines(reading: Reading) -> Iterator[Line]:
     """Yield every setting: those of the API, then those of each token."""
-    stored = reading.settings.api.admin_password
+    stored = reading.settings.apis[0].admin_password
     for line in _list_table((*API_KEYS, *LIMIT_KEYS), reading.api, None):
         if line.key == "admin_password" and isinstance(stored, StoredSecret):
             yield line._replace(value=_name_store(stored))

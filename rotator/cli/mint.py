@@ -25,7 +25,6 @@ from rotator.errors import (
     VerificationError,
     has_token,
 )
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.mint import new_intent, prove_usable, request_token, require_clock
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
 from rotator.rotation.policy import RotateOptions
@@ -115,7 +114,7 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
             # As configured, also in the place of an eternal one, which rotate would keep so.
             wanted = replace(wanted, validity=token.validity)
     wiring.require_rotation(settings)
-    rotations = wiring.build_rotations(settings, names, utc_now, InFlightMints())
+    rotations = wiring.build_rotations(settings, names, utc_now)
     reports, _ = run_rotations(rotations, wanted)
     output.show_results(reports)
     return exit_code_of(reports, detailed=False)
@@ -124,8 +123,9 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
 def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
-    wiring.require_login(settings.api)
-    context = wiring.build_context(settings, utc_now, InFlightMints())
+    [of_api] = settings.apis
+    wiring.require_login(of_api)
+    context = wiring.build_contexts(settings, utc_now)[of_api.name]
     validity = None if wanted.eternal else wanted.validity or VALIDITY
     request = MintRequest(validity, wanted.scope or FIRST_SCOPE, renew_before=timedelta())
     with stop_requests():  # from here on the token is printed or revoked, whatever happens

@@ -216,6 +216,6 @@ def take_variables() -> dict[str, str]:
 
 def forbid_core_dump(settings: Settings) -> None:
     """Let no crash write a password to the disk; programs that we start inherit this limit."""
-    if settings.api.admin_password is not None:
+    if any(api.admin_password is not None for api in settings.apis):
         _, most = resource.getrlimit(resource.RLIMIT_CORE)
         resource.setrlimit(resource.RLIMIT_CORE, (0, most))

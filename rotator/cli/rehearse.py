@@ -11,7 +11,6 @@ from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
 from rotator.errors import one_line
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rehearsal_report import RehearsalReport
 from rotator.rotation.threads import map_in_threads
@@ -40,9 +39,9 @@ def command(settings: Settings, names: tuple[str, ...], *, hooks: bool, as_json:
     the rest. Exits 0 when all works, 1 when something failed, 2 when the settings are wrong.
     """
     wiring.require_rotation(settings)
-    context = wiring.build_context(settings, utc_now, InFlightMints())
+    contexts = wiring.build_contexts(settings, utc_now)
     selected = wiring.open_selected(settings, names)
-    rehearsals = [Rehearsal(token, stores, context) for token, stores in selected]
+    rehearsals = [Rehearsal(token, stores, contexts[token.api]) for token, stores in selected]
     with stop_requests() as stopped, output.progress_bar(len(rehearsals)) as advance:
 
         def act(rehearsal: Rehearsal) -> RehearsalReport:
@@ -52,7 +51,8 @@ def command(settings: Settings, names: tuple[str, ...], *, hooks: bool, as_json:
                 advance()
 
         reports = map_in_threads(act, rehearsals)
-        context.api().log_out()
+        for context in contexts.values():
+            context.api.log_out()
     output.write(output.as_json(reports) if as_json else _as_lines(reports))
     for report in reports:
         if report.error:

@@ -22,7 +22,6 @@ from rotator.rotation.fleet import (
     run_fleet,
     tokens_of_shard,
 )
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import (
@@ -122,7 +121,7 @@ def command(  # noqa: PLR0913 - one per option
     # each rotation does so when it needs to.
     wiring.require_rotation(settings)
     chosen = wiring.choose(settings, names, labels)
-    rotations = wiring.build_rotations(settings, chosen, utc_now, InFlightMints())
+    rotations = wiring.build_rotations(settings, chosen, utc_now)
     if shard is not None:
         own = set(tokens_of_shard((rotation.name for rotation in rotations), *shard))
         rotations = [rotation for rotation in rotations if rotation.name in own]
@@ -218,6 +217,6 @@ def run_rotations(
         ]
         if not wanted.dry_run:
             notify_failures(pairs)
-        for rotation in rotations[:1]:  # they share one session, and there may be none
+        for rotation in rotations:  # those of one API share a session, which ends once
             rotation.log_out()
     return [report for _, report in pairs], spans

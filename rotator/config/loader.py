@@ -127,8 +127,8 @@ def _read_environment(variables: Mapping[str, str], cwd: Path, mistakes: list[st
     _find_doubles(from_variables, mistakes)
     api = _read_api(from_variables, None, mistakes)
     if not token.stores:
-        return Reading(Settings(api._replace(is_bare=True), (), cwd), from_variables, (), ())
-    return Reading(Settings(api, (token,), cwd), from_variables, (values,), ())
+        return Reading(Settings((api._replace(is_bare=True),), (), cwd), from_variables, (), ())
+    return Reading(Settings((api,), (token,), cwd), from_variables, (values,), ())
 
 
 def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: list[str]) -> Reading:
@@ -172,7 +172,7 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
         tokens[token.name] = token
         given_tokens.append(values)
     settings = Settings(
-        _read_api(api, path, mistakes),
+        (_read_api(api, path, mistakes),),
         tuple(tokens.values()),
         folder,
         **_parse(limits, mistakes),

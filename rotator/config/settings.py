@@ -63,7 +63,7 @@ class ApiSettings(NamedTuple):
 
     `url` has no slash at its end. `file` is the config file, in which a command that misses a value
     says that it could stand; None for the environment. `is_bare` tells that there is neither a
-    config file nor a `$ROTATOR_STORE`.
+    config file nor a `$ROTATOR_STORE`. `name` is empty where there is only one.
     """
 
     url: str | None = None
@@ -72,6 +72,7 @@ class ApiSettings(NamedTuple):
     file: Path | None = None
     is_bare: bool = False
     connections: int = API_CONNECTIONS
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ class TokenSettings(NamedTuple):
     `renew_before` contains the token's own share of the `spread`, which is a part of `validity`.
     `scope` None keeps the current token's scope, and `notify_on` None is all. `retire` is how long
     the old token stays valid after a rotation, None until it expires. `origin` is the place that
-    configures the token.
+    configures the token. `api` is the name of its API.
     """
 
     name: str
@@ -144,6 +145,7 @@ class TokenSettings(NamedTuple):
     max_age: timedelta | None = None
     allow_eternal: bool = True
     rehearse: bool = False
+    api: str = ""
 
 
 def spread_out(token: TokenSettings) -> TokenSettings:
@@ -160,10 +162,17 @@ def spread_out(token: TokenSettings) -> TokenSettings:
 class Settings(NamedTuple):
     """All there is to know for a run; relative store files start at `folder`.
 
-    One server of stores gets at most `store_connections` at the same time.
+    There is at least one of `apis`, each with another name. One server of stores gets at most
+    `store_connections` at the same time.
     """
 
-    api: ApiSettings
+    apis: tuple[ApiSettings, ...]
     tokens: tuple[TokenSettings, ...]
     folder: Path
     store_connections: int = STORE_CONNECTIONS
+
+    def api_of(self, token: TokenSettings) -> ApiSettings:
+        return next(api for api in self.apis if api.name == token.api)
+
+    def tokens_of(self, api: ApiSettings) -> tuple[TokenSettings, ...]:
+        return tuple(token for token in self.tokens if token.api == api.name)

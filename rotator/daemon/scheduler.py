@@ -127,9 +127,10 @@ class Daemon:
         self._scheduler.pause()
         self._scheduler.get_jobs()  # takes the lock under which jobs are handed to the threads
         self._scheduler.shutdown(wait=True)
-        for rotation in [*self._fleet.values()][:1]:
-            with suppress(RotatorError), TimeBudget(LOG_OUT).spending():
-                rotation.log_out()
+        with TimeBudget(LOG_OUT).spending():
+            for rotation in self._fleet.values():
+                with suppress(RotatorError):
+                    rotation.log_out()
 
     def _watch(self, fleet: Sequence[Rotation]) -> None:
         with self._planning:
@@ -286,7 +287,7 @@ def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | N
     The page is served at `address`, if any, from before the first look until after the last.
     Raises `ConfigError` when the settings are wrong at the start, or `address` cannot be used.
     """
-    in_flight = InFlightMints()  # outlives a reload, as a mint does
+    in_flight: wiring.MintsByApi = defaultdict(InFlightMints)  # outlives a reload, as a mint does
     scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
     health = Health(time.monotonic, scheduler.is_alive)
 

@@ -43,7 +43,8 @@ class Inventory:
     """What the stores of a fleet showed, each with the name of the token it is configured for.
 
     Nothing is known of those that are `unreachable`. `known_ids` are the ids of the tokens that the
-    others show, or showed by their journals, and `intents` the open ones, each with its store.
+    others show, or showed by their journals, and `intents` the open ones, each with the token's
+    name and its store.
     `places` are by token id the places that know it; a store that knows it twice is there once.
     `scratches` are what scratch places showed: their tokens are nobody's, and may be revoked.
     """
@@ -59,7 +60,7 @@ class Inventory:
         self.unreachable_urls = [answer.store.url for _, answer in self.unreachable]
         self.known_ids = frozenset(token_id for _, each in seen for token_id in each.known_ids)
         every = (*seen, *scratches)
-        self.intents = [(each.store, i) for _, each in every for i in each.journal.intents]
+        self.intents = [(name, each.store, i) for name, each in every for i in each.journal.intents]
         self.places: dict[str, list[Place]] = {}
         known = [pair for name, each in seen for pair in _known_tokens(name, each)]
         known += [pair for name, each in scratches for pair in _rehearsed_tokens(name, each)]

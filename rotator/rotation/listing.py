@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rotator.clock import ONE_DAY, SLACK, rfc3339
-from rotator.config.settings import Settings
+from rotator.config.settings import ROTATION_TIMEOUT, TokenSettings
 from rotator.errors import hide_tokens
 from rotator.rotation.inventory import Inventory, Part, Place
 
@@ -106,9 +106,9 @@ def count_live(count: int) -> str:
     return "1 live token" if count == 1 else f"{count} live tokens"
 
 
-def longest_rotation(settings: Settings) -> timedelta:
+def longest_rotation(tokens: Iterable[TokenSettings]) -> timedelta:
     """Return how long a new token may take to reach its store."""
-    return max(token.rotation_timeout for token in settings.tokens)
+    return max((token.rotation_timeout for token in tokens), default=ROTATION_TIMEOUT)
 
 
 def ends_at(listed: "ListedToken") -> datetime | None:

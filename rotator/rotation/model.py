@@ -92,11 +92,12 @@ class LazyApi:
 
 
 class RotationContext(NamedTuple):
-    """What the rotations of one process share.
+    """What the rotations of one process and API share.
 
     `sleep` takes seconds; `environ` is the environment of which hooks get a part. So many `workers`
     serve tokens at the same time.
-    `open_mirrors` returns the mirrors of a token.
+    `open_mirrors` returns the mirrors of a token. `is_own` tells by its name whether a token is one
+    of this API: the `fleet` has those of all.
     """
 
     api: LazyApi
@@ -107,6 +108,7 @@ class RotationContext(NamedTuple):
     environ: Mapping[str, str]
     workers: int = WORKERS
     open_mirrors: Callable[[TokenSettings], Sequence[Mirror]] = lambda _: ()
+    is_own: Callable[[str], bool] = lambda _: True
 
 
 class Action(StrEnum):

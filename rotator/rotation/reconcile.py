@@ -132,6 +132,7 @@ def _reconcile_once(
             account=account,
             now=api.time.now(),
             timeout=search.timeout,
+            is_own=context.is_own,
         )
         if detection.needs_inventory(intents):
             detection = detection._replace(inventory=context.fleet.take_inventory())
@@ -224,6 +225,7 @@ class OrphanDetection(NamedTuple):
     `listed` are the API's tokens, `account` is the admin's user id, `now` the server's time,
     `inventory` what the fleet's stores hold. `examined` are the mints in question. Mints are
     compared by the ids under which they are taken over, so that one counts once, before and after.
+    `is_own` tells by its name whether a token is one of this API.
     """
 
     listed: Sequence[ListedToken]
@@ -234,6 +236,7 @@ class OrphanDetection(NamedTuple):
     account: str
     now: datetime
     timeout: timedelta
+    is_own: Callable[[str], bool]
 
     def needs_inventory(self, intents: Sequence[Intent]) -> bool:
         """Tell whether it matters what the stores hold, which takes long to read."""
@@ -261,9 +264,9 @@ class OrphanDetection(NamedTuple):
         if self.inventory.unreachable:
             return IntentFinding(intent.mint_id, trouble=self._describe_unknown(suspects))
         rivals = self._find_rivals(intent)
-        if self._has_young(rows) or any(self._is_alive(store, other) for store, other in rivals):
+        if self._has_young(rows) or any(self._is_alive(store, o) for _, store, o in rivals):
             return IntentFinding(intent.mint_id, is_waiting=True)
-        others = frozenset(taken_over_id(other.mint_id) for _, other in rivals)
+        others = self._count(rivals)
         mints = len({taken_over_id(intent.mint_id), *others})
         if len(suspects) > mints:
             return IntentFinding(intent.mint_id, trouble=_describe_ambiguous(suspects))
@@ -317,7 +320,7 @@ class OrphanDetection(NamedTuple):
         Then the token of this mint is one more, for which no other intent accounts.
         """
         rows, rivals = self._find_suspects(intent), self._find_rivals(intent)
-        others = {taken_over_id(other.mint_id) for _, other in rivals}
+        others = self._count(rivals)
         if len(rows) > len(others - {taken_over_id(intent.mint_id)}):
             if self._has_young(rows):
                 return IntentFinding(intent.mint_id, is_waiting=True)
@@ -329,8 +332,16 @@ class OrphanDetection(NamedTuple):
         """Return the tokens that can have come of this mint, but for one that an answer named."""
         return [row for row in self.listed if self._is_suspect(row, intent)]
 
-    def _find_rivals(self, intent: Intent) -> list[tuple[SecretStore, Intent]]:
-        return [pair for pair in self.inventory.intents if self._is_rival(pair[1], intent)]
+    def _find_rivals(self, intent: Intent) -> list[tuple[str, SecretStore, Intent]]:
+        return [each for each in self.inventory.intents if self._is_rival(each[2], intent)]
+
+    def _count(self, rivals: Iterable[tuple[str, SecretStore, Intent]]) -> frozenset[str]:
+        """Return the ids under which the mints at this API are taken over.
+
+        One at another API left nothing here, and accounts for no token. It is waited for all the
+        same: two names may turn out to be one API.
+        """
+        return frozenset(taken_over_id(o.mint_id) for name, _, o in rivals if self.is_own(name))
 
     def _has_young(self, rows: Sequence[ListedToken]) -> bool:
         return any(row.created_at > self.now - YOUNG for row in rows)
@@ -352,7 +363,7 @@ class OrphanDetection(NamedTuple):
             row.last_used_at is None
             and row.expires_at > self.now
             and row.token_id not in self.inventory.known_ids
-            and all(row.token_id != other.token_id for _, other in self.inventory.intents)
+            and all(row.token_id != other.token_id for _, _, other in self.inventory.intents)
             and row.token_id not in self.in_flight.values()
         )
 

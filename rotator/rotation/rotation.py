@@ -92,7 +92,7 @@ class Rotation:
         )
 
     def log_out(self) -> None:
-        """End the admin's session, which all rotations of this process share."""
+        """End the admin's session, which all rotations of this API share."""
         self._context.api.log_out()
 
     def check(self, *, probe: bool) -> Report:

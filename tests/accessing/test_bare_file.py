@@ -64,11 +64,11 @@ def test_it_is_never_written(tmp_path: Path) -> None:
 def test_it_may_stand_beside_other_stores_and_keeps_its_place(tmp_path: Path) -> None:
     texts = ("dotenv:a.env", "file:token", "dotenv:b.env")
     token = TokenSettings("luna", "here", texts)
-    settings = Settings(ApiSettings(), (token,), tmp_path)
+    settings = Settings((ApiSettings(),), (token,), tmp_path)
     ((found, stores),) = open_selected(settings, [], with_bare_files=True)
     assert found is token
     assert [store.url.partition(":")[0] for store in stores] == ["dotenv", "file", "dotenv"]
-    wrong = Settings(ApiSettings(), (token._replace(stores=("file:",)),), tmp_path)
+    wrong = Settings((ApiSettings(),), (token._replace(stores=("file:",)),), tmp_path)
     with pytest.raises(ConfigError, match=r"^here: found "):
         open_selected(wrong, [], with_bare_files=True)
 

@@ -25,11 +25,11 @@ def api(url: str, more: str = "") -> str:
     ],
 )
 def test_https_anywhere_and_http_on_loopback_are_fine(tmp_path: Path, url: str) -> None:
-    assert load(tmp_path, api(url)).api.url == url
+    assert load(tmp_path, api(url)).apis[0].url == url
 
 
 def test_slashes_at_the_end_are_cut(tmp_path: Path) -> None:
-    assert load(tmp_path, api("https://nocturna.example/api//")).api.url == (
+    assert load(tmp_path, api("https://nocturna.example/api//")).apis[0].url == (
         "https://nocturna.example/api"
     )
 
@@ -75,7 +75,7 @@ def test_http_to_another_machine_is_refused_unless_it_is_allowed(tmp_path: Path,
     message = mistake(tmp_path, api(url))
     assert message.startswith(f'rotator.toml: [api] url: found "{url}", expected https: ')
     assert "allow_insecure_http = true" in message
-    assert load(tmp_path, api(url, "allow_insecure_http = true")).api.url == url
+    assert load(tmp_path, api(url, "allow_insecure_http = true")).apis[0].url == url
     mistake(tmp_path, api(url, "allow_insecure_http = false"))
 
 
@@ -84,7 +84,7 @@ def test_a_file_may_allow_http_for_a_url_of_the_environment(tmp_path: Path) -> N
     message = mistake(tmp_path, variables=variables)
     assert message.startswith("environment: NOCTURNA_API_URL: found ")
     settings = load(tmp_path, "[api]\nallow_insecure_http = true", variables)
-    assert settings.api.url == variables["NOCTURNA_API_URL"]
+    assert settings.apis[0].url == variables["NOCTURNA_API_URL"]
 
 
 @pytest.mark.parametrize("value", ['"true"', "1"])

@@ -6,7 +6,6 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import Secret
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -31,9 +30,9 @@ def test_the_environment_alone_is_enough_for_one_token(tmp_path: Path) -> None:
     assert (token.retire, token.rotation_timeout) == (None, timedelta(minutes=2))
     assert (token.hooks, token.hook_timeout, token.notify) == ((), timedelta(minutes=1), ())
     assert settings.folder == tmp_path
-    assert settings.api.url == "https://nocturna.example/api"
-    assert settings.api.admin_email
-    assert settings.api.admin_email.get() == "admin@example.com"
+    assert settings.apis[0].url == "https://nocturna.example/api"
+    assert settings.apis[0].admin_email
+    assert settings.apis[0].admin_email.get() == "admin@example.com"
 
 
 def test_the_environment_sets_how_the_token_is_renewed(tmp_path: Path) -> None:
@@ -62,11 +61,11 @@ def test_empty_variables_count_as_not_set(tmp_path: Path) -> None:
     names = ["ROTATOR_STORE", "ROTATOR_CONFIG", "ROTATOR_SCOPE", "NOCTURNA_API_URL"]
     settings = load(tmp_path, variables=dict.fromkeys(names, ""))
     assert settings.tokens == ()
-    assert settings.api.url is None
+    assert settings.apis[0].url is None
 
 
 def test_a_password_keeps_its_spaces_and_hides(tmp_path: Path) -> None:
-    password = load(tmp_path, variables=API).api.admin_password
+    password = load(tmp_path, variables=API).apis[0].admin_password
     assert isinstance(password, Secret)
     assert password.get() == " secret word "
     assert "secret word" not in repr(password)
@@ -88,7 +87,7 @@ def test_a_file_holds_the_password_up_to_its_line_breaks(
 ) -> None:
     (tmp_path / "password").write_bytes(content)
     variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": "password"}
-    password = load(tmp_path, variables=variables).api.admin_password
+    password = load(tmp_path, variables=variables).apis[0].admin_password
     assert isinstance(password, Secret)
     assert password.get() == value
 
@@ -96,7 +95,7 @@ def test_a_file_holds_the_password_up_to_its_line_breaks(
 def test_a_password_file_is_read_anew_at_each_login(tmp_path: Path) -> None:
     (tmp_path / "password").write_text("old")
     variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": str(tmp_path / "password")}
-    password = load(tmp_path, variables=variables).api.admin_password
+    password = load(tmp_path, variables=variables).apis[0].admin_password
     assert isinstance(password, Secret)
     assert password.get() == "old"
     (tmp_path / "password").write_text("new")
@@ -126,7 +125,7 @@ def test_a_secret_that_cannot_be_read_is_one_line(
     other = "NOCTURNA_ADMIN_EMAIL" if "PASSWORD" in name else "NOCTURNA_ADMIN_PASSWORD"
     variables = {"NOCTURNA_API_URL": API["NOCTURNA_API_URL"], other: API[other], name: str(path)}
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(load(tmp_path, variables=variables).api)
+        wiring.require_login(load(tmp_path, variables=variables).apis[0])
     assert str(caught.value) == f"environment: {name}: {text.format(path)}"
 
 
@@ -149,7 +148,7 @@ def test_what_a_login_needs_and_is_not_there_is_named(
 ) -> None:
     variables = {name: value for name, value in API.items() if name != missing}
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(load(tmp_path, variables=variables).api)
+        wiring.require_login(load(tmp_path, variables=variables).apis[0])
     assert str(caught.value).startswith(f"environment: {text}")
 
 
@@ -166,7 +165,7 @@ def test_a_token_in_the_wrong_variable_is_not_shown(
 ) -> None:
     secret = api.issue()
     with pytest.raises(ConfigError, match="<token>") as caught:
-        wiring.build_rotations(load(tmp_path, variables={name: secret}), [], clock, InFlightMints())
+        wiring.build_rotations(load(tmp_path, variables={name: secret}), [], clock)
     assert secret[:20] not in str(caught.value)
 
 

@@ -6,7 +6,6 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import Secret, Unused
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -79,9 +78,9 @@ def test_relative_files_start_at_the_folder_of_the_config(
     named = str(tmp_path / "conf/bots.toml") if absolute else "conf/bots.toml"
     settings = load(tmp_path, TWO, named=named)
     assert settings.folder == tmp_path / "conf"
-    assert isinstance(settings.api.admin_password, Secret)
-    assert settings.api.admin_password.get() == "from the file"
-    luna, _ = wiring.build_rotations(settings, [], clock, InFlightMints())
+    assert isinstance(settings.apis[0].admin_password, Secret)
+    assert settings.apis[0].admin_password.get() == "from the file"
+    luna, _ = wiring.build_rotations(settings, [], clock)
     report = luna.check(probe=False)
     assert report.stores[0].store == f"dotenv://{tmp_path}/conf/luna.env#TOKEN"
 
@@ -92,7 +91,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
         "NOCTURNA_ADMIN_EMAIL": "env@example.com",
         "NOCTURNA_ADMIN_PASSWORD": "from the environment",
     }
-    api = load(tmp_path, TWO, variables).api
+    api = load(tmp_path, TWO, variables).apis[0]
     assert api.url == "https://other.example/api"
     assert api.admin_email
     assert api.admin_email.get() == "env@example.com"
@@ -103,7 +102,7 @@ def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
 def test_a_secrets_file_of_the_environment_wins_over_a_value_in_the_file(tmp_path: Path) -> None:
     (tmp_path / "email").write_text("env@example.com\n")
     variables = {"NOCTURNA_ADMIN_EMAIL_FILE": str(tmp_path / "email")}
-    email = load(tmp_path, TWO, variables).api.admin_email
+    email = load(tmp_path, TWO, variables).apis[0].admin_email
     assert email
     assert email.get() == "env@example.com"
 
@@ -162,9 +161,9 @@ def test_a_file_that_cannot_be_read_is_one_line(tmp_path: Path, named: str, why:
 def test_what_is_missing_is_looked_for_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
     settings = load(tmp_path, "[defaults]\n")
     with pytest.raises(ConfigError, match=r"rotator.toml: found no \[\[token\]\]"):
-        wiring.build_rotations(settings, [], clock, InFlightMints())
+        wiring.build_rotations(settings, [], clock)
     with pytest.raises(ConfigError, match=r"rotator.toml: \[api\] url: found nothing"):
-        wiring.require_url(settings.api)
+        wiring.require_url(settings.apis[0])
 
 
 def test_a_byte_order_mark_is_no_broken_toml(tmp_path: Path) -> None:

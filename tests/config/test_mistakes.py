@@ -4,7 +4,6 @@ import pytest
 
 from rotator import wiring
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -257,7 +256,7 @@ def test_the_same_store_twice_is_a_mistake_however_it_is_written(
     other = other.format(folder=tmp_path)
     settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["{other}"]')
     with pytest.raises(ConfigError) as caught:
-        wiring.build_rotations(settings, [], clock, InFlightMints())
+        wiring.build_rotations(settings, [], clock)
     assert str(caught.value) == (
         f'rotator.toml: [[token]] "sol" stores: found dotenv://{tmp_path}/.env'
         "#NOCTURNA_SERVICE_TOKEN a second time (also in luna), expected each store once"
@@ -268,7 +267,7 @@ def test_another_variable_of_the_same_file_is_another_store(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     settings = load(tmp_path, f'{TOKEN}[[token]]\nname = "sol"\nstores = ["dotenv:.env#SOL"]')
-    assert [each.name for each in wiring.build_rotations(settings, [], clock, InFlightMints())] == [
+    assert [each.name for each in wiring.build_rotations(settings, [], clock)] == [
         "luna",
         "sol",
     ]
@@ -279,4 +278,4 @@ def test_a_broken_store_url_is_told_with_its_token(tmp_path: Path, clock: FakeCl
     with pytest.raises(
         ConfigError, match=r'"luna" stores: no installed package serves floppy: stores'
     ):
-        wiring.build_rotations(settings, [], clock, InFlightMints())
+        wiring.build_rotations(settings, [], clock)

@@ -7,7 +7,6 @@ import pytest
 from rotator import wiring
 from rotator.config.settings import Secret, Settings
 from rotator.errors import ConfigError
-from rotator.rotation.in_flight import InFlightMints
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 
@@ -37,7 +36,7 @@ def stored(folder: Path, url: str, more: str = TOKEN) -> Settings:
     ],
 )
 def test_a_store_may_hold_the_password(tmp_path: Path, url: str) -> None:
-    api = stored(tmp_path, url).api
+    api = stored(tmp_path, url).apis[0]
     assert api.admin_password == (IN_API.removesuffix(": "), url, tmp_path)
 
 
@@ -60,7 +59,7 @@ def test_the_field_of_service_tokens_is_no_default_for_a_password(
 
 def test_a_password_that_looks_like_a_url_is_refused_and_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(stored(tmp_path, "hunter2:hunter2#hunter2").api)
+        wiring.require_login(stored(tmp_path, "hunter2:hunter2#hunter2").apis[0])
     assert str(caught.value) == (
         f"{IN_API}found a URL that no installed package serves (it is not shown), {EXPECTED}"
     )
@@ -68,7 +67,7 @@ def test_a_password_that_looks_like_a_url_is_refused_and_not_shown(tmp_path: Pat
 
 def test_a_mistake_in_the_url_is_told_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(stored(tmp_path, "dotenv:.env?a=b#ADMIN_PASSWORD").api)
+        wiring.require_login(stored(tmp_path, "dotenv:.env?a=b#ADMIN_PASSWORD").apis[0])
     assert str(caught.value).startswith(f"{IN_API}a dotenv: store takes no options, found 'a'")
 
 
@@ -82,13 +81,13 @@ def test_a_password_in_two_places_is_a_mistake(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["NOCTURNA_ADMIN_PASSWORD", "NOCTURNA_ADMIN_PASSWORD_FILE"])
 def test_the_environment_wins_over_the_store(tmp_path: Path, name: str) -> None:
     toml = f'{API}admin_password = "vault://a/b#c"'
-    api = load(tmp_path, toml, {name: "hunter2"}).api
+    api = load(tmp_path, toml, {name: "hunter2"}).apis[0]
     assert isinstance(api.admin_password, Secret)
     assert api.admin_password.origin == f"environment: {name}"
 
 
 def test_a_variable_holds_the_password_itself_and_no_url(tmp_path: Path) -> None:
-    api = load(tmp_path, API, {"NOCTURNA_ADMIN_PASSWORD": "vault://a/b#c"}).api
+    api = load(tmp_path, API, {"NOCTURNA_ADMIN_PASSWORD": "vault://a/b#c"}).apis[0]
     assert isinstance(api.admin_password, Secret)
     assert api.admin_password.get() == "vault://a/b#c"
 
@@ -98,7 +97,7 @@ def test_no_token_may_overwrite_the_password(tmp_path: Path, clock: FakeClock, f
     more = TOKEN.replace(".env", f"sub/../.env#{field}")
     settings = stored(tmp_path, f"dotenv:.env#{field}", more)
     with pytest.raises(ConfigError) as caught:
-        wiring.build_rotations(settings, [], clock, InFlightMints())
+        wiring.build_rotations(settings, [], clock)
     assert str(caught.value) == (
         f'rotator.toml: [[token]] "luna" stores: found dotenv://{tmp_path}/.env#{field} a second'
         " time (also in rotator.toml: [api] admin_password), expected each store once"
@@ -109,4 +108,4 @@ def test_a_look_at_the_tokens_does_not_need_the_store_of_the_password(
     tmp_path: Path, clock: FakeClock
 ) -> None:
     settings = stored(tmp_path, "floppy:a#b")
-    assert len(wiring.build_rotations(settings, [], clock, InFlightMints())) == 1
+    assert len(wiring.build_rotations(settings, [], clock)) == 1

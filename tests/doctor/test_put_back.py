@@ -9,6 +9,7 @@ from rotator.cli.doctor.findings import run_checks
 from rotator.cli.doctor.gather import Gatherer
 from rotator.stores.port import Provenance
 from rotator.stores.registry import Backends
+from rotator.wiring import build_contexts
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.stores import MeddledStore
 
@@ -67,9 +68,10 @@ def test_after_it_was_replaced_it_is_not_forgotten(clinic: Clinic) -> None:
 def test_a_secret_that_a_controller_owns_is_told_before_the_first_rotation(clinic: Clinic) -> None:
     clinic.put(clinic.api.issue(60))
     settings = clinic.settings()
-    gatherer = Gatherer(settings, clinic.clock, {})
-    api = gatherer.reach_api(may_log_in=False)
+    [context] = build_contexts(settings, clinic.clock).values()
+    gatherer = Gatherer(settings, settings.apis[0], context)
+    gatherer.reach_api(may_log_in=False)
     store = OwnedStore(Backends().open("dotenv:luna.env", clinic.folder))
-    found = list(run_checks(TOKEN_CHECKS, gatherer.look_at(settings.tokens[0], [store], api)))
+    found = list(run_checks(TOKEN_CHECKS, gatherer.look_at(settings.tokens[0], [store])))
     assert bad(found) == [("store", "warning")]
     assert "the ExternalSecret luna owns this secret" in message(found)

@@ -13,6 +13,7 @@ from rotator.cli.doctor.findings import run_checks
 from rotator.cli.doctor.gather import Gatherer
 from rotator.errors import StoreDeniedError
 from rotator.stores.registry import Backends
+from rotator.wiring import build_contexts
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.sandbox import Fault, Sandbox
 from tests.support.stores import MeddledStore
@@ -112,10 +113,11 @@ def test_a_store_that_may_not_be_written_is_a_problem(
     clinic.put(clinic.api.issue(60))
     store = Backends().open("dotenv:luna.env", clinic.folder)
     settings = clinic.settings()
-    gatherer = Gatherer(settings, clinic.clock, {})
-    api = gatherer.reach_api(may_log_in=False)
+    [context] = build_contexts(settings, clinic.clock).values()
+    gatherer = Gatherer(settings, settings.apis[0], context)
+    gatherer.reach_api(may_log_in=False)
     store = MeddledStore(store, before_preflight=fail)
-    found = list(run_checks(TOKEN_CHECKS, gatherer.look_at(settings.tokens[0], [store], api)))
+    found = list(run_checks(TOKEN_CHECKS, gatherer.look_at(settings.tokens[0], [store])))
     assert bad(found) == [("store", "problem")]
     assert said in message(found)
     assert "hunter2" not in message(found)

@@ -57,7 +57,7 @@ def test_the_rotator_loads_the_config(chart: Chart, files: tuple[str, ...], tmp_
     for _, pod in manifests.pods():
         given = {name: each for name, each in variables(pod).items() if name in ADMIN}
         settings = load_settings(tmp_path / "rotator.toml", given, Path("/"))
-        api = settings.api
+        api = settings.apis[0]
         assert api.url
         assert api.admin_email
         assert api.admin_password

@@ -7,7 +7,6 @@ import pytest
 from rotator import wiring
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report
 from tests.kubernetes.apiserver import ADMIN, ApiServer
@@ -63,7 +62,7 @@ def rotate(site: Site, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyP
         (tmp_path / "rotator.toml").write_text(head + tokens)
         settings = load_settings(None, {}, tmp_path)
         wiring.require_restarts(settings)
-        rotations = wiring.build_rotations(settings, (), utc_now, InFlightMints())
+        rotations = wiring.build_rotations(settings, (), utc_now)
         return [rotation.rotate(RotateOptions()) for rotation in rotations]
 
     return rotate

@@ -8,7 +8,6 @@ from rotator import wiring
 from rotator.cli.leaked.emergency import FoundState
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.errors import ApiUnreachableError
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
 from rotator.stores.journal import scope_digest
@@ -294,7 +293,7 @@ def test_a_hook_that_fails_is_run_once_and_keeps_the_leaked_token_alive(site: Si
 def test_how_old_tokens_are_retired_otherwise_does_not_matter(site: Site, retire: str) -> None:
     site.keys = f'retire = "{retire}"\n'
     leaked = site.put("luna", site.api.issue(days=3))
-    (rotation,) = wiring.build_rotations(site.settings, ["luna"], site.clock, InFlightMints())
+    (rotation,) = wiring.build_rotations(site.settings, ["luna"], site.clock)
     assert rotation.rotate(RotateOptions()).error is None
     site.clock.advance(timedelta(hours=2))
     for row in site.api.tokens:

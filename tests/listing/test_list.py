@@ -193,9 +193,9 @@ def test_failures_are_errors(desk: Desk) -> None:
     desk.api.misbehave(Fault.status(401), "POST /auth/login")
     with pytest.raises(LoginRefusedError):
         show_tokens(desk.settings, ListFormat.JSON)
-    without = desk.settings.api._replace(admin_email=None)
+    without = desk.settings.apis[0]._replace(admin_email=None)
     with pytest.raises(ConfigError, match="admin_email"):
-        show_tokens(desk.settings._replace(api=without), ListFormat.JSON)
+        show_tokens(desk.settings._replace(apis=(without,)), ListFormat.JSON)
 
 
 @pytest.mark.parametrize("orphans", [True, False])

@@ -6,15 +6,15 @@ It changes nothing, but for what a rehearsal changes and what one left that was 
 import os
 import shutil
 import stat
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from itertools import chain
 
 from rotator import wiring
 from rotator.cli.doctor import checks, list_checks
 from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
-from rotator.config.settings import Secret, Settings, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
 from rotator.errors import (
     ApiError,
     ApiUnreachableError,
@@ -28,10 +28,9 @@ from rotator.hooks.hooks import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.api import HEALTH, ApiClient
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import longest_rotation
-from rotator.rotation.model import MintRequest, StoreReport
+from rotator.rotation.model import MintRequest, RotationContext, StoreReport
 from rotator.rotation.observe import Decider, Snapshot, observe, provenance_of
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.rehearsal import Rehearsal
@@ -52,60 +51,69 @@ def examine(
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
     usable, unusable = _open_tokens(settings, names)
+    used = {token.api for token in wiring.select(settings, names)}
+    apis = [api for api in settings.apis if not names or api.name in used]
     needed = (wiring.require_url, wiring.require_email, wiring.require_password)
-    no_login = wiring.collect_mistakes(settings.api, *needed)
-    found = list(_examine_settings(settings, [*unusable, *no_login], environ))
-    gatherer = Gatherer(settings, clock, environ)
-    of_api = gatherer.reach_api(may_log_in=not no_login)
-    begun = of_api.server_time(clock())
+    no_login = {api.name: wiring.collect_mistakes(api, *needed) for api in apis}
+    found = list(_examine_settings(settings, [*unusable, *chain(*no_login.values())], environ))
+    contexts = wiring.build_contexts(settings, clock)
+    gatherers = {
+        api.name: Gatherer(settings, api, contexts[api.name]._replace(environ=environ))
+        for api in apis
+    }
+    for name, gatherer in gatherers.items():
+        gatherer.reach_api(may_log_in=not no_login[name])
 
     def look(each: tuple[TokenSettings, list[SecretStore]]) -> checks.TokenFacts | Finding:
         try:
-            return gatherer.look_at(*each, of_api)
+            return gatherers[each[0].api].look_at(*each)
         except Exception as error:  # noqa: BLE001 - the other tokens must still have their turn
             message = internal_error(error)
             return Finding(Topic.INTERNAL, Result.PROBLEM, message, each[0].name)
 
+    def rehearse(each: checks.TokenFacts | Finding) -> checks.TokenFacts | Finding:
+        return each if isinstance(each, Finding) else gatherers[each.settings.api].rehearse(each)
+
     looks = map_in_threads(look, usable)
     if not any(finding.result is Result.PROBLEM for finding in found):  # with the settings
-        looks = map_in_threads(gatherer.rehearse, looks)
-    found += run_checks(checks.API_CHECKS, of_api)
+        looks = map_in_threads(rehearse, looks)
+    tokens = [each for each in looks if isinstance(each, checks.TokenFacts)]
+    is_whole = not names and len(tokens) == len(settings.tokens)
+    for api in apis:
+        found += run_checks(checks.API_CHECKS, gatherers[api.name].of_api)
     for each in looks:
         if isinstance(each, Finding):
             found.append(each)
         else:
             found += run_checks(checks.TOKEN_CHECKS, each, each.settings.name)
-    if of_api.account:
-        tokens = [each for each in looks if isinstance(each, checks.TokenFacts)]
-        try:
-            of_list = gatherer.list_tokens(tokens, of_api.account, begun)
-        except RotatorError as error:
-            return [*found, Finding(Topic.LIST, Result.PROBLEM, str(error))]
-        if names or len(tokens) < len(settings.tokens):
-            of_list = of_list._replace(inventory=None)
-        found += run_checks(list_checks.LIST_CHECKS, of_list)
+    for api in apis:
+        found += gatherers[api.name].examine_list(tokens, is_whole=is_whole)
     return found
 
 
 class Gatherer:
-    """Asks the API and reads the stores; made for one examination."""
+    """Asks one API and reads the stores; made for one examination.
 
-    def __init__(self, settings: Settings, clock: Clock, environ: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._environ = environ
-        self._open_api = wiring.lazy_api(settings.api, clock)
-        shared = wiring.build_context(settings, clock, InFlightMints())
-        self._context = shared._replace(api=self._open_api, environ=environ)
+    What `reach_api` finds out is `of_api`.
+    """
 
-    def reach_api(self, *, may_log_in: bool) -> checks.ApiFacts:
-        """Send the API a request, and log in where the settings allow it."""
-        wanted = (MintRequest(t.validity, "", t.renew_before) for t in self._settings.tokens)
+    def __init__(self, settings: Settings, api: ApiSettings, context: RotationContext) -> None:
+        self._settings = settings.tokens_of(api)
+        self._context = context
+        wanted = (MintRequest(t.validity, "", t.renew_before) for t in self._settings)
         tolerance = min((request.tolerance for request in wanted), default=ONE_DAY)
-        facts = checks.ApiFacts(self._settings.api.url, tolerance)
+        self.of_api = checks.ApiFacts(api.url, tolerance)
+        self._begun = context.clock()
+
+    def reach_api(self, *, may_log_in: bool) -> None:
+        """Send the API a request, and log in where the settings allow it."""
+        self.of_api = self._reach(self.of_api, may_log_in=may_log_in)
+        self._begun = self.of_api.server_time(self._context.clock())
+
+    def _reach(self, facts: checks.ApiFacts, *, may_log_in: bool) -> checks.ApiFacts:
         if facts.url is None:
             return facts
-        http = ApiClient(facts.url, self._clock)
+        http = ApiClient(facts.url, self._context.clock)
         try:
             http.send(HEALTH)
         except ApiUnreachableError as error:
@@ -117,25 +125,24 @@ class Gatherer:
         facts = facts._replace(skew=http.time.skew)
         if not may_log_in:
             return facts
-        api = self._open_api()
+        api = self._context.api()
         try:
             api.log_in()
             return facts._replace(account=api.account(), skew=api.time.skew)
         except RotatorError as error:
             return facts._replace(refusal=str(error))
 
-    def look_at(
-        self, token: TokenSettings, stores: Sequence[SecretStore], api: checks.ApiFacts
-    ) -> checks.TokenFacts:
+    def look_at(self, token: TokenSettings, stores: Sequence[SecretStore]) -> checks.TokenFacts:
         """Read every store, and prove that what a rotation does can be done.
 
         The API is asked whether it accepts the token where it answers and the settings allow it.
         """
-        snapshot = observe(stores, self._clock())
+        api, clock, environ = self.of_api, self._context.clock, self._context.environ
+        snapshot = observe(stores, clock())
         remove_leftovers(snapshot)
         timeout = token.rotation_timeout
         cleared = clear_up_beside(self._context, timeout, snapshot.reachable)
-        decider = Decider(token, self._open_api)
+        decider = Decider(token, self._context.api)
         decide = decider.decide_by_server_clock if api.account else decider.decide_from_stores
         verdict, no_answer = decide(snapshot, RotateOptions()), None
         is_live = snapshot.current is not None and verdict.status is not Status.EXPIRED
@@ -146,7 +153,7 @@ class Gatherer:
             verdict = decider.decide_written(snapshot.current, snapshot.taken_at)
         return checks.TokenFacts(
             settings=token,
-            now=api.server_time(self._clock()),
+            now=api.server_time(clock()),
             snapshot=snapshot,
             verdict=verdict,
             is_probed=is_probed,
@@ -155,7 +162,7 @@ class Gatherer:
             write_faults={each.store.url: _write_fault(each.store) for each in snapshot.reachable},
             foreign_folders=_find_foreign_folders(stores),
             open_files=_find_open_files(stores),
-            broken_hooks=_find_broken_hooks(token, self._environ),
+            broken_hooks=_find_broken_hooks(token, environ),
             restarts=_try_restarts(token),
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
             cleared=cleared,
@@ -167,33 +174,43 @@ class Gatherer:
             return []
         from rotator.rotation.mirrors import Mirrors  # noqa: PLC0415 - few have mirrors
 
-        mirrors = Mirrors(self._context.open_mirrors(token), self._clock)
+        mirrors = Mirrors(self._context.open_mirrors(token), self._context.clock)
         return [each.to_report() for each in mirrors.look(snapshot)]
 
-    def rehearse(self, look: checks.TokenFacts | Finding) -> checks.TokenFacts | Finding:
+    def rehearse(self, look: checks.TokenFacts) -> checks.TokenFacts:
         """Rehearse a rotation of a token whose settings want that."""
-        if isinstance(look, Finding) or not look.settings.rehearse:
+        if not look.settings.rehearse:
             return look
         stores = [answer.store for answer in look.snapshot.answers]
         rehearsal = Rehearsal(look.settings, stores, self._context)
         return look._replace(rehearsed=rehearsal.run(with_hooks=False))
 
-    def list_tokens(
-        self, tokens: Sequence[checks.TokenFacts], account: str, begun: datetime
-    ) -> list_checks.ListFacts:
-        """Get the API's list of service tokens; raises `RotatorError`."""
-        api = self._open_api()
-        return list_checks.ListFacts(
-            rows=api.list_tokens(),
-            now=api.time.now(),
-            begun=begun,
-            tokens=tokens,
-            inventory=Inventory(
-                (t.settings.name, answer) for t in tokens for answer in t.snapshot.answers
-            ),
-            account=account,
-            under_way=longest_rotation(self._settings),
+    def examine_list(
+        self, tokens: Sequence[checks.TokenFacts], *, is_whole: bool
+    ) -> Iterable[Finding]:
+        """Compare the API's list of service tokens with what was seen of them.
+
+        `tokens` are those of all APIs, and `is_whole` tells whether they are all of the config.
+        """
+        if not self.of_api.account:
+            return ()
+        api = self._context.api()
+        inventory = Inventory(
+            (t.settings.name, answer) for t in tokens for answer in t.snapshot.answers
         )
+        try:
+            facts = list_checks.ListFacts(
+                rows=api.list_tokens(),
+                now=api.time.now(),
+                begun=self._begun,
+                tokens=[each for each in tokens if self._context.is_own(each.settings.name)],
+                inventory=inventory if is_whole else None,
+                account=self.of_api.account,
+                under_way=longest_rotation(self._settings),
+            )
+        except RotatorError as error:
+            return (Finding(Topic.LIST, Result.PROBLEM, str(error)),)
+        return run_checks(list_checks.LIST_CHECKS, facts)
 
 
 def _examine_settings(
@@ -207,15 +224,15 @@ def _examine_settings(
         yield Finding(Topic.HOOKS, Result.PROBLEM, message)
     for mistake in mistakes:
         yield Finding(Topic.SETTINGS, Result.PROBLEM, mistake)
-    password = settings.api.admin_password
-    with suppress(OSError):  # which is among the mistakes
-        file = password.file if isinstance(password, Secret) else None
-        if password and file and file.stat().st_mode & stat.S_IROTH:
-            message = (
-                f"{password.origin}: every user of this machine may read {file}: take that"
-                " right away (chmod o-r), or mount it with the mode 0400"
-            )
-            yield Finding(Topic.SETTINGS, Result.WARNING, message)
+    for password in (api.admin_password for api in settings.apis):
+        with suppress(OSError):  # which is among the mistakes
+            file = password.file if isinstance(password, Secret) else None
+            if password and file and file.stat().st_mode & stat.S_IROTH:
+                message = (
+                    f"{password.origin}: every user of this machine may read {file}: take that"
+                    " right away (chmod o-r), or mount it with the mode 0400"
+                )
+                yield Finding(Topic.SETTINGS, Result.WARNING, message)
     if not mistakes:
         yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
 

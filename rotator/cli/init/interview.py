@@ -189,7 +189,7 @@ class Interview:
     def _try_existing_api(self, existing: Settings) -> dict[str, str]:
         """Try the login of the config, which a token more does not change."""
         try:
-            self._asker.tell(f"  ok: {trials.try_login(existing.api)}")
+            self._asker.tell(f"  ok: {trials.try_login(existing.apis[0])}")
         except RotatorError as error:
             if not (self._given.untested or self._asker.is_there):
                 raise
@@ -197,8 +197,8 @@ class Interview:
             question = "Add a token all the same"
             if not self._given.untested and not confirm(self._asker, question, default=False):
                 raise
-        if isinstance(existing.api.admin_password, Secret):
-            self._password_file = existing.api.admin_password.file
+        if isinstance(existing.apis[0].admin_password, Secret):
+            self._password_file = existing.apis[0].admin_password.file
         return {}
 
     def _ask_stores(self) -> tuple[list[str], list[str]]:

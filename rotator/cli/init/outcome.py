@@ -95,8 +95,8 @@ def prepare(answers: Answers, target: Target, files: Path) -> Outcome:
     if existing:
         stores = wiring.open_stores(existing)[0]
         urls += (store.url for opened in stores.values() for store in opened)
-        email = existing.api.admin_email
-        tables["api"] = {"url": existing.api.url, "admin_email": email.get() if email else ""}
+        email = existing.apis[0].admin_email
+        tables["api"] = {"url": existing.apis[0].url, "admin_email": email.get() if email else ""}
     site = Site(variables, tables, urls, answers.password_file, files, target.environ)
     deployment = fill_in(answers.runner, site)
     if deployment.files:

@@ -114,7 +114,7 @@ def command(  # noqa: PLR0913 - one per option
         )
     file = ReportFile(path) if path else None
     record = IncidentRecord(
-        _repeat(since), wiring.require_url(settings.api), utc_now(), revoke_found=revoke_found
+        _repeat(since), wiring.require_url(emergency.api), utc_now(), revoke_found=revoke_found
     )
     keeper = RecordKeeper(record, file, utc_now)
     try:

@@ -21,7 +21,6 @@ from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ApiError, RotatorError
 from rotator.rotation.fleet import notify_failures, run_fleet
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
 from rotator.rotation.model import Action, OldTokenState, StoreState
@@ -100,7 +99,8 @@ class Emergency:
         self._settings = settings
         self._clock = clock
         self._order = order._replace(is_named=bool(names))
-        context = wiring.build_context(settings, clock, InFlightMints(), connections=1)
+        [self.api] = settings.apis
+        context = wiring.build_contexts(settings, clock, connections=1)[self.api.name]
         self._sleep = sleep
         self._has_waited = False
         self._context = context._replace(sleep=self._wait)
@@ -196,7 +196,7 @@ class Emergency:
         owners = frozenset[str]().union(*(each.owners for each in assessments))
         owners = owners or frozenset({self._account})
         made = [row for row in listed if row.created_at >= since and row.user_id in owners]
-        under_way = longest_rotation(self._settings)
+        under_way = longest_rotation(self._settings.tokens)
         if not inventory.intents:
             # Who mints for a store notes it there first, so none of these is on its way to one; and
             # one that is younger than the Date of the answer is as old as any other.
@@ -228,7 +228,7 @@ class Emergency:
         """Sleep as a rotation does that meets another one, and say so: it can take minutes."""
         if not self._has_waited:
             self._has_waited = True
-            longest = in_words(longest_rotation(self._settings))
+            longest = in_words(longest_rotation(self._settings.tokens))
             _log.warning(
                 "waiting for a rotation that is under way or was cut off, %s at most", longest
             )

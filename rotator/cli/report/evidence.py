@@ -116,10 +116,11 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
 
     Raises `ConfigError` for an unknown name, and `RotatorError` when the API does not answer.
     """
-    wiring.require_login(settings.api)
+    [of_api] = settings.apis
+    wiring.require_login(of_api)
     wanted = {token.name for token, _ in wiring.open_selected(settings, list(names))}
     every = wiring.open_selected(settings, ())
-    open_api = wiring.lazy_api(settings.api, clock)
+    open_api = wiring.lazy_api(of_api, clock)
     api = open_api()
     # In this order: a token that is minted meanwhile is not listed, instead of without its store.
     listed, account = api.list_tokens(), api.account()
@@ -131,7 +132,7 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
         for (token, _), snapshot in zip(every, snapshots, strict=True)
         for answer in snapshot.answers
     )
-    rows = list_rows(listed, inventory, account, now, longest_rotation(settings))
+    rows = list_rows(listed, inventory, account, now, longest_rotation(settings.tokens))
     by_id = {row.token_id: row for row in rows}
 
     def audit(index: int) -> AuditedToken:
@@ -149,7 +150,7 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
         troubles = [f"{young}: look again in some minutes"]
     return Evidence(
         taken_at=now,
-        api=wiring.require_url(settings.api),
+        api=wiring.require_url(of_api),
         account=account,
         unused=unused,
         tokens=[audit(n) for n, (token, _) in enumerate(every) if token.name in wanted],

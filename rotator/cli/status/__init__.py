@@ -101,7 +101,7 @@ def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
     settings = reading.settings
     options.forbid_core_dump(settings)
     if probe:
-        wiring.require_url(settings.api)
+        wiring.require_urls(settings, [name] if name else [])
 
     def describe(token: str) -> list[Setting]:
         lines = (line for line in list_lines(reading) if line.token in (None, token))

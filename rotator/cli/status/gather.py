@@ -12,7 +12,6 @@ from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.errors import ApiUnreachableError, RotatorError
 from rotator.hooks.hooks import Hooks
 from rotator.rotation.fleet import run_fleet
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import RotationResult
 from rotator.rotation.observe import provenance_of
 from rotator.rotation.policy import Status
@@ -38,13 +37,13 @@ class StatusReader:
         probe: bool,
         describe: Callable[[str], Sequence[Setting]],
     ) -> None:
-        context = wiring.build_context(settings, clock, InFlightMints())
+        contexts = wiring.build_contexts(settings, clock)
         selected = wiring.open_selected(settings, [name] if name else [])
-        self._rotations = [Rotation(*each, context) for each in selected]
+        self._rotations = [Rotation(*each, contexts[each[0].api]) for each in selected]
         self._tokens = [token for token, _ in selected]
         self._settings = settings
         self._is_named = name is not None
-        self._open_api = context.api
+        self._apis = {name: context.api for name, context in contexts.items()}
         self._clock = clock
         self._probe = probe
         self._describe = describe
@@ -59,12 +58,13 @@ class StatusReader:
 
     def close(self) -> None:
         """End the admin's session, if there is one."""
-        self._open_api.log_out()
+        for api in self._apis.values():
+            api.log_out()
 
     def _read_chain(self) -> StatusView:
         (rotation,), (token,) = self._rotations, self._tokens
         begun = self._clock()
-        api = self._list()  # first, as it tells when others used the token
+        api = self._list(token)  # first, as it tells when others used the token
         silence = api.why_not_asked
         why_not = silence or self._why_not_asked(token)
         result = rotation.look(probe=why_not is None)
@@ -86,18 +86,18 @@ class StatusReader:
         )
         return StatusView(fleet, chain, is_named=True)
 
-    def _list(self) -> ApiWord:
+    def _list(self, token: TokenSettings) -> ApiWord:
         """Ask the API for its list; one that does not answer is not asked for more."""
         try:
-            wiring.require_login(self._settings.api)
-            rows = self._open_api().list_tokens()
+            wiring.require_login(self._settings.api_of(token))
+            rows = self._apis[token.api]().list_tokens()
         except RotatorError as error:
             silence = str(error) if isinstance(error, ApiUnreachableError) else None
             return ApiWord(why_not_asked=silence, why_not_listed=str(error))
         return ApiWord(listed={row.token_id: row for row in rows})
 
     def _why_not_asked(self, token: TokenSettings) -> str | None:
-        if self._settings.api.url is None:
+        if self._settings.api_of(token).url is None:
             return "the settings do not have the API's URL"
         if not token.probe and not self._probe:
             return "the settings say probe = false (--probe asks all the same)"

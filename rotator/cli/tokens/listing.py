@@ -55,15 +55,16 @@ def show_tokens(
     settings: Settings, form: ListFormat = ListFormat.TEXT, wanted: Filter = EVERYTHING
 ) -> int:
     """Print the list and return the exit code."""
-    wiring.require_login(settings.api)
+    [of_api] = settings.apis
+    wiring.require_login(of_api)
     fleet = wiring.fleet_stores(settings)
-    api = wiring.lazy_api(settings.api, utc_now)()
+    api = wiring.lazy_api(of_api, utc_now)()
     # In this order: a token that is minted meanwhile is not listed, instead of without its store.
     listed, account = api.list_tokens(), api.account()
     api.log_out()
     inventory = fleet.take_inventory()
     now = api.time.now()
-    every = list_rows(listed, inventory, account, now, longest_rotation(settings))
+    every = list_rows(listed, inventory, account, now, longest_rotation(settings.tokens))
     rows = [row for row in every if wanted.takes(row, now)]
     match form:
         case ListFormat.JSON:

@@ -30,12 +30,13 @@ def revoke_tokens(settings: Settings, token_ids: Sequence[str], *, force: bool) 
                 "tokens revoke: found a text that is no token id, expected one as rotator tokens"
                 " list shows it (a token itself does not belong on a command line)"
             )
-    wiring.require_login(settings.api)
+    [of_api] = settings.apis
+    wiring.require_login(of_api)
     inventory = wiring.fleet_stores(settings).take_inventory()
     if not force:
         for token_id in token_ids:
             _refuse_held(inventory, token_id)
-    api = wiring.lazy_api(settings.api, utc_now)()
+    api = wiring.lazy_api(of_api, utc_now)()
     rows = {row.token_id: row for row in api.list_tokens()}
     code = exit_codes.OK
     for token_id in dict.fromkeys(token_ids):
