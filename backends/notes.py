@@ -49,7 +49,7 @@ class Notes:
     ) -> None:
         self.secret = secret
         self._field = field
-        name = field if _PLAIN.fullmatch(field) else _digest(field)
+        name = plain_name(field)
         self._prefix = f"{_REHEARSAL if is_scratch else 'rotator'}:{name}"
         self._is_scratch = is_scratch
         self.has_scratch = any(key.startswith(f"{_REHEARSAL}:{name}:") for key in present)
@@ -201,6 +201,11 @@ class Notes:
 
     def _intent_key(self, mint_id: str) -> str:
         return f"{self._prefix}:intent:{mint_id}"
+
+
+def plain_name(field: str) -> str:
+    """Return a name for a field in letters, digits and `_.-`: its own, or a digest of it."""
+    return field if _PLAIN.fullmatch(field) else _digest(field)
 
 
 def _version(fingerprint: str, record: str, intents: Iterable[Intent]) -> str:

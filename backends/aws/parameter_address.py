@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from backends.aws.address import read_kms_key_id, read_region
 from backends.aws.failures import AwsService
+from backends.notes import plain_name
 from backends.remote import check_options, is_creation_allowed
 from rotator.errors import ConfigError, quote_value
-from rotator.stores.port import StoreUrl
+from rotator.stores.port import SCRATCH, StoreUrl
 
 PARAMETER_STORE = AwsService("ssm", "AWS Systems Manager", "parameter", "SSM")
 # https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_PutParameter.html: Name
@@ -22,7 +23,7 @@ class ParameterAddress:
     """A parameter in a region; `field` is None where all of it is the token.
 
     `create` allows the rotator to create it, encrypted with `kms_key_id` (None: the account's
-    `aws/ssm` key).
+    `aws/ssm` key). That of a scratch place has its tags and its ticket at the parameter `beside`.
     """
 
     name: str
@@ -30,6 +31,7 @@ class ParameterAddress:
     field: str | None
     create: bool = False
     kms_key_id: str | None = None
+    beside: "ParameterAddress | None" = None
 
     @classmethod
     def parse(cls, url: StoreUrl, usual_region: Callable[[], str | None]) -> "ParameterAddress":
@@ -57,9 +59,21 @@ class ParameterAddress:
         return self._url(f"?region={self.region}")
 
     @property
+    def holder(self) -> "ParameterAddress":
+        """The parameter that has the tags; `beside`, or this one."""
+        return self.beside or self
+
+    @property
+    def scratch(self) -> "ParameterAddress":
+        """A parameter with the same prefix, for the whole token: one for each field."""
+        field = "" if self.field is None else f".{plain_name(self.field)}"
+        name = f"{self.name}{field}{SCRATCH}"
+        return replace(self, name=name, field=None, create=True, beside=self)
+
+    @property
     def ticket(self) -> str:
         """The name of the parameter whose versions say who may write next."""
-        return _TICKETS + self.name.removeprefix("/")
+        return _TICKETS + self.holder.name.removeprefix("/")
 
     @property
     def service(self) -> AwsService:
@@ -77,11 +91,13 @@ class ParameterAddress:
         )
 
     def describe_resource(self, operations: Collection[str]) -> str:
-        resource = f"arn:aws:ssm:{self.region}:*:parameter"
-        own = f"{resource}/{self.name.removeprefix('/')}"
-        if {*operations} & {"GetParameter", "PutParameter"}:
-            return f"{own} and {resource}{self.ticket}"
-        return own
+        resource, asked = f"arn:aws:ssm:{self.region}:*:parameter", {*operations}
+        is_about_value = bool(asked & {"GetParameter", "PutParameter"})
+        named = [self.name] if is_about_value or "DeleteParameter" in asked else []
+        named += [self.holder.name] if asked - {"DeleteParameter"} else []
+        named += [self.ticket] if is_about_value else []
+        resources = (f"{resource}/{each.removeprefix('/')}" for each in dict.fromkeys(named))
+        return " and ".join(resources)
 
     def _url(self, options: str) -> str:
         field = "" if self.field is None else f"#{quote(self.field, safe='/+,=:@~')}"

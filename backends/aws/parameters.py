@@ -20,7 +20,7 @@ from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags, Trials
 from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
 from backends.aws.parameter_address import ParameterAddress
 from backends.aws.text import secret_in, with_secret
-from backends.remote import name_errors
+from backends.remote import NotedScratch, name_errors
 from rotator.errors import StoreError
 from rotator.http.throttle import Throttle
 from rotator.stores.port import Provenance, StoreUrl
@@ -66,6 +66,8 @@ class Parameter:
 class ParameterStore(AwsStore[Parameter]):
     """A parameter of AWS; see `rotator.stores.port.SecretStore` for the promises."""
 
+    _made = 1  # the version of a parameter that `_create_if_missing` has created
+
     def __init__(
         self,
         address: ParameterAddress,
@@ -74,10 +76,9 @@ class ParameterStore(AwsStore[Parameter]):
         *,
         throttle: Throttle | None = None,
     ) -> None:
-        super().__init__(
-            address.canonical, address.field, address, client, patience, throttle=throttle
-        )
-        self._address = address
+        self._address, self._holder = address, address.holder
+        field = self._holder.field
+        super().__init__(address.canonical, field, address, client, patience, throttle=throttle)
 
     def earlier_secrets(self) -> Iterator[str]:
         """Yield the tokens of the versions before, of which AWS keeps a hundred."""
@@ -85,6 +86,12 @@ class ParameterStore(AwsStore[Parameter]):
             texts = [str(each.get("Value", "")) for each in self._history()]
             values = [secret_in(_text(text), self._address.field) for text in texts[-2::-1]]
         yield from filter(None, values)
+
+    def scratch(self) -> "ScratchParameter":
+        """Return the scratch place: another parameter, with the tags and the ticket of this one."""
+        return ScratchParameter(
+            self._address.scratch, self._client, self._patience, throttle=self._throttle
+        )
 
     def provenance(self) -> Provenance:
         """Tell when the parameter was last changed."""
@@ -127,7 +134,8 @@ class ParameterStore(AwsStore[Parameter]):
         ticket = self._read_ticket() if to_write else 0
         found = self._get()
         if found is None:
-            return Parameter(ticket=ticket), None, {}
+            about = self._tag("ListTagsForResource", (_NO_RESOURCE,)) or {}
+            return Parameter(ticket=ticket), None, self._read_tags(about.get("TagList"))
         kind, version = str(found.get("Type")), found.get("Version")
         if not isinstance(found.get("Value"), str) or not isinstance(version, int):
             raise failures.no_aws(self._address)
@@ -152,15 +160,15 @@ class ParameterStore(AwsStore[Parameter]):
         return found
 
     def _history(self) -> list[dict[str, Any]]:
-        """Return all versions, the newest last."""
+        """Return all versions of the parameter that has the tags, the newest last."""
         versions: list[dict[str, Any]] = []
         more: dict[str, str] = {}
-        tolerated = (_NOT_FOUND,) if self._address.create else ()
+        tolerated = (_NOT_FOUND,) if self._holder.create else ()
         for _ in range(_MOST_PAGES):
             page = self._ask(
                 "GetParameterHistory",
                 tolerated,
-                Name=self._address.name,
+                Name=self._holder.name,
                 WithDecryption=True,
                 MaxResults=_PAGE,
                 **more,
@@ -211,15 +219,19 @@ class ParameterStore(AwsStore[Parameter]):
         longest = _LONGEST.get(kept.get("Tier", "Standard"), _LONGEST["Advanced"])
         if len(text) > longest:
             raise StoreError(f"AWS takes parameters of up to {longest} characters here: see Tier")
-        before = state.version or 1  # it was just created
-        ticket = self._take_ticket()
-        if ticket != state.ticket + 1 or (self._get() or {}).get("Version") != before:
+        if not self._claim(state):
             return False
         written = self._put(text, kept)
-        if self._read_ticket() <= ticket:  # an older one is an outdated answer
+        if self._read_ticket() <= state.ticket + 1:  # an older one is an outdated answer
             return True
         self._undo(written, kept)
         return False
+
+    def _claim(self, state: Parameter) -> bool:
+        """Take the next ticket; return False where somebody else has, or has written since."""
+        before = state.version or self._made
+        is_next = self._take_ticket() == state.ticket + 1
+        return is_next and (self._get() or {}).get("Version", 0) == before
 
     def _undo(self, written: int | None, kept: Mapping[str, Any]) -> None:
         """Put back what was there before a version of ours that nobody has written over."""
@@ -265,8 +277,51 @@ class ParameterStore(AwsStore[Parameter]):
         tolerated: tuple[str, ...] = (),
         **given: Any,  # noqa: ANN401 - boto3 has no types
     ) -> dict[str, Any] | None:
-        resource = {"ResourceType": "Parameter", "ResourceId": self._address.name}
+        resource = {"ResourceType": "Parameter", "ResourceId": self._holder.name}
         return self._ask(operation, tolerated, **resource, **given)
+
+
+class ScratchParameter(ParameterStore, NotedScratch[Parameter]):
+    """The scratch place of a rehearsal: a parameter beside a secret that is there already.
+
+    It is encrypted with the same key, and has the same tier. What is known of it stands in the tags
+    of the secret, so that no canary is there of which they do not tell.
+    """
+
+    _made = 0
+
+    def preflight(self) -> None:
+        """Prove the rights to all calls but PutParameter, whose only trial is to do it."""
+        super().preflight()
+        with name_errors(self.url):
+            if not self._history():
+                raise StoreError(
+                    "cannot be rehearsed: there is no such parameter yet; rotator rotate makes it"
+                )
+
+    def _trials(self, state: Parameter) -> Trials:
+        trials = {**super()._trials(state)}
+        trials["PutParameter"] = lambda: self._take_ticket(overwrite=False)
+        if not state.version:
+            # If a canary comes just now, its rehearsal misses it, and says so: no bot reads it.
+            trials["DeleteParameter"] = self._drop
+        return trials
+
+    def _create_if_missing(self, state: Parameter) -> None:
+        """Create nothing: the notes have their place already."""
+
+    def _delete(self, state: Parameter) -> bool:
+        is_ours = self._claim(state)
+        if is_ours:
+            self._drop()
+        return is_ours
+
+    def _undo(self, written: int | None, kept: Mapping[str, Any]) -> None:  # noqa: ARG002 - nothing was there before
+        if (self._get() or {}).get("Version") == written:
+            self._drop()
+
+    def _drop(self) -> None:
+        self._ask("DeleteParameter", (_NOT_FOUND,), Name=self._address.name)
 
 
 def _text(value: str) -> str | None:

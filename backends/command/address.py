@@ -1,13 +1,13 @@
 """From a `command:` URL to the program, its arguments and a name, and back to one URL."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 from backends.remote import check_options
 from rotator.errors import ConfigError, has_control, quote_value
-from rotator.stores.port import DEFAULT_FIELD, StoreUrl
+from rotator.stores.port import DEFAULT_FIELD, SCRATCH, StoreUrl
 
 _EXAMPLE = "command:/usr/local/lib/luna-store?args=prod#NOCTURNA_SERVICE_TOKEN"
 _SAFE = "/+,=:@~"
@@ -53,6 +53,11 @@ class CommandAddress:
         return (
             f"command:{quote(str(self.program), safe=_SAFE)}{args}#{quote(self.name, safe=_SAFE)}"
         )
+
+    @property
+    def scratch(self) -> "CommandAddress":
+        """The name beside this one."""
+        return replace(self, name=f"{self.name}{SCRATCH}")
 
     @property
     def label(self) -> str:

@@ -26,11 +26,13 @@ class Verb(StrEnum):
     PREFLIGHT = "preflight"
     WRITE = "write"
     NOTE = "note"
+    REMOVE = "remove"
 
 
 class Capability(StrEnum):
     COMPARE_AND_SET = "compare-and-set"
     NOTES = "notes"
+    SCRATCH = "scratch"
 
 
 class Exit(IntEnum):
@@ -51,11 +53,13 @@ class Answer:
     note: str = ""
     version: str = ""
     capabilities: frozenset[str] = frozenset()
+    has_scratch: bool = False
 
     @property
     def lacks(self) -> list[str]:
-        """What the program cannot do."""
-        return [each for each in Capability if each not in self.capabilities]
+        """What the program cannot do of all that a rotation needs."""
+        needed = (Capability.COMPARE_AND_SET, Capability.NOTES)
+        return [each for each in needed if each not in self.capabilities]
 
 
 class StoreProgram:
@@ -162,6 +166,7 @@ def _understand(said: Mapping[str, Any]) -> Answer:
         note=_text(said, "note"),
         version=_text(said, "version"),
         capabilities=frozenset(capabilities),
+        has_scratch=said.get("scratch") is True,
     )
 
 

@@ -18,7 +18,7 @@ from backends.command.address import CommandAddress
 from backends.command.program import Answer, Capability, StoreProgram, Verb
 from backends.locks import FileLock, ForeignLockError, LockTimeoutError, close
 from backends.notes import NoteChanges
-from backends.remote import NotedStore, name_errors
+from backends.remote import NotedScratch, NotedStore, name_errors
 from rotator.errors import (
     ConflictError,
     StoreDeniedError,
@@ -40,10 +40,7 @@ def open_store(url: StoreUrl) -> SecretStore:
     Raises `ConfigError`.
     """
     address = CommandAddress.parse(url)
-    program = StoreProgram(address)
-    if address.folder is None:
-        return CommandStore(address.canonical, program)
-    return AssistedCommandStore(address.canonical, program, address.folder / address.label)
+    return CommandStore(address) if address.folder is None else AssistedCommandStore(address)
 
 
 class CommandStore:
@@ -52,9 +49,10 @@ class CommandStore:
     See `rotator.stores.port.SecretStore` for the promises.
     """
 
-    def __init__(self, url: str, program: StoreProgram) -> None:
-        self.url = url
-        self._program = program
+    def __init__(self, address: CommandAddress) -> None:
+        self.url = address.canonical
+        self._address = address
+        self._program = StoreProgram(address)
         self._seen: Answer | None = None
 
     def __repr__(self) -> str:
@@ -66,8 +64,14 @@ class CommandStore:
             found = self._look()
         journal = Journal.from_text(found.note)
         if found.secret is None:
-            return Absent(found.version, journal)
-        return Entry(found.secret, found.version, journal)
+            return Absent(found.version, journal, found.has_scratch)
+        return Entry(found.secret, found.version, journal, has_scratch=found.has_scratch)
+
+    def scratch(self) -> "ScratchName | None":
+        """Return the scratch place: another name, where the program can remove one."""
+        with name_errors(self.url):
+            can_remove = _can_remove(self._seen or self._look())
+        return ScratchName(self._address.scratch) if can_remove else None
 
     def preflight(self) -> None:
         with name_errors(self.url):
@@ -111,8 +115,8 @@ class CommandStore:
 
     def _confirm(self, secret: str | None, journal: Journal, expected: str) -> str:
         """Look whether it is there, as the program's word alone is no proof; return the version."""
-        found = self._look()
-        if (found.secret, Journal.from_text(found.note)) == (secret, journal):
+        found, noted = self._look(), Journal.from_text(journal.to_text())  # in whole seconds
+        if (found.secret, Journal.from_text(found.note)) == (secret, noted):
             return found.version
         if found.version == expected:
             raise UnconfirmedWriteError(
@@ -121,18 +125,38 @@ class CommandStore:
         raise ConflictError("somebody else changed it just after it was written: look at it again")
 
 
+class ScratchName(CommandStore):
+    """The scratch place of a rehearsal: another name of the same program."""
+
+    def remove(self, journal: Journal, *, expected: str) -> None:
+        with name_errors(self.url):
+            self._look_to_write()
+            self._program.ask(Verb.REMOVE, note=journal.to_text(), expected=expected)
+            self._confirm(None, journal, expected)
+
+
 class AssistedCommandStore(NotedStore[Answer]):
     """A secret of a program that lacks something: the rotator compares, and keeps the journal.
 
-    Both are for the rotators of one machine. `base` is where the files begin: `base.json` has the
-    notes of all names of this program, `base.lock` is held as long as a rotation lasts.
+    Both are for the rotators of one machine. In the folder of the address there is a file with the
+    notes of all names of this program, and a lock that is held as long as a rotation lasts.
     """
 
-    def __init__(self, url: str, program: StoreProgram, base: Path) -> None:
-        super().__init__(url, url.partition("#")[2], _LONGEST_NOTE)
-        self._program = program
+    def __init__(self, address: CommandAddress) -> None:
+        url = (address.scratch if self.is_scratch else address).canonical
+        super().__init__(url, address.canonical.partition("#")[2], _LONGEST_NOTE)
+        self._address = address
+        self._program = StoreProgram(address.scratch if self.is_scratch else address)
+        base = Path(address.folder or "", address.label)
         self._notes = base.with_name(f"{base.name}.json")
         self._lock = FileLock(base.with_name(f"{base.name}.lock"))
+        self._seen: Answer | None = None
+
+    def scratch(self) -> "AssistedScratch | None":
+        """Return the scratch place: another name, where the program can remove one."""
+        with name_errors(self.url):
+            can_remove = _can_remove(self._seen or self._program.ask(Verb.READ))
+        return AssistedScratch(self._address) if can_remove else None
 
     def preflight(self) -> None:
         with name_errors(self.url):
@@ -175,24 +199,29 @@ class AssistedCommandStore(NotedStore[Answer]):
             return self._lock.held_elsewhere() or None
 
     def _read(self, *, to_write: bool) -> tuple[Answer, str | None, Mapping[str, str]]:  # noqa: ARG002 - the preflight refuses
-        found = self._program.ask(Verb.READ)
+        found = self._seen = self._program.ask(Verb.READ)
         with self._folder():
             return found, found.secret, self._read_notes()
 
     def _replace(self, state: Answer, secret: str) -> bool:
+        return self._change(Verb.WRITE, state, secret)
+
+    def _change(self, verb: Verb, state: Answer, secret: str | None) -> bool:
+        """Write or remove; return False where somebody else has changed it."""
         comparing = Capability.COMPARE_AND_SET in state.capabilities
         if not comparing and self._program.ask(Verb.READ).secret != state.secret:
             return False
         request = {"expected": state.version} if comparing else {}
+        request |= {"secret": secret} if secret else {}
         try:
             # A program that outlives us keeps the lock: nobody takes us for dead before it ends.
             with self._lock.hold(_LOCK_TIMEOUT) as fd:
-                self._program.ask(Verb.WRITE, kept_open=[fd], secret=secret, **request)
+                self._program.ask(verb, kept_open=[fd], **request)
         except ConflictError:
             return False
         if self._program.ask(Verb.READ).secret != secret:
             raise UnconfirmedWriteError(
-                "the program says that it wrote the token, and does not show it: somebody else"
+                "the program says that it changed the token, and does not show it: somebody else"
                 " writes it, too, or the program is wrong"
             )
         return True
@@ -260,3 +289,18 @@ class AssistedCommandStore(NotedStore[Answer]):
 
     def _refuse_lock(self, why: str) -> NoReturn:
         raise StoreUnreachableError(f"{self._notes.with_suffix('.lock')} {why}") from None
+
+
+class AssistedScratch(AssistedCommandStore, NotedScratch[Answer]):
+    """The scratch place of a rehearsal: another name, with its notes in the same file."""
+
+    def remove(self, journal: Journal, *, expected: str) -> None:
+        with self.hold():
+            super().remove(journal, expected=expected)
+
+    def _delete(self, state: Answer) -> bool:
+        return self._change(Verb.REMOVE, state, None)
+
+
+def _can_remove(found: Answer) -> bool:
+    return Capability.SCRATCH in found.capabilities

@@ -32,6 +32,7 @@ def answer(verb: str, file: Path) -> int:
     """Do what the verb says, and return the exit status."""
     request = json.load(sys.stdin)
     name, journal = request["name"], f"{request['name']}:rotator"
+    scratch = {f"{name}_REHEARSAL", f"{name}_REHEARSAL:rotator"}
     folder = os.open(file.parent, os.O_RDONLY)
     if verb != "read":
         fcntl.flock(folder, fcntl.LOCK_EX)  # it ends with this process
@@ -39,13 +40,15 @@ def answer(verb: str, file: Path) -> int:
     secret, note = values.get(name, ""), values.get(journal, "")
     version = hashlib.sha256(f"{secret}\n{note}".encode()).hexdigest()
     if verb == "read":
-        capabilities = ["compare-and-set", "notes"]
-        shown = {"secret": secret, "note": note, "version": version, "capabilities": capabilities}
+        shown = {"secret": secret, "note": note, "version": version}
+        shown["capabilities"] = ["compare-and-set", "notes", "scratch"]
+        shown["scratch"] = not scratch.isdisjoint(values)
         print(json.dumps(shown))  # noqa: T201 - the answer
         return 0 if secret else ABSENT
     if verb != "preflight" and request["expected"] != version:
         return CONFLICT
-    wanted = {name: request.get("secret", secret), journal: request.get("note", note)}
+    secret = "" if verb == "remove" else request.get("secret", secret)
+    wanted = {name: secret, journal: request.get("note", note)}
     for key, text in wanted.items():
         values[key] = text
         if not text:

@@ -33,16 +33,21 @@ def answer(verb: str) -> int:
     note = next((line.removeprefix(NOTE) for line in lines if line.startswith(NOTE)), "")
     version = hashlib.sha256(f"{secret}\n{note}".encode()).hexdigest()
     if verb == "read":
-        capabilities = ["compare-and-set", "notes"]
-        shown = {"secret": secret, "note": note, "version": version, "capabilities": capabilities}
+        shown = {"secret": secret, "note": note, "version": version}
+        shown["capabilities"] = ["compare-and-set", "notes", "scratch"]
+        shown["scratch"] = (STORE / f"{entry}_REHEARSAL.gpg").exists()
         print(json.dumps(shown))  # noqa: T201 - the answer
         return 0 if secret else ABSENT
     if verb == "preflight":
         return prove_writable(file)
     if request["expected"] != version:
         return CONFLICT
-    secret, note = request.get("secret", secret), request["note"]
+    secret = "" if verb == "remove" else request.get("secret", secret)
+    note = request["note"]
     others = [line for line in lines if not line.startswith(NOTE)]
+    if verb == "remove" and not (note or others):
+        run("pass", "rm", "--force", entry)
+        return 0
     text = "\n".join([secret, *([NOTE + note] if note else []), *others])
     # pass writes over the file; only a move shows readers the old entry or the new one.
     run("pass", "insert", "--multiline", "--force", f"{entry}.new", given=f"{text}\n")

@@ -22,7 +22,10 @@ if [ "$verb" != read ]; then
     flock 9 || exit 5 # until the end of this program
 fi
 IFS= read -r request
-secret='' note=''
+value name ''
+case $value in *_REHEARSAL) file=${file}_REHEARSAL ;; esac
+secret='' note='' scratch=false
+[ ! -e "${file}_REHEARSAL" ] || scratch=true
 if [ -e "$file" ]; then
     [ -r "$file" ] || exit 4
     { IFS= read -r secret; IFS= read -r note; } <"$file"
@@ -34,14 +37,18 @@ version=$(printf '%s\n%s' "$secret" "$note" | sha256sum)
 case $verb in
 read)
     printf '{"secret": "%s", "note": "%s", "version": "%s", ' "$secret" "$note" "${version%% *}"
-    printf '"capabilities": ["compare-and-set", "notes"]}\n'
+    printf '"capabilities": ["compare-and-set", "notes", "scratch"], "scratch": %s}\n' "$scratch"
     [ -n "$secret" ] || exit 3 ;;
 preflight)
     [ -w "$folder" ] || exit 4 ;;
-write | note)
+write | note | remove)
     value expected '' && [ "$value" = "${version%% *}" ] || exit 6
-    value secret "$secret" && secret=$value
+    if [ "$verb" = remove ]; then secret=''; else value secret "$secret" && secret=$value; fi
     value note "$note" && note=$value
+    if [ "$verb" = remove ] && [ -z "$note" ]; then
+        rm -f "$file" || exit 4
+        exit 0
+    fi
     printf '%s\n%s\n' "$secret" "$note" 2>/dev/null >"$file.new" || exit 4
     mv "$file.new" "$file" || exit 4 ;;
 *)

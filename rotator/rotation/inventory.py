@@ -127,7 +127,8 @@ def _look_at_scratches(
     for name, answer in answers:
         if isinstance(answer, Observation) and answer.has_scratch:
             store = answer.store
-            seen = observe_store(store.scratch()) if isinstance(store, Rehearsable) else None
+            scratch = store.scratch() if isinstance(store, Rehearsable) else None
+            seen = observe_store(scratch) if scratch else None
             if isinstance(seen, Observation):
                 yield name, seen
 

@@ -108,12 +108,11 @@ class Cleared(NamedTuple):
 
 def scratch_of(context: RotationContext, store: SecretStore) -> ScratchStore:
     """Return the scratch place beside a secret; raises `StoreError` where there is none."""
-    if not isinstance(store, Rehearsable):
+    scratch = store.scratch() if isinstance(store, Rehearsable) else None
+    if scratch is None:
         raise StoreError(
-            f"{store.url}: cannot be rehearsed: its backend has no scratch place; rotator doctor"
-            " looks at it"
+            f"{store.url}: cannot be rehearsed: it has no scratch place; rotator doctor looks at it"
         )
-    scratch = store.scratch()
     if context.fleet.has(scratch.url):
         raise StoreError(
             f"{store.url}: cannot be rehearsed: {scratch.url}, where the canary would be, holds a"

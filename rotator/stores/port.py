@@ -176,8 +176,11 @@ class Rehearsable(Protocol):
     Its `read` tells by `has_scratch` whether a rehearsal is under way there, or left something.
     """
 
-    def scratch(self) -> ScratchStore:
-        """Return the place, which is changed by the same steps, and needs the same rights."""
+    def scratch(self) -> ScratchStore | None:
+        """Return the place, which is changed by the same steps, and needs the same rights.
+
+        None where this store has none; raises what `read` raises where it has to be asked.
+        """
 
 
 class StoreEvent(NamedTuple):

@@ -9,6 +9,7 @@ from tests.aws.site import REGION, Aws, Keys
 
 READING = ("GetParameter", "ListTagsForResource")
 WRITING = ("AddTagsToResource", "GetParameterHistory", "PutParameter", "RemoveTagsFromResource")
+REHEARSING = ("DeleteParameter", "GetParameter", "PutParameter")
 
 
 class ParameterSite:
@@ -45,7 +46,7 @@ class ParameterSite:
 
     def keys(self, *operations: str) -> Keys:
         """Return the keys of a user that may do this, by default all that a rotation needs."""
-        wanted = operations or (*READING, *WRITING)
+        wanted = operations or (*READING, *WRITING, *REHEARSING)
         return self.aws.may(*(f"ssm:{operation}" for operation in wanted))
 
     def put(self, secret: str) -> None:
@@ -67,7 +68,13 @@ class ParameterSite:
         others = json.loads(self.text() or "{}", parse_float=str) if self.field else {}
         others.pop(self.field, None)
         tags = {k: v for k, v in self.tags().items() if not k.startswith("rotator:")}
-        return list(others.items()), kept, tags
+        return list(others.items()), kept, tags, self.beside()
+
+    def beside(self) -> list[str]:
+        """Return the names of the parameters whose name begins with that of this one."""
+        wanted = {"Key": "Name", "Option": "BeginsWith", "Values": [self.name]}
+        found = self.operator.describe_parameters(ParameterFilters=[wanted])["Parameters"]
+        return sorted(each["Name"] for each in found if each["Name"] != self.name)
 
     def text(self) -> str | None:
         with suppress(self.operator.exceptions.ParameterNotFound):

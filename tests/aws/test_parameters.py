@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -26,7 +27,7 @@ from rotator.testing.contract import (
 )
 from rotator.testing.rehearsals import RehearsedStores
 from rotator.testing.rig import new_intent, new_journal, new_secret, read_back, write
-from tests.aws.parameters import READING, WRITING, ParameterSite
+from tests.aws.parameters import READING, REHEARSING, WRITING, ParameterSite
 from tests.aws.site import REGION, Aws, Keys
 from tests.support.relay import Relay
 
@@ -43,11 +44,17 @@ def store_at(
     return ParameterStore(address, client)
 
 
-def elsewhere(site: ParameterSite) -> ParameterStore:
-    """Return a store as another process has it, which waits for no thread of ours."""
-    store = store_at(site)
+Store = TypeVar("Store", bound=ParameterStore)
+
+
+def in_another_process(store: Store) -> Store:
+    """Return the store as another process has it, which waits for no thread of ours."""
     store._changing = threading.Lock()  # noqa: SLF001 - of another process
     return store
+
+
+def elsewhere(site: ParameterSite) -> ParameterStore:
+    return in_another_process(store_at(site))
 
 
 @pytest.fixture
@@ -73,6 +80,10 @@ class TestKeyOfAnObject(StoreContract):
     @pytest.fixture
     def rig(self, aws: Aws, relay: Relay) -> Rig:
         return ParameterRig(ParameterSite(aws, field="TOKEN"), relay).rig()
+
+    @pytest.mark.parametrize("secret", ["t", "a" * 8000])  # in JSON, of at most 8192 characters
+    def test_any_token_can_be_written(self, rig: Rig, secret: str) -> None:
+        super().test_any_token_can_be_written(rig, secret)
 
 
 class ParameterRig:
@@ -141,6 +152,68 @@ def test_a_write_that_comes_after_a_newer_one_is_undone(site: ParameterSite, rel
         store_at(site, server=relay.url).write("late", new_journal(), expected=version)
     assert site.secret() == theirs
     assert site.versions()[-3:] == [theirs, "late", theirs]
+
+
+def test_a_canary_stands_beside_the_token_in_a_parameter_of_the_same_kind(aws: Aws) -> None:
+    """It proves the key: the same KMS key, tier and pattern as those of the secret."""
+    for field, name in ((None, "_REHEARSAL"), ("TOKEN", ".TOKEN_REHEARSAL")):
+        site = ParameterSite(aws, field=field)
+        write(store_at(site), "old", new_journal())
+        before = site.neighbours(), site.tags()
+        scratch = store_at(site).scratch()
+        assert scratch.url == f"aws-ssm:{site.name}{name}?region={REGION}"
+        scratch.preflight()
+        version = write(scratch, canary := new_secret(), new_journal())
+        assert site.beside() == [f"{site.name}{name}"]
+        kept = ("Value", "Type", "KeyId", "Tier", "Description")
+        found = site.operator.get_parameter_history(Name=f"{site.name}{name}", WithDecryption=True)[
+            "Parameters"
+        ][-1]
+        assert [found.get(key) for key in kept] == [
+            *(canary, "SecureString", "alias/bots", "Advanced", "of the night shift")
+        ]
+        assert (site.secret(), store_at(site).read().has_scratch) == ("old", True)
+        scratch.remove(Journal(), expected=version)
+        assert (site.neighbours(), site.tags()) == before
+
+
+def test_a_canary_that_is_written_late_is_removed_again(site: ParameterSite, relay: Relay) -> None:
+    """Its writer slept between its ticket and its write, and was taken for dead meanwhile."""
+    write(store_at(site), "old", new_journal())
+    scratch = store_at(site).scratch()
+    version = scratch.note(Journal(intents=(new_intent(),)), expected=scratch.read().version)
+
+    def take_over() -> None:
+        other = in_another_process(store_at(site).scratch())
+        other.write(new_secret(), new_journal(), expected=other.read().version)
+        other.remove(Journal(), expected=other.read().version)
+
+    meddling(relay, "PutParameter", 2, take_over)
+    late = store_at(site, server=relay.url).scratch()
+    with pytest.raises(ConflictError):
+        late.write("late", new_journal(), expected=version)
+    assert (site.beside(), store_at(site).read().has_scratch) == ([], False)
+
+
+@pytest.mark.parametrize("missing", ["DeleteParameter", "AddTagsToResource", "PutParameter"])
+def test_preflight_of_a_scratch_place_names_the_right_that_is_missing(
+    site: ParameterSite, missing: str
+) -> None:
+    wanted = {*READING, *WRITING, *REHEARSING} - {missing}
+    with pytest.raises(StoreDeniedError, match=f"AWS denies ssm:{missing}: allow it on") as caught:
+        store_at(site, keys=site.keys(*wanted)).scratch().preflight()
+    scratch, secret = f"parameter{site.name}_REHEARSAL", f":parameter{site.name} "
+    assert (scratch in str(caught.value)) is (missing != "AddTagsToResource")
+    assert (secret in f"{caught.value} ") is (missing != "DeleteParameter")
+    assert site.beside() == []
+
+
+def test_a_parameter_that_is_not_there_cannot_be_rehearsed(aws: Aws) -> None:
+    site = ParameterSite(aws, exists=False)
+    store = store_at(site, options="&create=true")
+    with pytest.raises(StoreError, match="cannot be rehearsed: there is no such parameter yet"):
+        store.scratch().preflight()
+    assert (site.text(), site.beside()) == (None, [])
 
 
 def test_a_write_that_was_taken_for_dead_is_undone(site: ParameterSite, relay: Relay) -> None:
@@ -267,17 +340,18 @@ def test_the_region_is_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.url == "aws-ssm:luna?region=eu-north-1#KEY"
 
 
-def printed() -> list[list[str]]:
-    """Return the actions of each policy in the documentation."""
+def printed() -> list[list[list[str]]]:
+    """Return the actions of each statement of each policy in the documentation."""
     text = Path(__file__).parents[2].joinpath("docs/stores.md").read_text()
     blocks = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     policies = [json.loads(block) for block in blocks if '"ssm:' in block]
-    return [policy["Statement"][0]["Action"] for policy in policies]
+    return [[each["Action"] for each in policy["Statement"]] for policy in policies]
 
 
 def test_the_printed_policies_are_those_under_test() -> None:
-    rotating, looking = printed()
+    (rotating, rehearsing), [looking] = printed()
     assert rotating == [f"ssm:{operation}" for operation in (*READING, *WRITING)]
+    assert rehearsing == [f"ssm:{operation}" for operation in REHEARSING]
     assert looking == [f"ssm:{operation}" for operation in READING]
 
 

@@ -21,7 +21,7 @@ from tests.vault.bao import Bao
 KINDS = ("vault", "aws", "kubernetes")
 # For tests that start many processes: what they show of one kind is hardly otherwise for the rest.
 ONE_KIND = ("vault", *(pytest.param(kind, marks=pytest.mark.long) for kind in KINDS[1:]))
-# They keep the promises of all, and have no scratch place.
+# They keep the promises of all.
 MORE_KINDS = ("aws-ssm", "command")
 MANY_KINDS = (*ONE_KIND, *(pytest.param(kind, marks=pytest.mark.long) for kind in MORE_KINDS))
 

@@ -44,16 +44,22 @@ class SecretServer:
     def answer(self, verb: str, name: str, request: dict[str, str]) -> tuple[int, object]:
         with self.changing:
             secret, note, version = self.kept.get(name, ("", "", 0))
-            if verb in ("write", "note"):
+            if verb in ("write", "note", "remove"):
                 if request["expected"] != str(version):
                     return 409, {}
                 secret, note = request.get("secret", secret), request["note"]
-                self.kept[name] = (secret, note, version + 1)
+                self.kept[name] = ("" if verb == "remove" else secret, note, version + 1)
+                if self.kept[name][:2] == ("", ""):
+                    del self.kept[name]
                 return 200, {}
-            capabilities = ["compare-and-set", "notes"]
-            shown = {"secret": secret, "note": note, "version": str(version)}
             is_absent = verb == "read" and not secret
-            return 404 if is_absent else 200, {**shown, "capabilities": capabilities}
+            return 404 if is_absent else 200, {
+                "secret": secret,
+                "note": note,
+                "version": str(version),
+                "capabilities": ["compare-and-set", "notes", "scratch"],
+                "scratch": f"{name}_REHEARSAL" in self.kept,
+            }
 
 
 class CommandSite:

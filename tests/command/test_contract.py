@@ -1,12 +1,20 @@
 """The programs that are shipped as examples keep the contract that every store has to keep."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from rotator.testing import Rig, StoreContract, program_rig
+from rotator.testing.contract import (
+    FailingStores,
+    FencedStores,
+    RacingStores,
+    ReadStores,
+    WrittenStores,
+)
+from rotator.testing.rehearsals import RehearsedStores
 from tests.command.conftest import installed
 from tests.support.nobody import as_nobody
 
@@ -20,9 +28,17 @@ class TestTwoLines(StoreContract):
         return FileRig(tmp_path, "two_lines.sh").rig()
 
 
-class TestPlainFile(StoreContract):
+class TestPlainFile(ReadStores, WrittenStores, RacingStores, FencedStores, FailingStores):
     """The program does neither: the rotator keeps a journal and a lock."""
 
+    @pytest.fixture
+    def rig(self, tmp_path: Path) -> Rig:
+        (tmp_path / "rotator").mkdir()
+        return FileRig(tmp_path, "plain_file.sh", "&folder=rotator").rig()
+
+
+@pytest.mark.long
+class TestPlainFileRehearsed(RehearsedStores):
     @pytest.fixture
     def rig(self, tmp_path: Path) -> Rig:
         (tmp_path / "rotator").mkdir()
@@ -48,9 +64,14 @@ class FileRig:
             neighbours=self.neighbours,
             unreachable=self.unreachable,
             forbidden=lambda: as_nobody(self.path, file=0o600, folder=0o700),
-            read_only=lambda: as_nobody(self.path, file=0o644, folder=0o755),
+            read_only=self.read_only,
             values=("no token", "1"),
         )
+
+    def read_only(self) -> AbstractContextManager[None]:
+        for path in self.path.parent.glob(f"{self.path.name}_*"):
+            path.chmod(0o644)
+        return as_nobody(self.path, file=0o644, folder=0o755)
 
     def put(self, secret: str) -> None:
         self.path.write_text("\n".join([secret, *self.path.read_text().split("\n")[1:]]))

@@ -22,10 +22,11 @@ from rotator.errors import (
     UnconfirmedWriteError,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, SecretStore, parse_url
+from rotator.stores.port import Absent, Entry, Rehearsable, SecretStore, parse_url
 from rotator.stores.registry import Backends
 from rotator.testing.rig import new_journal, new_secret, read_back, write
 from tests.command.conftest import installed
+from tests.support.stores import scratch_beside
 from tests.support.waiting import FOREVER, wait_until
 
 TOKEN = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
@@ -63,6 +64,8 @@ def test_the_token_is_given_on_stdin_alone(tmp_path: Path, monkeypatch: pytest.M
     version = write(store, secret, new_journal())
     store.note(new_journal(), expected=version)
     store.preflight()
+    scratch = scratch_beside(store)
+    scratch.remove(Journal(), expected=scratch.read().version)
     called = (tmp_path / "called").read_text()
     lines = [line for line in called.splitlines() if line.startswith("token x/y ")]
     assert {line.rpartition(" ")[2] for line in lines} == set(Verb)
@@ -70,7 +73,7 @@ def test_the_token_is_given_on_stdin_alone(tmp_path: Path, monkeypatch: pytest.M
     for hidden in (secret, "hunter2", "NOCTURNA_", "ROTATOR_"):
         assert hidden not in called
     requests = [json.loads(line) for line in (tmp_path / "given").read_text().splitlines()]
-    assert {request["name"] for request in requests} == {"NAME"}
+    assert {request["name"] for request in requests} == {"NAME", "NAME_REHEARSAL"}
     assert [r["secret"] for r in requests if "secret" in r] == [secret]
 
 
@@ -240,6 +243,26 @@ def test_a_folder_for_a_program_that_needs_none_is_refused(tmp_path: Path) -> No
     store = store_at(tmp_path, "cat answer", "?folder=.")
     with pytest.raises(StoreError, match="remove folder= from the URL"):
         store.preflight()
+
+
+@pytest.mark.parametrize("options", ["", "?folder=."])
+def test_a_program_that_cannot_remove_a_name_has_no_scratch_place(
+    tmp_path: Path, options: str
+) -> None:
+    (tmp_path / "answer").write_text(f'{{"secret": "old", "version": "1", {BOTH}}}')
+    store = store_at(tmp_path, 'echo "$1" >>called; cat answer', options)
+    store.read()
+    assert isinstance(store, Rehearsable)
+    assert store.scratch() is None
+    assert (tmp_path / "called").read_text() == "read\n"
+
+
+def test_a_removal_that_does_not_show_is_no_success(tmp_path: Path) -> None:
+    capabilities = BOTH.replace("]", ', "scratch"]')
+    store = answering(tmp_path, f'{{"secret": "old", "version": "1", {capabilities}}}')
+    scratch = scratch_beside(store)
+    with pytest.raises(UnconfirmedWriteError, match="shows the same as before"):
+        scratch.remove(Journal(), expected="1")
 
 
 def assisted(folder: Path, script: str = "") -> SecretStore:

@@ -1,18 +1,17 @@
 """What the doctor rehearses where that is wanted, and what it removes of a killed rehearsal."""
 
 from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
-from rotator.stores.port import Rehearsable, ScratchStore
+from rotator.stores.port import ScratchStore
 from rotator.stores.registry import Backends
 from tests.doctor.clinic import Clinic, bad, message
 from tests.support.sandbox import Fault
+from tests.support.stores import scratch_beside
 
 MINT = "POST /auth/admin/service-tokens"
 
 
 def scratch(clinic: Clinic) -> ScratchStore:
-    store = Backends().open("dotenv:luna.env", clinic.folder)
-    assert isinstance(store, Rehearsable)
-    return store.scratch()
+    return scratch_beside(Backends().open("dotenv:luna.env", clinic.folder))
 
 
 def leave_a_canary(clinic: Clinic) -> None:

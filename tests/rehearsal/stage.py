@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, Rehearsable, ScratchStore, SecretStore
-from tests.support.stores import MeddledStore, nothing
+from rotator.stores.port import Absent, Entry, ScratchStore, SecretStore
+from tests.support.stores import MeddledStore, nothing, scratch_beside
 
 
 class MeddledScratch(MeddledStore):
@@ -38,8 +38,7 @@ class Stage(MeddledStore):
 
     def __init__(self, store: SecretStore, **meddling: Any) -> None:  # noqa: ANN401 - passed on
         super().__init__(store)
-        assert isinstance(store, Rehearsable)
-        self._place = MeddledScratch(store.scratch(), **meddling)
+        self._place = MeddledScratch(scratch_beside(store), **meddling)
 
     def scratch(self) -> ScratchStore:
         return self._place
@@ -56,9 +55,7 @@ class SharedStage(MeddledStore):
     """A store between hosts."""
 
     def scratch(self) -> ScratchStore:
-        store = self._store
-        assert isinstance(store, Rehearsable)
-        return SharedScratch(store.scratch())
+        return SharedScratch(scratch_beside(self._store))
 
     def held_elsewhere(self) -> None:
         return None

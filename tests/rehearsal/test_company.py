@@ -9,10 +9,10 @@ from rotator.errors import StoreUnreachableError
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.rehearsal_report import Step
 from rotator.stores.journal import Intent, Journal, new_mint_id, scope_digest
-from rotator.stores.port import Rehearsable, ScratchStore
+from rotator.stores.port import ScratchStore
 from rotator.tokens import ServiceToken
 from tests.rehearsal.stage import SharedStage, Stage
-from tests.support.stores import Failing
+from tests.support.stores import Failing, scratch_beside
 from tests.support.world import World
 
 FORCED = RotateOptions(force=True)
@@ -20,9 +20,7 @@ DAY = timedelta(days=1)
 
 
 def scratch(world: World, file: str = ".env") -> ScratchStore:
-    store = world.store(file)
-    assert isinstance(store, Rehearsable)
-    return store.scratch()
+    return scratch_beside(world.store(file))
 
 
 def put(world: World, secret: str | None, journal: Journal) -> None:

@@ -7,11 +7,18 @@ from datetime import datetime
 
 from rotator.errors import StoreError
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, SecretStore
+from rotator.stores.port import Absent, Entry, Rehearsable, ScratchStore, SecretStore
 
 
 def nothing() -> None:
     """Do nothing."""
+
+
+def scratch_beside(store: SecretStore) -> ScratchStore:
+    """Return the scratch place of a store that has one."""
+    scratch = store.scratch() if isinstance(store, Rehearsable) else None
+    assert scratch is not None
+    return scratch
 
 
 class MeddledStore:
