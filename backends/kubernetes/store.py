@@ -9,10 +9,14 @@ Secret are enough.
 
 import base64
 import hashlib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from itertools import islice
+from typing import Any, Self
+from urllib.parse import quote
 
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import MANAGER, Connection, share_connection
@@ -29,9 +33,20 @@ from rotator.errors import (
     UnconfirmedWriteError,
 )
 from rotator.stores.journal import Journal
-from rotator.stores.port import Absent, Entry, Provenance, StoreEvent, StoreUrl, parse_end
+from rotator.stores.port import (
+    Absent,
+    Entry,
+    FirstRead,
+    Provenance,
+    StoreEvent,
+    StoreUrl,
+    parse_end,
+)
 from rotator.tokens import ServiceToken
 
+# A page of a list has so many Secrets, which fit into an answer unless they are very large.
+_LISTED = "limit=100&fieldSelector=type%21%3Dhelm.sh%2Frelease.v1"
+_WORTH = 4  # so many Secrets are listed for each that is wanted
 # What a patch says of our key, as base64: nothing leaves it alone, None removes it.
 Data = dict[str, str | None]
 
@@ -117,11 +132,51 @@ class KubernetesStore(RemoteStore):
     def read(self) -> Entry | Absent:
         """Return the secret, its version and its journal; needs the right `get`."""
         with name_errors(self.url):
-            part = self._read()
-        journal = Journal.from_text(part.journal)
-        if part.value is None:
-            return Absent(part.version, journal, part.has_scratch)
-        return Entry(part.value, part.version, journal, part.ends_at, part.has_scratch)
+            return _entry_of(self._read())
+
+    def shelf(self) -> Hashable:
+        """Return what is the same for all Secrets of a namespace."""
+        return self._connection, self._folder
+
+    def read_ahead(self, stores: Sequence[Self]) -> Mapping[str, FirstRead]:
+        """List the Secrets of the namespace; needs the right `list`, which shows all of them.
+
+        Nothing of the others is kept, and where they are many, the rest is read alone.
+        """
+        addresses = {each.url: each._address for each in stores}  # noqa: SLF001 - of this class
+        found: dict[str, FirstRead] = {each.url: each.read for each in stores}
+        wanted: dict[str, list[str]] = {}
+        for url, address in addresses.items():
+            wanted.setdefault(address.name, []).append(url)
+        most = _WORTH * len(wanted)
+        with name_errors(self.url):
+            for secret in islice(self._list(), most):
+                for url in wanted.pop(_name_of(secret), ()):
+                    part = SecretPart.parse(secret, addresses[url])
+                    found[url] = partial(_entry_of, part)
+                if not wanted:
+                    break
+        return found
+
+    def _list(self) -> Iterator[dict[str, Any]]:
+        """Yield the Secrets of the namespace, page by page, without those of Helm, which are large.
+
+        https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+        """
+        more = ""
+        while True:
+            path = f"{self._folder}?{_LISTED}{more}"
+            answer = self._connection.ask("GET", path)
+            if answer.status != HTTPStatus.OK:
+                raise self._explain_list(answer)
+            items, metadata = answer.body.get("items"), answer.body.get("metadata") or {}
+            if answer.body.get("kind") != "SecretList" or not isinstance(items, list):
+                raise StoreUnreachableError(NOT_KUBERNETES)
+            for each in items:  # in a list they do not say what they are
+                yield {**each, "kind": "Secret"} if isinstance(each, dict) else {}
+            if not (token := metadata.get("continue")):
+                return
+            more = f"&continue={quote(str(token), safe='')}"
 
     def scratch(self) -> "ScratchKey":
         """Return the scratch place: another key of the same Secret."""
@@ -272,6 +327,13 @@ class KubernetesStore(RemoteStore):
         )
         return explain(answer, subject, self._connection.anonymous)
 
+    def _explain_list(self, answer: KubernetesAnswer) -> StoreError:
+        namespace = self._address.namespace
+        remedy = "it works without this right, with more requests"
+        missing = f"there is no namespace {namespace}: create it"
+        subject = Subject("Secret", namespace, "list", "secrets", remedy, missing)
+        return explain(answer, subject, self._connection.anonymous)
+
     def _explain(self, answer: KubernetesAnswer, verb: str) -> StoreError:
         address = self._address
         role = (
@@ -294,6 +356,18 @@ class KubernetesStore(RemoteStore):
             )
         subject = Subject("Secret", address.namespace, verb, objects, remedy, missing)
         return explain(answer, subject, self._connection.anonymous)
+
+
+def _name_of(secret: Mapping[str, Any]) -> str:
+    metadata = secret.get("metadata")
+    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
+
+
+def _entry_of(part: SecretPart) -> Entry | Absent:
+    journal = Journal.from_text(part.journal)
+    if part.value is None:
+        return Absent(part.version, journal, part.has_scratch)
+    return Entry(part.value, part.version, journal, part.ends_at, part.has_scratch)
 
 
 def _describe_expiry(encoded: str | None) -> str | None:

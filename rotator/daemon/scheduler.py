@@ -139,6 +139,7 @@ class Daemon:
             self.states.watch(self._fleet)
             self._scheduler.remove_all_jobs()
             for rotation in fleet:
+                rotation.expect_look()
                 self._plan(rotation, self._clock(), 0)
 
     def _is_watched(self, rotation: Rotation) -> bool:

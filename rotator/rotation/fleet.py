@@ -51,6 +51,8 @@ def run_fleet(
         advance()
         return report
 
+    for rotation in rotations:
+        rotation.expect_look()
     workers = max((rotation.workers for rotation in rotations), default=1)
     return map_in_threads(one, rotations, workers)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from rotator.rotation.ahead import ReadAhead
 from rotator.rotation.disuse import due_at
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.rotation.threads import WORKERS, map_in_threads
@@ -82,13 +83,18 @@ class Inventory:
 
 @dataclass(eq=False, repr=False)
 class FleetStores:
-    """All the stores of one config, opened anew for each inventory; shared by all threads."""
+    """All the stores of one config, opened anew for each inventory; shared by all threads.
+
+    `ahead` serves the looks at those that the tokens have.
+    """
 
     _open_stores: Callable[[], Sequence[tuple[str, SecretStore]]]
     _monotonic: Callable[[], float]
     _workers: int = WORKERS
 
     def __post_init__(self) -> None:
+        self.ahead = ReadAhead(self._monotonic)
+        self._ahead = ReadAhead(self._monotonic)  # of the stores that are opened anew
         self._lock = threading.Lock()
         self._latest = Inventory()
         self._stale_at = float("-inf")
@@ -113,7 +119,9 @@ class FleetStores:
 
     def _take(self) -> Inventory:
         begun, stores = self._monotonic(), self._open_stores()
-        answers = map_in_threads(observe_store, [store for _, store in stores], self._workers)
+        opened = [store for _, store in stores]
+        self._ahead.expect(opened)
+        answers = map_in_threads(self._ahead.observe_store, opened, self._workers)
         named = [(name, a) for (name, _), a in zip(stores, answers, strict=True)]
         self._latest = Inventory(named, [*_look_at_scratches(named)])
         self._stale_at = begun + max(_RECENT, _SHARE * (self._monotonic() - begun))

@@ -37,6 +37,7 @@ from rotator.stores.journal import Journal
 from rotator.stores.port import (
     Absent,
     BumpedStore,
+    FirstRead,
     KeepsHistory,
     KnowsProvenance,
     Provenance,
@@ -216,10 +217,10 @@ def snapshot_of(answers: Iterable[Observation | Unreachable], now: datetime) -> 
     return Snapshot(answers, _newest_token(observations, now), now)
 
 
-def observe_store(store: SecretStore) -> Observation | Unreachable:
-    """Read one store; an error becomes the answer."""
+def observe_store(store: SecretStore, read: FirstRead | None = None) -> Observation | Unreachable:
+    """Read one store, or what was read of it ahead; an error becomes the answer."""
     try:
-        entry = store.read()
+        entry = read() if read else store.read()
     except StoreError as error:
         return Unreachable(store, error)
     except Exception as error:  # noqa: BLE001 - a bug in one backend must not stop the others

@@ -29,7 +29,7 @@ from rotator.rotation.model import (
     RotationResult,
     StoreState,
 )
-from rotator.rotation.observe import Decider, Snapshot, observe
+from rotator.rotation.observe import Decider, Snapshot
 from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
 from rotator.rotation.report import Report, build_report
 from rotator.stores.port import KnowsLeftovers, SecretStore, ShowsEvents, StoreEvent
@@ -95,13 +95,17 @@ class Rotation:
         """End the admin's session, which all rotations of this API share."""
         self._context.api.log_out()
 
+    def expect_look(self) -> None:
+        """Note that the token is to be looked at next, with others whose stores may be its own."""
+        self._context.fleet.ahead.expect(self._stores)
+
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
         return build_report(self.name, self.look(probe=probe), self._context.clock())
 
     def look(self, *, probe: bool) -> RotationResult:
         """Look as `check` does; return the result instead of the report."""
-        snapshot = observe(self._stores, self._context.clock())
+        snapshot = self._context.fleet.ahead.observe(self._stores, self._context.clock())
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         skew = timedelta()
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
@@ -126,7 +130,7 @@ class Rotation:
         The stores are not held yet, so that a run with nothing to do locks nobody out. `steps`
         holds them, observes and recovers once more, and decides anew where something has changed.
         """
-        snapshot = observe(self._stores, self._context.clock())
+        snapshot = self._context.fleet.ahead.observe(self._stores, self._context.clock())
         try:
             snapshot = self._decider.recover(snapshot, options)
         except RotatorError as error:

@@ -6,12 +6,12 @@ group `rotator.backends` under its URL scheme.
 
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 from urllib.parse import parse_qsl, unquote
 
 from rotator.errors import ConfigError, has_token, quote_value
@@ -152,6 +152,25 @@ class KeepsHistory(Protocol):
 
         Raises what `read` raises. Used where somebody has put an old token back, to find the
         newer one again; so ten of them are enough.
+        """
+
+
+FirstRead = Callable[[], Entry | Absent]
+
+
+@runtime_checkable
+class ReadsAhead(Protocol):
+    """A store that may implement this, too: one request can tell of many secrets."""
+
+    def shelf(self) -> Hashable:
+        """Return what is equal for all stores of which one request can tell."""
+
+    def read_ahead(self, stores: Sequence[Self]) -> Mapping[str, FirstRead]:
+        """Ask for as many of these stores as go into one request, this one and others of its shelf.
+
+        Return what takes the place of the first `read` of each that was asked for, by its URL; it
+        raises what `read` raises. What the answer does not tell of is read alone: its `read` itself
+        is returned. Raises `StoreError` where the request is denied, or fails.
         """
 
 

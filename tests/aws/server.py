@@ -84,7 +84,24 @@ def refuse_labels_that_are_elsewhere() -> None:
     SecretsManagerBackend.update_secret_version_stage = update_secret_version_stage
 
 
+def answer_with_the_current_version() -> None:
+    """Have AWSCURRENT answered where nothing else is asked for: moto takes what was put last.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
+    """
+    get = SecretsManagerBackend.get_secret_value
+
+    def get_secret_value(
+        backend: SecretsManagerBackend, secret_id: str, version_id: str, version_stage: str
+    ) -> Any:  # noqa: ANN401 - moto has no types
+        is_any = not (version_id or version_stage)
+        return get(backend, secret_id, version_id, "AWSCURRENT" if is_any else version_stage)
+
+    SecretsManagerBackend.get_secret_value = get_secret_value
+
+
 def main() -> None:
+    answer_with_the_current_version()
     ignore_repeated_puts()
     refuse_labels_that_are_elsewhere()
     server = make_server("127.0.0.1", 0, LikeAws(), request_handler=_Quiet)

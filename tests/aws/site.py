@@ -6,7 +6,6 @@ Where moto is not like AWS, the tests follow AWS, and say so:
   with `"Resource": "*"` and without conditions.
 - PutSecretValue without labels takes AWSCURRENT from the version that was put last, not from the
   one that has it: an operator's change is staged and moved here, which means the same on AWS.
-- GetSecretValue without a label answers with that version, too: AWSCURRENT is always asked for.
 """
 
 import json

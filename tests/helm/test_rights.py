@@ -52,6 +52,13 @@ def test_the_rules_are_those_of_the_documentation_with_which_the_backend_is_test
         assert made["rules"] == role["rules"] + more
 
 
+def test_secrets_are_listed_only_where_that_is_asked_for(chart: Chart) -> None:
+    config = {"api": API, "tokens": [token("kubernetes://bots/luna")]}
+    made = chart.render("kind-cronjob", config=config, rbac={"listSecrets": True}).one("Role")
+    usual = chart.render("kind-cronjob", config=config).one("Role")
+    assert made["rules"] == usual["rules"] + documented_rules("verbs: [list]")
+
+
 def test_each_namespace_has_its_own_role_with_its_own_names(chart: Chart) -> None:
     assert rights(chart.render("kind-cronjob", "store-kubernetes")) == {
         "bots": {

@@ -95,13 +95,14 @@ class ApiServer:
             raise RefusedError(401, "Unauthorized", "Unauthorized")
         address = urlsplit(request.path)
         namespace, plural, name, wants_token = _place(address.path)
-        self._authorize(user, _VERBS[request.method], namespace, plural, name)
+        verb = "list" if (request.method, name) == ("GET", None) else _VERBS[request.method]
+        self._authorize(user, verb, namespace, plural, name)
         kept = self._objects.setdefault((namespace, plural), {})
         dry_run = parse_qs(address.query).get("dryRun") == ["All"]
         if request.method == "POST" and not wants_token:
             return 201, self._create(namespace, plural, request.body, dry_run=dry_run)
         if name is None:
-            return 200, {"kind": f"{_KINDS[plural]}List", "items": list(kept.values())}
+            return 200, _list(plural, kept, parse_qs(address.query))
         if name not in kept:
             raise RefusedError(
                 404, "NotFound", f'{_full(plural)} "{name}" not found', name=name, kind=plural
@@ -222,6 +223,23 @@ class ApiServer:
         token = secrets.token_urlsafe()
         self.tokens[token] = f"system:serviceaccount:{namespace}:{name}"
         return {"kind": "TokenRequest", "status": {"token": token}}
+
+
+def _list(
+    plural: str, kept: Mapping[str, dict[str, Any]], options: Mapping[str, list[str]]
+) -> dict[str, Any]:
+    """Return a page, in the order of the names; the items do not say of which kind they are."""
+    [selector] = options.get("fieldSelector", ["type!="])
+    field, _, value = selector.partition("!=")
+    [start], [limit] = options.get("continue", [""]), options.get("limit", ["1000000"])
+    names = [n for n in sorted(kept) if n >= start and kept[n].get(field, "Opaque") != value]
+    page, rest = names[: int(limit)], names[int(limit) :]
+    items = [{k: v for k, v in kept[n].items() if k not in ("kind", "apiVersion")} for n in page]
+    return {
+        "kind": f"{_KINDS[plural]}List",
+        "metadata": {"continue": rest[0]} if rest else {},
+        "items": items,
+    }
 
 
 def _place(path: str) -> tuple[str, str, str | None, bool]:

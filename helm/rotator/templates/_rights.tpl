@@ -23,8 +23,9 @@
 {{- end -}}
 
 {{- /* What the pods need of Kubernetes, as JSON: by namespace the names of the Secrets that are
-       written, of those that are only read, whether any may be created, and the workloads that are
-       restarted, which run where the token's first kubernetes:// store is. */ -}}
+       written, of those that are only read, whether any may be created, whether all may be listed,
+       and the workloads that are restarted, which run where the token's first kubernetes:// store
+       is. */ -}}
 {{- define "rotator.rights" -}}
 {{- $rights := dict -}}
 {{- $defaults := .Values.config.defaults.restart | default list -}}
@@ -36,6 +37,9 @@
 {{- $first = $first | default $store -}}
 {{- if not $store.remote -}}
 {{- include "rotator.grant" (list $rights $store.namespace "written" $store.name) -}}
+{{- if $.Values.rbac.listSecrets -}}
+{{- include "rotator.grant" (list $rights $store.namespace "list" true) -}}
+{{- end -}}
 {{- if $store.create -}}
 {{- include "rotator.grant" (list $rights $store.namespace "create" true) -}}
 {{- end -}}
@@ -81,6 +85,9 @@
 {{- end -}}
 {{- if .create -}}
 {{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "verbs" (list "create")) -}}
+{{- end -}}
+{{- if .list -}}
+{{- $rules = append $rules (dict "apiGroups" (list "") "resources" (list "secrets") "verbs" (list "list")) -}}
 {{- end -}}
 {{- range $kind := list "deployment" "statefulset" "daemonset" -}}
 {{- with get $ $kind -}}
