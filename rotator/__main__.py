@@ -13,6 +13,7 @@ import click
 
 from rotator.cli import exit_codes
 from rotator.cli.main import cli, find_command
+from rotator.cli.tables import wrap
 from rotator.errors import (
     ConfigError,
     RotatorError,
@@ -109,7 +110,8 @@ def _describe_usage(error: click.ClickException) -> str:
 
 def _report(error: object, exit_code: int) -> int:
     with suppress(OSError):  # the exit code says it, too
-        sys.stderr.write(f"rotator: {hide_tokens(str(error))}\n")
+        line = f"rotator: {hide_tokens(str(error))}"
+        sys.stderr.write(f"{wrap(line) if sys.stderr.isatty() else line}\n")
     return exit_code
 
 

@@ -61,12 +61,12 @@ def check(config: Path | None) -> int:
         return _show_mistakes(mistakes)
     count = len(reading.settings.tokens)
     place = reading.settings.apis[0].file or "environment"
-    output.write(f"{place}: no mistakes, {count} token{'' if count == 1 else 's'}\n")
+    output.write_lines([f"{place}: no mistakes, {count} token{'' if count == 1 else 's'}"])
     return exit_codes.OK
 
 
 def _show_mistakes(mistakes: Iterable[str]) -> int:
-    output.write("".join(f"{each}\n" for each in dict.fromkeys(mistakes)))
+    output.write_lines(dict.fromkeys(mistakes))
     return exit_codes.USAGE
 
 

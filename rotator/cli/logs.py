@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from rotator import audit
+from rotator.cli.tables import wrap
 from rotator.clock import rfc3339, utc_now
 from rotator.errors import one_line
 
@@ -22,10 +23,13 @@ def configure(
 ) -> None:
     """Log warnings to `stream`; with `tells_events` what the rotator does, too.
 
-    With `tells_steps`, and in JSON, each step of a run is logged as well: the audit trail.
+    With `tells_steps`, and in JSON, each step of a run is logged as well: the audit trail. On a
+    terminal, lines for people fit its width, but for those of a process that stays, with
+    `tells_events`: what looks like a terminal may be a container's log.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    fit = wrap if stream.isatty() and not tells_events else str
+    handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter(fit))
     left_out = GROUP if form == "json" else GROUPED
     handler.addFilter(lambda record: not record.__dict__.get(left_out))
     handler.addFilter(OncePerRun(time.monotonic))
@@ -68,11 +72,15 @@ class OncePerRun(logging.Filter):
 
 
 class _TextFormatter(logging.Formatter):
+    def __init__(self, fit: Callable[[str], str]) -> None:
+        super().__init__()
+        self._fit = fit
+
     def format(self, record: logging.LogRecord) -> str:
         message = _message(record)
         if record.name == audit.LOGGER and (token := audit.run_fields().get("token")):
             message = f"{token}: {message}"  # its other fields are for programs
-        return f"rotator: {record.levelname.lower()}: {message}"
+        return self._fit(f"rotator: {record.levelname.lower()}: {message}")
 
 
 class _JsonFormatter(logging.Formatter):

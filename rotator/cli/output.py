@@ -101,6 +101,19 @@ def write(text: str, hint: str = "") -> None:
         raise OutputError(f"the results could not be written ({error.strerror}){hint}") from None
 
 
+def write_lines(lines: Iterable[str], hint: str = "") -> None:
+    """Print lines; on a terminal each fits its width, with a hanging indent.
+
+    Raises `OutputError` as `write` does.
+    """
+    write(_fit(lines), hint)
+
+
+def _fit(lines: Iterable[str]) -> str:
+    fit = wrap if is_terminal() else str
+    return "".join(f"{fit(line)}\n" for line in lines)
+
+
 def show_results(reports: Sequence[Report], form: Form = Form.TEXT, last: str = "") -> None:
     """Print the reports, the most urgent first, then the line `last`; and log what failed.
 
@@ -112,8 +125,8 @@ def show_results(reports: Sequence[Report], form: Form = Form.TEXT, last: str = 
         elif form is Form.JSON_LINES:
             text = "".join(f"{json.dumps(report.to_json())}\n" for report in reports)
         else:
-            show = _as_table if can_draw() else as_lines
-            text = show(sort_by_urgency(reports), [last] if last else [])
+            shown, end = sort_by_urgency(reports), [last] if last else []
+            text = _as_table(shown, end) if can_draw() else _fit(as_lines(shown, end))
         write(text, AFTERWARDS)
     finally:
         log_failures(reports)
@@ -139,11 +152,10 @@ def log_leak_steps(reports: Sequence[Report]) -> None:
             _log.warning("after a leak (%s of %s): %s", number, len(_LEAK), step)
 
 
-def as_lines(reports: Sequence[Report], last: Sequence[str] = ()) -> str:
+def as_lines(reports: Sequence[Report], last: Sequence[str] = ()) -> list[str]:
     """Return a line for each token; a failure is logged instead."""
     shown = (report for report in reports if report.action is not Action.FAILED)
-    lines = [*(one_line(summarize(report)) for report in shown), *last]
-    return "".join(f"{line}\n" for line in lines)
+    return [*(one_line(summarize(report)) for report in shown), *last]
 
 
 def _as_table(reports: Sequence[Report], last: Sequence[str]) -> str:
@@ -164,9 +176,8 @@ def _as_table(reports: Sequence[Report], last: Sequence[str]) -> str:
     action = ["action"] if has_acted else []
     titles = ["token", "status", *action, "left", "expires", "store"]
     told = [report for report in reports if _has_more_to_tell(report)]
-    lines = as_lines(told, last).splitlines()
     table = render_table(titles, rows, ["expires", "left"]) if rows else ""
-    return table + "".join(f"{wrap(line)}\n" for line in lines)
+    return table + _fit(as_lines(told, last))
 
 
 def _has_more_to_tell(report: Report) -> bool:

@@ -1,7 +1,6 @@
 """`rotator rehearse`: a whole rotation with a canary, which leaves nothing."""
 
 import logging
-from collections.abc import Sequence
 
 import click
 
@@ -53,14 +52,11 @@ def command(settings: Settings, names: tuple[str, ...], *, hooks: bool, as_json:
         reports = map_in_threads(act, rehearsals)
         for context in contexts.values():
             context.api.log_out()
-    output.write(output.as_json(reports) if as_json else _as_lines(reports))
+    if as_json:
+        output.write(output.as_json(reports))
+    else:  # a failure is logged instead
+        output.write_lines(one_line(report.summary) for report in reports if not report.error)
     for report in reports:
         if report.error:
             _log.error("%s: %s", report.name, report.error, extra=token_field(report.name))
     return exit_codes.FAILED if any(report.error for report in reports) else exit_codes.OK
-
-
-def _as_lines(reports: Sequence[RehearsalReport]) -> str:
-    """Return a line for each token; a failure is logged instead."""
-    passed = (report for report in reports if not report.error)
-    return "".join(f"{one_line(report.summary)}\n" for report in passed)

@@ -20,7 +20,7 @@ def test_the_exit_status_is_that_of_the_worst(found: list[Finding], status: int)
 
 
 def test_the_worst_is_told_last() -> None:
-    assert as_lines([PROBLEM, OK, WARNING], "utf-8").splitlines() == [
+    assert as_lines([PROBLEM, OK, WARNING], "utf-8") == [
         "✓ ok: api: it answers",
         "! warning: luna: due",
         "✗ problem: luna: gone",
@@ -30,14 +30,14 @@ def test_the_worst_is_told_last() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", None, "no-such-encoding"])
 def test_there_are_no_marks_where_they_cannot_be_printed(encoding: str | None) -> None:
-    text = as_lines([OK, WARNING, PROBLEM, PROBLEM], encoding)
-    assert text.startswith("ok: api: it answers\nwarning: luna: due\nproblem: luna: gone\n")
-    assert text.endswith("2 problems, 1 warning, 1 ok\n")
+    first, second, third, *_, last = as_lines([OK, WARNING, PROBLEM, PROBLEM], encoding)
+    assert [first, second] == ["ok: api: it answers", "warning: luna: due"]
+    assert [third, last] == ["problem: luna: gone", "2 problems, 1 warning, 1 ok"]
 
 
 def test_a_fleet_that_is_well_is_told_in_a_few_lines() -> None:
     many = [Finding(Topic.TOKEN, Result.OK, "fine", f"bot-{n}") for n in range(1000)]
-    assert as_lines([OK, *many, WARNING], "utf-8").splitlines() == [
+    assert as_lines([OK, *many, WARNING], "utf-8") == [
         "✓ ok: api: it answers",
         "✓ ok: 1000 checks of single tokens (--json shows them)",
         "! warning: luna: due",

@@ -35,7 +35,10 @@ def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int
 
     found = examine(settings, names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
-    output.write(output.as_json(found) if as_json else as_lines(found, encoding))
+    if as_json:
+        output.write(output.as_json(found))
+    else:
+        output.write_lines(as_lines(found, encoding))
     return exit_code(found)
 
 

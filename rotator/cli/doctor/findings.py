@@ -80,7 +80,7 @@ _MARKS = {Result.OK: "✓ ", Result.WARNING: "! ", Result.PROBLEM: "✗ "}
 _MOST_OK = 30  # lines; a fleet has thousands that say nothing new
 
 
-def as_lines(found: Sequence[Finding], encoding: str | None) -> str:
+def as_lines(found: Sequence[Finding], encoding: str | None) -> list[str]:
     """Return a line for each finding, the worst last, with marks if `encoding` has them."""
     try:
         "".join(_MARKS.values()).encode(encoding or "ascii")
@@ -101,4 +101,4 @@ def as_lines(found: Sequence[Finding], encoding: str | None) -> str:
         f"{counts[result] or 'no'} {result}{'' if counts[result] == 1 else 's'}"
         for result in (Result.PROBLEM, Result.WARNING)
     )
-    return "\n".join([*lines, f"{problems}, {warnings}, {counts[Result.OK]} ok", ""])
+    return [*lines, f"{problems}, {warnings}, {counts[Result.OK]} ok"]

@@ -209,13 +209,11 @@ def _show(record: IncidentRecord, keeper: RecordKeeper, *, as_json: bool) -> Non
     if as_json:
         output.write(json.dumps(record.to_json(), indent=2) + "\n", output.AFTERWARDS)
     else:
-        lines = output.as_lines(sort_by_urgency(reports)).splitlines()
+        lines = output.as_lines(sort_by_urgency(reports))
         lines += [describe_found(record, each) for each in record.found]
         if reports:
             lines += [f"{n}. {text}" for n, text in enumerate(record.open_questions(), 1)]
-        if output.can_draw():
-            lines = [wrap(line) for line in lines]
-        output.write("".join(f"{line}\n" for line in lines), output.AFTERWARDS)
+        output.write_lines(lines, output.AFTERWARDS)
     for task in record.other_tasks():
         _log.error("%s", task)
     if keeper.failure:
