@@ -21,6 +21,7 @@ from rotator.errors import (
 )
 from rotator.hooks.hooks import Hooks
 from rotator.rotation.finish import Finisher
+from rotator.rotation.former_stores import names_after
 from rotator.rotation.mint import (
     MintAttempt,
     NotBegunError,
@@ -296,6 +297,7 @@ class RotationSteps:
                 snapshot, journal.token_id, pending, self._settings.validity, now
             ),
             put_back_at=next(filter(None, since), now) if is_put_back else None,
+            stores=names_after(snapshot, now),
         )
 
     def _retire(self) -> timedelta | Unused | None:

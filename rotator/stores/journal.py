@@ -15,9 +15,11 @@ Its words are older than those of the code, and stay, since stores have them:
     hook=                        hooks         ids (digests) of those that have not worked yet
     back=                        put_back_at
     leak=, leaked=               leak          Leak: since when, and the tokens
+    push=                        pushes        Push: what a mirror got last
+    store=                       stores        NamedStore: where else the token was written
 
-At rest it has fewer than 256 characters, unless an old token ends only when nobody uses it any
-more; a store with a limit spreads a longer one over several notes.
+At rest it has fewer than 256 characters, unless the token has several stores, or an old one ends
+only when nobody uses it any more; a store with a limit spreads a longer one over several notes.
 """
 
 import os
@@ -42,6 +44,9 @@ _INTENT = re.compile(
 )
 _PUSH = re.compile(r"(?P<mirror>[0-9a-f]{16})/(?P<token>[0-9a-f]{16})@(?P<at>[0-9T:Z-]+)")
 _NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.:/=+-]")  # written as @ and two digits for each byte
+_ESCAPED = re.compile(r"@([0-9a-f]{2})")
+_LONGEST_NAME = 200  # characters of a store's URL: no note may be longer than 256
 _DISUSE = re.compile(
     rf"(?P<token_id>{ID_PATTERN})/(?P<quiet>[1-9][0-9]{{0,9}})/(?P<bound>-|{_BOUNDED})"
     rf"/(?P<since>[0-9T:Z-]+)/(?P<used>[0-9T:Z-]+)/(?P<pause>-|[1-9][0-9]{{0,9}})"
@@ -210,6 +215,34 @@ class Push(NamedTuple):
         return cls(match["mirror"], match["token"], at) if match and at else None
 
 
+class NamedStore(NamedTuple):
+    """A store that the token was written to as well, by its canonical URL.
+
+    `ends_at` (aware UTC, whole seconds) is None while it is as good as this one. For a store that
+    was given up it is when the token ends that may still be there, `FAR` for an eternal one.
+    """
+
+    url: str
+    ends_at: datetime | None = None
+
+    def to_text(self) -> str:
+        """Return one word; it may be too long for a note."""
+        letters = self.url.encode("utf-8", "surrogateescape").decode("latin-1")
+        name = _FOREIGN.sub(lambda found: f"@{ord(found[0]):02x}", letters)
+        return f"{_time_text(self.ends_at) if self.ends_at else _NOTHING}/{name}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Read the text form, None where it is not one."""
+        end, _, name = text.partition("/")
+        ends_at = _checked_time(end)
+        if not name or not (ends_at or end == _NOTHING):
+            return None
+        letters = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
+        raw = letters.encode("latin-1", "replace")
+        return cls(raw.decode("utf-8", "surrogateescape"), ends_at)
+
+
 class Leak(NamedTuple):
     """Why a token was minted: `tokens` had leaked, or what else the rotator did not know of.
 
@@ -230,6 +263,7 @@ class Journal:
     that may still be alive, and `hooks` the ids of hooks that have not worked yet.
     `put_back_at` is when an old token was first seen in the place of a newer one; `leak` is there
     where the token was minted because others had leaked. `pushes` are what the mirrors got last.
+    `stores` are where else the token was written, and where the old ones may have stayed.
     """
 
     token_id: str | None = None
@@ -242,6 +276,7 @@ class Journal:
     put_back_at: datetime | None = None
     leak: Leak | None = None
     pushes: tuple[Push, ...] = ()
+    stores: tuple[NamedStore, ...] = ()
 
     @property
     def old_ids(self) -> frozenset[str]:
@@ -286,6 +321,8 @@ class Journal:
             words.append(f"leak={_time_text(self.leak.since)}")
             words += [f"leaked={token.to_text()}" for token in self.leak.tokens]
         words += [f"push={push.to_text()}" for push in self.pushes]
+        names = [store.to_text() for store in self.stores]
+        words += [f"store={name}" for name in names if len(name) <= _LONGEST_NAME]
         return " ".join([_FORMAT, *words]) if words else ""
 
     @classmethod
@@ -305,6 +342,7 @@ class Journal:
         replaced = [ReplacedToken.from_text(value) for key, value in pairs if key == "old"]
         leaked = [ReplacedToken.from_text(value) for key, value in pairs if key == "leaked"]
         pushes = [Push.from_text(value) for key, value in pairs if key == "push"]
+        stores = [NamedStore.from_text(value) for key, value in pairs if key == "store"]
         since = _checked_time(fields.get("leak"))
         return cls(
             token_id=token_id if is_token_id(token_id) else None,
@@ -317,6 +355,7 @@ class Journal:
             put_back_at=_checked_time(fields.get("back")),
             leak=Leak(since, tuple(each for each in leaked if each)[-_MOST:]) if since else None,
             pushes=tuple(each for each in pushes if each)[-_MOST:],
+            stores=tuple(each for each in stores if each)[-_MOST:],
         )
 
 

@@ -11,6 +11,7 @@ from rotator.stores.journal import (
     Intent,
     Journal,
     Leak,
+    NamedStore,
     PendingRevocation,
     ReplacedToken,
     is_taken_over,
@@ -73,6 +74,14 @@ busy_journals = st.builds(
     replaced=replaced_tokens,
     put_back_at=st.none() | whole_seconds,
     leak=st.none() | st.builds(Leak, whole_seconds, replaced_tokens),
+    stores=st.lists(
+        st.builds(
+            NamedStore,
+            st.text("ab:/#?%@=&,. ~é", min_size=1, max_size=20),
+            st.none() | whole_seconds,
+        ),
+        max_size=8,
+    ).map(tuple),
 )
 
 
@@ -253,3 +262,10 @@ def test_an_intent_is_taken_over_once_and_by_all_under_the_same_name() -> None:
     # One that died in between left both.
     journal = Journal(intents=(intent, taken)).with_taken_over({intent.mint_id})
     assert journal.intents == (taken,)
+
+
+def test_the_name_of_a_store_that_no_note_can_hold_is_left_out() -> None:
+    journal = Journal(
+        "5f0c", stores=(NamedStore("dotenv:///" + "é" * 60), NamedStore("dotenv:///a"))
+    )
+    assert Journal.from_text(journal.to_text()).stores == (NamedStore("dotenv:///a"),)

@@ -8,6 +8,7 @@ from rotator.cli.doctor.findings import Check, Finding, Result, Topic
 from rotator.clock import SLACK, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
+from rotator.rotation.former_stores import Copy
 from rotator.rotation.model import StoreReport, StoreState
 from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict, earlier
@@ -53,8 +54,9 @@ class TokenFacts(NamedTuple):
     names the hooks that could not be started. `restarts` says by workload what prevents its
     restart. `failed_hooks` names the hooks, restarts and notices of the settings that have not
     worked since the last rotation. `owners` says by URL what keeps the secret of a store as it
-    wants it. `mirrors` is what is known of them. `cleared` is what became of what a killed
-    rehearsal left, and `rehearsed` what a rehearsal came to, if one was wanted.
+    wants it. `mirrors` is what is known of them. `copies` are tokens in stores that journals name,
+    and the config does not. `cleared` is what became of what a killed rehearsal left, and
+    `rehearsed` what a rehearsal came to, if one was wanted.
     """
 
     settings: TokenSettings
@@ -72,6 +74,7 @@ class TokenFacts(NamedTuple):
     owners: Mapping[str, str | None]
     cleared: Cleared
     mirrors: Sequence[StoreReport] = ()
+    copies: Sequence[Copy] = ()
     rehearsed: RehearsalReport | None = None
 
 
@@ -212,6 +215,15 @@ def _contents(facts: TokenFacts) -> Iterator[Finding]:
         yield Finding(Topic.STORE, result, message, store=url)
 
 
+def _copies(facts: TokenFacts) -> Iterator[Finding]:
+    for url, token in facts.copies:
+        message = (
+            f"{url} is not in the config any more, and still holds the token {token.name}, which"
+            " nobody renews there: delete it once no bot reads it, or add the store to stores again"
+        )
+        yield Finding(Topic.STORE, Result.WARNING, message, store=url)
+
+
 def _token(facts: TokenFacts) -> Iterator[Finding]:
     if facts.snapshot.current is None:
         return
@@ -305,6 +317,7 @@ TOKEN_CHECKS: tuple[Check[TokenFacts], ...] = (
     _stores,  # reachable, with the rights to write
     _owners,  # other writers
     _contents,  # each store holds the current token
+    _copies,  # and none that the token was moved from holds one
     _mirrors,  # and each mirror, as far as it tells
     _token,  # and the API accepts it
     _mints,  # what runs left behind that died or failed

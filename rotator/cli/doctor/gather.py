@@ -28,6 +28,7 @@ from rotator.hooks.hooks import Hooks, name_command
 from rotator.hooks.notify import examine_urls
 from rotator.hooks.restarts import Restarts
 from rotator.nocturna.api import HEALTH, ApiClient
+from rotator.rotation.former_stores import find_copies
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import longest_rotation
 from rotator.rotation.model import MintRequest, RotationContext, StoreReport
@@ -167,6 +168,7 @@ class Gatherer:
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
             cleared=cleared,
             mirrors=self._look_at_mirrors(token, snapshot),
+            copies=[*find_copies(snapshot, self._context.fleet, api.server_time(clock()))],
         )
 
     def _look_at_mirrors(self, token: TokenSettings, snapshot: Snapshot) -> list[StoreReport]:
