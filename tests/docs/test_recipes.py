@@ -107,7 +107,7 @@ def test_one_bot_on_a_vps_from_nothing_to_a_token_that_renews_itself(
     for block in steps:
         result = vps.follow(block)
         assert result is None or result.status == 0, (block.text, result)
-    assert vps.written("sudo") == "apt install python3-venv\n"
+    assert vps.written("sudo") == "apt install cron python3-venv\n"
     assert (vps.home / "bot/admin-password").stat().st_mode & 0o777 == 0o600
     first = vps.token
     assert 'BOT_NAME="Luna"\n' in vps.written("bot/.env")
