@@ -97,7 +97,10 @@ def error_of_status(call: Call, status: int, url: str, *, is_own: bool = True) -
 
     `url` is the API's, as configured.
     """
-    of_call = _BY_CALL.get((call, status)) if is_own else None
+    if is_own:
+        of_call = _BY_CALL.get((call, status))
+    else:
+        of_call = _NOT_OWN_401 if (call, status) in _PROOFS and status == _NO_LOGIN else None
     kind, text = of_call or _BY_STATUS.get(status) or _explain(status)
     error = kind(f"{call.doing}: {text.format(status=status, url=url)}")
     error.status = status
@@ -137,6 +140,16 @@ _BY_CALL: dict[tuple[Call, int], _Meaning] = {
     (REVOKE, 404): (NotFoundError, "there is no such token (404)"),
     **{(call, 403): _NO_ADMIN for call in (LIST, MINT, REVOKE, PROVE_ADMIN)},
 }
+_NO_LOGIN = HTTPStatus.UNAUTHORIZED
+# What these say of a token or an account is acted upon: so it has to come from the API itself.
+_PROOFS = frozenset(each for each in _BY_CALL if each != (REVOKE, 404))
+_NOT_OWN_401: _Meaning = (
+    ApiError,
+    (
+        "what answers 401 is not the API, by its form; ask who runs the proxy in front of it, or"
+        " check the API's URL: {url}"
+    ),
+)
 _NOT_THE_API = "the server answered {status}, which the API never does; check the API's URL: {url}"
 _BY_STATUS: dict[int, _Meaning] = {
     401: (UnauthorizedError, "the API does not accept the admin session (401)"),
@@ -331,10 +344,11 @@ class ApiClient:
                 if response.status_code != 200:  # noqa: PLR2004 - the API's only success
                     status = response.status_code
                     challenge = response.headers.get("WWW-Authenticate", "")
-                    is_own = call.repeatable or _is_refusal(response, call.largest)
+                    is_proof = not call.repeatable or (call, status) in _PROOFS
+                    is_own = not is_proof or _is_refusal(response, call.largest)
                     stranger = error_of_stranger(call, status, challenge, self._base_url)
                     error = stranger or error_of_status(call, status, self._base_url, is_own=is_own)
-                    raise error if is_own else outcome_unknown(error)
+                    raise error if is_own or call.repeatable else outcome_unknown(error)
                 if each:
                     return read_json_items(response, call.largest, each)
                 return read_json(response, call.largest)

@@ -170,7 +170,32 @@ def test_the_401_of_a_proxy_says_nothing_of_the_token_or_the_password(
 @pytest.mark.parametrize("challenge", ["Bearer", 'Basic realm="x", bearer', 'bearer realm="x"'])
 def test_the_401_of_the_api_is_its_own(challenge: str) -> None:
     with (
-        recorder(answer(401, "{}", f"WWW-Authenticate: {challenge}")) as server,
+        recorder(
+            answer(
+                401,
+                '{"detail": "no"}',
+                "Content-Type: application/json",
+                f"WWW-Authenticate: {challenge}",
+            )
+        ) as server,
         pytest.raises(TokenRefusedError),
     ):
         Client(server.url, MADE_UP).tokens.exchange("a.b.c")
+
+
+@pytest.mark.parametrize("page", ["<html>who?</html>", '{"message": "Unauthorized"}', ""])
+@pytest.mark.parametrize("call", [LOGIN, EXCHANGE])
+def test_a_401_that_is_not_the_api_s_by_its_form_says_nothing_of_the_token_or_the_password(
+    call: Call, page: str
+) -> None:
+    with recorder(answer(401, page, "Content-Type: application/json")) as server:
+        with pytest.raises(ApiError, match="what answers 401 is not the API, by its form") as error:
+            Client(server.url, MADE_UP).http.send(call, bearer="a.b.c")
+        assert type(error.value) is ApiError
+
+
+def test_a_403_that_is_not_the_api_s_says_nothing_of_the_account() -> None:
+    with recorder(answer(403, "<html>blocked</html>", "Content-Type: text/html")) as server:
+        with pytest.raises(ApiError, match="or this machine not allowed") as error:
+            Client(server.url, MADE_UP).http.send(LIST, bearer="a.b.c")
+        assert type(error.value) is ApiError

@@ -161,7 +161,7 @@ def test_what_is_no_token_at_all_is_revoked_by_its_id(timed_api: Sandbox, text: 
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
-        (Fault.status(401), "the API does not accept it (401)"),
+        (Fault.refusal(401), "the API does not accept it (401)"),
         (Fault.html(200), "the API's answer is not JSON"),
         (Fault.json_of({}), "the API's answer has no access token"),
         (Fault.server_error(), "not able to answer now (500)"),
