@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from rotator.clock import SLACK
+from rotator.clock import SLACK, minute
 from rotator.config.settings import TokenSettings, Unused
 from rotator.errors import (
     ApiError,
@@ -137,6 +137,8 @@ class RotationSteps:
             )
         if result.action is Action.FAILED:
             return result._replace(after=after)
+        if result.action in CHANGED and (early := self._describe_early_end(after)):
+            result = result._replace(troubles=(*result.troubles, early))
         # Mirrors, hooks, then retirement; what is left of them stays in the journal.
         return self._finisher.finish(result, after, self._options)
 
@@ -178,6 +180,17 @@ class RotationSteps:
         except RotatorError as error:
             result = _fail(snapshot, verdict, error)
         return _tell_put_back(result, verdict)
+
+    def _describe_early_end(self, after: Snapshot) -> str | None:
+        """Return a line about a store that deletes the new token before it would be renewed."""
+        end = after.ends_at(after.current)
+        if end is None or end - after.taken_at >= self._settings.renew_before:
+            return None
+        return (
+            f"a store deletes the new token at {minute(end)}, before it would be renewed, so each"
+            " run makes another one: let it keep what is written for longer than validity (see"
+            " delete_version_after in Vault)"
+        )
 
     def _observe(self) -> Snapshot:
         answers = (

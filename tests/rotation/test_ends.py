@@ -46,6 +46,16 @@ def test_a_new_token_is_told_with_its_earlier_end(
     assert "is gone in 30 days" in report.message
 
 
+def test_a_new_token_that_is_deleted_before_it_would_be_renewed_is_a_failure(
+    world: World, ephemeral: EphemeralStore, old: str
+) -> None:
+    del old
+    ephemeral.ends_at = world.clock() + timedelta(hours=1)
+    report = world.rotation(ephemeral).rotate(RotateOptions())
+    assert (report.action, report.expires_at) == (Action.ROTATED, ephemeral.ends_at)
+    assert "so each run makes another one: let it keep what is written" in (report.error or "")
+
+
 def test_a_store_that_deletes_it_now_is_an_alarm(world: World, ephemeral: EphemeralStore) -> None:
     world.put(world.api.issue(days=90))
     ephemeral.ends_at = world.clock() - timedelta(hours=2)
