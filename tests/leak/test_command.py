@@ -95,7 +95,7 @@ def test_what_was_made_with_it_is_revoked_by_the_same_command(
     api.issue(days=30, created_at=api.clock())
     made = api.tokens[-1].id
     result = rotator("leaked", "luna", "--yes", "--report", REPORT)
-    assert result.status == 0
+    assert result.status == 3
     assert f"{made}: left as it is; made " in result.out
     command = f"rotator leaked luna --report {REPORT} --yes --revoke-found"
     assert f"revoke one with rotator tokens revoke ID, all of them with {command}" in result.out
@@ -142,7 +142,7 @@ def test_the_json_tells_the_same(rotator: Runner, api: Sandbox, leaked: str) -> 
     api.issue(days=30, created_at=api.clock())
     found = api.tokens[-1].id
     result = rotator("leaked", "luna", "--yes", "--json")
-    assert result.status == 0
+    assert result.status == 3
     shown = result.json
     assert (shown["state"], shown["not_done"], len(shown["for_people"])) == ("done", [], 4)
     (token,) = shown["tokens"]
@@ -255,7 +255,7 @@ def test_on_a_terminal_it_asks_first(rotator: Runner, api: Sandbox, leaked: str)
     assert not (rotator.folder / REPORT).exists()
     terminal = Terminal(rotator, "luna", columns=80)
     terminal.wait_for_the_question()
-    assert terminal.answer("y\n") == 0
+    assert terminal.answer("y\n") == 3
     assert [
         line for line in terminal.shown.splitlines() if len(line) > 80 and "://" not in line
     ] == []
