@@ -100,10 +100,10 @@ def command(  # noqa: PLR0913 - one per option
     Whatever interrupts it, the same command goes on where it stopped. What it has minted is not
     replaced once more within an hour, nor before all is revoked, unless --again is given.
 
-    Exits 0 when all is done, and nothing is alive that may come of the leak; 3 when all is done, but
-    people have to decide about tokens that no store holds, or an earlier run is not settled yet; 1
-    when something is left to be done; 2 when the call or the settings are wrong, or nobody could be
-    asked.
+    Exits 0 when all is done, and nothing is alive that may come of the leak; 3 when all is done,
+    but people have to decide about tokens that no store holds, or an earlier run is not settled
+    yet; 1 when something is left to be done; 2 when the call or the settings are wrong, or nobody
+    could be asked.
     """
     if bool(names) == is_all:
         raise click.UsageError("expected either NAME or --all")
