@@ -23,7 +23,7 @@ ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
 _CIPHERTEXT = (
     r"(?i)encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
     r"|\$ANSIBLE_VAULT;|!vault\b|-----BEGIN |gAAAAAB|U2FsdGVkX1|EJ\[[0-9]+:"
-    r"|eyJ[\w-]+(?:\.[\w-]*){4}\Z"
+    r"|AQICAH|CiQA|eyJpdiI6|eyJ[\w-]+(?:\.[\w-]*){4}\Z"  # of AWS KMS, Google KMS, Laravel; JWE
 )
 _REFERENCE = (
     r"(?i)[a-z][a-z0-9+.-]*://|vault:|arn:aws|gcp:|azkv:|secretref[:+]|file:|@Microsoft\.KeyVault\("

@@ -17,6 +17,7 @@ from rotator.tokens import is_ciphertext, is_reference
 
 _LONGEST_LINE = 64 << 10  # bytes; python-dotenv takes quadratic time in blanks
 _LONGEST_GAP = 200  # characters
+MOST_LINES = 20_000  # which take python-dotenv a quarter of a second, some ten times in a rotation
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _BOM = b"\xef\xbb\xbf"
 # How a file begins that as a whole is something else.
@@ -35,7 +36,7 @@ _BEGINNINGS = {
 _PGP_PACKETS = (0x84, 0x85, 0x86, 0x8C, 0x8D, 0xC1, 0xC3)
 # The patterns are compiled where they are used: few files need any, and `check` is to start fast.
 _ENCODED = ("ZXlK",)  # base64 of how every token begins
-_LIKE_LITERALS = (*_ENCODED, "gAAAAAB", "U2FsdGVkX1")
+_LIKE_LITERALS = (*_ENCODED, "gAAAAAB", "U2FsdGVkX1", "AQICAH", "CiQA", "eyJpdiI6")
 # The values of a file that dotenvx or SOPS has encrypted.
 _ENCRYPTED_VALUE = r"encrypted:|ENC\[\w+,"
 # What no reader takes for anything else than itself.
@@ -86,7 +87,16 @@ def refuse_content(content: bytes) -> None:
     _refuse_long_lines(content)
 
 
+def has_too_many_lines(content: bytes) -> bool:
+    """Tell whether a rotation would take minutes to read the file again and again."""
+    return max(map(content.count, (b"\n", b"\r"))) > MOST_LINES
+
+
 def _refuse_long_lines(content: bytes) -> None:
+    if has_too_many_lines(content):
+        raise UnsafeEditError(
+            f"it has more than {MOST_LINES} lines, as no .env file has: name another file"
+        )
     for line, text in enumerate(content.splitlines(), 1):
         if len(text) > _LONGEST_LINE:
             raise UnsafeEditError(f"line {line} is longer than 64 KiB: shorten it")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from dotenv.parser import Binding, parse_stream
 
-from backends.dotenv.gate import Gate, UnsafeEditError, refuse_content
+from backends.dotenv.gate import Gate, UnsafeEditError, has_too_many_lines, refuse_content
 
 _BOM = b"\xef\xbb\xbf"
 _NOTE = "# rotator:"
@@ -54,6 +54,8 @@ def read_plain(content: bytes, name: str) -> Variable | None:
     the same.
     """
     if content.count(name.encode()) != 1 or not _PLAIN.fullmatch(content):
+        return None
+    if has_too_many_lines(content):
         return None
     found = _token_line(name).search(content)
     if found is None or content.count(_NOTE_WORD) != (found["journal"] is not None):

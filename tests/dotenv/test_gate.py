@@ -28,6 +28,7 @@ WHOLE_FILES = {
     "zeros at the end": (b"A=1\r\nTOKEN=x\r\n\0\0\0", "line 3 holds NUL bytes"),
     "SOPS": (b"TOKEN=x\nsops_mac=ENC[AES256_GCM,data:x]\n", "line 2: the file is encrypted with S"),
     "dotenvx": (b'A="encrypted:BNr2"\n', "line 1: the values of this file are encrypted"),
+    "a great many lines": (b"TOKEN=x\n" + b"A=1\n" * 20_001, "it has more than 20000 lines"),
     "a very long line": (b"A=" + b"x" * 70_000 + b"\nTOKEN=x\n", "line 1 is longer than 64 KiB"),
     "many blanks": (b"TOKEN=x\nA=x" + b" " * 60_000 + b"y\n", "line 2 has more than 200 blanks"),
     "a merge conflict": (
@@ -98,6 +99,9 @@ NO_LITERALS = {
     "eyaml": ("TOKEN='ENC[PKCS7,MIIB]'\n", "line 1: the value of TOKEN is encrypted"),
     "Spring": ("TOKEN={cipher}abcdef\n", "line 1: the value of TOKEN is encrypted"),
     "ejson": ("TOKEN=EJ[1:WGj2t4zn=:abc:def]\n", "line 1: the value of TOKEN is encrypted"),
+    "AWS KMS": ("TOKEN=AQICAHhQ8nCzB6bPYV2xTQ\n", "line 1: the value of TOKEN is encrypted"),
+    "Google KMS": ("TOKEN=CiQAFKL9xbWp0Hd2lQ\n", "line 1: the value of TOKEN is encrypted"),
+    "Laravel": ("TOKEN=eyJpdiI6IkFqUWFLbUFKRGc\n", "line 1: the value of TOKEN is encrypted"),
     "Fernet": ("TOKEN=gAAAAABlZ0J5WGj2t4znULHT\n", "line 1: the value of TOKEN is encrypted"),
     "OpenSSL": ("TOKEN=U2FsdGVkX18bZk3r2m0u\n", "line 1: the value of TOKEN is encrypted"),
     "JWE": ("TOKEN=eyJhbGciOiJkaXIi..aGVsbG8.aGVs.bG8\n", "line 1: the value of TOKEN is encrypt"),

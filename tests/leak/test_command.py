@@ -64,9 +64,11 @@ def test_who_leaked_must_be_said(rotator: Runner, api: Sandbox, names: tuple[str
 @pytest.mark.usefixtures("leaked")
 def test_a_mistake_is_told_before_anything_is_done(rotator: Runner, api: Sandbox) -> None:
     (rotator.folder / "notes.md").write_text("# Shopping list\n")
+    (rotator.folder / "link.md").symlink_to("elsewhere.md")
     for arguments, told in (
         (("luna", "--since", "yesterday"), "expected a time that is over"),
         (("luna", "--report", "notes.md"), "it is no report of rotator leaked"),
+        (("luna", "--report", "link.md"), "it is a symlink"),
     ):
         result = rotator("leaked", "--yes", *arguments)
         assert (result.status, result.out, api.calls) == (2, "", [])

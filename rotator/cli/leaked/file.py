@@ -3,6 +3,7 @@
 Earlier sections stay: one run may be killed, and what it did is in its own section only.
 """
 
+import errno
 import fcntl
 import os
 import stat
@@ -36,7 +37,8 @@ class ReportFile:
         except FileNotFoundError:
             pass
         except OSError as error:
-            raise self._refuse(str(error.strerror)) from None
+            is_link = error.errno == errno.ELOOP
+            raise self._refuse("it is a symlink" if is_link else str(error.strerror)) from None
 
     def write(self, section: str) -> None:
         """Put the section below the earlier ones, in the place of what this process wrote there.
