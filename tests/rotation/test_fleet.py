@@ -118,5 +118,6 @@ def test_many_due_at_once_wait_for_an_api_with_one_worker(
     names = [(method, path) for method, path, _ in world.api.calls]
     assert {status for _, _, status in world.api.calls} == {200}
     assert names.count(LOGIN[:2]) == 1
-    assert names.count(("GET", "/auth/admin/service-tokens")) == 1
+    # Mints that wait at the same time share a list of what was there before.
+    assert 0 < names.count(("GET", "/auth/admin/service-tokens")) < count
     assert 0 < worker.peak <= API_CONNECTIONS
