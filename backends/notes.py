@@ -88,13 +88,17 @@ class Notes:
         needed = {mint_id for mint_id in _mints_in(expected) if not is_taken_over(mint_id)}
         return is_same and needed <= {intent.mint_id for intent in self._intents}
 
+    def has_changed(self, journal: Journal, expected: str) -> bool:
+        """Tell whether an intent that `journal` leaves out says something else by now."""
+        kept, now = _digests(journal.intents), _digests(self._intents)
+        left_out = ((k, text) for k, text in _mints_in(expected).items() if k not in kept)
+        return any(now.get(mint_id, text) != text for mint_id, text in left_out)
+
     def has_rival(self, journal: Journal, expected: str) -> bool:
         """Tell whether a first intent in `journal` meets another that its writer does not know."""
-        known = _mints_in(expected)
-        wanted = {intent.mint_id for intent in journal.intents}
-        return bool(_added(journal, expected)) and any(
-            intent.mint_id not in known | wanted for intent in self._intents
-        )
+        known = {*_mints_in(expected), *_digests(journal.intents)}
+        is_first = bool(_added(journal, expected))
+        return is_first and any(intent.mint_id not in known for intent in self._intents)
 
     def plan_note(self, journal: Journal, expected: str) -> NoteChanges:
         return self._plan_record(self._fingerprint, journal) | self._plan_intents(journal, expected)
@@ -179,12 +183,18 @@ class Notes:
         return changes
 
     def _plan_intents(self, journal: Journal, expected: str) -> NoteChanges:
-        wanted = {self._intent_key(each.mint_id): each.to_text() for each in journal.intents}
-        known = {self._intent_key(mint_id) for mint_id in _mints_in(expected)}
-        # What others settled meanwhile does not come back.
-        wanted = {k: text for k, text in wanted.items() if k not in known or k in self._present}
-        settled = (known - set(wanted)) & set(self._present)
-        return wanted | dict.fromkeys(settled)
+        known, wanted = _mints_in(expected), _digests(journal.intents)
+        changes: NoteChanges = {
+            self._intent_key(each.mint_id): each.to_text()
+            for each in journal.intents
+            # What others changed meanwhile stays as they left it.
+            if known.get(each.mint_id) != wanted[each.mint_id]
+        }
+        # What they settled meanwhile does not come back.
+        gone = {self._intent_key(each) for each in known} - set(self._present)
+        settled = {self._intent_key(each) for each in known if each not in wanted}
+        changes |= dict.fromkeys(settled)
+        return {key: text for key, text in changes.items() if key not in gone}
 
     def _ours(self, kind: str) -> Iterator[tuple[list[str], str]]:
         for key, text in self._present.items():
@@ -209,17 +219,24 @@ def plain_name(field: str) -> str:
 
 
 def _version(fingerprint: str, record: str, intents: Iterable[Intent]) -> str:
-    return f"{fingerprint}/{_digest(record)}/{'+'.join(sorted(each.mint_id for each in intents))}"
+    mints = "+".join(f"{mint_id}:{text}" for mint_id, text in sorted(_digests(intents).items()))
+    return f"{fingerprint}/{_digest(record)}/{mints}"
 
 
-def _mints_in(version: str) -> set[str]:
-    return set(version.rpartition("/")[2].split("+")) - {""}
+def _digests(intents: Iterable[Intent]) -> dict[str, str]:
+    return {each.mint_id: _digest(each.to_text()) for each in intents}
+
+
+def _mints_in(version: str) -> dict[str, str]:
+    """Return the mints of a version, each with the digest of its intent."""
+    listed = version.rpartition("/")[2].split("+")
+    return dict(each.partition(":")[::2] for each in listed if each)
 
 
 def _added(journal: Journal, expected: str) -> set[str]:
     """Return the ids of the mints whose first intent `journal` adds to version `expected`."""
     mint_ids = {intent.mint_id for intent in journal.intents if not is_taken_over(intent.mint_id)}
-    return mint_ids - _mints_in(expected)
+    return mint_ids - set(_mints_in(expected))
 
 
 def _pack(words: list[str], longest: int) -> Iterator[str]:

@@ -172,7 +172,8 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
         """Replace the journal alone; of two first intents at the same moment at most one stays."""
         with name_errors(self.url, self._spell):
             state, notes = self._look()
-            if not notes.is_at(expected) or notes.has_rival(journal, expected):
+            has_met = notes.has_rival(journal, expected) or notes.has_changed(journal, expected)
+            if has_met or not notes.is_at(expected):
                 raise ConflictError(_CHANGED)
             self._create_if_missing(state)
             self._change_notes(notes, notes.plan_note(journal, expected))

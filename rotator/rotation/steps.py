@@ -234,9 +234,13 @@ class RotationSteps:
         )
         timeout = self._settings.rotation_timeout
         reconciled = reconcile(self._context, intents, timeout, fences.put_up)
-        settled = reconciled.settled | {taken_over_id(mint_id) for mint_id in reconciled.settled}
+        settled = [each for each in intents if each.mint_id in reconciled.settled]
+        # What a mint has noted since then is left to the next run.
+        gone = {*settled, *(each.taken_over() for each in settled)}
         snapshot, troubles = fences.snapshot.note(
-            lambda each: each.journal.without_intents(settled)
+            lambda each: replace(
+                each.journal, intents=tuple(i for i in each.journal.intents if i not in gone)
+            )
         )
         if reconciled.trouble:
             troubles.insert(0, reconciled.trouble)

@@ -1,6 +1,7 @@
 """The contract of a store: what it returns, what it leaves alone, and how it fails."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -193,6 +194,23 @@ class RacingStores:
             left = rig.open().read()
             assert list(left.journal.intents) == [intents[winner] for winner in winners]
             rig.open().note(journal, expected=left.version)
+
+    @pytest.mark.parametrize("change", ["note", "write"])
+    def test_what_a_mint_noted_meanwhile_is_neither_undone_nor_removed(
+        self, rig: Rig, change: str
+    ) -> None:
+        version = write(rig.open(), secret := new_secret(), new_journal(hooks=1))
+        before = rig.open().read().journal
+        journal = before.with_intent(intent := new_intent())
+        version = rig.open().note(journal, expected=version)
+        answered = intent._replace(token_id="t-1")  # noqa: S106 - an id
+        rig.open().note(before.with_intent(answered), expected=version)
+        with pytest.raises(ConflictError):
+            rig.open().note(before, expected=version)
+        given = (replace(journal, hooks=()),) if change == "note" else (secret + "-new", journal)
+        with suppress(ConflictError):
+            getattr(rig.open(), change)(*given, expected=version)
+        assert rig.open().read().journal.intents == (answered,)
 
     def test_neighbours_survive_arace(self, rig: Rig) -> None:
         before = rig.neighbours()
