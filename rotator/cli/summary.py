@@ -33,12 +33,16 @@ _ACTIONS = (
 
 
 def sort_by_urgency(reports: Sequence[Report]) -> list[Report]:
-    """Return the worst first, then what was changed, and of equals the one that ends first."""
+    """Return the worst first, then what was changed, and of equals the one that ends first.
+
+    Those that end within a minute, as tokens that were made together do, stay in their order.
+    """
 
     def urgency(report: Report) -> tuple[bool, int, bool, float]:
         state = exit_codes.WORST_FIRST.index(exit_codes.check_exit_code([report]))
-        left = float("inf") if report.seconds_left is None else report.seconds_left
-        return not report.has_failed, state, not report.has_changes, left
+        end = report.expires_at
+        minute = end.timestamp() // 60 if end else float("inf")
+        return not report.has_failed, state, not report.has_changes, minute
 
     return sorted(reports, key=urgency)
 

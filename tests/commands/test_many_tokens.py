@@ -7,14 +7,16 @@ import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
 
-from rotator.cli.summary import summarize_for_monitoring
+from rotator.cli.summary import sort_by_urgency, summarize_for_monitoring
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
+from tests.support.clock import NOON
 from tests.support.process import ROTATOR, Runner
 from tests.support.sandbox import Sandbox
 from tests.support.screen import Screen
@@ -52,6 +54,15 @@ def test_the_most_urgent_comes_first_and_a_line_about_all_last(fleet: Runner) ->
     *lines, last = result.out.splitlines()
     assert names("\n".join(lines)) == ["luna-mail", "sol-bot", "mars", "luna-bot"]
     assert last.startswith("TOKENS CRITICAL: 1 expired, 1 due, 2 ok; luna-mail: expired 1 day ago ")
+
+
+def test_tokens_that_were_made_together_stay_in_their_order() -> None:
+    ends = {"sol": 50, "luna": 30, "mars": 10, "nova": -10}
+    reports = [
+        Report(name, Status.OK, "ok", "fine", expires_at=NOON + timedelta(seconds=seconds))
+        for name, seconds in ends.items()
+    ]
+    assert [each.name for each in sort_by_urgency(reports)] == ["nova", "sol", "luna", "mars"]
 
 
 def test_json_is_in_the_order_of_the_config(fleet: Runner) -> None:

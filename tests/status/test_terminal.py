@@ -143,6 +143,22 @@ def test_nothing_that_comes_from_elsewhere_steers_the_terminal() -> None:
             assert all(line.isprintable() for line in lines)
 
 
+def test_a_fact_has_one_colour_however_many_lines_it_takes() -> None:
+    message = "it takes more than one line of this narrow terminal to say it"
+    store = StoreReport("dotenv:///.env", StoreState.BEHIND, message)
+    states = TokenStates()
+    states.watch(["luna"])
+    states.record(Look(Report("luna", Status.OK, "ok", "fine", stores=(store,)), NOON, NOON))
+    fleet = FleetStatus(build_rows(states.by_name(), (), NOON), NOON, "here", None)
+    lines = Painter(Console(width=40), "utf-8").paint(StatusView(fleet, is_named=True))
+    (begin,) = [number for number, line in enumerate(lines) if "it takes" in line.plain]
+    told = lines[begin : begin + 2]
+    assert "than one line" in told[1].plain
+    assert {str(line.spans[-1].style if line.spans else line.style) for line in told} == {
+        str(lines[begin].style)
+    }
+
+
 def test_of_a_large_fleet_those_are_shown_that_matter(rotator: Runner, api: Sandbox) -> None:
     for number in range(1000):
         fleet.put(rotator.folder, f"{number}.env", api.issue(days=20 + number / 20))

@@ -131,7 +131,7 @@ class Painter:
         style = _COLOURS[fact.tone] if fact.tone else "dim"
         label = Text(f"{sign:<{_INDENT}}{one_line(fact.label):<{width}}", style)
         begin = label.cell_len + _GAP
-        texts = list(self._wrap(fact.text, "", begin))
+        texts = list(self._wrap(fact.text, style, begin))
         return [label.append_text(texts[0][label.cell_len :]), *texts[1:]]
 
     def _summary(self, fleet: FleetStatus) -> list[Text]:
