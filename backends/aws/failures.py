@@ -213,7 +213,7 @@ def _describe_sdk_error(error: Exception, target: AwsTarget) -> StoreError:
     name = type(error).__name__
     if described := _describe_cause(error):
         return described
-    if str(error).startswith("Invalid endpoint"):
+    if str(error).startswith(_OF_ENDPOINTS):
         return StoreError(
             "AWS_ENDPOINT_URL is no URL: write it as https://HOST (the same goes for"
             f" AWS_ENDPOINT_URL_{target.service.variable}, and for endpoint_url in ~/.aws/config)"
@@ -227,7 +227,25 @@ def _describe_sdk_error(error: Exception, target: AwsTarget) -> StoreError:
         )
     if any(word in name for word in _FETCHING):
         return _describe_unfetched(name)
+    for beginning, remedy in _BY_BEGINNING.items():
+        if str(error).startswith(beginning):
+            return StoreDeniedError(f"the AWS SDK cannot make this request: {remedy}")
     return StoreError(f"the AWS SDK cannot make this request ({name}): check the AWS settings")
+
+
+# How the texts of errors begin that have no class of their own; all else of them may be secret.
+_OF_ENDPOINTS = ("Invalid endpoint", "Invalid IPv6 URL", "Port ")
+_OF_PROCESS = "correct credential_process of the AWS profile, whose quotes are not closed"
+_BY_BEGINNING = {
+    "No closing quotation": _OF_PROCESS,
+    "No escaped character": _OF_PROCESS,
+    "Unsupported host": "correct AWS_CONTAINER_CREDENTIALS_FULL_URI, whose host is not allowed",
+    "Auth token value": "correct AWS_CONTAINER_AUTHORIZATION_TOKEN, which has line breaks",
+    "Credentials were refreshed, but": "renew what the AWS profile gives: it has expired already",
+    "Unknown string format": "correct the Expiration that credential_process gives: it is no time",
+    "invalid literal for int()": "correct the AWS variable, or the key of the profile, that is to"
+    " be a number, such as AWS_METADATA_SERVICE_TIMEOUT",
+}
 
 
 def _describe_cause(error: Exception) -> StoreError | None:

@@ -56,7 +56,17 @@ def test_where_nothing_answers_the_name_of_the_region_may_be_wrong(aws: Aws) -> 
     assert "in eu-wset-1 does not answer: check the region's name, the network" in str(caught)
 
 
-@pytest.mark.parametrize("server", ["not a url", "localhost:4566", "127.0.0.1", "http://"])
+@pytest.mark.parametrize(
+    "server",
+    [
+        "not a url",
+        "localhost:4566",
+        "127.0.0.1",
+        "http://",
+        "http://127.0.0.1:99999",
+        "http://[::1",
+    ],
+)
 def test_an_endpoint_that_is_no_url_is_told_by_the_name_of_its_variable(
     site: Site, server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

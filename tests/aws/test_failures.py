@@ -153,6 +153,14 @@ def test_who_names_an_arn_is_told_to_allow_it_on_that(aws: Aws) -> None:
         ({"AWS_ACCESS_KEY_ID": "AKIA0"}, "there are no AWS credentials"),
         ({"AWS_PROFILE": "sso"}, "the AWS credentials cannot be fetched"),
         ({"AWS_PROFILE": "role"}, "the AWS credentials cannot be fetched"),
+        ({"AWS_PROFILE": "quoted"}, "correct credential_process of the AWS profile"),
+        ({"AWS_PROFILE": "over"}, "renew what the AWS profile gives: it has expired already"),
+        ({"AWS_PROFILE": "some-day"}, "correct the Expiration that credential_process gives"),
+        ({"AWS_METADATA_SERVICE_TIMEOUT": "soon"}, "that is to be a number"),
+        (
+            {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://nocturna.invalid/x"},
+            "correct AWS_CONTAINER_CREDENTIALS_FULL_URI, whose host is not allowed",
+        ),
     ],
 )
 def test_credentials_that_are_not_there_are_told_of(
@@ -170,6 +178,13 @@ def test_credentials_that_are_not_there_are_told_of(
         "[sso-session s]\nsso_region = eu-west-1\nsso_start_url = https://sso.invalid\n"
         "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/r\nsource_profile = keys\n"
         "[profile keys]\naws_access_key_id = AKIA0\naws_secret_access_key = x\n"
+        "[profile quoted]\ncredential_process = 'no end\n"
+        + "".join(
+            f"[profile {name}]\ncredential_process = echo "
+            '\'{"Version": 1, "AccessKeyId": "A", "SecretAccessKey": "B",'
+            f' "Expiration": "{end}"}}\'\n'
+            for name, end in {"over": "2000-01-01T00:00:00Z", "some-day": "soon"}.items()
+        )
     )
     caught = failure(open_store(parse_url(site.store_url, Path())))
     assert told in str(caught)
