@@ -238,16 +238,17 @@ def temporary_file(path: Path) -> Iterator[tuple[int, Path]]:
     _refuse_append_only(path.parent)
     name = path.with_name(f"{path.name}.{os.urandom(8).hex()}{_TEMPORARY}")
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-    with _opened(name, flags) as fd:
-        try:
+    try:
+        with _opened(name, flags) as fd:
             try:
                 os.fchmod(fd, 0o600)  # the umask may have taken even our own rights
             except OSError as error:
                 if error.errno not in _NO_ATTRIBUTES:
                     raise
             yield fd, name
-        finally:
-            name.unlink(missing_ok=True)
+    finally:
+        # Closed before: some file systems of other machines remove no file that is open.
+        name.unlink(missing_ok=True)
 
 
 def _refuse_append_only(folder: Path) -> None:
