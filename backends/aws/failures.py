@@ -227,9 +227,14 @@ def _describe_sdk_error(error: Exception, target: AwsTarget) -> StoreError:
         )
     if any(word in name for word in _FETCHING):
         return _describe_unfetched(name)
+    return _describe_setting(error)
+
+
+def _describe_setting(error: Exception) -> StoreError:
     for beginning, remedy in _BY_BEGINNING.items():
         if str(error).startswith(beginning):
             return StoreDeniedError(f"the AWS SDK cannot make this request: {remedy}")
+    name = type(error).__name__
     return StoreError(f"the AWS SDK cannot make this request ({name}): check the AWS settings")
 
 
