@@ -18,7 +18,7 @@ NO_FIELD = "token"  # names the field in the tags of a secret without one
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Tag.html
 _LONGEST_TAG = 256
 _MOST_TAGS = 50
-_NEW_TAGS = 3  # a record of the old secret, one of the new, an intent
+_NEW_TAGS = 5  # an intent, and records of the old and the new secret, each in two if it is long
 # botocore lets these through, over odd settings and over answers that are no JSON object.
 _STRAY = (ValueError, AttributeError, TypeError, RuntimeError)
 PATIENCE = 60.0  # seconds for a call: retries, and calls for credentials, included

@@ -24,7 +24,7 @@ only when nobody uses it any more; a store with a limit spreads a longer one ove
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -46,7 +46,7 @@ _PUSH = re.compile(r"(?P<mirror>[0-9a-f]{16})/(?P<token>[0-9a-f]{16})@(?P<at>[0-
 _NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.:/=+-]")  # written as @ and two digits for each byte
 _ESCAPED = re.compile(r"@([0-9a-f]{2})")
-_LONGEST_NAME = 200  # characters of a store's URL: no note may be longer than 256
+_ROOM = 240  # characters for the names of stores: AWS ends a tag at 256, and has few of them
 _DISUSE = re.compile(
     rf"(?P<token_id>{ID_PATTERN})/(?P<quiet>[1-9][0-9]{{0,9}})/(?P<bound>-|{_BOUNDED})"
     rf"/(?P<since>[0-9T:Z-]+)/(?P<used>[0-9T:Z-]+)/(?P<pause>-|[1-9][0-9]{{0,9}})"
@@ -226,7 +226,7 @@ class NamedStore(NamedTuple):
     ends_at: datetime | None = None
 
     def to_text(self) -> str:
-        """Return one word; it may be too long for a note."""
+        """Return one word."""
         letters = self.url.encode("utf-8", "surrogateescape").decode("latin-1")
         name = _FOREIGN.sub(lambda found: f"@{ord(found[0]):02x}", letters)
         return f"{_time_text(self.ends_at) if self.ends_at else _NOTHING}/{name}"
@@ -321,9 +321,17 @@ class Journal:
             words.append(f"leak={_time_text(self.leak.since)}")
             words += [f"leaked={token.to_text()}" for token in self.leak.tokens]
         words += [f"push={push.to_text()}" for push in self.pushes]
-        names = [store.to_text() for store in self.stores]
-        words += [f"store={name}" for name in names if len(name) <= _LONGEST_NAME]
+        words += self._name_stores()
         return " ".join([_FORMAT, *words]) if words else ""
+
+    def _name_stores(self) -> Iterator[str]:
+        """Yield words for the stores, without those for which there is no room."""
+        room = _ROOM
+        for store in self.stores:
+            word = f"store={store.to_text()}"
+            if len(word) < room:
+                room -= len(word) + 1
+                yield word
 
     @classmethod
     def from_text(cls, text: str) -> "Journal":
