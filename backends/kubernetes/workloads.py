@@ -1,7 +1,7 @@
 """Restarts of workloads: a change of the pod template replaces the pods once for each token."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -50,21 +50,21 @@ class _Workload(NamedTuple):
         kind = _KINDS[self.kind]
         return Subject(kind, self.namespace, "patch", objects, f"grant it {role}", missing)
 
-    def prove_restart(self, answer: Mapping[str, Any], annotation: str, state: str) -> None:
+    def prove_restart(self, answer: Mapping[str, Any], annotations: Mapping[str, str]) -> None:
         """Raise `StoreError` unless the answer to the patch shows that pods will be replaced."""
         try:
             spec = answer["spec"]
-            annotations = spec["template"]["metadata"].get("annotations") or {}
+            present = spec["template"]["metadata"].get("annotations") or {}
             strategy = (spec.get("updateStrategy") or {}).get("type")
             is_ours = answer.get("kind") == _KINDS[self.kind]
-            is_annotated = annotations.get(annotation) == state
+            missing = [name for name, state in annotations.items() if present.get(name) != state]
         except (KeyError, TypeError, AttributeError):
             is_ours = False
         if not is_ours:
             raise StoreUnreachableError(NOT_KUBERNETES)
-        if not is_annotated:
+        if missing:
             raise StoreError(
-                f"the cluster left the annotation {annotation} out: ask who runs its admission"
+                f"the cluster left the annotation {missing[0]} out: ask who runs its admission"
                 " rules"
             )
         kept = "its pods go on with the secret that they read, since"
@@ -86,33 +86,38 @@ class KubernetesWorkloads:
         self._namespace = beside.namespace if beside else None
         self._connection = connection
 
+    def locate(self, workload: str) -> Hashable:
+        """Return what is equal for one workload, whichever token names it; asks nobody."""
+        *namespace, kind, name = workload.split("/")
+        return self._connection, "".join(namespace) or self._namespace, kind, name
+
     def preflight(self, workload: str, token: str) -> None:
         """Let the server go through a restart with all its checks, as a dry run.
 
         Raises what `restart` would.
         https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
         """
-        self.restart(workload, token, _SAMPLE, dry_run=True)
+        self.restart(workload, {token: _SAMPLE}, dry_run=True)
 
-    def restart(self, workload: str, token: str, state: str, *, dry_run: bool = False) -> None:
-        """Have the pods of `[NAMESPACE/]KIND/NAME` replaced, once for each state of this token.
+    def restart(self, workload: str, states: Mapping[str, str], *, dry_run: bool = False) -> None:
+        """Have the pods of `[NAMESPACE/]KIND/NAME` replaced, once for these states by token.
 
         Raises a `StoreError` that begins with the workload.
         """
         *namespace, kind, name = workload.split("/")
         with name_errors(workload):
             found = _Workload("".join(namespace) or self._usual_namespace(), kind, name)
-        annotation = _name_annotation(token)
+        annotations = {_name_annotation(token): state for token, state in states.items()}
         # Without a change of the template no pod is replaced:
         # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#updating-a-deployment
-        template = {"metadata": {"annotations": {annotation: state}}}
+        template = {"metadata": {"annotations": annotations}}
         with name_errors("/".join(found)):
             patch = {"spec": {"template": template}}
             path = f"apis/apps/v1/namespaces/{found.namespace}/{found.kind}s/{found.name}"
             answer = self._connection.ask("PATCH", path, patch, dry_run=dry_run)
             if answer.status != HTTPStatus.OK:
                 raise explain(answer, found.describe_patch(), self._connection.anonymous)
-            found.prove_restart(answer.body, annotation, state)
+            found.prove_restart(answer.body, annotations)
 
     def _usual_namespace(self) -> str:
         namespace = self._namespace or self._connection.namespace

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import signal
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
 from rotator.clock import minute, rfc3339
 from rotator.config.keys import CREDENTIALS
-from rotator.config.settings import NOTICES, NoticeEvent, TokenSettings
+from rotator.config.settings import NOTICES, NoticeEvent, Secret, TokenSettings
 from rotator.errors import hide_tokens, quote_value
 from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
@@ -24,6 +26,7 @@ _log = logging.getLogger(__name__)
 REHEARSAL = "ROTATOR_REHEARSAL"
 _JWT_START = "eyJ"
 _LONGEST_NAME = 200
+_MOST_TOLD = 50  # tokens in the text of a notice; a webhook gets all
 _AGAIN = "the next run tries it again"
 _SENT_AGAIN = "the next run sends the notice again"
 
@@ -76,7 +79,7 @@ class Hooks:
         self._urls = [(_digest(url.get()), url) for url in token.notify]
         self._events = NOTICES if token.notify_on is None else token.notify_on
         self._restarts = Restarts(token)
-        self._timeout = token.hook_timeout
+        self.timeout = token.hook_timeout
         self._whole_environ = environ
 
     @property
@@ -110,11 +113,15 @@ class Hooks:
 
         Restarts come after the commands, which may prepare what new pods need; notices come last.
         """
-        return [
-            *self._run_commands(ids, event),
-            *self._restart_workloads(ids, event),
-            *self._send_notices(ids, event),
-        ]
+        failures = [*self._run_commands(ids, event)]
+        [others] = run_together([Owed(self, ids, event)])
+        return failures + others
+
+    @property
+    def places(self) -> dict[str, str]:
+        """What other tokens may restart or tell as well: by the ids of restarts and notices."""
+        workloads = {each: place_of(workload) for each, workload in self._workloads}
+        return workloads | {each: url.get() for each, url in self._urls}
 
     def _run_commands(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
         for number, (hook_id, command) in enumerate(self._commands, 1):
@@ -122,19 +129,29 @@ class Hooks:
                 message = fault if event.is_rehearsal else f"{fault}; {_AGAIN}"
                 yield HookFailure(hook_id, message)
 
-    def _restart_workloads(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
-        for hook_id, workload in self._workloads:
-            if hook_id in ids and (fault := self._restart(workload, event)):
-                message = fault if event.is_rehearsal else f"{fault}; {_AGAIN}"
-                yield HookFailure(hook_id, message)
+    def restarts(self, ids: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield the id of each of these restarts, and the workload."""
+        yield from ((each, workload) for each, workload in self._workloads if each in ids)
 
-    def _send_notices(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
-        due = [(hook_id, url) for hook_id, url in self._urls if hook_id in ids]
-        faults = notify.send_notice([url for _, url in due], _notice_of(event), self._environ)
-        for (hook_id, _), fault in zip(due, faults, strict=True):
-            if fault:
-                message = fault if event.is_rehearsal else f"{fault}; {_SENT_AGAIN}"
-                yield HookFailure(hook_id, message)
+    def locate(self, workload: str) -> Hashable:
+        """Return what is equal for one workload, whichever token names it."""
+        return self._restarts.locate(workload)
+
+    def restart(
+        self, workload: str, events: Sequence[HookEvent], timeout: timedelta
+    ) -> list[str | None]:
+        """Restart a workload for the tokens of these events; return what went wrong, or None."""
+        if any(event.is_rehearsal for event in events):
+            return [self._restarts.preflight(workload, timeout)]
+        return [self._restarts.restart(workload, {e.name: e.state for e in events}, timeout)]
+
+    def notices(self, ids: Collection[str]) -> Iterator[tuple[str, Secret]]:
+        """Yield the id of each of these notices, and where it is sent."""
+        yield from ((each, url) for each, url in self._urls if each in ids)
+
+    def send(self, urls: Sequence[Secret], events: Sequence[HookEvent]) -> list[str | None]:
+        """Tell each URL of these events; return for each what went wrong, or None."""
+        return notify.send_notice(urls, _notice_of(events), self._environ)
 
     def notify(self, notice: notify.Notice) -> None:
         """Send a notice to all URLs that want it; what fails becomes a warning in the log."""
@@ -143,11 +160,6 @@ class Hooks:
         for fault in notify.send_notice([url for _, url in self._urls], notice, self._environ):
             if fault:
                 _log.warning("%s", fault)
-
-    def _restart(self, workload: str, event: HookEvent) -> str | None:
-        if event.is_rehearsal:
-            return self._restarts.preflight(workload, self._timeout)
-        return self._restarts.restart(workload, event.state, self._timeout)
 
     def _run_command(self, number: int, command: Sequence[str], event: HookEvent) -> str | None:
         """Run a command; return a line about its failure, None when it worked."""
@@ -161,7 +173,7 @@ class Hooks:
         if event.is_rehearsal:
             variables[REHEARSAL] = "1"
         try:
-            result = run_process(command, self._environ | variables, self._timeout)
+            result = run_process(command, self._environ | variables, self.timeout)
         except FileNotFoundError:
             where = "was not found, or the interpreter that it names"
             return f"{hook} {where}: install it or correct the hook"
@@ -177,7 +189,80 @@ class Hooks:
         if result.status == 0:
             return None
         logged = "; its output is above" if result.output else ""
-        return f"{hook} {_describe_end(result.status, self._timeout)}{logged}"
+        return f"{hook} {_describe_end(result.status, self.timeout)}{logged}"
+
+
+class Owed(NamedTuple):
+    """What is to be done for one token: restarts and notices, by their ids."""
+
+    hooks: Hooks
+    ids: Collection[str]
+    event: HookEvent
+
+
+Job = Callable[[], list[str | None]]  # returns what went wrong, or None, for each of its targets
+Targets = list[list[tuple[int, str]]]  # of each the tokens, by number, and the ids of their hooks
+
+
+def _in_turn(jobs: Sequence[Job]) -> list[list[str | None]]:
+    return [job() for job in jobs]
+
+
+def run_together(
+    owed: Sequence[Owed],
+    run_all: Callable[[Sequence[Job]], list[list[str | None]]] = _in_turn,
+) -> list[list[HookFailure]]:
+    """Restart each workload once for all these tokens, then tell each URL of all by one notice.
+
+    Return what failed, for each token. `run_all` runs jobs that do not depend on each other.
+    """
+    failures: list[list[HookFailure]] = [[] for _ in owed]
+    for plan, again in ((_plan_restarts, _AGAIN), (_plan_notices, _SENT_AGAIN)):
+        planned = [*plan(owed)]
+        faults = run_all([job for job, _ in planned])
+        for (_, targets), found in zip(planned, faults, strict=True):
+            for target, fault in zip(targets, found, strict=True):
+                for number, hook_id in target if fault else ():
+                    is_rehearsal = owed[number].event.is_rehearsal
+                    message = f"{fault}" if is_rehearsal else f"{fault}; {again}"
+                    failures[number].append(HookFailure(hook_id, message))
+    return failures
+
+
+def _plan_restarts(owed: Sequence[Owed]) -> Iterator[tuple[Job, Targets]]:
+    groups: defaultdict[Hashable, list[tuple[int, str, str]]] = defaultdict(list)
+    for number, each in enumerate(owed):
+        for hook_id, workload in each.hooks.restarts(each.ids):
+            groups[each.hooks.locate(workload)].append((number, hook_id, workload))
+    for group in groups.values():
+        number, _, workload = group[0]
+        # One token may name a workload in two ways.
+        events = list(dict.fromkeys(owed[number].event for number, _, _ in group))
+        timeout = max(owed[number].hooks.timeout for number, _, _ in group)
+        restart = partial(owed[number].hooks.restart, workload, events, timeout)
+        yield restart, [[(number, hook_id) for number, hook_id, _ in group]]
+
+
+def _plan_notices(owed: Sequence[Owed]) -> Iterator[tuple[Job, Targets]]:
+    """One process sends to all URLs that are told of the same tokens."""
+    by_url: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
+    urls: dict[str, Secret] = {}
+    for number, each in enumerate(owed):
+        for hook_id, url in each.hooks.notices(each.ids):
+            by_url[url.get()].append((number, hook_id))
+            urls.setdefault(url.get(), url)
+    audiences: defaultdict[tuple[int, ...], list[str]] = defaultdict(list)
+    for text, targets in by_url.items():
+        audiences[tuple(dict.fromkeys(number for number, _ in targets))].append(text)
+    for numbers, texts in audiences.items():
+        events = [owed[number].event for number in numbers]
+        send = partial(owed[numbers[0]].hooks.send, [urls[text] for text in texts], events)
+        yield send, [by_url[text] for text in texts]
+
+
+def place_of(workload: str) -> str:
+    """Return what two names of one workload have in common."""
+    return "/".join(workload.split("/")[-2:])
 
 
 def clean_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -211,18 +296,38 @@ def _describe_end(status: int | None, timeout: timedelta) -> str:
     return f"was killed by the signal {name}"
 
 
-def _notice_of(event: HookEvent) -> notify.Notice:
-    end = rfc3339(event.expires_at) if event.expires_at else None
-    token = notify.NoticedToken(event.name, event.token_id, end, event.stores)
-    if event.is_rehearsal:
+def _notice_of(events: Sequence[HookEvent]) -> notify.Notice:
+    tokens = tuple(
+        notify.NoticedToken(
+            event.name,
+            event.token_id,
+            rfc3339(event.expires_at) if event.expires_at else None,
+            event.stores,
+        )
+        for event in events
+    )
+    names = notify.join_names([event.name for event in events])
+    if any(event.is_rehearsal for event in events):
         body = "This is a test by rotator rehearse. No token was renewed, and nobody has to act."
-        title = f"{event.name}: rehearsal"
-        return notify.Notice(title, body, NoticeKind.SUCCESS, NoticeEvent.TEST, (token,))
+        title = f"{names}: rehearsal"
+        return notify.Notice(title, body, NoticeKind.SUCCESS, NoticeEvent.TEST, tokens)
+    if len(events) == 1:
+        title = f"{names}: token renewed"
+        lines = [f"Token {_describe_life(events[0])}", "Stored in:", *events[0].stores]
+    else:
+        title = f"{names}: {len(events)} tokens renewed"
+        lines = [
+            f"{event.name}: token {_describe_life(event)}, stored in {', '.join(event.stores)}"
+            for event in events[:_MOST_TOLD]
+        ]
+        lines += [f"and {len(events) - _MOST_TOLD} more"] if len(events) > _MOST_TOLD else []
+    body = "\n".join(lines)
+    return notify.Notice(title, body, NoticeKind.SUCCESS, NoticeEvent.ROTATED, tokens)
+
+
+def _describe_life(event: HookEvent) -> str:
     until = f"valid until {minute(event.expires_at)}" if event.expires_at else "valid forever"
-    life = f"Token {event.token_id or 'without an id'}, {until}"
-    body = "\n".join((life, "Stored in:", *event.stores))
-    title = f"{event.name}: token renewed"
-    return notify.Notice(title, body, NoticeKind.SUCCESS, NoticeEvent.ROTATED, (token,))
+    return f"{event.token_id or 'without an id'}, {until}"
 
 
 def _digest(text: str) -> str:

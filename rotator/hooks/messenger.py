@@ -46,7 +46,7 @@ def main() -> None:
             tell(number, answer)
 
     def send(number: int, service: "NotifyBase") -> None:
-        _add_facts(service, order["facts"])
+        _prepare(service, order["facts"])
         sender = Apprise()
         sender.add(service)
         answer = "refused"
@@ -65,11 +65,16 @@ def main() -> None:
                 tell(number, "unknown")
 
 
-def _add_facts(service: "NotifyBase", facts: dict[str, Any]) -> None:
-    """Give a webhook the facts as fields of its JSON; those of its URL (`?:name=value`) win."""
+def _prepare(service: "NotifyBase", facts: dict[str, Any]) -> None:
+    """Give a webhook the facts as fields of its JSON; those of its URL (`?:name=value`) win.
+
+    To others a long text goes in parts.
+    """
     if getattr(service, "protocol", None) == "json":
         extras: dict[str, Any] = service.payload_extras  # type: ignore[attr-defined] # of NotifyJSON
         extras.update({name: fact for name, fact in facts.items() if name not in extras})
+    elif service.overflow_mode == "upstream":  # the default: a service refuses what is too long
+        service.overflow_mode = "split"  # type: ignore[assignment] # its enum is of text
 
 
 def _is_answered(service: "NotifyBase") -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from datetime import timedelta
 from functools import cache
 from importlib.metadata import EntryPoint
@@ -18,6 +18,7 @@ from typing import Protocol, cast
 
 from rotator.config.settings import TokenSettings
 from rotator.errors import ConfigError, RotatorError, StoreError, internal_error
+from rotator.hooks.notify import join_names
 from rotator.stores.port import StoreUrl, parse_url
 from rotator.stores.readonly import UnavailableStore
 from rotator.stores.registry import find_entry_point, load_backend
@@ -34,8 +35,11 @@ class Workloads(Protocol):
     def url(self) -> str:
         """The address of the cluster and namespace."""
 
-    def restart(self, workload: str, token: str, state: str) -> None:
-        """Replace the pods of `[NAMESPACE/]KIND/NAME`, once for each state of this token.
+    def locate(self, workload: str) -> Hashable:
+        """Return what is equal for one workload, whichever token names it; asks nobody."""
+
+    def restart(self, workload: str, states: Mapping[str, str]) -> None:
+        """Replace the pods of `[NAMESPACE/]KIND/NAME`, once for these states by token.
 
         Raises a `StoreError` that begins with the workload.
         """
@@ -59,11 +63,18 @@ class Restarts:
         except StoreError as error:
             raise ConfigError(str(error)) from None
 
-    def restart(self, workload: str, state: str, timeout: timedelta) -> str | None:
-        """Restart a workload; return a line about what went wrong, or None."""
-        fault = self._try(lambda door: door.restart(workload, self._name, state), workload, timeout)
+    def locate(self, workload: str) -> Hashable:
+        """Return what is equal for one workload, whichever token names it."""
+        try:
+            return self._open().locate(workload)
+        except Exception:  # noqa: BLE001 - to restart it fails as well, and says why
+            return self._name, workload
+
+    def restart(self, workload: str, states: Mapping[str, str], timeout: timedelta) -> str | None:
+        """Restart a workload for these tokens; return a line about what went wrong, or None."""
+        fault = self._try(lambda door: door.restart(workload, states), workload, timeout)
         if fault is None:
-            _log.info("%s: the pods of %s are replaced", self._name, workload)
+            _log.info("%s: the pods of %s are replaced", join_names(states), workload)
         return fault
 
     def preflight(self, workload: str, timeout: timedelta) -> str | None:

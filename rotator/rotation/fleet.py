@@ -26,7 +26,6 @@ RenewalGroup = tuple[str | None, str | None]
 # What is renewed in any case.
 _USELESS = (Status.EXPIRED, Status.MISSING, Status.INVALID, Status.REFUSED)
 _URGENT = ("last_day", "put_back")
-_MOST_NAMES = 10  # in the title of a notice
 _log = logging.getLogger(__name__)
 
 
@@ -116,11 +115,9 @@ def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
 
 def _notice_of(failed: Sequence[Report]) -> Notice:
     # Imported here: `rotator check` starts faster without it.
-    from rotator.hooks.notify import Notice, NoticedToken, NoticeKind  # noqa: PLC0415
+    from rotator.hooks.notify import Notice, NoticedToken, NoticeKind, join_names  # noqa: PLC0415
 
-    names = ", ".join(report.name for report in failed[:_MOST_NAMES])
-    if (more := len(failed) - _MOST_NAMES) > 0:
-        names += f" and {more} more"
+    names = join_names([report.name for report in failed])
     is_renewed = all(report.action in CHANGED for report in failed)
     what = "token renewed, but not all is done" if is_renewed else "rotation failed"
     is_mild = all(report.level == Severity.WARNING for report in failed)

@@ -152,7 +152,7 @@ class Shelf:
     def __init__(self, url):
         pass
 
-    def restart(self, workload, token, state):
+    def restart(self, workload, states):
         raise KeyError("hunter2")
 """
 
@@ -167,7 +167,7 @@ def test_what_the_door_of_somebody_else_raises_is_told_without_its_words(
     [token] = load(tmp_path, TOKEN + 'restart = ["deployment/luna"]').tokens
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     monkeypatch.delitem(sys.modules, "other_backend", raising=False)
-    told = Restarts(token).restart("deployment/luna", "id/a", timedelta(minutes=1))
+    told = Restarts(token).restart("deployment/luna", {"luna": "id/a"}, timedelta(minutes=1))
     assert str(told).startswith("restart of deployment/luna: internal error: KeyError at ")
     assert "hunter2" not in str(told)
 

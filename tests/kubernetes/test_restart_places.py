@@ -35,7 +35,7 @@ def looked_at(
     connection = Connection(context, variables, service_account=service_account)
     workloads = KubernetesWorkloads(address, connection)
     with pytest.raises(StoreUnreachableError, match="there is no "):
-        workloads.restart(workload, "luna", "id/a")
+        workloads.restart(workload, {"luna": "id/a"})
     path = server.requests[-1].path.partition("?")[0]
     return path.removeprefix("/apis/apps/v1/namespaces/")
 
@@ -115,7 +115,7 @@ def test_a_namespace_that_is_none_is_not_asked_for(
     workloads = KubernetesWorkloads(None, connection)
     before = len(stand_in.requests)
     with pytest.raises(StoreUnreachableError) as caught:
-        workloads.restart("deployment/a", "luna", "id/a")
+        workloads.restart("deployment/a", {"luna": "id/a"})
     assert str(caught.value) == (
         "deployment/a: the namespace that the kubeconfig or the pod names is no name of one:"
         " correct it, or write NAMESPACE/KIND/NAME"

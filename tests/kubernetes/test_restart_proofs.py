@@ -27,7 +27,7 @@ def test_a_proof_replaces_no_pod_and_leaves_no_trace(site: Site, kind: str) -> N
     workloads(site).preflight(f"{kind}/{NAME}", "luna")
     assert plant.generation() == 1
     assert OURS not in plant.annotations()
-    workloads(site).restart(f"{kind}/{NAME}", "luna", "id/a")
+    workloads(site).restart(f"{kind}/{NAME}", {"luna": "id/a"})
     workloads(site).preflight(f"{kind}/{NAME}", "luna")
     assert plant.generation() == 2
     assert plant.annotations()[OURS] == "id/a"
@@ -39,7 +39,7 @@ def test_a_proof_is_the_patch_of_a_restart_as_a_dry_run(site: Site, stand_in: Ap
     plant.build()
     before = len(stand_in.requests)
     workloads(site).preflight(plant.name, "luna")
-    workloads(site).restart(plant.name, "luna", "preflight")
+    workloads(site).restart(plant.name, {"luna": "preflight"})
     proof, restart = stand_in.requests[before:]
     assert proof.path == f"{restart.path}&dryRun=All"
     assert proof._replace(path="") == restart._replace(path="")

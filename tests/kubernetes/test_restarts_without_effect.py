@@ -18,7 +18,7 @@ KEPT = "its pods go on with the secret that they read, since"
 
 def told_by(site: Site, plant: Plant, kind: type[StoreError]) -> str:
     with pytest.raises(kind) as caught:
-        workloads(site).restart(f"{plant.kind}/{NAME}", "luna", STATE)
+        workloads(site).restart(f"{plant.kind}/{NAME}", {"luna": STATE})
     text = str(caught.value)
     assert type(caught.value) is kind
     assert text.isprintable()
@@ -37,7 +37,7 @@ def test_a_deployment_that_is_paused_fails_until_it_is_resumed(site: Site) -> No
         )
     plant.patch({"paused": False})
     resumed = plant.generation()
-    workloads(site).restart(plant.name, "luna", STATE)
+    workloads(site).restart(plant.name, {"luna": STATE})
     assert plant.generation() == resumed
     assert plant.annotations()[OURS] == STATE
 
@@ -116,7 +116,7 @@ def test_a_restart_is_sent_again_at_once_where_the_server_falters(
     plant = Plant(site)
     plant.build()
     stand_in.faults.extend([status(500), Fault(503)])
-    workloads(site).restart(plant.name, "luna", STATE)
+    workloads(site).restart(plant.name, {"luna": STATE})
     assert plant.generation() == 2
 
 
@@ -124,7 +124,7 @@ def test_a_restart_names_our_annotation_and_nothing_else(site: Site, stand_in: A
     plant = Plant(site)
     plant.build()
     before = len(stand_in.requests)
-    workloads(site).restart(plant.name, "luna", STATE)
+    workloads(site).restart(plant.name, {"luna": STATE})
     [sent] = stand_in.requests[before:]
     assert (sent.method, sent.content_type) == ("PATCH", "application/merge-patch+json")
     assert sent.body == {"spec": {"template": {"metadata": {"annotations": {OURS: STATE}}}}}
