@@ -41,9 +41,12 @@ _run_fields: ContextVar[dict[str, str] | None] = ContextVar("run", default=None)
 
 
 @contextmanager
-def run(token: str) -> Iterator[None]:
-    """Add a new run id and the token's name to every line that this thread logs meanwhile."""
-    before = _run_fields.set({"token": token, "run": os.urandom(6).hex()})
+def run(token: str, fields: dict[str, str] | None = None) -> Iterator[None]:
+    """Add a new run id and the token's name to every line that this thread logs meanwhile.
+
+    Or go on with those of a run that was left, its `fields`.
+    """
+    before = _run_fields.set(fields or {"token": token, "run": os.urandom(6).hex()})
     try:
         yield
     finally:

@@ -1,7 +1,7 @@
 """`rotator rotate`: one run over the fleet."""
 
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,9 +17,11 @@ from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textf
 from rotator.rotation.fleet import (
     Shard,
     choose_to_wait,
+    find_shared,
     notify_failures,
     parse_shard,
     run_fleet,
+    settle,
     tokens_of_shard,
 )
 from rotator.rotation.model import Action
@@ -190,6 +192,7 @@ def run_rotations(
     Returns a report for each, and by name when the tokens were begun and done.
     """
     spans: dict[str, tuple[datetime, datetime]] = {}
+    wanted = replace(wanted, shared=find_shared(rotations))
     options = {rotation.name: wanted for rotation in rotations}
 
     def act(rotation: Rotation) -> Report:
@@ -199,17 +202,24 @@ def run_rotations(
         finally:
             spans[rotation.name] = (begun, utc_now())
 
+    def run(
+        rotations: Sequence[Rotation], advance: Callable[[], None] = lambda: None
+    ) -> list[Report]:
+        # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
+        found = run_fleet(rotations, act, stopped=stopped, advance=advance)
+        settled = settle(rotations)
+        return [settled.get(report.name, report) for report in found]
+
     def again(failed: Sequence[tuple[Rotation, Report]]) -> list[Report]:
         for rotation, report in failed:
             if report.action is not Action.FAILED:  # what was forced is done
                 options[rotation.name] = replace(wanted, force=False)
-        return run_fleet([rotation for rotation, _ in failed], act, stopped=stopped)
+        return run([rotation for rotation, _ in failed])
 
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
         for name in _choose_to_wait(rotations, wanted):
             options[name] = replace(wanted, hold_back=True)
-        # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
-        found = run_fleet(rotations, act, stopped=stopped, advance=advance)
+        found = run(rotations, advance)
         found = patience.retry(rotations, found, again, stopped)
         pairs = [
             (rotation, with_severity(report, rotation.renew_before, schedule))

@@ -114,13 +114,13 @@ class Hooks:
         Restarts come after the commands, which may prepare what new pods need; notices come last.
         """
         failures = [*self._run_commands(ids, event)]
-        [others] = run_together([Owed(self, ids, event)])
+        [others] = run_together([Owed(self, tuple(ids), event)])
         return failures + others
 
     @property
     def places(self) -> dict[str, str]:
-        """What other tokens may restart or tell as well: by the ids of restarts and notices."""
-        workloads = {each: place_of(workload) for each, workload in self._workloads}
+        """What other tokens may restart or tell as well, by the ids of restarts and notices."""
+        workloads = {each: _place_of(workload) for each, workload in self._workloads}
         return workloads | {each: url.get() for each, url in self._urls}
 
     def _run_commands(self, ids: Collection[str], event: HookEvent) -> Iterator[HookFailure]:
@@ -196,7 +196,7 @@ class Owed(NamedTuple):
     """What is to be done for one token: restarts and notices, by their ids."""
 
     hooks: Hooks
-    ids: Collection[str]
+    ids: Sequence[str]
     event: HookEvent
 
 
@@ -260,7 +260,13 @@ def _plan_notices(owed: Sequence[Owed]) -> Iterator[tuple[Job, Targets]]:
         yield send, [by_url[text] for text in texts]
 
 
-def place_of(workload: str) -> str:
+def places_of(token: TokenSettings) -> Iterator[str]:
+    """Yield the workloads that a token restarts, and the URLs that it tells."""
+    yield from map(_place_of, token.restart)
+    yield from (url.get() for url in token.notify)
+
+
+def _place_of(workload: str) -> str:
     """Return what two names of one workload have in common."""
     return "/".join(workload.split("/")[-2:])
 

@@ -10,27 +10,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from rotator import audit
 from rotator.audit import Event
 from rotator.clock import rfc3339
 from rotator.config.settings import NoticeEvent
-from rotator.hooks.hooks import HookEvent, HookFailure, Hooks
+from rotator.hooks.hooks import HookEvent, HookFailure, Hooks, Owed
 from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
 from rotator.rotation.mirrors import MirrorLook, Mirrors
 from rotator.rotation.model import (
-    CHANGED,
     Action,
+    HooksRun,
     OldToken,
     RotationContext,
     RotationResult,
     StoreState,
+    Unsettled,
 )
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.retire import Retired, Retirement, hold_back, journals_after
-from rotator.stores.journal import Journal, PendingRevocation
+from rotator.stores.journal import PendingRevocation
 
 _log = logging.getLogger(__name__)
 _NONE_OLDER = (
@@ -41,26 +41,6 @@ _NONE_REPLACED = (
     "the stores had no token that could be revoked: find the one that leaked with rotator tokens"
     " list, and revoke it with rotator tokens revoke ID"
 )
-
-
-class HooksRun(NamedTuple):
-    """The hooks that the journals named, those that were run for them, and those that failed."""
-
-    noted: Sequence[str]
-    due: Sequence[str]
-    failures: Sequence[HookFailure]
-
-    def journal_after(self, journal: Journal) -> Journal:
-        """Return a journal that names the hooks that failed; unchanged where it named none."""
-        if not self.noted or not journal.hooks:
-            return journal
-        return replace(journal, hooks=tuple(failure.hook_id for failure in self.failures))
-
-    def describe_late(self, action: Action | None) -> Iterator[str]:
-        """Yield a remark about hooks that worked although this run did not write the token."""
-        if (worked := len(self.due) - len(self.failures)) and action not in CHANGED:
-            left = "1 hook" if worked == 1 else f"{worked} hooks"
-            yield f"{left} that an earlier run left undone worked now"
 
 
 class Finisher:
@@ -110,9 +90,55 @@ class Finisher:
         if self._mirrors:
             snapshot, looks, unwritten = self._mirrors.push(snapshot)
             troubles += unwritten
-        hooks = self._run_hooks(snapshot)
-        troubles += [failure.message for failure in hooks.failures]
-        retired = self._retire(snapshot, _find_obstacle(hooks.failures, looks))
+        result = result._replace(
+            remarks=(*result.remarks, *_tell_pushes(looks)),
+            mirrors=tuple(each.to_report() for each in looks),
+        )
+        hooks, owed = self._run_hooks(snapshot, options)
+        lag = describe_lag(looks)
+        if owed is None:
+            result = result._replace(troubles=tuple(troubles))
+            return self._retire_and_note(result, snapshot, options, hooks, lag)
+        # The others of the run come first. If we die before, the journal has what is left.
+        snapshot, unwritten = snapshot.note(
+            lambda each: hooks.journal_after(each.journal, still_due=owed.ids)
+        )
+        return result._replace(
+            troubles=(*troubles, *unwritten),
+            after=snapshot,
+            unsettled=Unsettled(owed, hooks, lag),
+        )
+
+    def settle(
+        self,
+        result: RotationResult,
+        snapshot: Snapshot,
+        options: RotateOptions,
+        failures: Sequence[HookFailure],
+    ) -> RotationResult:
+        """Take the last steps after hooks that were left to the end of the run, as these failed."""
+        unsettled = result.unsettled
+        if unsettled is None:
+            return result
+        owed, ran = unsettled.owed, unsettled.ran
+        _log_hooks(owed.ids, failures)
+        if self._hook_event(snapshot).state != owed.event.state:
+            # Another rotator has renewed it, or a store was changed: its hooks are others by now.
+            return result._replace(after=snapshot, unsettled=None)
+        hooks = HooksRun(ran.noted, (*ran.due, *owed.ids), (*ran.failures, *failures))
+        result = result._replace(unsettled=None)
+        return self._retire_and_note(result, snapshot, options, hooks, unsettled.lag)
+
+    def _retire_and_note(
+        self,
+        result: RotationResult,
+        snapshot: Snapshot,
+        options: RotateOptions,
+        hooks: HooksRun,
+        lag: str | None,
+    ) -> RotationResult:
+        troubles = [*result.troubles, *(failure.message for failure in hooks.failures)]
+        retired = self._retire(snapshot, _find_obstacle(hooks.failures, lag))
         journal_after = journals_after(snapshot, retired)
         # One write for both, since each write replaces the file. If we die before it, the next run
         # repeats the hooks, and finds the tokens revoked.
@@ -121,26 +147,35 @@ class Finisher:
         )
         troubles += unwritten
         # Else they only say that a hook has failed, or that a mirror is behind.
-        if not (hooks.failures or describe_lag(looks)) or options.revoke_old:
+        if not (hooks.failures or lag) or options.revoke_old:
             troubles += [each.trouble for each in retired if each.trouble]
         if options.revoke_old and not options.leak and not retired:
             has_rotated = result.action is Action.ROTATED
             troubles.append(_NONE_REPLACED if has_rotated else _NONE_OLDER.format(name=self._name))
         return result._replace(
             old_tokens=tuple(each.old for each in retired),
-            remarks=(*result.remarks, *_tell_pushes(looks), *hooks.describe_late(result.action)),
+            remarks=(*result.remarks, *hooks.describe_late(result.action)),
             troubles=tuple(troubles),
             after=snapshot,
-            mirrors=tuple(each.to_report() for each in looks),
         )
 
-    def _run_hooks(self, snapshot: Snapshot) -> HooksRun:
-        """Run the hooks that are noted; all of them where a noted one is configured no more."""
+    def _run_hooks(
+        self, snapshot: Snapshot, options: RotateOptions
+    ) -> tuple[HooksRun, Owed | None]:
+        """Run the hooks that are noted; all of them where a noted one is configured no more.
+
+        Where a restart or a notice is shared with other tokens, those of this token are returned.
+        """
         is_known = set(snapshot.hooks) <= set(self._hooks.ids)
-        due = snapshot.hooks if is_known else self._hooks.ids
-        failures = self._hooks.run(due, self._hook_event(snapshot)) if due else []
+        due, owed = snapshot.hooks if is_known else self._hooks.ids, None
+        event = self._hook_event(snapshot)
+        places = {each: place for each, place in self._hooks.places.items() if each in due}
+        if options.shared.intersection(places.values()):
+            owed = Owed(self._hooks, tuple(places), event)
+            due = tuple(each for each in due if each not in places)
+        failures = self._hooks.run(due, event) if due else []
         _log_hooks(due, failures)
-        return HooksRun(snapshot.hooks, due, failures)
+        return HooksRun(snapshot.hooks, due, failures), owed
 
     def _retire(self, snapshot: Snapshot, obstacle: str | None) -> list[Retired]:
         """Revoke what is pending and due, unless a bot that was not reached may need it."""
@@ -191,10 +226,10 @@ class Finisher:
         return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)
 
 
-def _find_obstacle(failures: Sequence[HookFailure], looks: Sequence[MirrorLook]) -> str | None:
+def _find_obstacle(failures: Sequence[HookFailure], lag: str | None) -> str | None:
     """Return what keeps old tokens from being revoked, whatever their time."""
     hooks = f"{len(failures)} of the hooks fail" if failures else None
-    return " and ".join(filter(None, (describe_lag(looks), hooks))) or None
+    return " and ".join(filter(None, (lag, hooks))) or None
 
 
 def describe_lag(looks: Sequence[MirrorLook]) -> str | None:

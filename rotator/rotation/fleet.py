@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +19,7 @@ from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import map_in_threads
 
 if TYPE_CHECKING:
+    from rotator.hooks.hooks import HookFailure
     from rotator.hooks.notify import Notice
 
 Act = Callable[[Rotation], Report]
@@ -54,6 +55,38 @@ def run_fleet(
         rotation.expect_look()
     workers = max((rotation.workers for rotation in rotations), default=1)
     return map_in_threads(one, rotations, workers)
+
+
+def find_shared(rotations: Iterable[Rotation]) -> frozenset[str]:
+    """Return the workloads and the URLs of notices that several of these tokens have."""
+    places = Counter(place for rotation in rotations for place in rotation.places)
+    return frozenset(place for place, number in places.items() if number > 1)
+
+
+def settle(rotations: Sequence[Rotation]) -> dict[str, Report]:
+    """Do once for all what these tokens left, then take their last steps; return their reports.
+
+    Each workload is restarted once, and each URL gets one notice.
+    """
+    left = [(rotation, rotation.owed) for rotation in rotations]
+    waiting = [(rotation, owed) for rotation, owed in left if owed]
+    if not waiting:
+        return {}
+    from rotator.hooks.hooks import run_together  # noqa: PLC0415 - it was loaded to leave them
+
+    failures = run_together(
+        [owed for _, owed in waiting], lambda jobs: map_in_threads(lambda job: job(), jobs)
+    )
+    ends = [(rotation, each) for (rotation, _), each in zip(waiting, failures, strict=True)]
+    settled = map_in_threads(lambda end: _settle_guarded(*end), ends, waiting[0][0].workers)
+    return {report.name: report for report in settled if report}
+
+
+def _settle_guarded(rotation: Rotation, failures: Sequence[HookFailure]) -> Report | None:
+    try:
+        return rotation.settle(failures)
+    except Exception as error:  # noqa: BLE001 - no bug may stop the other tokens
+        return _failure(rotation, "internal", internal_error(error))
 
 
 def choose_to_wait(looks: Iterable[tuple[Rotation, Report]]) -> frozenset[str]:

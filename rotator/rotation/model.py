@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,9 +16,11 @@ from rotator.rotation.inventory import FleetStores
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions, Verdict
 from rotator.rotation.threads import WORKERS
+from rotator.stores.journal import Journal
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
+    from rotator.hooks.hooks import HookFailure, Owed
     from rotator.nocturna.service_tokens import KnownTokens, ListedToken, TokenApi
     from rotator.stores.mirrors import Mirror
 
@@ -192,6 +195,38 @@ class OldToken(NamedTuple):
         }
 
 
+class HooksRun(NamedTuple):
+    """The hooks that the journals named, those that were run for them, and those that failed."""
+
+    noted: Sequence[str]
+    due: Sequence[str]
+    failures: Sequence[HookFailure]
+
+    def journal_after(self, journal: Journal, still_due: Collection[str] = ()) -> Journal:
+        """Return a journal that names the hooks that failed; unchanged where it named none."""
+        if not self.noted or not journal.hooks:
+            return journal
+        failed = (failure.hook_id for failure in self.failures)
+        return replace(journal, hooks=(*failed, *still_due))
+
+    def describe_late(self, action: Action | None) -> Iterator[str]:
+        """Yield a remark about hooks that worked although this run did not write the token."""
+        if (worked := len(self.due) - len(self.failures)) and action not in CHANGED:
+            left = "1 hook" if worked == 1 else f"{worked} hooks"
+            yield f"{left} that an earlier run left undone worked now"
+
+
+class Unsettled(NamedTuple):
+    """What the last steps of a token wait for: hooks that are `owed`, beside those that `ran`.
+
+    `lag` says which mirrors are behind.
+    """
+
+    owed: Owed
+    ran: HooksRun
+    lag: str | None = None
+
+
 class RotationResult(NamedTuple):
     """What a command saw of a token, and did; `action` is None where the token stays as it is.
 
@@ -201,7 +236,8 @@ class RotationResult(NamedTuple):
     says that others changed a store first, that nothing of ours is left, and that the token is
     still the same; `refused` are tokens in the stores that the API turned out to refuse: in both
     cases the steps are taken again. `skew` is how far this machine's clock is ahead of the
-    server's, so far as that matters. `mirrors` are what is known of them.
+    server's, so far as that matters. `mirrors` are what is known of them. `unsettled` is what is
+    left to the end of the run.
     """
 
     snapshot: Snapshot
@@ -219,3 +255,4 @@ class RotationResult(NamedTuple):
     after: Snapshot | None = None
     skew: timedelta = timedelta()
     mirrors: tuple[StoreReport, ...] = ()
+    unsettled: Unsettled | None = None

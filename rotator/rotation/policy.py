@@ -4,7 +4,7 @@ The first check that objects gives the verdict. All I/O happens before; the time
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -26,7 +26,8 @@ class RotateOptions:
     """What a run is asked for by hand; `eternal`, `validity` and `scope` shape a new token.
 
     `revoke_old` revokes old tokens now: one of them leaked. `leak` is noted beside a new token.
-    With `hold_back` a token that can wait for a later run is not renewed.
+    With `hold_back` a token that can wait for a later run is not renewed. What it shares with other
+    tokens of the run, by `Rotation.places`, is left to `Rotation.settle`: those in `shared`.
     """
 
     force: bool = False
@@ -37,6 +38,7 @@ class RotateOptions:
     revoke_old: bool = False
     leak: Leak | None = None
     hold_back: bool = False
+    shared: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 class Status(StrEnum):

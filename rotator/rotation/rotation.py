@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rotator import audit
 from rotator.audit import Event
@@ -35,7 +35,7 @@ from rotator.rotation.report import Report, build_report
 from rotator.stores.port import KnowsLeftovers, SecretStore, ShowsEvents, StoreEvent
 
 if TYPE_CHECKING:
-    from rotator.hooks.hooks import Hooks
+    from rotator.hooks.hooks import HookFailure, Hooks, Owed
     from rotator.rotation.mirrors import MirrorLook, Mirrors
     from rotator.rotation.steps import RotationSteps
 
@@ -43,6 +43,14 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 # A server that was just out of reach is not asked again.
 _NO_ANSWER = ("api-unreachable", "not-done")
+
+
+class _Left(NamedTuple):
+    """A rotation that is not settled yet; `fields` are those of its lines in the audit trail."""
+
+    result: RotationResult
+    options: RotateOptions
+    fields: dict[str, str]
 
 
 class Rotation:
@@ -58,6 +66,16 @@ class Rotation:
         self.workers = context.workers
         self.at_most = settings.at_most
         self.labels = dict(settings.labels)
+        self._left: _Left | None = None
+
+    @property
+    def places(self) -> frozenset[str]:
+        """The workloads that are restarted, and the URLs that are told: others may share them."""
+        if not (self._settings.restart or self._settings.notify):
+            return frozenset()
+        from rotator.hooks.hooks import places_of  # noqa: PLC0415 - as its steps are
+
+        return frozenset(places_of(self._settings))
 
     @cached_property
     def hooks(self) -> Hooks:
@@ -116,12 +134,46 @@ class Rotation:
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
+        self._left = None
         with audit.run(self.name):
-            result, now = self._rotate(options), self._context.clock()
-            report = build_report(self.name, result, now)
-            _log_end(report)
-            if not options.dry_run:
-                _show_events(report, result, now)
+            result = self._rotate(options)
+            if result.unsettled:
+                self._left = _Left(result, options, audit.run_fields())
+                return build_report(self.name, result, self._context.clock())
+            return self._tell(result, options)
+
+    @property
+    def owed(self) -> Owed | None:
+        """What `rotate` left to the end of the run; `settle` is to follow."""
+        return (
+            self._left.result.unsettled.owed if self._left and self._left.result.unsettled else None
+        )
+
+    def settle(self, failures: Sequence[HookFailure]) -> Report | None:
+        """Take the last steps, once what is `owed` was done and this of it failed.
+
+        Returns the report that takes the place of that of `rotate`; None where nothing was left.
+        """
+        if self._left is None:
+            return None
+        (result, options, fields), self._left = self._left, None
+        with audit.run(self.name, fields):
+            try:
+                steps = self._steps(result.after or result.snapshot, options)
+                result = steps.settle(result, failures)
+            except RotatorError as error:
+                troubles = (*result.troubles, *(each.message for each in failures), str(error))
+                result = result._replace(
+                    troubles=troubles, failure=result.failure or kind(error), unsettled=None
+                )
+            return self._tell(result, options)
+
+    def _tell(self, result: RotationResult, options: RotateOptions) -> Report:
+        now = self._context.clock()
+        report = build_report(self.name, result, now)
+        _log_end(report)
+        if not options.dry_run:
+            _show_events(report, result, now)
         return report
 
     def _rotate(self, options: RotateOptions) -> RotationResult:

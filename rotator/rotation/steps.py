@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from rotator.errors import (
     TokenRefusedError,
     kind,
 )
-from rotator.hooks.hooks import Hooks
+from rotator.hooks.hooks import HookFailure, Hooks
 from rotator.rotation.finish import Finisher
 from rotator.rotation.former_stores import names_after
 from rotator.rotation.mint import (
@@ -93,10 +93,7 @@ class RotationSteps:
         """
         remarks: tuple[str, ...] = ()
         refused: tuple[ServiceToken, ...] = ()
-        with ExitStack() as held:
-            # In one order everywhere, so that two rotators never wait for each other.
-            for observation in sorted(self._before.reachable, key=lambda each: each.store.url):
-                held.enter_context(observation.store.hold())
+        with self._held():
             for attempt in range(_ATTEMPTS):
                 result = self._run_steps(verdict, refused)
                 remarks += result.remarks
@@ -108,6 +105,22 @@ class RotationSteps:
                 else:
                     break
         return result._replace(remarks=remarks)
+
+    def settle(self, result: RotationResult, failures: Sequence[HookFailure]) -> RotationResult:
+        """Take the last steps, once hooks were run that were left to the end of the run.
+
+        `failures` are those of them that failed. Raises a `StoreError` when a store cannot be held.
+        """
+        with self._held():
+            return self._finisher.settle(result, self._observe(), self._options, failures)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        with ExitStack() as held:
+            # In one order everywhere, so that two rotators never wait for each other.
+            for observation in sorted(self._before.reachable, key=lambda each: each.store.url):
+                held.enter_context(observation.store.hold())
+            yield
 
     def _run_steps(self, verdict: Verdict, refused: Collection[ServiceToken]) -> RotationResult:
         """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""

@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 
 from rotator.errors import StoreError
-from rotator.rotation.finish import HooksRun
-from rotator.rotation.model import Action, OldTokenState
+from rotator.rotation.model import Action, HooksRun, OldTokenState
 from rotator.rotation.policy import RotateOptions
 from rotator.stores.journal import Journal
 from tests.support.stores import Failing, MeddledStore
