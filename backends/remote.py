@@ -196,7 +196,7 @@ class NotedStore(RemoteStore, ABC, Generic[State]):
                 if notes.secret is None:
                     raise StoreError("there is no token whose version could be changed: run again")
                 if self._repeat(state):
-                    return notes.version
+                    return expected  # the notes of others meanwhile are not in the caller's journal
             raise ConflictError("the secret keeps changing; nothing was written: try again later")
 
     @abstractmethod
