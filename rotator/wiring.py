@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 from rotator.clock import Clock
 from rotator.config.env_file import ENV_FILE, has_variable
@@ -228,8 +229,31 @@ def require_login(settings: ApiSettings) -> None:
 
 
 def require_logins(settings: Settings) -> None:
-    """Raise `ConfigError` unless each API can be logged in to."""
-    _require(settings, *(lambda _, api=api: require_login(api) for api in settings.apis))
+    """Raise `ConfigError` unless each API can be logged in to, with an account of its own."""
+    _require(
+        settings,
+        *(lambda _, api=api: require_login(api) for api in settings.apis),
+        _require_own_accounts,
+    )
+
+
+def _require_own_accounts(settings: Settings) -> None:
+    """Raise `ConfigError` for an account that has two names.
+
+    Each would take the tokens that are made under the other for nobody's.
+    """
+    names: dict[tuple[str, str, str], str] = {}
+    for api in settings.apis if len(settings.apis) > 1 else ():
+        if collect_mistakes(api, require_login):
+            continue  # which is told without this
+        parts = urlsplit(require_url(api))
+        account = (parts.netloc.lower(), parts.path, require_email(api))
+        if account in names:
+            raise ConfigError(
+                f"{api.place}: found the URL and the account of {quote_value(names[account])},"
+                " expected one [[api]] for both"
+            )
+        names[account] = api.name
 
 
 def require_email(settings: ApiSettings) -> str:
@@ -288,7 +312,8 @@ def _connect(settings: ApiSettings, clock: Clock, connections: int) -> TokenApi:
     from rotator.nocturna.service_tokens import TokenApi  # noqa: PLC0415
     from rotator.nocturna.session import AdminSession  # noqa: PLC0415
 
-    http = ApiClient(require_url(settings), clock, connections=connections)
+    name = f"API {settings.name}" if settings.name else ""
+    http = ApiClient(require_url(settings), clock, connections=connections, name=name)
     admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)
     return TokenApi(http, admin, time.monotonic)
 
@@ -307,14 +332,15 @@ def _configured_password(settings: ApiSettings) -> Secret | StoredSecret:
     return settings.admin_password
 
 
-def _missing_key(settings: ApiSettings, key: str, variables: str, what: str) -> ConfigError:
+def _missing_key(api: ApiSettings, key: str, variables: str, what: str) -> ConfigError:
+    if api.name:
+        return ConfigError(f"{api.place} {key}: found nothing, expected {what}")
     hint = _hint_at_env_file(variables)
-    if settings.file is None:
-        file = " (or a rotator.toml; there is none here)" if settings.is_bare else ""
+    if api.file is None:
+        file = " (or a rotator.toml; there is none here)" if api.is_bare else ""
         return ConfigError(f"environment: {variables}: found nothing, expected {what}{file}{hint}")
-    place = f"{settings.file}: [api] {key}"
     return ConfigError(
-        f"{place}: found nothing, expected {what} (or the variable {variables}){hint}"
+        f"{api.place} {key}: found nothing, expected {what} (or the variable {variables}){hint}"
     )
 
 
@@ -339,6 +365,30 @@ def choose(settings: Settings, names: Sequence[str], labels: Collection[Label]) 
         expected = f"one of: {', '.join(known)}" if known else "labels in the config"
         raise ConfigError(f"no token here has the label {wanted}, expected {expected}")
     return found
+
+
+def choose_apis(settings: Settings, name: str | None) -> Sequence[ApiSettings]:
+    """Return all APIs, or the one of this name; raises `ConfigError` where there is none."""
+    return settings.apis if name is None else (choose_api(settings, name),)
+
+
+def choose_api(settings: Settings, name: str | None, tokens: Sequence[str] = ()) -> ApiSettings:
+    """Return the API of this name, or that of all these tokens, or the only one.
+
+    Raises `ConfigError` where there is not just one.
+    """
+    by_name = {api.name: api for api in settings.apis}
+    if name is not None and name not in by_name:
+        expected = "no --api" if "" in by_name else f"one of: {', '.join(by_name)}"
+        raise ConfigError(f"there is no API {quote_value(name)}, expected {expected}")
+    given = () if name is None else (name,)
+    used = {token.api for token in select(settings, tokens)} if tokens else ()
+    wanted = {*given, *used} or set(by_name)
+    if len(wanted) > 1:
+        names = ", ".join(each for each in by_name if each in wanted)
+        few = "the tokens of one" if tokens else "--api with one of them"
+        raise ConfigError(f"found several APIs ({names}), expected {few}")
+    return by_name[wanted.pop()]
 
 
 def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:

@@ -86,11 +86,13 @@ def test_every_variable_is_documented() -> None:
 
 
 def test_the_example_config_is_right(tmp_path: Path) -> None:
-    (example,) = blocks("docs/configuration.md", "toml")
+    example, of_several = blocks("docs/configuration.md", "toml")
     (tmp_path / "rotator.toml").write_text(example)
     settings = load_settings(None, {}, tmp_path)
     assert [token.name for token in settings.tokens] == ["luna-bot", "sol-bot"]
     assert settings.apis[0].url == "https://your-api-server.com/api"
+    (tmp_path / "rotator.toml").write_text(of_several)
+    assert [token.api for token in load_settings(None, {}, tmp_path).tokens] == ["eu", "us"]
 
 
 def test_every_json_key_and_value_is_documented() -> None:

@@ -10,7 +10,7 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
-from rotator.config.keys import API_KEYS, LIMIT_KEYS, TABLES, Key
+from rotator.config.keys import API_KEYS, LIMIT_KEYS, NAMED_API_KEYS, TABLES, Key
 from rotator.config.loader import Reading, Values
 from rotator.config.settings import StoredSecret
 from rotator.config.values import Value
@@ -23,15 +23,20 @@ _USER = re.compile("(?<=//)[^/?#]*@")
 
 
 class Line(NamedTuple):
-    """A setting in force; `place` is what sets it, None for a default. Secrets are hidden."""
+    """A setting in force; `place` is what sets it, None for a default. Secrets are hidden.
+
+    `api` is the name of the API that it is a setting of, if that has one.
+    """
 
     token: str | None
     key: str
     value: Any
     place: str | None
+    api: str | None = None
 
     def to_json(self) -> Mapping[str, Any]:
-        return self._asdict()
+        fields = self._asdict()
+        return fields if self.api else {name: fields[name] for name in fields if name != "api"}
 
 
 @options.examples("rotator config check", "rotator config show")
@@ -109,12 +114,14 @@ def schema() -> int:
 
 def list_lines(reading: Reading) -> Iterator[Line]:
     """Yield every setting: those of the API, then those of each token."""
-    stored = reading.settings.apis[0].admin_password
-    for line in _list_table((*API_KEYS, *LIMIT_KEYS), reading.api, None):
-        if line.key == "admin_password" and isinstance(stored, StoredSecret):
-            yield line._replace(value=_name_store(stored))
-        else:
-            yield line
+    for api, given in zip(reading.settings.apis, reading.apis, strict=True):
+        stored = api.admin_password
+        for line in _list_table(NAMED_API_KEYS if api.name else API_KEYS, given, None):
+            shown = line._replace(api=api.name or None)
+            if line.key == "admin_password" and isinstance(stored, StoredSecret):
+                shown = shown._replace(value=_name_store(stored))
+            yield shown
+    yield from _list_table(LIMIT_KEYS, reading.limits, None)
     keys = sorted(TABLES["token"], key=lambda key: key.name != "name")
     for token, values in zip(reading.settings.tokens, reading.tokens, strict=True):
         yield from _list_table(keys, values, token.name)
@@ -157,7 +164,7 @@ def _name_store(stored: StoredSecret) -> str:
 def _as_toml(lines: Iterable[Line]) -> str:
     text, table = "", ""
     for line in lines:
-        head = f"[[token]] {line.token}" if line.token else _head_of(line.key)
+        head = _head_of(line)
         if head != table:
             text += f"{chr(10) if text else ''}{head.partition(' ')[0]}\n"
             table = head
@@ -168,8 +175,11 @@ def _as_toml(lines: Iterable[Line]) -> str:
     return text
 
 
-def _head_of(key: str) -> str:
-    return "[limits]" if key in {limit.name for limit in LIMIT_KEYS} else "[api]"
+def _head_of(line: Line) -> str:
+    """Return the head of the table, and behind a space whose it is."""
+    if line.token or line.api:
+        return f"[[token]] {line.token}" if line.token else f"[[api]] {line.api}"
+    return "[limits]" if line.key in {limit.name for limit in LIMIT_KEYS} else "[api]"
 
 
 def _as_toml_value(value: object) -> str:

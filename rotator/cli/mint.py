@@ -15,7 +15,7 @@ from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.rotate import exit_code_of, run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
-from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, Settings
+from rotator.config.settings import ROTATION_TIMEOUT, VALIDITY, ApiSettings, Settings
 from rotator.errors import (
     ApiError,
     ConfigError,
@@ -73,6 +73,7 @@ def _parse_scope(text: str) -> str:
     help="Scope [default: as configured, or the current token's].",
 )
 @click.option("--show", is_flag=True, help="Print the token on stdout, and store it nowhere.")
+@click.option("--api", metavar="NAME", help="With --show: mint it at this one of several APIs.")
 @options.configured
 def command(  # noqa: PLR0913 - one per option
     settings: Settings,
@@ -82,6 +83,7 @@ def command(  # noqa: PLR0913 - one per option
     scope: str | None,
     eternal: bool,
     show: bool,
+    api: str | None,
 ) -> int:
     """Mint a token on demand, and write it to the stores of NAME.
 
@@ -93,9 +95,15 @@ def command(  # noqa: PLR0913 - one per option
         raise click.UsageError("--days and --eternal exclude each other.")
     if show and name:
         raise click.UsageError("--show stores the token nowhere, so it takes no NAME.")
+    if api and not show:
+        raise click.UsageError(
+            "--api is for --show: leave it out, as the config says which API NAME has."
+        )
     validity = timedelta(days=days) if days else None
     wanted = RotateOptions(force=True, eternal=eternal, validity=validity, scope=scope)
-    return _mint_and_print(settings, wanted) if show else _mint_into_stores(settings, name, wanted)
+    if show:
+        return _mint_and_print(settings, wiring.choose_api(settings, api), wanted)
+    return _mint_into_stores(settings, name, wanted)
 
 
 def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOptions) -> int:
@@ -120,10 +128,9 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
     return exit_code_of(reports, detailed=False)
 
 
-def _mint_and_print(settings: Settings, wanted: RotateOptions) -> int:
+def _mint_and_print(settings: Settings, of_api: ApiSettings, wanted: RotateOptions) -> int:
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
-    [of_api] = settings.apis
     wiring.require_login(of_api)
     context = wiring.build_contexts(settings, utc_now)[of_api.name]
     validity = None if wanted.eternal else wanted.validity or VALIDITY

@@ -56,13 +56,24 @@ def parse_label(text: str) -> Label:
 
 def complete_name(context: click.Context, _parameter: click.Parameter, begin: str) -> list[str]:
     """Complete the name of a token; nothing where the settings are wrong."""
+    settings = _load_to_complete(context)
+    tokens = settings.tokens if settings else ()
+    return [token.name for token in tokens if token.name.startswith(begin)]
+
+
+def complete_api(context: click.Context, _parameter: click.Parameter, begin: str) -> list[str]:
+    """Complete the name of an API; nothing where the settings are wrong."""
+    apis = _load_to_complete(context)
+    return [api.name for api in apis.apis if api.name.startswith(begin)] if apis else []
+
+
+def _load_to_complete(context: click.Context) -> Settings | None:
     logging.disable()  # nor a warning
     config = context.params.get("config") or context.find_root().params.get("config")
     try:
-        tokens = load(config).tokens
+        return load(config)
     except Exception:  # noqa: BLE001 - a shell that completes cannot show an error
-        return []
-    return [token.name for token in tokens if token.name.startswith(begin)]
+        return None
 
 
 def _or_before_the_command(context: click.Context, parameter: click.Parameter, value: T) -> T:
@@ -168,6 +179,12 @@ labels = click.option(
     type=Parsed("label", parse_label),
     metavar="NAME=VALUE",
     help="Only tokens with this label; may be repeated.",
+)
+api = click.option(
+    "--api",
+    metavar="NAME",
+    shell_complete=complete_api,
+    help="Only this one of several APIs.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 

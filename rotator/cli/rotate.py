@@ -138,10 +138,10 @@ def command(  # noqa: PLR0913 - one per option
             output.log_leak_steps(reports)
     finally:
         if outlets and not dry_run:
-            from rotator.metrics.publish import publish  # noqa: PLC0415 - few want metrics
+            from rotator.metrics.exposition import labels_of  # noqa: PLC0415 - few want metrics
+            from rotator.metrics.publish import publish  # noqa: PLC0415 - (the same)
 
-            every = {token.name: token.labels for token in settings.tokens}
-            publish(outlets, reports, spans, every, utc_now)
+            publish(outlets, reports, spans, labels_of(settings.tokens), utc_now)
     # `__main__` exits with it. An error that ends the command becomes a line there, and 1, or 2 for
     # settings and usage.
     return exit_code_of(reports, detailed=detailed_exitcode)

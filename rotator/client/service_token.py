@@ -186,7 +186,7 @@ class TokenManager(AccessTokens):
 
         def exchange(token: ServiceToken) -> AccessToken:
             self._refused = token.secret  # if it fails
-            return parse_access_token(EXCHANGE, http.send(EXCHANGE, bearer=token.secret))
+            return parse_access_token(http, EXCHANGE, http.send(EXCHANGE, bearer=token.secret))
 
         _, access_token = exchange_newest(
             cached.reread() if anew or cached.source.cheap else cached.get(),

@@ -109,6 +109,16 @@ API_KEYS = (
         default="4",
     ),
 )
+NAMED_API_KEYS = (  # of an [[api]], which no variable configures
+    Key(
+        "name",
+        "the API's name, to which tokens refer: letters, digits and `.` `_` `-`, 64 at most",
+        "a name of letters, digits and . _ - (64 at most)",
+        values.read_name,
+        forms.NAME,
+    ),
+    *(key._replace(variable="", parse_variable=None, variable_meaning="") for key in API_KEYS),
+)
 LIMIT_KEYS = (
     Key(
         "store_connections",
@@ -307,6 +317,13 @@ TOKEN_KEYS = (  # of [defaults] and [[token]]
         variable="ROTATOR_REHEARSE",
         default="false",
         parse_variable=values.read_flag_variable,
+    ),
+    Key(
+        "api",
+        "the `name` of the token's API, where the config has several",
+        "the name of an [[api]]",
+        values.read_name,
+        forms.NAME,
     ),
 )
 TABLES = {

@@ -7,13 +7,24 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotator.clock import in_words
-from rotator.config.keys import CONFIG, REQUIRED_KEYS, STORE, TABLES, TOKEN_KEYS, VARIABLES
+from rotator.config.keys import (
+    API_KEYS,
+    CONFIG,
+    LIMIT_KEYS,
+    NAMED_API_KEYS,
+    REQUIRED_KEYS,
+    STORE,
+    TABLES,
+    TOKEN_KEYS,
+    VARIABLES,
+    Key,
+)
 from rotator.config.settings import (
     ApiSettings,
     Secret,
@@ -53,12 +64,13 @@ class Reading(NamedTuple):
     """The settings, what they were made of, and every mistake that was found.
 
     With a mistake, the settings only serve to look for more: what is wrong in them has a stand-in.
-    `api` and `tokens` are the values as they were given; `tokens` are in the order of the file.
+    `apis`, `limits` and `tokens` are the values as they were given, in the order of the file.
     """
 
     settings: Settings
-    api: Values
+    apis: tuple[Values, ...]
     tokens: tuple[Values, ...]
+    limits: Values
     mistakes: tuple[str, ...]
 
 
@@ -127,8 +139,10 @@ def _read_environment(variables: Mapping[str, str], cwd: Path, mistakes: list[st
     _find_doubles(from_variables, mistakes)
     api = _read_api(from_variables, None, mistakes)
     if not token.stores:
-        return Reading(Settings((api._replace(is_bare=True),), (), cwd), from_variables, (), ())
-    return Reading(Settings((api,), (token,), cwd), from_variables, (values,), ())
+        return Reading(
+            Settings((api._replace(is_bare=True),), (), cwd), (from_variables,), (), {}, ()
+        )
+    return Reading(Settings((api,), (token,), cwd), (from_variables,), (values,), {}, ())
 
 
 def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: list[str]) -> Reading:
@@ -146,14 +160,24 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
     except ConfigError as error:
         raise MistakesError([*mistakes, str(error)]) from None
     tables = _check_tables(config, shown, mistakes)
-    in_file = _from_table("api", tables["api"], f"{shown}: [api]", folder, mistakes)
     from_variables = _from_variables("api", variables, folder)
-    for given in (in_file, from_variables):
-        _find_doubles(given, mistakes)
-    _parse(in_file, mistakes)  # a mistake counts even where the environment wins
-    api = _with_variables(in_file, from_variables)
-    limits = _from_table("limits", tables["limits"], f"{shown}: [limits]", folder, mistakes)
-    defaults = _from_table("defaults", tables["defaults"], f"{shown}: [defaults]", folder, mistakes)
+    if isinstance(tables["api"], list):
+        given_apis, apis = _read_named_apis(path, tables["api"], folder, mistakes)
+        mistakes += (
+            f"{value.place}: found beside [[api]] in {shown}, expected only one of them: variables"
+            " are for a single [api]"
+            for value in from_variables.values()
+        )
+    else:
+        in_file = _from_table(API_KEYS, tables["api"], f"{shown}: [api]", folder, mistakes)
+        for given in (in_file, from_variables):
+            _find_doubles(given, mistakes)
+        _parse(in_file, mistakes)  # a mistake counts even where the environment wins
+        given_apis = [_with_variables(in_file, from_variables)]
+        apis = [_read_api(given_apis[0], path, mistakes)]
+    limits = _from_table(LIMIT_KEYS, tables["limits"], f"{shown}: [limits]", folder, mistakes)
+    place = f"{shown}: [defaults]"
+    defaults = _from_table(TOKEN_KEYS, tables["defaults"], place, folder, mistakes)
     _parse(defaults, mistakes)  # …or where every token has its own value
     given_tokens: list[Values] = []
     tokens: dict[str, TokenSettings] = {}
@@ -163,8 +187,10 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
         place = f"{shown}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
         if names[str(name)] > 1 and name is not None:
             place += f" ({_locate_token(text, number, len(tables['token']))})"
-        values = {**defaults, **_from_table("token", table, place, folder, mistakes)}
+        own = _from_table(TABLES["token"], table, place, folder, mistakes)
+        values = {**defaults, **own}
         token = _read_token(values, place, f"{place} stores", mistakes)
+        token = _refer_to_api(token, values, place, [api.name for api in apis], mistakes)
         if token.name in tokens:
             twice = values["name"].wrong("another name", found="a second token of this name")
             mistakes.append(str(twice))
@@ -172,12 +198,52 @@ def _read_file(path: Path, cwd: Path, variables: Mapping[str, str], mistakes: li
         tokens[token.name] = token
         given_tokens.append(values)
     settings = Settings(
-        (_read_api(api, path, mistakes),),
+        tuple(apis),
         tuple(tokens.values()),
         folder,
         **_parse(limits, mistakes),
     )
-    return Reading(settings, {**api, **limits}, tuple(given_tokens), ())
+    return Reading(settings, tuple(given_apis), tuple(given_tokens), limits, ())
+
+
+def _read_named_apis(
+    file: Path, tables: list[dict[str, Any]], folder: Path, mistakes: list[str]
+) -> tuple[list[Values], list[ApiSettings]]:
+    """Read each `[[api]]`; one whose name is wrong gets a stand-in."""
+    given: list[Values] = []
+    apis: dict[str, ApiSettings] = {}
+    for number, table in enumerate(tables, 1):
+        name = table.get("name")
+        shown = quote_value(name) if isinstance(name, str) else str(number)
+        place = f"{one_line(str(file))}: [[api]] {shown}"
+        values = _from_table(NAMED_API_KEYS, table, place, folder, mistakes)
+        _find_doubles(values, mistakes)
+        api = _read_api(values, file, mistakes)
+        if "name" not in values:
+            mistakes.append(f"{place} name: found nothing, expected {NAMED_API_KEYS[0].expected}")
+        elif api.name in apis:
+            twice = values["name"].wrong("another name", found="a second API of this name")
+            mistakes.append(str(twice))
+        api = api._replace(name=api.name if api.name not in ("", *apis) else f"{place} {number}")
+        apis[api.name] = api
+        given.append(values)
+    return given, list(apis.values())
+
+
+def _refer_to_api(
+    token: TokenSettings, values: Values, place: str, names: list[str], mistakes: list[str]
+) -> TokenSettings:
+    """Return the token with an API that there is."""
+    expected = f"one of: {', '.join(names)}"
+    if names == [""]:
+        if "api" in values:
+            wrong = values["api"].wrong("nothing beside [api]; several APIs have an [[api]] each")
+            mistakes.append(str(wrong))
+    elif "api" not in values:
+        mistakes.append(f"{place} api: found nothing, expected {expected}")
+    elif token.api and token.api not in names:  # what is no name is told already
+        mistakes.append(str(values["api"].wrong(nearest(token.api, names) or expected)))
+    return token if token.api in names else token._replace(api=names[0])
 
 
 def _check_tables(config: dict[str, Any], shown: str, mistakes: list[str]) -> dict[str, Any]:
@@ -186,16 +252,22 @@ def _check_tables(config: dict[str, Any], shown: str, mistakes: list[str]) -> di
     known = len(mistakes)
     config = {"api": {}, "limits": {}, "defaults": {}, "token": [], **config}
     for name in ("api", "limits", "defaults"):
+        if name == "api" and _is_list_of_tables(config[name]) and config[name]:
+            continue
         if not isinstance(config[name], dict):
             found = f"found {_describe(config[name])}, expected a table: [{name}]"
             mistakes.append(f"{shown}: {name}: {found}")
     tokens = config["token"]
-    if not isinstance(tokens, list) or not all(isinstance(each, dict) for each in tokens):
+    if not _is_list_of_tables(tokens):
         found = f"found {_describe(tokens)}, expected a list of tables: [[token]]"
         mistakes.append(f"{shown}: token: {found}")
     if len(mistakes) > known:
         raise MistakesError(mistakes)
     return config
+
+
+def _is_list_of_tables(found: object) -> bool:
+    return isinstance(found, list) and all(isinstance(each, dict) for each in found)
 
 
 def _locate_token(text: str, number: int, count: int) -> str:
@@ -240,9 +312,9 @@ def _describe(found: object) -> str:
 
 
 def _from_table(
-    table: str, raw: Mapping[str, Any], place: str, folder: Path, mistakes: list[str]
+    table: Iterable[Key], raw: Mapping[str, Any], place: str, folder: Path, mistakes: list[str]
 ) -> Values:
-    keys = {key.name: key for key in TABLES[table]}
+    keys = {key.name: key for key in table}
     mistakes += _find_unknown(raw, keys, place)
     return {
         name: Value(f"{place} {name}", value, keys[name].expected, folder, keys[name].parse)
@@ -297,7 +369,7 @@ def _read_api(values: Values, file: Path | None, mistakes: list[str]) -> ApiSett
     if url and is_readable_on_the_way(url) and not allows_http:
         insecure = values["url"].wrong(
             "https: http would show the password to the network (allow_insecure_http = true in"
-            " [api] permits it)"
+            f" {'[[api]]' if 'name' in values else '[api]'} permits it)"
         )
         mistakes.append(str(insecure))
     # What is wrong counts as given, so that nobody calls it missing as well.
@@ -310,6 +382,7 @@ def _read_api(values: Values, file: Path | None, mistakes: list[str]) -> ApiSett
         password,
         file,
         connections=found.get("connections", API_CONNECTIONS),
+        name=found.get("name", ""),
     )
 
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from rotator.errors import ConfigError, has_control
+from rotator.errors import ConfigError, has_control, quote_value
 from rotator.files import read_small_text
 from rotator.http.throttle import API_CONNECTIONS, STORE_CONNECTIONS
 
@@ -73,6 +73,11 @@ class ApiSettings(NamedTuple):
     is_bare: bool = False
     connections: int = API_CONNECTIONS
     name: str = ""
+
+    @property
+    def place(self) -> str:
+        """The table that configures it, as messages name it."""
+        return f"{self.file}: " + (f"[[api]] {quote_value(self.name)}" if self.name else "[api]")
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class Site:
         def render() -> PageResponse:
             failed = self._health.reload_error is not None
             states, now = self._states.by_name(), self._clock()
-            labels = {token.name: token.labels for token in self._health.tokens}
+            labels = exposition.labels_of(self._health.tokens)
             kind, body = exposition.render(states, now, accept, reload_failed=failed, labels=labels)
             return PageResponse(HTTPStatus.OK, kind, body)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import generate_latest
@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from rotator import __version__
-from rotator.config.settings import Label
+from rotator.config.settings import TokenSettings
 from rotator.metrics.definitions import (
     COUNTERS,
     GAUGES,
@@ -24,12 +24,22 @@ from rotator.metrics.definitions import (
 )
 from rotator.rotation.states import TokenState
 
-LabelsByToken = Mapping[str, Sequence[Label]]
+# What `token_info` says of each token, by the name of the label.
+LabelsByToken = Mapping[str, Mapping[str, str]]
 NO_LABELS: LabelsByToken = {}
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 # By name the labels of those metrics that stay true after the run, as the remaining life does not.
 _LASTING = {m.name: set(m.labels) for m in (*GAUGES, *COUNTERS) if m.name != SECONDS_LEFT}
+
+
+def labels_of(tokens: Iterable[TokenSettings]) -> LabelsByToken:
+    """Return the labels of these tokens, and the API of each, if that has a name."""
+    return {
+        token.name: ({"api": token.api} if token.api else {})
+        | {f"label_{label.name}": label.value for label in token.labels}
+        for token in tokens
+    }
 
 
 def render(
@@ -115,11 +125,9 @@ class Exposition(Collector):
     def _label_tokens(self) -> Metric:
         """Return a series for each token with all labels there are: empty where it has none."""
         family = InfoMetricFamily(f"{PREFIX}token", "The labels of a token in the config.")
-        names = sorted({label.name for own in self._labels.values() for label in own})
+        names = sorted({name for own in self._labels.values() for name in own})
         for token, own in self._labels.items():
-            values = {label.name: label.value for label in own}
-            shown = {f"label_{name}": values.get(name, "") for name in names}
-            family.add_metric([], {"token": token, **shown})
+            family.add_metric([], {"token": token, **{name: own.get(name, "") for name in names}})
         return family
 
 

@@ -277,10 +277,11 @@ class ApiClient:
     """Sends calls to one API; safe to share between threads.
 
     There are at most `connections` at any time; a call waits for its turn. With one of them, an API
-    with one worker has time for the bots between any two of our calls.
+    with one worker has time for the bots between any two of our calls. Its errors begin with the
+    `name`, if there is one.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what tests set, by name
         self,
         base_url: str,
         clock: Clock,
@@ -288,7 +289,10 @@ class ApiClient:
         monotonic: Callable[[], float] = time.monotonic,
         *,
         connections: int = API_CONNECTIONS,
+        name: str = "",
     ) -> None:
+        self.name = name
+        self._begin = f"{name}: " if name else ""
         self._base_url = base_url
         self._place = urlsplit(base_url).netloc.rpartition("@")[2]
         self._session = BoundedSession(
@@ -325,10 +329,15 @@ class ApiClient:
         try:
             return self._send_once(call, self._base_url + call.path + item, request, each)
         except ApiError as error:
+            error.args = (f"{self._begin}{error}",)
             is_known = isinstance(error, NotDoneError | MintOutcomeUnknownError)
             if call.repeatable or not error.retryable or is_known:
                 raise
             raise outcome_unknown(error) from None
+
+    def doing(self, call: Call) -> str:
+        """Name a call for a message, and this API where there are several."""
+        return f"{self._begin}{call.doing}"
 
     def _send_once(
         self,
@@ -401,7 +410,7 @@ def log_in(http: ApiClient, email: str, password: str) -> AccessToken:
             raise
         blanks = " and the ".join(padded)
         raise LoginRefusedError(f"{error}; the {blanks} begins or ends with a blank") from None
-    return parse_access_token(LOGIN, body)
+    return parse_access_token(http, LOGIN, body)
 
 
 def refresh(http: ApiClient, refresh_token: str | None, call: Call = REFRESH) -> AccessToken | None:
@@ -414,15 +423,15 @@ def refresh(http: ApiClient, refresh_token: str | None, call: Call = REFRESH) ->
         if error.retryable:
             raise
         return None
-    return parse_access_token(call, body)
+    return parse_access_token(http, call, body)
 
 
-def parse_access_token(call: Call, body: object) -> AccessToken:
+def parse_access_token(http: ApiClient, call: Call, body: object) -> AccessToken:
     """Check the answer of a login, a refresh or an exchange; raises `ApiFaultError`."""
     fields = body if isinstance(body, dict) else {}
     secret, refresh_token = fields.get("access_token"), fields.get("refresh_token")
     if not is_bearer(secret):
-        raise ApiFaultError(f"{call.doing}: the API's answer has no access token")
+        raise ApiFaultError(f"{http.doing(call)}: the API's answer has no access token")
     seconds = fields.get("expires_in")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         seconds = DEFAULT_LIFETIME

@@ -126,13 +126,14 @@ class TokenApi:
     """The admin's calls about service tokens, and the exchange that any service token may make.
 
     Each raises the `ApiError` of its failure, as `ApiClient.send` does, and `LoginRefusedError`.
-    `time` is the server's, to be compared with what it says of tokens.
+    `time` is the server's, to be compared with what it says of tokens. `name` is the API's, where
+    there are several.
     """
 
     def __init__(
         self, http: ApiClient, admin: AdminSession, monotonic: Callable[[], float]
     ) -> None:
-        self.time = http.time
+        self.time, self.name = http.time, http.name
         self._http = http
         self._admin = admin
         self._silence = RecentFailure(monotonic)
@@ -180,7 +181,8 @@ class TokenApi:
             answer = body if isinstance(body, dict) else {}
             secret, token_id = answer.get("service_token"), answer.get("token_id")
             if not isinstance(secret, str) or not is_token_id(token_id):
-                raise outcome_unknown(ApiFaultError(f"{MINT.doing}: the answer has no token"))
+                doing = self._http.doing(MINT)
+                raise outcome_unknown(ApiFaultError(f"{doing}: the answer has no token"))
             fields["token_id"] = token_id
         return MintedToken(secret, token_id)
 
@@ -223,7 +225,8 @@ class TokenApi:
         body = self._admin.send(PROVE_ADMIN)
         user_id = body.get("user_id") if isinstance(body, dict) else None
         if not is_token_id(user_id):
-            raise ApiFaultError(f"{PROVE_ADMIN.doing}: the API does not name the admin's account")
+            doing = self._http.doing(PROVE_ADMIN)
+            raise ApiFaultError(f"{doing}: the API does not name the admin's account")
         return user_id
 
     def list_tokens(self) -> list[ListedToken]:
@@ -239,7 +242,7 @@ class TokenApi:
         except ValueError as error:
             fault = f"has a token with {error}"
         # Without the context, which holds on to the rows before: many such errors fill the memory.
-        raise ApiFaultError(f"{LIST.doing}: the API's answer {fault}")
+        raise ApiFaultError(f"{self._http.doing(LIST)}: the API's answer {fault}")
 
     def known_tokens(self) -> KnownTokens:
         """Return the tokens that the API listed a moment ago, or at last if it does not tell now.
@@ -307,7 +310,8 @@ class TokenApi:
         """
         if not is_bearer(service_token):
             raise TokenRefusedError(f"{EXCHANGE.doing}: it is no token")
-        return parse_access_token(EXCHANGE, self._http.send(EXCHANGE, bearer=service_token))
+        body = self._http.send(EXCHANGE, bearer=service_token)
+        return parse_access_token(self._http, EXCHANGE, body)
 
     def probe(self, service_token: str) -> None:
         """Ask whether the API accepts a token in use; raises `TokenRefusedError` if not.
@@ -328,7 +332,7 @@ class TokenApi:
         """
         body = self._admin.send(REVOKE, item=f"/{token_id}")
         if not isinstance(body, dict) or body.get("success") is not True:
-            raise ApiFaultError(f"{REVOKE.doing}: the API does not confirm it")
+            raise ApiFaultError(f"{self._http.doing(REVOKE)}: the API does not confirm it")
 
     def ensure_revoked(self, token_id: str, reason: str) -> bool:
         """Revoke a token; return False where the API no longer lists it.

@@ -31,7 +31,8 @@ class RowStatus(StrEnum):
 class TokenRow(NamedTuple):
     """A token of the API's list; times are aware UTC, `expires_at` is None for an eternal one.
 
-    `left` is by the server's clock. `own` tells whether the admin of the config minted it.
+    `left` is by the server's clock. `own` tells whether the admin of the config minted it. `api` is
+    the name of the API that lists it, if that has one.
     """
 
     token_id: str
@@ -43,11 +44,13 @@ class TokenRow(NamedTuple):
     left: timedelta | None
     last_used_at: datetime | None
     places: Sequence[Place]
+    api: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `--json` prints, with stable keys."""
         seconds = None if self.left is None else self.left.total_seconds()
         return {
+            **({"api": self.api} if self.api else {}),
             "token_id": self.token_id,
             "status": self.status,
             "scope": self.scope,

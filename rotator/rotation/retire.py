@@ -137,7 +137,14 @@ class Retirement:
         except RotatorError as error:
             message = f"{error}; the next run tries again"
             return old._replace(state=OldTokenState.FAILED, message=message)
-        return old._replace(state=OldTokenState.REVOKED, message=None if is_revoked else GONE)
+        gone = self._describe_gone(pending.token_id)
+        return old._replace(state=OldTokenState.REVOKED, message=None if is_revoked else gone)
+
+    def _describe_gone(self, token_id: str) -> str:
+        """Say that the API does not list an old token, which then may be one of another API."""
+        if not (name := self._api().name):
+            return GONE
+        return f"{name} does not list it: was it another API's, rotator tokens revoke {token_id}"
 
     def _prove_accepted(self, current: ServiceToken | None) -> None:
         """Raise unless the server accepts the current token, which one run asks once."""

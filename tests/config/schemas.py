@@ -5,7 +5,15 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rotator.config.keys import API_KEYS, LIMIT_KEYS, REQUIRED_KEYS, TABLES, TOKEN_KEYS, Key
+from rotator.config.keys import (
+    API_KEYS,
+    LIMIT_KEYS,
+    NAMED_API_KEYS,
+    REQUIRED_KEYS,
+    TABLES,
+    TOKEN_KEYS,
+    Key,
+)
 
 ROOT = Path(__file__).parents[2]
 OF_FILE = ROOT / "rotator/config/rotator.schema.json"
@@ -18,8 +26,11 @@ _OF_TEMPLATES = ("pattern", "not", "allOf")
 def schema_of_file() -> dict[str, Any]:
     """Return the schema of rotator.toml."""
     api = _table(API_KEYS, "Where the API is, and how the rotator logs in.")
+    named = _table(NAMED_API_KEYS, "One of several APIs, to which tokens refer by its name.")
+    named["required"] = ["name"]
     doubles = (["admin_email", "admin_email_file"], ["admin_password", "admin_password_file"])
-    api["allOf"] = [{"not": {"required": both}} for both in doubles]
+    for each in (api, named):
+        each["allOf"] = [{"not": {"required": both}} for both in doubles]
     token = _table(TABLES["token"], "A token, and the stores that hold it.")
     token["required"] = [key.name for key in REQUIRED_KEYS]
     return {
@@ -29,7 +40,7 @@ def schema_of_file() -> dict[str, Any]:
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            "api": api,
+            "api": {"anyOf": [api, {"type": "array", "minItems": 1, "items": named}]},
             "limits": _table(LIMIT_KEYS, "How much is done at the same time."),
             "defaults": _table(TOKEN_KEYS, "For the tokens that do not set these keys."),
             "token": {"type": "array", "items": token},
@@ -42,12 +53,14 @@ def schema_of_chart() -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(OF_CHART.read_text())
     tables = schema_of_file()["properties"]
     tables["tokens"] = tables.pop("token")
+    tables["api"], tables["apis"] = tables["api"]["anyOf"]
     tables["api"]["required"] = ["url"]
+    del tables["apis"]["minItems"]
     config = {
         "type": "object",
         "additionalProperties": False,
         "properties": _without_patterns(tables),
-        "required": [name for name in tables if name != "limits"],
+        "required": [name for name in tables if name not in ("apis", "limits")],
     }
     schema["properties"]["config"] = config
     return schema

@@ -24,7 +24,8 @@ _BEYOND = re.compile(
     "expected (at least (rotation_timeout|validity less)|at most validity|more than renew_before"
     "|more than .* after at most"
     "|less than validity|another name|https: http would show|each store once"
-    "|whole days from 1d to 365d$)"
+    "|whole days from 1d to 365d$|nothing beside)"
+    r'|api: found (nothing|"[A-Za-z0-9][A-Za-z0-9._-]*"), expected'
     "|stores: (found .* a second time|a dotenv: store|after the `#` of a dotenv: store)"
     "|cannot read it|found broken TOML|found .token., |bytes that are not UTF-8, expected TOML"
     "|too large"

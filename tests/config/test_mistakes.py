@@ -48,7 +48,7 @@ MISTAKES = [
     ("api = true", "rotator.toml: api: found true, expected a table: [api]"),
     ('defaults = "x"', "rotator.toml: defaults: found a text, expected a table: [defaults]"),
     (
-        '[[api]]\nadmin_password = "secret"',
+        'api = ["secret"]',
         "rotator.toml: api: found a list, expected a table: [api]",
     ),
     (

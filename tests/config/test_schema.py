@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from rotator import wiring
-from rotator.config.keys import API_KEYS, LIMIT_KEYS, REQUIRED_KEYS, TOKEN_KEYS, Key
+from rotator.config.keys import (
+    API_KEYS,
+    LIMIT_KEYS,
+    NAMED_API_KEYS,
+    REQUIRED_KEYS,
+    TOKEN_KEYS,
+    Key,
+)
 from rotator.config.loader import read_settings
 from rotator.errors import MistakesError
 from tests.config.schemas import OF_CHART, OF_FILE, as_text, schema_of_chart, schema_of_file
@@ -35,9 +42,11 @@ def as_toml(tables: Mapping[str, Any]) -> str:
         lines = (f"{name} = {json.dumps(value)}\n" for name, value in values.items())
         return f"{head}\n{''.join(lines)}"
 
-    of_tokens = (table("[[token]]", each) for each in tables.get("token", ()))
     return "".join(
-        (*(table(f"[{name}]", tables[name]) for name in tables if name != "token"), *of_tokens)
+        "".join(table(f"[[{name}]]", each) for each in values)
+        if isinstance(values, list)
+        else table(f"[{name}]", values)
+        for name, values in tables.items()
     )
 
 
@@ -127,6 +136,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     ),
     "allow_eternal": st.booleans(),
     "rehearse": st.booleans(),
+    "api": st.sampled_from(["eu", "us", "a b", "", 5]),
 }
 # So that other mistakes have a chance to be the only one.
 RIGHT = {"name": "luna", "stores": ["dotenv:.env"], "renew_before": "2h", "validity": "365d"}
@@ -146,7 +156,8 @@ def a_table(draw: st.DrawFn, keys: tuple[Key, ...], right: Mapping[str, Any]) ->
 CONFIGS = st.fixed_dictionaries(
     {},
     optional={
-        "api": a_table(API_KEYS, {}),
+        "api": a_table(API_KEYS, {})
+        | st.lists(a_table(NAMED_API_KEYS, {"name": "eu"}), min_size=1, max_size=2),
         "limits": a_table(LIMIT_KEYS, {}),
         "defaults": a_table(TOKEN_KEYS, {}),
         "token": st.lists(a_table((*REQUIRED_KEYS, *TOKEN_KEYS), RIGHT), max_size=2),

@@ -18,7 +18,7 @@ TEMPLATES = "".join(
     path.read_text() for path in sorted(CHART.glob("templates/**/*")) if path.is_file()
 )
 # Rendered key by key into rotator.toml.
-WHOLE = {"config.api", "config.limits", "config.defaults", "config.tokens"}
+WHOLE = {"config.api", "config.apis", "config.limits", "config.defaults", "config.tokens"}
 
 
 def leaves(schema: dict[str, Any], place: str = "") -> set[str]:

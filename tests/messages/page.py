@@ -24,10 +24,10 @@ capitals stand for what varies, words between slashes for one of them, and words
 missing.
 
 In front of a message stand the level, the token's name, and the store's URL, the file or the
-variable that it is about. Often a message is a part of another: look for each part. `rotator
-check`, `rotate` and the log tell [the kind of a failure](commands.md#json) for programs, too. What
-a command line lacks, its parser tells: see `--help` of the command. `internal error` is a bug of
-the rotator: report the line.
+variable that it is about; of several APIs also the name of the one. Often a message is a part of
+another: look for each part. `rotator check`, `rotate` and the log tell [the kind of a
+failure](commands.md#json) for programs, too. What a command line lacks, its parser tells: see
+`--help` of the command. `internal error` is a bug of the rotator: report the line.
 """
 _HOLE = re.compile(r"⟨[A-Z_0-9…]*⟩")
 _CHOICE = re.compile(r"⟨([^⟨⟩]*)⟩")

@@ -5,7 +5,6 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from rotator import __version__
-from rotator.config.settings import Label
 from rotator.metrics.definitions import Series
 from rotator.metrics.exposition import Exposition, render
 from tests.metrics.support import every_metric
@@ -45,7 +44,7 @@ def test_openmetrics_is_for_who_asks(accept: str) -> None:
 def test_labels_of_the_config_are_a_series_of_their_own() -> None:
     states = every_metric()
     (name,) = [token for token, state in states.items() if state][:1]
-    labels = {name: [Label("team", 'a "b"'), Label("tier", "gold")], "no-such": [Label("x", "y")]}
+    labels = {name: {"label_team": 'a "b"', "label_tier": "gold"}, "no-such": {"label_x": "y"}}
     _, body = render(states, NOON, "", reload_failed=False, labels=labels)
     families = {each.name: each for each in text_string_to_metric_families(body.decode())}
     (sample,) = families["nocturna_rotator_token_info"].samples
@@ -54,7 +53,7 @@ def test_labels_of_the_config_are_a_series_of_their_own() -> None:
 
 def test_each_token_has_all_labels_there_are() -> None:
     samples = {Series("nocturna_rotator_failing", name): 0.0 for name in ("luna", "sol")}
-    labels = {"luna": [Label("team", "stars")], "sol": [Label("tier", "gold")]}
+    labels = {"luna": {"label_team": "stars"}, "sol": {"label_tier": "gold"}}
     family = next(
         each for each in Exposition(samples, labels=labels).collect() if each.name.endswith("token")
     )

@@ -6,7 +6,6 @@ from pathlib import Path
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from rotator.config.settings import Label
 from rotator.metrics.exposition import render
 from tests.metrics.support import every_metric
 from tests.support.clock import NOON
@@ -18,7 +17,7 @@ PAGE = (ROOT / "docs/metrics.md").read_text()
 def test_the_table_of_metrics_is_what_is_rendered() -> None:
     rows = re.findall(r"^\| `(nocturna_rotator_\w+)` \| (\w+) \| (.*) \|$", PAGE, re.MULTILINE)
     states = every_metric()
-    labels = {name: [Label("team", "stars")] for name in states}
+    labels = {name: {"label_team": "stars"} for name in states}
     _, body = render(states, NOON, "", reload_failed=False, labels=labels)
     families = list(text_string_to_metric_families(body.decode()))
     shown = {(family.samples[0].name, family.type, family.documentation) for family in families}

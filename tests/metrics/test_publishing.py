@@ -57,7 +57,7 @@ def test_a_token_that_a_signal_kept_from_its_turn_was_not_attempted(
         Report("sol", Status.UNKNOWN, "stopped", "…", Action.FAILED, error="…", failure="stopped"),
     ]
     outlets = Outlets(textfile=tmp_path / "rotator.prom")
-    publish(outlets, reports, {"luna": (NOON, NOON)}, {"luna": (), "sol": ()}, clock)
+    publish(outlets, reports, {"luna": (NOON, NOON)}, {"luna": {}, "sol": {}}, clock)
     assert {series.token for series in read(tmp_path / "rotator.prom")} == {"luna"}
 
 

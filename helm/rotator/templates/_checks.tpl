@@ -21,33 +21,56 @@
 {{- end -}}
 
 {{- define "rotator.checkApi" -}}
-{{- $api := .Values.config.api -}}
-{{- include "rotator.match" (list "config.api.url" $api.url "^https?://[^@/?#\\s]+(/[^@?#\\s]*)?/api/?$" "the API's URL, which ends in /api, such as https://your-api-server.com/api") -}}
+{{- range $place, $api := include "rotator.apis" . | fromJson -}}
+{{- include "rotator.match" (list (printf "%s.url" $place) ($api.url | default "") "^https?://[^@/?#\\s]+(/[^@?#\\s]*)?/api/?$" "the API's URL, which ends in /api, such as https://your-api-server.com/api") -}}
 {{- if and (hasPrefix "http:" $api.url) (not $api.allow_insecure_http) -}}
-{{- include "rotator.wrong" (list "config.api.url" $api.url "https: http would show the password to the network (config.api.allow_insecure_http permits it)") -}}
+{{- include "rotator.wrong" (list (printf "%s.url" $place) $api.url (printf "https: http would show the password to the network (%s.allow_insecure_http permits it)" $place)) -}}
 {{- end -}}
 {{- with $api.admin_password -}}
 {{- if not (regexMatch "^([a-z][a-z0-9+.-]*:[^\\s#]+#\\S+|aws-(secretsmanager|ssm):\\S+)$" .) -}}
-{{- fail "config.api.admin_password: found no store URL (what is there is not shown), expected one such as vault://secret/nocturna#password; a password does not belong in values" -}}
+{{- fail (printf "%s.admin_password: found no store URL (what is there is not shown), expected one such as vault://secret/nocturna#password; a password does not belong in values" $place) -}}
 {{- end -}}
 {{- if hasPrefix "kubernetes:" (lower .) -}}
-{{- include "rotator.match" (list "config.api.admin_password" . (include "rotator.kubernetesForm" .) "kubernetes://NAMESPACE/NAME#KEY") -}}
+{{- include "rotator.match" (list (printf "%s.admin_password" $place) . (include "rotator.kubernetesForm" .) "kubernetes://NAMESPACE/NAME#KEY") -}}
 {{- end -}}
 {{- end -}}
 {{- $sources := list -}}
-{{- range $place, $value := dict "admin.existingSecret" .Values.admin.existingSecret "admin.csi" .Values.admin.csi "config.api.admin_password" $api.admin_password "config.api.admin_password_file" $api.admin_password_file -}}
+{{- range $source, $value := dict "admin.existingSecret" $.Values.admin.existingSecret "admin.csi" $.Values.admin.csi (printf "%s.admin_password" $place) $api.admin_password (printf "%s.admin_password_file" $place) $api.admin_password_file -}}
 {{- if $value -}}
-{{- $sources = append $sources $place -}}
+{{- $sources = append $sources $source -}}
 {{- end -}}
 {{- end -}}
 {{- if ne (len $sources) 1 -}}
-{{- fail (printf "the admin's password: found %s, expected exactly one of admin.existingSecret, admin.csi, config.api.admin_password and config.api.admin_password_file" (join " and " $sources | default "no source")) -}}
+{{- fail (printf "the admin's password: found %s, expected exactly one of admin.existingSecret, admin.csi, %s.admin_password and %s.admin_password_file" (join " and " $sources | default "no source") $place $place) -}}
 {{- end -}}
 {{- if and $api.admin_email $api.admin_email_file -}}
-{{- fail "config.api.admin_email: found admin_email_file as well, expected one of them" -}}
+{{- fail (printf "%s.admin_email: found admin_email_file as well, expected one of them" $place) -}}
 {{- end -}}
-{{- if not (or $api.admin_email $api.admin_email_file (include "rotator.adminIsMounted" .)) -}}
-{{- fail "config.api.admin_email: found nothing, expected the admin's e-mail, which only admin.existingSecret and admin.csi can hold instead" -}}
+{{- if not (or $api.admin_email $api.admin_email_file (include "rotator.adminIsMounted" $)) -}}
+{{- fail (printf "%s.admin_email: found nothing, expected the admin's e-mail, which only admin.existingSecret and admin.csi can hold instead" $place) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.config.apis -}}
+{{- include "rotator.checkNames" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "rotator.checkNames" -}}
+{{- if .Values.config.api.url -}}
+{{- fail "config.api: found config.apis as well, expected one of them" -}}
+{{- end -}}
+{{- if include "rotator.adminIsMounted" . -}}
+{{- fail "admin: found existingSecret or csi, which hold one password, beside config.apis, expected admin_password or admin_password_file in each of those" -}}
+{{- end -}}
+{{- $names := list -}}
+{{- range .Values.config.apis -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- range .Values.config.tokens -}}
+{{- $name := .api | default $.Values.config.defaults.api | default "" -}}
+{{- if not (has $name $names) -}}
+{{- include "rotator.wrong" (list (printf "config.tokens: the api of %q" .name) $name (printf "one of: %s" (join ", " $names))) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

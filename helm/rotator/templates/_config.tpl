@@ -1,10 +1,19 @@
-{{- /* rotator.toml, as config.api, config.limits, config.defaults and config.tokens say. */ -}}
+{{- /* rotator.toml, as config.api or config.apis, config.limits, config.defaults and config.tokens say. */ -}}
 {{- define "rotator.toml" -}}
-{{- $tables := dict "api" .Values.config.api "defaults" .Values.config.defaults "token" .Values.config.tokens -}}
+{{- $tables := dict "api" (.Values.config.apis | default .Values.config.api) "defaults" .Values.config.defaults "token" .Values.config.tokens -}}
 {{- with .Values.config.limits -}}
 {{- $_ := set $tables "limits" . -}}
 {{- end -}}
 {{- $tables | mustToToml -}}
+{{- end -}}
+
+{{- /* Every API by its place in the values, as JSON. */ -}}
+{{- define "rotator.apis" -}}
+{{- $apis := dict -}}
+{{- range $number, $api := .Values.config.apis -}}
+{{- $_ := set $apis (printf "config.apis[%d]" $number) $api -}}
+{{- end -}}
+{{- $apis | default (dict "config.api" .Values.config.api) | toJson -}}
 {{- end -}}
 
 {{- define "rotator.adminIsMounted" -}}

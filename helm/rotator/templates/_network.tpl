@@ -1,6 +1,9 @@
 {{- /* The ports that the config leads to, as a JSON list. */ -}}
 {{- define "rotator.ports" -}}
-{{- $ports := list (include "rotator.portOf" .Values.config.api.url) -}}
+{{- $ports := list -}}
+{{- range include "rotator.apis" . | fromJson -}}
+{{- $ports = append $ports (include "rotator.portOf" (.url | default "")) -}}
+{{- end -}}
 {{- with .Values.metrics.push.url -}}
 {{- $ports = append $ports (include "rotator.portOf" .) -}}
 {{- end -}}
@@ -35,9 +38,12 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* The kinds of stores in use, that of the admin's password among them, as a JSON list. */ -}}
+{{- /* The kinds of stores in use, those of admins' passwords among them, as a JSON list. */ -}}
 {{- define "rotator.schemes" -}}
-{{- $urls := list (.Values.config.api.admin_password | default "") -}}
+{{- $urls := list -}}
+{{- range include "rotator.apis" . | fromJson -}}
+{{- $urls = append $urls (.admin_password | default "") -}}
+{{- end -}}
 {{- range .Values.config.tokens -}}
 {{- $urls = concat $urls .stores -}}
 {{- end -}}

@@ -55,11 +55,13 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- $admin := include "rotator.kubernetesStore" (.Values.config.api.admin_password | default "") | fromJson -}}
+{{- range include "rotator.apis" . | fromJson -}}
+{{- $admin := include "rotator.kubernetesStore" (.admin_password | default "") | fromJson -}}
 {{- if and $admin.namespace (not $admin.remote) -}}
 {{- $written := dig $admin.namespace "written" list $rights -}}
 {{- if not (has $admin.name $written) -}}
 {{- include "rotator.grant" (list $rights $admin.namespace "read" $admin.name) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $rights | toJson -}}

@@ -41,7 +41,8 @@ class Topic(StrEnum):
 class Finding(NamedTuple):
     """One result of one check; `message` is a line, and never holds a secret.
 
-    `token` is the token's name and `store` the store's URL, if it is about one.
+    `token` is the token's name and `store` the store's URL, if it is about one. `api` is the name
+    of the API, where there are several.
     """
 
     topic: Topic
@@ -49,10 +50,16 @@ class Finding(NamedTuple):
     message: str
     token: str | None = None
     store: str | None = None
+    api: str | None = None
+
+    @property
+    def subject(self) -> str:
+        return self.token or (f"{self.topic} of {self.api}" if self.api else self.topic)
 
     def to_json(self) -> dict[str, str | None]:
         """Return the object that `--json` prints, with stable keys."""
         return {
+            **({"api": self.api} if self.api else {}),
             "check": self.topic,
             "token": self.token,
             "store": self.store,
@@ -94,7 +101,7 @@ def as_lines(found: Sequence[Finding], encoding: str | None) -> list[str]:
         if result is Result.OK and len(shown) > _MOST_OK:
             shown = [finding for finding in shown if not finding.token]
         begin = f"{marks[result]}{result}: "
-        lines += [one_line(f"{begin}{each.token or each.topic}: {each.message}") for each in shown]
+        lines += [one_line(f"{begin}{each.subject}: {each.message}") for each in shown]
         if hidden := counts[result] - len(shown):
             lines.append(f"{begin}{hidden} checks of single tokens (--json shows them)")
     problems, warnings = (

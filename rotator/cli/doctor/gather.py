@@ -81,14 +81,16 @@ def examine(
     tokens = [each for each in looks if isinstance(each, checks.TokenFacts)]
     is_whole = not names and len(tokens) == len(settings.tokens)
     for api in apis:
-        found += run_checks(checks.API_CHECKS, gatherers[api.name].of_api)
+        of_api = run_checks(checks.API_CHECKS, gatherers[api.name].of_api)
+        found += (each._replace(api=api.name or None) for each in of_api)
     for each in looks:
         if isinstance(each, Finding):
             found.append(each)
         else:
             found += run_checks(checks.TOKEN_CHECKS, each, each.settings.name)
     for api in apis:
-        found += gatherers[api.name].examine_list(tokens, is_whole=is_whole)
+        of_list = gatherers[api.name].examine_list(tokens, is_whole=is_whole)
+        found += (each._replace(api=api.name or None) for each in of_list)
     return found
 
 

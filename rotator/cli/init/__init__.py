@@ -26,6 +26,7 @@ from rotator.stores.port import current_folder
 @click.option("--password-file", help="A file with the admin's password, or for it.")
 @click.option("--store", "stores", multiple=True, help="A store of the token; may be repeated.")
 @click.option("--name", help="The token's name.")
+@click.option("--api", metavar="NAME", help="The token's API, if the config has several.")
 @click.option("--renew-before", metavar="DURATION", help="When it is renewed [default: 7d].")
 @click.option("--env", "as_variables", is_flag=True, help="Print variables, and write no config.")
 @click.option(
@@ -68,6 +69,8 @@ def command(config: Path | None, files: Path, stores: tuple[str, ...], **given: 
         _refuse(given, ["url", "email", "password_file"], f"{path} has its [api] already")
         existing = load_settings(path, variables, cwd)
         target = Target(path, variables, text, existing, read_tables(text).get("defaults", {}))
+    else:
+        _refuse(given, ["api"], "a new config has one API, without a name")
     asker = Terminal() if sys.stdin is not None and sys.stdin.isatty() else Nobody()
     wanted = Given(stores=stores, **given)  # type: ignore[arg-type] # click checks them
     answers = Interview(asker, wanted, target).hold()

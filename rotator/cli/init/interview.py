@@ -13,7 +13,7 @@ from rotator.cli.init import trials
 from rotator.cli.init.asking import Asker, choose, confirm, settle
 from rotator.cli.init.deployment import TITLES, Runner, refuse_unfit
 from rotator.cli.init.saving import refuse_existing
-from rotator.config.settings import Secret, Settings
+from rotator.config.settings import ApiSettings, Secret, Settings
 from rotator.errors import ConfigError, RotatorError, one_line
 from rotator.stores.port import DEFAULT_FIELD
 from rotator.stores.registry import Backends
@@ -42,6 +42,7 @@ class Given(NamedTuple):
     renew_before: str | None = None
     as_variables: bool = False
     runner: str | None = None
+    api: str | None = None
     untested: bool = False
 
 
@@ -95,12 +96,15 @@ class Interview:
         if self._existing is None:
             api = self._ask_about_api()
         else:
-            api = self._try_existing_api(self._existing)
+            own_api = self._choose_api(self._existing)
+            api = self._try_existing_api(own_api)
         stores, urls = self._ask_stores()
         as_variables = self._existing is None and self._ask_form()
         token: dict[str, str | list[str]] = {}
         if not as_variables:
             token["name"] = self._ask_name(urls[0])
+        if self._existing and own_api.name not in ("", self._defaults.get("api")):
+            token["api"] = own_api.name
         token["stores"] = urls if as_variables else stores
         renew_before = self._ask_renewal()
         if self._existing is None or renew_before != self._usual_renewal():
@@ -115,6 +119,8 @@ class Interview:
     def _refuse_missing(self) -> None:
         """Name all options at once that nobody is there to be asked for."""
         needed: dict[str, object] = {"--store": self._given.stores}
+        if self._existing and len(self._existing.apis) > 1:
+            needed["--api"] = self._given.api or self._defaults.get("api")
         if self._existing is None:
             needed |= {
                 "--url": self._given.url or self._environ.get("NOCTURNA_API_URL"),
@@ -186,10 +192,26 @@ class Interview:
         self._password_file = path
         return name, password
 
-    def _try_existing_api(self, existing: Settings) -> dict[str, str]:
+    def _choose_api(self, existing: Settings) -> ApiSettings:
+        """Return the API of the new token, one of those in the config."""
+        names = [api.name for api in existing.apis]
+        usual = self._defaults.get("api", names[0])
+        if self._given.api or len(names) == 1:
+            return wiring.choose_api(existing, self._given.api)
+
+        def ask() -> str:
+            return choose(self._asker, "Which API has it?", names, names.index(usual) + 1)
+
+        def find(name: str) -> str:
+            wiring.choose_api(existing, name)
+            return ""
+
+        return wiring.choose_api(existing, str(self._settle(ask, find)))
+
+    def _try_existing_api(self, existing: ApiSettings) -> dict[str, str]:
         """Try the login of the config, which a token more does not change."""
         try:
-            self._asker.tell(f"  ok: {trials.try_login(existing.apis[0])}")
+            self._asker.tell(f"  ok: {trials.try_login(existing)}")
         except RotatorError as error:
             if not (self._given.untested or self._asker.is_there):
                 raise
@@ -197,8 +219,8 @@ class Interview:
             question = "Add a token all the same"
             if not self._given.untested and not confirm(self._asker, question, default=False):
                 raise
-        if isinstance(existing.apis[0].admin_password, Secret):
-            self._password_file = existing.apis[0].admin_password.file
+        if isinstance(existing.admin_password, Secret):
+            self._password_file = existing.admin_password.file
         return {}
 
     def _ask_stores(self) -> tuple[list[str], list[str]]:
@@ -293,6 +315,13 @@ class Interview:
         span: timedelta = trials.read_answer("renew_before", renew_before)
         if self._existing:
             span = min([span, *(each.renew_before for each in self._existing.tokens)])
+        if self._existing and self._existing.apis[0].name:
+            if self._given.runner:
+                raise ConfigError(
+                    "init: found several APIs in the config, expected no --run-by: it places one"
+                    " password, and variables for it, so set up what runs it yourself"
+                )
+            return Runner.NOTHING
         urls = [*urls, *self._owners()]
         left = [Runner(self._given.runner)] if self._given.runner else []
 

@@ -59,6 +59,7 @@ def parse_since(text: str) -> datetime:
 @click.command("leaked", short_help="After a leak: replace and revoke what leaked.")
 @options.names
 @click.option("--all", "is_all", is_flag=True, help="All tokens of the config leaked.")
+@options.api
 @click.option(
     "--since",
     type=options.Parsed("time", parse_since),
@@ -82,6 +83,7 @@ def command(  # noqa: PLR0913 - one per option
     names: tuple[str, ...],
     *,
     is_all: bool,
+    api: str | None,
     since: datetime | None,
     revoke_found: bool,
     again: bool,
@@ -107,7 +109,7 @@ def command(  # noqa: PLR0913 - one per option
     """
     if bool(names) == is_all:
         raise click.UsageError("expected either NAME or --all")
-    emergency = Emergency(settings, names, Order(since, again), utc_now)
+    emergency = Emergency(settings, names, Order(since, again), utc_now, api=api)
     if not yes and not output.can_ask():
         raise ConfigError(
             "nothing was done: there is no terminal on which this could be confirmed; add --yes to"
@@ -156,6 +158,7 @@ def _repeat(since: datetime | None) -> str:
     for name, value in (
         ("--config", given["config"]),
         ("--env-file", given["env_file"]),
+        ("--api", given["api"]),
         ("--since", rfc3339(since) if since else None),
         ("--report", given["path"]),
     ):

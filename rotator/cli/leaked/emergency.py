@@ -82,24 +82,27 @@ class Search(NamedTuple):
 
 
 class Emergency:
-    """Serves the tokens `names`, all of them if empty, and those that share a token with them.
+    """Serves the tokens `names`, all of the `api` if empty, and those that share a token with them.
 
-    `sleep` takes seconds. Raises `ConfigError` for what a rotation would refuse.
+    `sleep` takes seconds. Raises `ConfigError` for what a rotation would refuse, and for tokens of
+    several APIs.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the command was given
         self,
         settings: Settings,
         names: Sequence[str],
         order: Order,
         clock: Clock,
         sleep: Callable[[float], object] = time.sleep,
+        *,
+        api: str | None = None,
     ) -> None:
         wiring.require_rotation(settings)
         self._settings = settings
         self._clock = clock
         self._order = order._replace(is_named=bool(names))
-        [self.api] = settings.apis
+        self.api = wiring.choose_api(settings, api, names)
         context = wiring.build_contexts(settings, clock, connections=1)[self.api.name]
         self._sleep = sleep
         self._has_waited = False
@@ -109,6 +112,7 @@ class Emergency:
         self._cases = {
             token.name: Case(token, stores, Rotation(token, stores, self._context))
             for token, stores in every
+            if token.api == self.api.name
         }
         self._named = [name for name in self._cases if name in named]
         self._rows: Mapping[str, ListedToken] = {}
@@ -196,7 +200,7 @@ class Emergency:
         owners = frozenset[str]().union(*(each.owners for each in assessments))
         owners = owners or frozenset({self._account})
         made = [row for row in listed if row.created_at >= since and row.user_id in owners]
-        under_way = longest_rotation(self._settings.tokens)
+        under_way = longest_rotation(self._settings.tokens_of(self.api))
         if not inventory.intents:
             # Who mints for a store notes it there first, so none of these is on its way to one; and
             # one that is younger than the Date of the answer is as old as any other.
@@ -228,7 +232,7 @@ class Emergency:
         """Sleep as a rotation does that meets another one, and say so: it can take minutes."""
         if not self._has_waited:
             self._has_waited = True
-            longest = in_words(longest_rotation(self._settings.tokens))
+            longest = in_words(longest_rotation(self._settings.tokens_of(self.api)))
             _log.warning(
                 "waiting for a rotation that is under way or was cut off, %s at most", longest
             )

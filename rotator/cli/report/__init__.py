@@ -27,11 +27,18 @@ _log = logging.getLogger(__name__)
     show_default=True,
     help="List a token that was not used for this long.",
 )
+@options.api
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "in_csv", is_flag=True, help="Print CSV.")
 @options.configured
-def command(
-    settings: Settings, names: tuple[str, ...], *, unused: timedelta, as_json: bool, in_csv: bool
+def command(  # noqa: PLR0913 - one per option
+    settings: Settings,
+    names: tuple[str, ...],
+    *,
+    unused: timedelta,
+    api: str | None,
+    as_json: bool,
+    in_csv: bool,
 ) -> int:
     """Prove that the tokens are kept as the policy asks for.
 
@@ -46,7 +53,7 @@ def command(
     """
     if as_json and in_csv:
         raise click.UsageError("expected --json or --csv, not both")
-    evidence = gather(settings, names, unused, utc_now)
+    evidence = gather(settings, names, unused, utc_now, api)
     if as_json:
         output.write(json.dumps(evidence.to_json(), indent=2) + "\n")
     else:

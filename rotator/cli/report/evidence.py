@@ -111,12 +111,19 @@ class Evidence(NamedTuple):
         }
 
 
-def gather(settings: Settings, names: Collection[str], unused: timedelta, clock: Clock) -> Evidence:
-    """Look at the API's list and at every store, once each.
+def gather(
+    settings: Settings,
+    names: Collection[str],
+    unused: timedelta,
+    clock: Clock,
+    name: str | None = None,
+) -> Evidence:
+    """Look at the list of one API, perhaps of this `name`, and at every store, once each.
 
-    Raises `ConfigError` for an unknown name, and `RotatorError` when the API does not answer.
+    Raises `ConfigError` for an unknown name and for tokens of several APIs, and `RotatorError` when
+    the API does not answer.
     """
-    [of_api] = settings.apis
+    of_api = wiring.choose_api(settings, name, list(names))
     wiring.require_login(of_api)
     wanted = {token.name for token, _ in wiring.open_selected(settings, list(names))}
     every = wiring.open_selected(settings, ())
@@ -132,7 +139,7 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
         for (token, _), snapshot in zip(every, snapshots, strict=True)
         for answer in snapshot.answers
     )
-    rows = list_rows(listed, inventory, account, now, longest_rotation(settings.tokens))
+    rows = list_rows(listed, inventory, account, now, longest_rotation(settings.tokens_of(of_api)))
     by_id = {row.token_id: row for row in rows}
 
     def audit(index: int) -> AuditedToken:
@@ -148,6 +155,7 @@ def gather(settings: Settings, names: Collection[str], unused: timedelta, clock:
     ]
     if not troubles and (young := describe_young(rows)):
         troubles = [f"{young}: look again in some minutes"]
+    wanted &= {token.name for token in settings.tokens_of(of_api)}
     return Evidence(
         taken_at=now,
         api=wiring.require_url(of_api),

@@ -104,7 +104,12 @@ def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
         wiring.require_urls(settings, [name] if name else [])
 
     def describe(token: str) -> list[Setting]:
-        lines = (line for line in list_lines(reading) if line.token in (None, token))
+        own = {each.name: each.api or None for each in settings.tokens}[token]
+        lines = (
+            line
+            for line in list_lines(reading)
+            if line.token == token or (line.token is None and line.api in (None, own))
+        )
         return [Setting(line.key, line.value, line.place) for line in lines]
 
     return StatusReader(settings, name, utc_now, probe=probe, describe=describe)

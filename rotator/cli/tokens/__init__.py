@@ -32,11 +32,18 @@ def command() -> None:
     metavar="DURATION",
     help="Only tokens that nobody has used for that long, such as 30d.",
 )
+@options.api
 @options.as_json
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV for a spreadsheet.")
 @options.configured
-def list_(
-    settings: Settings, *, orphans: bool, unused: timedelta | None, as_json: bool, as_csv: bool
+def list_(  # noqa: PLR0913 - one per option
+    settings: Settings,
+    *,
+    orphans: bool,
+    unused: timedelta | None,
+    api: str | None,
+    as_json: bool,
+    as_csv: bool,
 ) -> int:
     """List the API's service tokens, and the stores that hold each.
 
@@ -52,7 +59,7 @@ def list_(
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other.")
     form = ListFormat.JSON if as_json else ListFormat.CSV if as_csv else ListFormat.TEXT
-    return show_tokens(settings, form, Filter(orphans=orphans, unused=unused))
+    return show_tokens(settings, form, Filter(orphans=orphans, unused=unused), api)
 
 
 @options.examples(
@@ -62,8 +69,9 @@ def list_(
 @command.command()
 @click.argument("token_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--force", is_flag=True, help="Revoke it even if a store holds it, or may hold it.")
+@options.api
 @options.configured
-def revoke(settings: Settings, token_ids: tuple[str, ...], *, force: bool) -> int:
+def revoke(settings: Settings, token_ids: tuple[str, ...], *, force: bool, api: str | None) -> int:
     """Revoke service tokens by their ids.
 
     Takes whole ids, as rotator tokens list shows them. A token that a store of the config holds is
@@ -74,4 +82,4 @@ def revoke(settings: Settings, token_ids: tuple[str, ...], *, force: bool) -> in
     Exits 0 when all are revoked, 1 when one is not, also because the API lists no such id, 2 when
     the settings are wrong or a text can be no id.
     """
-    return revoke_tokens(settings, token_ids, force=force)
+    return revoke_tokens(settings, token_ids, force=force, name=api)
