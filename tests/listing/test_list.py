@@ -190,7 +190,7 @@ def test_csv_has_a_line_for_each_and_no_formula(desk: Desk, capsys: Printed) -> 
 
 
 def test_failures_are_errors(desk: Desk) -> None:
-    desk.api.misbehave(Fault.status(401), "POST /auth/login")
+    desk.api.misbehave(Fault.refusal(401), "POST /auth/login")
     with pytest.raises(LoginRefusedError):
         show_tokens(desk.settings, ListFormat.JSON)
     without = desk.settings.apis[0]._replace(admin_email=None)
