@@ -162,7 +162,8 @@ def _understand(said: Mapping[str, Any]) -> Answer:
     if not isinstance(capabilities, list) or not all(isinstance(c, str) for c in capabilities):
         raise TypeError
     return Answer(
-        secret=_text(said, "secret") or None,
+        # What tools print ends with a line, which is no part of a token.
+        secret=_text(said, "secret").rstrip("\r\n") or None,
         note=_text(said, "note"),
         version=_text(said, "version"),
         capabilities=frozenset(capabilities),

@@ -122,7 +122,10 @@ class CommandStore:
             raise UnconfirmedWriteError(
                 "the program says that it wrote, and shows the same as before: correct it"
             )
-        raise ConflictError("somebody else changed it just after it was written: look at it again")
+        raise ConflictError(
+            "somebody else changed it just after it was written, or the program does not show what"
+            " it was given: look at it again"
+        )
 
 
 class ScratchName(CommandStore):

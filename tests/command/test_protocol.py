@@ -212,6 +212,18 @@ def test_a_write_that_does_not_show_is_no_success(tmp_path: Path) -> None:
         store.note(new_journal(), expected="1")
 
 
+def test_a_line_break_behind_the_secret_is_no_part_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    lines = f"""[ "$1" = write ] && sed -n 's/.*"secret": "\\([^"]*\\)".*/\\1/p' >{file}
+[ -s {file} ] && printf '{{"secret": "%s\\\\r\\\\n"}}' "$(cat {file})" """
+    store = store_at(tmp_path, f"{lines}|| exit 3", f"?folder={tmp_path}")
+    secret = new_secret()
+    write(store, secret, new_journal())
+    entry = store.read()
+    assert isinstance(entry, Entry)
+    assert entry.secret == secret
+
+
 def test_what_another_wrote_at_once_is_a_conflict(tmp_path: Path) -> None:
     store = answering(tmp_path, f'{{"secret": "theirs", "version": "2", {BOTH}}}')
     with pytest.raises(ConflictError, match="just after it was written"):
