@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import SystemRandom
 from typing import Any
@@ -19,12 +19,19 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from rotator import wiring
 from rotator.audit import token_field
 from rotator.clock import Clock, Draw, TimeBudget, rfc3339
-from rotator.config.settings import Settings
+from rotator.config.settings import NoticeEvent, Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.reaper import ZombieReaper
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
-from rotator.rotation.fleet import RenewalGroup, group_of, notify_failures, run_guarded
+from rotator.rotation.fleet import (
+    RenewalGroup,
+    find_shared,
+    group_of,
+    notify_failures,
+    run_guarded,
+    settle,
+)
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import CHANGED, Action, OldTokenState
 from rotator.rotation.policy import CAN_WAIT, RotateOptions
@@ -39,6 +46,9 @@ from rotator.signals import RELOAD, STOP, SelfPipe
 LONGEST_PAUSE = timedelta(hours=1)
 DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
+# Restarts and notices of looks so near each other are done once for all.
+TOGETHER = timedelta(seconds=5)
+LONGEST_TOGETHER = timedelta(minutes=1)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 TICK = 60.0  # seconds
 LOG_OUT = 5.0  # seconds; nothing depends on it
@@ -83,6 +93,10 @@ class Daemon:
         self._notified: dict[str, str | None] = {}
         self._renewals: defaultdict[RenewalGroup, list[datetime]] = defaultdict(list)
         self._looking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._shared: frozenset[str] = frozenset()
+        self._left: dict[str, tuple[Rotation, int, datetime]] = {}
+        self._failed: list[tuple[Rotation, Report]] = []
+        self._collected_since: datetime | None = None  # what was left and what failed
 
     def start(self) -> None:
         """Look at every token now; raises `ConfigError` when the config is wrong."""
@@ -113,6 +127,10 @@ class Daemon:
             if job.next_run_time - self._clock() > LONGEST_PAUSE:
                 with suppress(JobLookupError):  # the job was run meanwhile
                     self._scheduler.reschedule_job(job.id, trigger="date", run_date=self._clock())
+        with self._planning:
+            since = self._collected_since
+            if since is not None and abs(self._clock() - since) > 2 * LONGEST_TOGETHER:
+                self._add_settling()
         for name, rotation in self._fleet.items():
             if not self._looking[name].locked():
                 # The job may also wait for a thread: its look then replaces this one.
@@ -127,6 +145,8 @@ class Daemon:
         self._scheduler.pause()
         self._scheduler.get_jobs()  # takes the lock under which jobs are handed to the threads
         self._scheduler.shutdown(wait=True)
+        while self._collected_since is not None:
+            self._settle()
         with TimeBudget(LOG_OUT).spending():
             for rotation in self._fleet.values():
                 with suppress(RotatorError):
@@ -137,7 +157,10 @@ class Daemon:
             self._loads += 1
             self._fleet = {rotation.name: rotation for rotation in fleet}
             self.states.watch(self._fleet)
+            self._shared = find_shared(fleet)
             self._scheduler.remove_all_jobs()
+            if self._collected_since is not None:
+                self._add_settling()
             for rotation in fleet:
                 rotation.expect_look()
                 self._plan(rotation, self._clock(), 0)
@@ -174,29 +197,97 @@ class Daemon:
         return f"{self._loads}/{rotation.name}"
 
     def _look(self, rotation: Rotation, failures: int) -> None:
-        looking = self._looking[rotation.name]
+        looking, is_left = self._looking[rotation.name], False
         if not looking.acquire(blocking=False):  # a look from before a reload is still in hand
             self._plan(rotation, self._clock() + BUSY_PAUSE, failures)
             return
         try:
             if self._is_watched(rotation):
                 with self._health.look(rotation.name):
-                    self._rotate(rotation, failures)
+                    is_left = self._rotate(rotation, failures)
         except BaseException as error:  # noqa: BLE001 - a store's plugin may raise SystemExit
             _log.error("%s: %s", rotation.name, internal_error(error))
         finally:
-            self._plan_if_missing(rotation, backoff(failures + 1), failures + 1)
-            looking.release()
+            if not is_left:
+                self._end_look(rotation, failures)
 
-    def _rotate(self, rotation: Rotation, failures: int) -> None:
+    def _end_look(self, rotation: Rotation, failures: int) -> None:
+        self._plan_if_missing(rotation, backoff(failures + 1), failures + 1)
+        self._looking[rotation.name].release()
+
+    def _rotate(self, rotation: Rotation, failures: int) -> bool:
+        """Rotate; return whether the look goes on with those of other tokens, in `_settle`."""
         started_at = self._clock()
         report, turn = self._rotate_in_turn(rotation)
+        if not rotation.owed:
+            self._conclude(rotation, failures, started_at, report, turn)
+            return False
+        with self._planning:
+            self._plan_to_settle()
+            self._left[rotation.name] = (rotation, failures, started_at)
+        return True
+
+    def _plan_to_settle(self) -> None:
+        """Plan to settle soon what looks at this time leave; a stop does it at once."""
+        with self._planning:
+            if self._collected_since is None:
+                self._collected_since = self._clock()
+                self._add_settling()
+
+    def _add_settling(self) -> None:
+        if not self._stopping:
+            moment = self._clock() + TOGETHER
+            self._scheduler.add_job(self._settle, "date", run_date=moment, misfire_grace_time=None)
+
+    def _settle(self) -> None:
+        """Do what looks have left, once for all, and tell what failed; wait for looks in hand."""
+        with self._planning:
+            since, now = self._collected_since, self._clock()
+            if since is None:
+                return
+            names = (name for name, lock in [*self._looking.items()] if lock.locked())
+            is_early = timedelta() <= now - since < LONGEST_TOGETHER and not self._stopping
+            if is_early and any(name not in self._left for name in names):
+                self._add_settling()
+                return
+            left, self._left = self._left, {}
+            failed, self._failed = self._failed, []
+            self._collected_since = None
+        notify_failures(failed)
+        if not left:
+            return
+        reports: dict[str, Report] = {}
+        try:
+            with self._health.look(next(iter(left))):
+                reports = settle([rotation for rotation, _, _ in left.values()])
+        except BaseException as error:  # noqa: BLE001 - the next looks find it in the journals
+            _log.error("%s: %s", ", ".join(left), internal_error(error))
+        for name, (rotation, failures, started_at) in left.items():
+            try:
+                if name in reports:
+                    self._conclude(rotation, failures, started_at, reports[name], None)
+            except Exception as error:  # noqa: BLE001 - the others go on
+                _log.error("%s: %s", name, internal_error(error))
+            self._end_look(rotation, failures)
+
+    def _conclude(
+        self,
+        rotation: Rotation,
+        failures: int,
+        started_at: datetime,
+        report: Report,
+        turn: timedelta | None,
+    ) -> None:
+        """Tell what came of a look, and plan the next one."""
         report = with_severity(report, rotation.renew_before, HOURLY)
         failures = failures + 1 if report.error else 0
         level_before = self._notified.get(rotation.name)
         self._notified[rotation.name] = report.level
-        if report.level is not None and report.level != level_before:  # new, or more urgent
-            notify_failures([(rotation, report)])
+        is_news = report.level is not None and report.level != level_before  # or more urgent
+        if is_news and rotation.hooks.recipients(NoticeEvent.FAILED):
+            with self._planning:
+                self._failed.append((rotation, report))
+                self._plan_to_settle()
         now = self._clock()
         revocations = [
             old.due_at + SHORTEST_PAUSE
@@ -218,10 +309,11 @@ class Daemon:
 
     def _rotate_in_turn(self, rotation: Rotation) -> tuple[Report, timedelta | None]:
         """Rotate; return the time until its turn, too, where `at_most` has a due token wait."""
+        wanted = RotateOptions(shared=self._shared)
         if not rotation.at_most:
-            return run_guarded(rotation, lambda token: token.rotate(RotateOptions())), None
+            return run_guarded(rotation, lambda token: token.rotate(wanted)), None
         renewals = self._renewals[group_of(rotation)]
-        report = run_guarded(rotation, lambda token: token.rotate(RotateOptions(hold_back=True)))
+        report = run_guarded(rotation, lambda token: token.rotate(replace(wanted, hold_back=True)))
         now = self._clock()
         if not _is_held_back(report):
             renewals += [now] if report.action is Action.ROTATED else []
@@ -229,7 +321,7 @@ class Daemon:
         turn = self._wait_for_turn(rotation, report, renewals, now)
         if turn:
             return report, turn
-        report = run_guarded(rotation, lambda token: token.rotate(RotateOptions()))
+        report = run_guarded(rotation, lambda token: token.rotate(wanted))
         if report.action is not Action.ROTATED:
             with suppress(ValueError):
                 renewals.remove(now)
