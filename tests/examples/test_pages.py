@@ -136,8 +136,9 @@ def test_each_language_links_to_the_other() -> None:
 
 
 def every_block(name: str) -> list[str]:
-    """Return the blocks without the comments of commands, which are in the page's language."""
-    found = re.findall(r"^```\w*\n.*?^```", text(name), re.MULTILINE | re.DOTALL)
+    """Return the blocks without what is in the page's language: drawings, comments of commands."""
+    every = re.findall(r"^```\w*\n.*?^```", text(name), re.MULTILINE | re.DOTALL)
+    found = [each for each in every if not each.startswith("```text")]
     return [re.sub(r" +#.*", "", each) if each.startswith("```sh") else each for each in found]
 
 
