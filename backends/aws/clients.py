@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 from backends.programs import ProgramError, read_output
@@ -58,6 +58,8 @@ def new_client(
     for pool in (AWSHTTPConnectionPool, AWSHTTPSConnectionPool):
         bound_pool(pool)
     session = boto3.Session(region_name=region)
+    data_path = session._session.get_config_variable("data_path")  # noqa: SLF001 - boto3 has no other way to it
+    session._session.register_component("data_loader", _load_models(data_path))  # noqa: SLF001 - boto3 has no other way to it
     profile = session._session.get_scoped_config()  # noqa: SLF001 - boto3 has no other way to it
     _check_files(profile.get("ca_bundle"), profile.get("web_identity_token_file"))
     _bound_login(session._session.get_component("credential_provider"))  # noqa: SLF001 - boto3 has no other way to it
@@ -67,6 +69,14 @@ def new_client(
         if name.partition(".")[0] == "botocore":
             logging.getLogger(name).addFilter(_is_harmless)
     return client
+
+
+@cache
+def _load_models(data_path: str | None) -> Any:  # noqa: ANN401 - an SDK's type
+    """Return what loads the files that describe AWS: a client takes 60 ms to parse them."""
+    from botocore.loaders import create_loader  # noqa: PLC0415 - part of the SDK
+
+    return create_loader(data_path)
 
 
 def _pass_pause_on(
