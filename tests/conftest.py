@@ -1,9 +1,12 @@
+import gc
 import os
+import random
 import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = str(secrets.randbelow(2**32))
 
+    # Looking for garbage in all that the tests have loaded takes a tenth of their time.
+    gc.set_threshold(100_000, 50, 100)
     # Whatever session starts next takes from others the right to search the folder that all share,
     # while a test here becomes somebody who needs it.
     if "PYTEST_DEBUG_TEMPROOT" not in os.environ:
@@ -63,10 +68,27 @@ def pytest_terminal_summary(
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--long"):
-        long = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
+        left_out = {item for item in items if item.get_closest_marker("long")}
+        left_out |= _left_out_of_samples(
+            [item for item in items if item not in left_out], config.getoption("--hypothesis-seed")
+        )
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+
+
+def _left_out_of_samples(items: Sequence[pytest.Item], seed: object) -> set[pytest.Item]:
+    """Return all cases but those that the seed draws, of each test or class with a sample."""
+    samples: dict[tuple[str, int], list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        for node, marker in item.iter_markers_with_node("sample"):
+            whole = item.nodeid.partition("[")[0] if node is item else node.nodeid
+            samples[whole, marker.args[0]].append(item)
+    left_out = set()
+    for (whole, most), cases in samples.items():
+        drawn = random.Random(f"{seed} {whole}").sample(cases, min(most, len(cases)))  # noqa: S311 - no secret
+        left_out |= {*cases} - {*drawn}
+    return left_out
 
 
 @pytest.hookimpl(wrapper=True)

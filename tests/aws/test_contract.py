@@ -19,6 +19,7 @@ class TestKeyOfAnObject(StoreContract):
         return AwsRig(Site(aws), relay).rig()
 
 
+@pytest.mark.sample(8)
 class TestBareToken(ReadStores, WrittenStores):
     @pytest.fixture
     def rig(self, aws: Aws, relay: Relay) -> Rig:

@@ -36,6 +36,7 @@ def store_at(server: str, *, attempts: int = 1, patience: float = 0.3) -> Secret
     return SecretsManagerStore(address, lambda: client, patience)
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("script", DRIPS.values(), ids=DRIPS.keys())
 @pytest.mark.parametrize("attempts", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_a_drip_ends_in_time(script: Script, attempts: int) -> None:
@@ -93,6 +94,7 @@ def test_a_drip_of_the_credentials_ends_in_time(
     assert timer.seconds < PATIENCE
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     ("program", "told"),
     [

@@ -301,6 +301,7 @@ def test_a_parameter_full_of_tags_is_told_before_a_mint(site: ParameterSite) -> 
         store_at(site).preflight()
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("missing", WRITING)
 def test_preflight_names_the_right_that_is_missing(site: ParameterSite, missing: str) -> None:
     keys = site.keys(*READING, *(each for each in WRITING if each != missing))

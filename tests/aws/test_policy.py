@@ -55,6 +55,7 @@ def test_a_rotation_calls_all_that_the_policy_allows_and_nothing_else(site: Site
     assert called == {*READING, *WRITING}
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("missing", WRITING)
 @pytest.mark.parametrize("present", [True, False])
 def test_preflight_names_each_right_that_is_missing(

@@ -58,6 +58,7 @@ def test_one_run_writes_the_same_new_token_to_all(
     assert api.accepts(secret)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("number", range(len(KINDS)), ids=KINDS)
 def test_one_that_was_away_is_caught_up_without_a_second_mint(
     rotator: Runner, api: Sandbox, sites: list[Site], relays: list[Relay], number: int

@@ -39,6 +39,7 @@ def run(
     return run
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("kind", ["vault", "aws"])
 def test_whoever_is_frozen_leaves_a_token_that_works_and_no_other(
     run: Callable[[str, int], Sequence[Night]], kind: str, *, long: bool

@@ -24,6 +24,7 @@ print(json.dumps([status, sorted(name for name in sys.modules if "." not in name
 """
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["dotenv", *KINDS])
 def test_only_the_sdk_of_the_kind_that_is_looked_at_is_imported(
     new_site: Callable[[str], Site], rotator: Runner, api: Sandbox, kind: str

@@ -74,6 +74,7 @@ def has_token(tokens: AccessTokens) -> bool:
     return False
 
 
+@pytest.mark.sample(16)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize(
     ("used", "later"), [(use, 0), (use, STALE), (use_httpx, 0), (use_async_httpx, 0)]

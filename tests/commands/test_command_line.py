@@ -22,6 +22,7 @@ def test_the_version_is_told(rotator: Runner) -> None:
     assert rotator("--version").out == f"rotator, version {__version__}\n"
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(rotator: Runner, command: str) -> None:
     result = rotator.installed(command, "--help")

@@ -42,6 +42,7 @@ def write_kubeconfig(folder: Path, command: list[str]) -> Path:
     return path
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("command", ["check", "rotate", "doctor"])
 def test_an_exec_plugin_gets_no_credentials(rotator: Runner, api: Sandbox, command: str) -> None:
     with_credentials(rotator, api, "kubernetes://bots/luna")
@@ -51,6 +52,7 @@ def test_an_exec_plugin_gets_no_credentials(rotator: Runner, api: Sandbox, comma
     assert "'KEPT': 'yes'" in seen_by(rotator, api)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("command", ["check", "rotate"])
 def test_a_credential_process_gets_no_credentials(
     rotator: Runner, api: Sandbox, command: str

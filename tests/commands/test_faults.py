@@ -19,6 +19,7 @@ FORMS: tuple[list[str], ...] = ([], ["--json"], ["--log-format", "json"])
 FAULTS = [Fault.server_error(), Fault.status(422), Fault.truncated(), Fault.redirect("http://x/")]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("call", CALLS)
 def test_faults_of_every_call_are_told_without_a_secret(
     rotator: Runner, transcript: Transcript, call: str

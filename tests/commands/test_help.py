@@ -57,11 +57,7 @@ def examples_of(command: click.Command) -> list[str]:
 
 EVERY = dict(commands())
 EXAMPLES = [call for command in EVERY.values() for call in examples_of(command)]
-CALLS = [  # every second one by --long
-    pytest.param(call, marks=pytest.mark.long if number % 2 else ())
-    for number, call in enumerate(EXAMPLES)
-    if call not in IN_A_TERMINAL
-]
+CALLS = [call for call in EXAMPLES if call not in IN_A_TERMINAL]
 
 
 @pytest.mark.parametrize("path", EVERY)
@@ -97,6 +93,7 @@ def sandbox(rotator: Runner, api: Sandbox) -> Iterator[Runner]:
         yield rotator
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize("call", CALLS)
 def test_an_example_works(sandbox: Runner, api: Sandbox, call: str) -> None:
     for shown, real in REPLACED.items():

@@ -209,6 +209,7 @@ def test_a_forced_rotation_of_all_asks_on_a_terminal(fleet: Runner) -> None:
     assert "4 rotated: luna-bot, sol-bot, luna-mail, mars" in screen.shown
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "arguments", [["--all"], ["mars"], ["--label", "team=stars"], ["--dry-run"]]
 )
@@ -227,6 +228,7 @@ def test_all_and_some_exclude_each_other(fleet: Runner) -> None:
     assert fleet("rotate", "--all", "mars").status == 2
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("width", [80, 60])
 @pytest.mark.parametrize("command", ["check", "rotate --force --all", "tokens list"])
 def test_no_line_of_a_terminal_ends_within_a_word(fleet: Runner, width: int, command: str) -> None:

@@ -16,6 +16,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> str:
     return pictures.make_same(pictures.record(folder), folder)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("theme", pictures.THEMES)
 def test_the_picture_of_the_terminal_is_what_the_demo_prints(shown: str, theme: str) -> None:
     plain = re.sub(r"\x1b\[[\d;]*m", "", shown)

@@ -58,6 +58,7 @@ def test_a_door_that_is_broken_is_told_once_among_the_settings(
     assert exit_code(found) == 2
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     ("undone", "name"),
     [

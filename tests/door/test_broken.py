@@ -52,6 +52,7 @@ def test_the_other_tokens_are_rotated(beside: Program) -> None:
     assert result.err == "".join(line(scheme, UNTOLD) for scheme in BROKEN)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("scheme", BROKEN)
 def test_nothing_can_be_told_of_its_own_tokens(beside: Program, scheme: str) -> None:
     result = beside("check", "--json", scheme)

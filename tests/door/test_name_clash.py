@@ -21,6 +21,7 @@ def due(program: Program, api: Sandbox) -> Program:
     return program
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("file", "shown"),
     [

@@ -59,6 +59,7 @@ def mortal(
     return wrapper
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize(
     ("change", "new", "secret", "linked"),
     [

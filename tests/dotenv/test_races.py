@@ -53,6 +53,7 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.sample(1)
 def test_no_update_is_lost_between_processes(file: Path) -> None:
     children = [start(COUNT_UP, file, "15") for _ in range(4)]
     for child in children:
@@ -63,6 +64,7 @@ def test_no_update_is_lost_between_processes(file: Path) -> None:
     assert [name for name in names_in(file.parent) if "rotator" in name] == []
 
 
+@pytest.mark.sample(1)
 def test_a_reader_sees_old_or_new_only(file: Path) -> None:
     put(file, "0-" + "x" * 4000 + "-0", Journal(token_id="id0"))
     child = start(WRITE_ON, file, "0")
@@ -78,6 +80,7 @@ def test_a_reader_sees_old_or_new_only(file: Path) -> None:
     child.communicate()
 
 
+@pytest.mark.sample(1)
 def test_a_writer_killed_at_any_moment_leaves_old_or_new(file: Path, *, long: bool) -> None:
     generator = random.Random(7)  # noqa: S311 - moments, not secrets
     put(file, "0-" + "x" * 4000 + "-0", Journal(token_id="id0"))

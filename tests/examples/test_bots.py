@@ -56,6 +56,7 @@ def test_a_bot_without_a_token_goes_on(rotator: Runner, api: Sandbox, bot: str) 
     assert lines[1].startswith("WARNING:bot:no chart: the service token cannot be read")
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("bot", BOTS)
 def test_a_bot_without_its_settings_says_in_a_line_which(bot: str) -> None:
     address = {"NOCTURNA_API_URL": "https://your-api-server.com/api"}
@@ -76,6 +77,7 @@ def test_a_bot_without_its_settings_says_in_a_line_which(bot: str) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("bot", BOTS)
 def test_ctrl_c_ends_a_bot_without_a_traceback(rotator: Runner, api: Sandbox, bot: str) -> None:
     rotator.write_env(api.issue())

@@ -37,6 +37,7 @@ def run(code: str, rotator: Runner, api: Sandbox) -> "subprocess.CompletedProces
 PYTHON = blocks("docs/client.md", "python")
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.split("\n", 1)[0])
 def test_each_block_of_python_works_by_itself(rotator: Runner, api: Sandbox, code: str) -> None:
     api.add_user("luna@example.com", "moonlight")

@@ -24,17 +24,8 @@ class Span(NamedTuple):
 
 
 SPANS = [Span("once", STUBBORN), Span("retried", USUAL), Span("for good", STUBBORN, for_good=True)]
-# To each of the other faults the rotator does what it does to one of these.
-KINDS = ["reset before the work", "reset after the work", "500 after the work", "401", "404"]
 CASES = [
-    pytest.param(
-        fault,
-        span,
-        id=f"{fault}, {span.name}",
-        marks=() if fault in KINDS else pytest.mark.long,
-    )
-    for fault in FAULTS
-    for span in SPANS
+    pytest.param(fault, span, id=f"{fault}, {span.name}") for fault in FAULTS for span in SPANS
 ]
 
 
@@ -72,6 +63,7 @@ def test_a_good_rotation_makes_the_calls_that_are_made_to_fail(folder: Path) -> 
     ]
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     ("files", "daemon"),
     [

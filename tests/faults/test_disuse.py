@@ -16,12 +16,11 @@ from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
 
 QUIET = timedelta(hours=1)
-USUAL = ("reset after the work", "200 page instead of the work", "401")
 ERRORS = [
     StoreUnreachableError("the store does not answer"),
     ConflictError("somebody else changed it"),
-    pytest.param(StoreDeniedError("may not: grant it"), marks=pytest.mark.long),
-    pytest.param(StoreError("the disk is full"), marks=pytest.mark.long),
+    StoreDeniedError("may not: grant it"),
+    StoreError("the disk is full"),
 ]
 Prepare = Callable[[Sandbox], object]
 
@@ -103,13 +102,12 @@ def test_the_calls_that_are_made_to_fail_are_those_of_a_good_run(folder: Path) -
     assert more == ["POST /auth/service-token", "DELETE /auth/admin/service-tokens"]
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("in_use", [True, False], ids=["in use", "quiet"])
-@pytest.mark.parametrize(
-    "for_good", [False, pytest.param(True, marks=pytest.mark.long)], ids=["once", "for good"]
-)
+@pytest.mark.parametrize("for_good", [False, True], ids=["once", "for good"])
 @pytest.mark.parametrize(
     "fault",
-    [f if f in USUAL else pytest.param(f, marks=pytest.mark.long) for f in FAULTS],
+    FAULTS,
 )
 def test_a_call_that_fails_revokes_nothing_too_early_and_leaves_nothing_over(
     folder: Path, fault: str, *, for_good: bool, in_use: bool
@@ -125,6 +123,7 @@ def test_a_call_that_fails_revokes_nothing_too_early_and_leaves_nothing_over(
     assert found == []
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("in_use", [True, False], ids=["in use", "quiet"])
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def all_findings(
         return [each for found in threads.map(of, places(folder, files)) for each in found]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("span", SPANS, ids=lambda span: span.name)
 def test_a_call_that_is_answered_too_late_does_no_harm(
@@ -67,6 +68,7 @@ def test_a_call_that_is_answered_too_late_does_no_harm(
     assert all_findings(folder, files, answered_late, span, before=True) == []
 
 
+@pytest.mark.sample(3)
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
 @pytest.mark.parametrize("span", SPANS, ids=lambda span: span.name)
 def test_a_call_that_is_done_before_or_after_the_next_run_does_no_harm(

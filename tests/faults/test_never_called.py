@@ -40,6 +40,7 @@ def contents(scene: Scene) -> list[bytes]:
     return [(scene.bots / file).read_bytes() for file in scene.files]
 
 
+@pytest.mark.sample(24)
 @pytest.mark.parametrize(
     ("order", "operation"),
     [*product(ORDERS, ["preflight"]), *product(list(ORDERS)[:-1], ["hold"])],
@@ -70,6 +71,7 @@ def test_nobody_logs_in_while_a_store_cannot_be_written(  # noqa: PLR0913 - the 
         assert contents(scene) == before
 
 
+@pytest.mark.sample(24)
 @pytest.mark.parametrize("operation", ["hold", "preflight", "note", "write"])
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 @pytest.mark.parametrize("broken", THREE)

@@ -75,6 +75,7 @@ def raising(error: StoreError) -> Case:
     return lambda _scene: spring
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
 @pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("phase", ["before", "after"])
@@ -85,6 +86,7 @@ def test_an_operation_that_fails_does_no_harm(
     assert findings(folder, files, phase, raising(error), lasting=lasting) == []
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize(("days", "whole"), [(80, False), (365, True)], ids=["edited", "replaced"])

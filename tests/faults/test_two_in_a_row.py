@@ -15,15 +15,10 @@ from tests.support.sandbox import Sandbox
 
 FIRST = [Place(3, "mint"), Place(4, "exchange"), Place(5, "revoke")]
 MOST_CALLS = 10
-SECOND = [
-    *("reset before the work", "reset after the work"),
-    *(
-        pytest.param(fault, marks=pytest.mark.long)
-        for fault in ("404", "500 after the work", "401")
-    ),
-]
+SECOND = ["reset before the work", "reset after the work", "404", "500 after the work", "401"]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("files", STORES)
 @pytest.mark.parametrize("for_good", [False, True], ids=["once, cron", "for good, daemon"])
 @pytest.mark.parametrize("first", FIRST, ids=lambda place: place.name)

@@ -16,6 +16,7 @@ each_case = pytest.mark.parametrize("files", CASES, ids=" + ".join)
 ADMIN = ("NOCTURNA_ADMIN_EMAIL_FILE", "NOCTURNA_ADMIN_PASSWORD_FILE")
 
 
+@pytest.mark.sample(4)
 @each_case
 def test_the_last_four_versions_of_kubernetes_take_it(chart: Chart, files: tuple[str, ...]) -> None:
     made = [each for each in chart.render(*files).objects if each["kind"] not in CUSTOM]
@@ -102,6 +103,7 @@ def test_the_service_account_s_token_is_there_for_kubernetes_alone(
     assert manifests.one("ServiceAccount")["automountServiceAccountToken"] is False
 
 
+@pytest.mark.sample(5)
 @each_case
 def test_another_config_makes_other_pods(chart: Chart, files: tuple[str, ...]) -> None:
     def sums(*more: Object) -> set[str]:

@@ -63,6 +63,7 @@ def run(block: str, tools: Tools, folder: Path) -> list[list[str]]:
     return [shlex.split(line) for line in calls.read_text().splitlines()]
 
 
+@pytest.mark.sample(4)
 @pytest.mark.parametrize("values", VALUES, ids="+".join)
 def test_the_values_of_the_page_can_be_installed(chart: Chart, values: dict[str, object]) -> None:
     made = chart.render("kind-cronjob", **values).objects

@@ -230,6 +230,7 @@ SENTENCES: list[tuple[Values, str]] = [
 ]
 
 
+@pytest.mark.sample(20)
 @pytest.mark.parametrize(
     ("values", "sentence"), SCHEMA + SENTENCES, ids=lambda each: str(each)[:60]
 )

@@ -11,6 +11,7 @@ def cron(**values: object) -> Values:
     return {"cronJob": values}
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     ("schedule", "minutes"),
     [
@@ -46,6 +47,7 @@ def test_a_run_must_end_before_the_next_one_begins(
     assert f"the {longest + 1} seconds" in chart.refusal("kind-cronjob", **refused)
 
 
+@pytest.mark.sample(5)
 @pytest.mark.parametrize(
     ("schedule", "renew_before"),
     [

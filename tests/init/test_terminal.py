@@ -232,6 +232,7 @@ def _up_to_runner(screen: Screen, api: Sandbox) -> None:
     screen.wait_for(NUMBER)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(
     "keys", [CTRL_C, pytest.param("\x04", marks=pytest.mark.long)], ids=["Ctrl-C", "Ctrl-D"]
 )

@@ -42,6 +42,7 @@ def told_by(site: Site, kind: type[StoreError], *, changing: bool = False) -> st
     return text
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(
     ("faults", "kind", "told"),
     [

@@ -26,6 +26,7 @@ class TestKubernetes(StoreContract):
             yield KubernetesRig(site, relay).rig()
 
 
+@pytest.mark.sample(10)
 class TestKubernetesThatCreates(ReadStores, WrittenStores, FailingStores):
     @pytest.fixture
     def rig(self, vacant: Site) -> Iterator[Rig]:

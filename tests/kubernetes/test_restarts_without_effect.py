@@ -61,6 +61,7 @@ def deployment(annotations: Mapping[str, str]) -> Fault:
 ODD = "what answers is no Kubernetes API server"
 
 
+@pytest.mark.sample(8)
 @pytest.mark.parametrize(
     ("faults", "kind", "told"),
     [

@@ -125,6 +125,7 @@ def everywhere(
         yield Everywhere(rotator, api, parameter, gnupg, stack)
 
 
+@pytest.mark.sample(1)
 @pytest.mark.parametrize("place", PLACES)
 def test_what_was_away_is_caught_up_without_a_second_mint(
     everywhere: Everywhere, rotator: Runner, api: Sandbox, place: str

@@ -34,6 +34,7 @@ def github(serve: Serve) -> Github:
     return github
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize(("url", "path"), CASES.items())
 def test_a_secret_is_made_and_replaced(github: Github, url: str, path: str) -> None:
     mirror = open_mirror(url, Path())

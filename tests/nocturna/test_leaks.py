@@ -78,6 +78,7 @@ def chain(error: BaseException) -> list[str]:
     return found
 
 
+@pytest.mark.sample(40)
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
 @pytest.mark.parametrize("call", [LOGIN, REFRESH, MINT, EXCHANGE, REVOKE])
 def test_no_error_repr_or_log_line_holds_a_secret(

@@ -78,6 +78,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.sample(25)
 @pytest.mark.parametrize(("fault", "kind", "made"), FAULTS)
 def test_a_mint_is_sent_once_and_the_error_says_whether_a_token_may_exist(
     api: Sandbox, fault: Fault, kind: type[ApiError], made: int

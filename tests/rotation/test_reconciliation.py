@@ -41,6 +41,7 @@ def used(world: World, secret: str) -> None:
     assert requests.post(f"{world.api.url}{EXCHANGE}", headers=headers, timeout=PATIENCE).ok
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
     "fault",
     [
