@@ -233,11 +233,11 @@ def require_logins(settings: Settings) -> None:
     _require(
         settings,
         *(lambda _, api=api: require_login(api) for api in settings.apis),
-        _require_own_accounts,
+        require_own_accounts,
     )
 
 
-def _require_own_accounts(settings: Settings) -> None:
+def require_own_accounts(settings: Settings) -> None:
     """Raise `ConfigError` for an account that has two names.
 
     Each would take the tokens that are made under the other for nobody's.

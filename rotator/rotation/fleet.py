@@ -129,7 +129,10 @@ def run_guarded(rotation: Rotation, act: Act) -> Report:
 
 def _failure(rotation: Rotation, reason: str, error: str) -> Report:
     return Report(
-        rotation.name, Status.UNKNOWN, reason, error, Action.FAILED, error=error, failure=reason
+        *(rotation.name, Status.UNKNOWN, reason, error, Action.FAILED),
+        error=error,
+        failure=reason,
+        api=rotation.api,
     )
 
 

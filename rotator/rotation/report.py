@@ -45,7 +45,8 @@ class Report(NamedTuple):
     `expires_at` is aware UTC and None when eternal or unknown, like `seconds_left`. `failure` is
     the kind of the first error. `unsettled` counts, by the journals, mints that were cut off and
     old tokens that could not be revoked. `hooks_left` counts the hooks that have not worked yet,
-    `attempts_left` the attempts that fit into the life of a token that could not be renewed.
+    `attempts_left` the attempts that fit into the life of a token that could not be renewed. `api`
+    is the name of its API, where there are several.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Report(NamedTuple):
     hooks_left: int = 0
     attempts_left: int | None = None
     mirrors: tuple[StoreReport, ...] = ()
+    api: str = ""
 
     @property
     def has_failed(self) -> bool:
@@ -84,6 +86,7 @@ class Report(NamedTuple):
         left = self.seconds_left
         return {
             "name": self.name,
+            **({"api": self.api} if self.api else {}),
             "status": self.status,
             "action": self.action,
             "reason": self.reason,
@@ -106,8 +109,8 @@ class Report(NamedTuple):
         }
 
 
-def build_report(name: str, result: RotationResult, now: datetime) -> Report:
-    """Return the report on a token by this machine's `now`.
+def build_report(name: str, result: RotationResult, now: datetime, api: str = "") -> Report:
+    """Return the report on a token, of this `api`, by this machine's `now`.
 
     The failures of single stores join its `error`.
     """
@@ -147,6 +150,7 @@ def build_report(name: str, result: RotationResult, now: datetime) -> Report:
         unsettled=len(after.intents) + len(unrevoked),
         hooks_left=len(after.hooks),
         mirrors=result.mirrors,
+        api=api,
     )
 
 

@@ -57,7 +57,7 @@ class Rotation:
     def __init__(
         self, settings: TokenSettings, stores: Sequence[SecretStore], context: RotationContext
     ) -> None:
-        self.name = settings.name
+        self.name, self.api = settings.name, settings.api
         self.renew_before = settings.renew_before
         self._settings = settings
         self._stores = stores
@@ -109,6 +109,9 @@ class Rotation:
             self._mirrors,
         )
 
+    def _report(self, result: RotationResult, now: datetime) -> Report:
+        return build_report(self.name, result, now, self.api)
+
     def log_out(self) -> None:
         """End the admin's session, which all rotations of this API share."""
         self._context.api.log_out()
@@ -119,7 +122,7 @@ class Rotation:
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
-        return build_report(self.name, self.look(probe=probe), self._context.clock())
+        return self._report(self.look(probe=probe), self._context.clock())
 
     def look(self, *, probe: bool) -> RotationResult:
         """Look as `check` does; return the result instead of the report."""
@@ -139,7 +142,7 @@ class Rotation:
             result = self._rotate(options)
             if result.unsettled:
                 self._left = _Left(result, options, audit.run_fields())
-                return build_report(self.name, result, self._context.clock())
+                return self._report(result, self._context.clock())
             return self._tell(result, options)
 
     @property
@@ -170,7 +173,7 @@ class Rotation:
 
     def _tell(self, result: RotationResult, options: RotateOptions) -> Report:
         now = self._context.clock()
-        report = build_report(self.name, result, now)
+        report = self._report(result, now)
         _log_end(report)
         if not options.dry_run:
             _show_events(report, result, now)

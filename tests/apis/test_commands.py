@@ -67,6 +67,24 @@ def test_the_doctor_examines_each_api(pair: Pair) -> None:
     assert {each["api"] for each in of_one if "api" in each} == {"us"}
 
 
+def test_the_doctor_finds_an_account_that_has_two_names(pair: Pair) -> None:
+    pair.apis["us"] = pair.apis["eu"]
+    pair.tokens = {"luna": "eu", "sol": "us"}
+    pair.write()
+    config = pair.run.folder / "rotator.toml"
+    text = config.read_text()
+    pair.put_all()
+    result = pair.run("doctor")
+    assert result.status == 2
+    assert 'found the URL and the account of "eu", expected one [[api]] for both' in result.out
+    head, us, rest = text.partition('name = "us"')
+    config.write_text(head + us + rest.replace("127.0.0.1", "localhost", 1))
+    (pair.run.folder / "us-password").write_text(pair.apis["eu"].admin_password)
+    result = pair.run("doctor")
+    assert result.status == 1
+    assert "login of us: eu has the same account, though by another URL or e-mail" in result.out
+
+
 def test_a_leak_is_one_of_one_api(pair: Pair) -> None:
     ids = pair.put_all()
     found = pair.issue("eu")

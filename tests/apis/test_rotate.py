@@ -13,6 +13,7 @@ def test_each_api_renews_its_own_tokens_with_one_login(pair: Pair) -> None:
     result = pair.rotate("--metrics-textfile", "rotator.prom")
     assert result.status == 0
     assert {each["action"] for each in result.json} == {"rotated"}
+    assert {each["name"]: each["api"] for each in result.json} == pair.tokens
     for name in pair.apis:
         assert pair.count(name, LOGIN) == 1
         assert pair.count(name, MINT) == 2

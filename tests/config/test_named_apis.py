@@ -126,6 +126,12 @@ def test_what_is_missing_is_told_of_each(tmp_path: Path) -> None:
     ]
 
 
+def test_tokens_of_two_apis_may_not_share_a_store(tmp_path: Path) -> None:
+    toml = TWO.replace("sol.env", "luna.env")
+    [said] = wiring.open_stores(load(tmp_path, toml))[1]
+    assert said.endswith("(also in luna), expected each store once")
+
+
 def test_one_account_may_not_have_two_names(tmp_path: Path) -> None:
     for name in ("eu", "us"):
         (tmp_path / f"{name}-password").write_text("x\n")

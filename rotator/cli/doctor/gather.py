@@ -56,7 +56,9 @@ def examine(
     apis = [api for api in settings.apis if not names or api.name in used]
     needed = (wiring.require_url, wiring.require_email, wiring.require_password)
     no_login = {api.name: wiring.collect_mistakes(api, *needed) for api in apis}
-    found = list(_examine_settings(settings, [*unusable, *chain(*no_login.values())], environ))
+    doubles = wiring.collect_mistakes(settings, wiring.require_own_accounts)
+    mistakes = [*unusable, *chain(*no_login.values()), *doubles]
+    found = list(_examine_settings(settings, mistakes, environ))
     contexts = wiring.build_contexts(settings, clock)
     gatherers = {
         api.name: Gatherer(settings, api, contexts[api.name]._replace(environ=environ))
@@ -83,6 +85,7 @@ def examine(
     for api in apis:
         of_api = run_checks(checks.API_CHECKS, gatherers[api.name].of_api)
         found += (each._replace(api=api.name or None) for each in of_api)
+    found += _compare_accounts({name: each.of_api.account for name, each in gatherers.items()})
     for each in looks:
         if isinstance(each, Finding):
             found.append(each)
@@ -215,6 +218,20 @@ class Gatherer:
         except RotatorError as error:
             return (Finding(Topic.LIST, Result.PROBLEM, str(error)),)
         return run_checks(list_checks.LIST_CHECKS, facts)
+
+
+def _compare_accounts(accounts: Mapping[str, str | None]) -> Iterator[Finding]:
+    """Yield the APIs of which another one turns out to have the same account."""
+    names: dict[str | None, str] = {}
+    for name, account in accounts.items():
+        if account in names:
+            message = (
+                f"{names[account]} has the same account, though by another URL or e-mail: keep one"
+                " [[api]] for both"
+            )
+            yield Finding(Topic.LOGIN, Result.PROBLEM, message, api=name)
+        elif account:
+            names[account] = name
 
 
 def _examine_settings(

@@ -74,7 +74,9 @@ class StatusReader:
             api = api._replace(why_not_asked=why_not)
         # Unless somebody asked for it, an API that does not answer is no failure.
         result = result._replace(error=(silence or result.error) if self._probe else None)
-        fleet = self._show([build_report(rotation.name, result, self._clock())], begun)
+        fleet = self._show(
+            [build_report(rotation.name, result, self._clock(), rotation.api)], begun
+        )
         stores = [each.store for each in result.snapshot.reachable]
         chain = Chain(
             row=fleet.rows[0],
