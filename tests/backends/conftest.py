@@ -1,7 +1,9 @@
 """A place for one secret behind a server of each kind."""
 
+import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,16 @@ ONE_KIND = ("vault", *(pytest.param(kind, marks=pytest.mark.long) for kind in KI
 # They keep the promises of all.
 MORE_KINDS = ("aws-ssm", "command")
 MANY_KINDS = (*ONE_KIND, *(pytest.param(kind, marks=pytest.mark.long) for kind in MORE_KINDS))
+
+
+@pytest.fixture
+def moments(request: pytest.FixtureRequest, long: bool) -> Iterator[int]:  # noqa: FBT001 - a fixture
+    """Number the moments at which a process is stopped: a third of them, unless all are wanted."""
+    if long:
+        return count()
+    seed = request.config.getoption("--hypothesis-seed")
+    drawn = random.Random(f"{seed} {request.node.nodeid}")  # noqa: S311 - no secret
+    return count(drawn.randrange(3), 3)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """SIGKILL after every change that a rotation makes in a store behind a server, and at the API."""
 
-from itertools import count
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,10 +15,14 @@ MOST = 40
 
 @pytest.mark.parametrize("site", MANY_KINDS, indirect=True)
 def test_the_next_run_brings_into_order_what_a_killed_one_left(
-    site: Site, rotator: Runner, crew: Crew
+    site: Site,
+    rotator: Runner,
+    crew: Crew,
+    moments: Iterator[int],
+    long: bool,  # noqa: FBT001 - a fixture
 ) -> None:
     problems, changes = [], []
-    for number in count():
+    for number in moments:
         with Scene(site, rotator, crew) as scene:
             killed = scene.kill_after(number)
             problems += [f"{number} {killed}: {each}" for each in _while_dead(scene)]
@@ -28,9 +32,9 @@ def test_the_next_run_brings_into_order_what_a_killed_one_left(
             problems += [f"{number} {killed}: {each}" for each in _recovered(scene)]
         assert number < MOST
     assert problems == []
-    assert any("POST /api/auth/admin/service-tokens" in change for change in changes)
-    assert any("DELETE" in change for change in changes)
-    assert len(changes) > 5
+    assert number > 5
+    for change in ("POST /api/auth/admin/service-tokens", "DELETE") if long else ():
+        assert any(change in each for each in changes)
 
 
 def _while_dead(scene: Scene) -> list[str]:

@@ -1,8 +1,8 @@
 """A rotator that sleeps before any of its requests, and another one that takes it for dead."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
-from itertools import count
 from threading import Event
 
 import pytest
@@ -41,11 +41,15 @@ def cases() -> list[object]:
 
 @pytest.mark.parametrize(("site", "case"), cases(), indirect=["site"])
 def test_a_sleeper_never_writes_a_token_that_was_revoked_meanwhile(
-    site: Site, rotator: Runner, crew: Crew, case: tuple[int, *tuple[str, ...]]
+    site: Site,
+    rotator: Runner,
+    crew: Crew,
+    case: tuple[int, *tuple[str, ...]],
+    moments: Iterator[int],
 ) -> None:
     days, *arguments = case
     problems = []
-    for number in count():
+    for number in moments:
         with Bedroom(site, rotator, crew, days=days) as room:
             moment, slept = room.rotate_asleep(number, *arguments)
             if moment is None:
