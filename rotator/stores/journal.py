@@ -14,7 +14,7 @@ Its words are older than those of the code, and stay, since stores have them:
     old=                         replaced      ReplacedToken: alive perhaps, and not to be revoked
     hook=                        hooks         ids (digests) of those that have not worked yet
     back=                        put_back_at
-    leak=, leaked=               leak          Leak: since when, and the tokens
+    leak=, leaked=, found=       leak          Leak: since when, and the tokens
     push=                        pushes        Push: what a mirror got last
     store=                       stores        NamedStore: where else the token was written
 
@@ -24,7 +24,7 @@ only when nobody uses it any more; a store with a limit spreads a longer one ove
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -246,11 +246,18 @@ class NamedStore(NamedTuple):
 class Leak(NamedTuple):
     """Why a token was minted: `tokens` had leaked, or what else the rotator did not know of.
 
-    None of them was made before `since` (aware UTC, whole seconds).
+    None of them was made before `since` (aware UTC, whole seconds). `found` are tokens that no
+    store held, and that were about to be revoked because of the leak.
     """
 
     since: datetime
     tokens: tuple[ReplacedToken, ...] = ()
+    found: tuple[ReplacedToken, ...] = ()
+
+    def with_found(self, tokens: Iterable[ReplacedToken]) -> "Leak":
+        """Return the leak with these among those that were found."""
+        found = {each.token_id: each for each in (*self.found, *tokens)}
+        return self._replace(found=tuple(found.values())[-_MOST:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +327,7 @@ class Journal:
         if self.leak:
             words.append(f"leak={_time_text(self.leak.since)}")
             words += [f"leaked={token.to_text()}" for token in self.leak.tokens]
+            words += [f"found={token.to_text()}" for token in self.leak.found]
         words += [f"push={push.to_text()}" for push in self.pushes]
         words += self._name_stores()
         return " ".join([_FORMAT, *words]) if words else ""
@@ -348,7 +356,10 @@ class Journal:
         unused = dict(filter(None, (Disuse.from_text(v) for key, v in pairs if key == "unused")))
         hooks = [value for key, value in pairs if key == "hook" and _DIGEST.fullmatch(value)]
         replaced = [ReplacedToken.from_text(value) for key, value in pairs if key == "old"]
-        leaked = [ReplacedToken.from_text(value) for key, value in pairs if key == "leaked"]
+        leaked, found = (
+            tuple(filter(None, (ReplacedToken.from_text(v) for k, v in pairs if k == key)))[-_MOST:]
+            for key in ("leaked", "found")
+        )
         pushes = [Push.from_text(value) for key, value in pairs if key == "push"]
         stores = [NamedStore.from_text(value) for key, value in pairs if key == "store"]
         since = _checked_time(fields.get("leak"))
@@ -361,7 +372,7 @@ class Journal:
             hooks=tuple(dict.fromkeys(hooks)),
             replaced=tuple(each for each in replaced if each)[-_MOST:],
             put_back_at=_checked_time(fields.get("back")),
-            leak=Leak(since, tuple(each for each in leaked if each)[-_MOST:]) if since else None,
+            leak=Leak(since, leaked, found) if since else None,
             pushes=tuple(each for each in pushes if each)[-_MOST:],
             stores=tuple(each for each in stores if each)[-_MOST:],
         )

@@ -24,7 +24,7 @@ def recovered(scene: Scene, result: Result, *, settled: bool) -> Iterator[str]:
     still be under way, and reach the server until rotation_timeout and a minute are over. It does
     no harm; were it taken out, the token of that request would be left over for ever.
     """
-    yield from _told(result)
+    yield from _told(scene, result)
     tokens = {file.token(scene.bots) for file in scene.files}
     if len(tokens) != 1:
         yield f"the stores hold {len(tokens)} different tokens"
@@ -43,8 +43,8 @@ def recovered(scene: Scene, result: Result, *, settled: bool) -> Iterator[str]:
         yield f"a secret came out: {origin}"
 
 
-def _told(result: Result) -> Iterator[str]:
-    if result.status != 0:
+def _told(scene: Scene, result: Result) -> Iterator[str]:
+    if result.status not in scene.good_ends:
         yield f"the recovering run ended with {result.status}"
     lines = [line for line in result.err.splitlines() if not any(each in line for each in _USUAL)]
     if lines:

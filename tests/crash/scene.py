@@ -59,6 +59,11 @@ class Scene:
     arguments: tuple[str, ...] = ("rotate",)
     retire = "now"
 
+    @property
+    def good_ends(self) -> set[int]:
+        """With which status a run may end that did all."""
+        return {0}
+
     def __init__(
         self,
         folder: Path,

@@ -8,7 +8,7 @@ from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import as_section, describe_state
 from rotator.cli.leaked.record import RunState
 from tests.leak.site import Site
-from tests.leak.test_response import CALL_LIST, MINUTE
+from tests.leak.test_response import CALL_LIST, CALL_MINT, MINUTE
 from tests.support.sandbox import Fault
 
 
@@ -84,6 +84,69 @@ def test_a_revoked_token_goes_on_as_a_bearer_whoever_made_it(site: Site, file: K
     for text in (told, *file.left):
         assert f"{eternal} for ever" in text
         assert f"{late} until {end}" in text
+
+
+class DyingFile(ReportFile):
+    """The file of a run that dies before its report says so."""
+
+    def __init__(self, path: Path, last: str) -> None:
+        super().__init__(path)
+        self._last = last
+
+    def write(self, section: str) -> None:
+        if self._last in " ".join(section.split()):
+            raise KeyboardInterrupt  # as good as a kill: nothing catches it
+        super().write(section)
+
+
+def test_what_a_killed_run_revoked_is_told_by_the_next(site: Site, tmp_path: Path) -> None:
+    """The API lists no revoked token; the journal says what was to be revoked."""
+    late, other = site.issue(), site.issue(days=300)  # in the order of their ends
+    file = DyingFile(tmp_path / "report.md", f"the token {late} is revoked at the API")
+    with pytest.raises(KeyboardInterrupt):
+        site.answer("luna", revoke_found=True, file=file)
+    assert {other, late} & site.live == {other}
+    record = site.answer("luna", revoke_found=True)
+    end = f"{site.api.tokens[3].expires_at:%Y-%m-%d %H:%M} UTC"
+    assert (record.state, [each.token_id for each in record.found_before]) == ("done", [late])
+    text = " ".join(as_section(record).split())
+    assert f"- {other}: revoked; made " in text
+    assert f"- {late}: revoked; an earlier run found it, and was to revoke it" in text
+    (told,) = [each for each in record.open_questions() if "direct bearers" in each]
+    assert f"{late} until {end}" in told
+    shown = {each["token_id"]: each["state"] for each in record.to_json()["found_before"]}
+    assert shown == {late: "revoked"}
+    again = site.answer("luna", revoke_found=True)  # which has nothing to do, and knows of both
+    assert {each.token_id for each in again.found_before} == {late, other}
+    site.answer("luna", again=True)
+    again = site.answer("luna")
+    assert {each.token_id for each in again.found_before} == {late, other}
+
+
+def test_what_an_earlier_run_did_not_revoke_is_not_called_revoked(site: Site) -> None:
+    late = site.issue()
+    site.answer("luna")
+    note = site.text("luna").splitlines()[0]
+    noted = site.text("luna").replace(note, f"{note} found={late}@2027-01-01T00:00:00Z")
+    (site.folder / "luna.env").write_text(noted)
+    record = site.answer("luna")
+    assert ([each.row.token_id for each in record.found], record.found_before) == ([late], [])
+    site.api.misbehave(Fault.json_of([{"id": "../x"}]), CALL_LIST, times=None)
+    record = site.answer("luna")
+    assert [record.state_of(each.token_id) for each in record.found_before] == ["unknown"]
+    assert f"{late}: not known yet whether it is revoked; an" in " ".join(
+        as_section(record).split()
+    )
+
+
+def test_what_cannot_be_noted_is_revoked_and_said(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    late = site.issue()
+    site.api.misbehave(Fault.refusal(403, "Admin privileges required"), CALL_MINT, times=None)
+    record = site.answer("luna", revoke_found=True)
+    assert (record.state, late in site.live) == ("not-done", False)
+    assert "keep what this one tells" in caplog.text
 
 
 def test_what_was_left_is_no_bearer_of_the_leak(site: Site) -> None:

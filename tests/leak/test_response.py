@@ -24,7 +24,7 @@ DAY = timedelta(days=1)
 
 
 def states(record: IncidentRecord) -> dict[str, LeakedState]:
-    return {each.token_id: record.state_of(each) for each in record.leaked.values()}
+    return {token_id: record.state_of(token_id) for token_id in record.leaked}
 
 
 def found(record: IncidentRecord) -> dict[str, FoundState]:

@@ -73,7 +73,7 @@ busy_journals = st.builds(
     hooks=st.lists(digests, unique=True).map(tuple),
     replaced=replaced_tokens,
     put_back_at=st.none() | whole_seconds,
-    leak=st.none() | st.builds(Leak, whole_seconds, replaced_tokens),
+    leak=st.none() | st.builds(Leak, whole_seconds, replaced_tokens, replaced_tokens),
     stores=st.lists(
         st.builds(
             NamedStore,

@@ -14,7 +14,7 @@ from rotator.cli import exit_codes, options, output
 from rotator.cli.leaked.assessment import Assessment, Order
 from rotator.cli.leaked.emergency import Emergency, Search
 from rotator.cli.leaked.file import ReportFile
-from rotator.cli.leaked.markdown import TITLE, as_section, describe_found
+from rotator.cli.leaked.markdown import TITLE, as_section, describe_found, describe_found_before
 from rotator.cli.leaked.record import IncidentRecord, RunState
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.cli.markdown import describe_row
@@ -216,6 +216,7 @@ def _show(record: IncidentRecord, keeper: RecordKeeper, *, as_json: bool) -> Non
     else:
         lines = output.as_lines(sort_by_urgency(reports))
         lines += [describe_found(record, each) for each in record.found]
+        lines += describe_found_before(record)
         if reports:
             lines += [f"{n}. {text}" for n, text in enumerate(record.open_questions(), 1)]
         output.write_lines(lines, output.AFTERWARDS)

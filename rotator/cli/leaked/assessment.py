@@ -87,10 +87,11 @@ def assess(name: str, snapshot: Snapshot, rows: Rows, now: datetime, order: Orde
     leaked.sort(key=lambda each: not each.stores)
     since = order.since or _find_since(leaked, earlier, now, order)
     noted = [ReplacedToken(t.token_id, t.ends_at) for t in leaked if is_token_id(t.token_id)]
+    found = earlier.found if earlier else ()
     return Assessment(
         name,
         tuple(leaked),
-        Leak(since.replace(microsecond=0), tuple(noted[:_MOST_NOTED])),
+        Leak(since.replace(microsecond=0), tuple(noted[:_MOST_NOTED]), found),
         answer,
         snapshot.journal.minted_at if answered else None,
         frozenset(rows[token_id].user_id for token_id in ends.keys() & rows.keys()),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,12 +25,14 @@ from rotator.rotation.fleet import notify_failures, run_fleet
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
 from rotator.rotation.model import Action, OldTokenState, StoreState
-from rotator.rotation.observe import observe
+from rotator.rotation.observe import Observation, observe
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import map_in_threads
+from rotator.stores.journal import Journal, ReplacedToken
 from rotator.stores.port import SecretStore
+from rotator.tokens import is_token_id
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken
@@ -210,6 +213,27 @@ class Emergency:
         found = [FoundToken(row, states[row.status]) for row in rows if row.status in states]
         alive = frozenset(row.token_id for row in listed if row.expires_at > now)
         return Search(since, tuple(found), alive, tuple(_describe_unknown(inventory, found)))
+
+    def note(self, names: Iterable[str], found: Iterable[FoundToken]) -> None:
+        """Note in a journal what is about to be revoked: a later run of the command tells of it.
+
+        One journal will do, of a token that was minted for this leak. Nothing waits for it.
+        """
+        rows = (each.row for each in found if is_token_id(each.row.token_id))
+        tokens = [ReplacedToken(row.token_id, row.expires_at) for row in rows]
+
+        def change(seen: Observation) -> Journal:
+            leak = seen.journal.leak
+            return replace(seen.journal, leak=leak.with_found(tokens)) if leak else seen.journal
+
+        for case in (self._cases[name] for name in names):
+            snapshot = observe(case.stores, self._clock())
+            if snapshot.journal.leak and not snapshot.note(change)[1]:
+                return
+        _log.warning(
+            "no journal notes what is revoked now, so no later run can tell of it: keep what this"
+            " one tells"
+        )
 
     def revoke(self, found: FoundToken) -> FoundToken:
         """Revoke a token that is left; every failure becomes part of the answer."""

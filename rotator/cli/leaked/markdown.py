@@ -1,6 +1,7 @@
 """The record as Markdown."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from rotator import __version__
 from rotator.cli.leaked.assessment import Assessment, LeakedToken
@@ -63,10 +64,11 @@ def _body(record: IncidentRecord) -> Iterator[str]:
         yield from paragraph(
             f"Made since {minute(record.since)} by the account of a leaked token: {count}."
         )
-        if record.found:
+        found = [describe_found(record, each) for each in record.found]
+        if found := [*found, *describe_found_before(record)]:
             yield ""
-        for found in record.found:
-            yield from item(describe_found(record, found))
+        for line in found:
+            yield from item(line)
     if record.steps:
         yield from ("", "### What was done", "")
         for step in record.steps:
@@ -82,7 +84,7 @@ def _about_token(record: IncidentRecord, assessment: Assessment) -> Iterator[str
     if assessment.is_unknown:
         yield from item("leaked: no store and no journal knows the token")
     for leaked in assessment.leaked:
-        yield from item(_describe_leaked(leaked, record.state_of(leaked)))
+        yield from item(_describe_leaked(leaked, record.state_of(leaked.token_id)))
     report = record.reports.get(assessment.name)
     if assessment.answer:
         at = f" {minute(assessment.answered_at)}" if assessment.answered_at else ""
@@ -96,11 +98,15 @@ def _about_token(record: IncidentRecord, assessment: Assessment) -> Iterator[str
 def _describe_leaked(leaked: LeakedToken, state: LeakedState) -> str:
     made = f", made {minute(leaked.made_at)}" if leaked.made_at else ""
     shown = f", was in {', '.join(leaked.stores)}" if leaked.stores else ", replaced before"
-    end = f"until {minute(leaked.ends_at)}" if leaked.ends_at else "for ever"
+    end = _describe_end(leaked.ends_at)
     return (
         f"leaked: {leaked.token_id}{made}{shown}: {_LEAKED[state]}; as a direct bearer it works"
         f" {end}"
     )
+
+
+def _describe_end(moment: datetime | None) -> str:
+    return f"until {minute(moment)}" if moment else "for ever"
 
 
 def _describe_result(report: Report) -> str:
@@ -118,6 +124,16 @@ def describe_found(record: IncidentRecord, found: FoundToken) -> str:
     is_waiting = record.revoke_found and found.state is FoundState.LEFT
     state = "not revoked yet" if is_waiting else _FOUND[found.state]
     return f"{found.row.token_id}: {state}; {describe_row(found.row)}"
+
+
+def describe_found_before(record: IncidentRecord) -> Iterator[str]:
+    """Yield a line about each token that an earlier run of the command set to revoke."""
+    for each in record.found_before:
+        state = _LEAKED[record.state_of(each.token_id)].partition(":")[0]
+        yield (
+            f"{each.token_id}: {state}; an earlier run found it, and was to revoke it; as a direct"
+            f" bearer it works {_describe_end(each.expires_at)}"
+        )
 
 
 def describe_state(record: IncidentRecord) -> str:

@@ -18,6 +18,7 @@ from rotator.cli.leaked.emergency import FoundState, FoundToken, Search
 from rotator.clock import minute, rfc3339
 from rotator.errors import one_line
 from rotator.rotation.report import Report
+from rotator.stores.journal import ReplacedToken
 
 
 class RunState(StrEnum):
@@ -110,11 +111,18 @@ class IncidentRecord:
         """The names for which a mint or a revocation of an earlier run is not settled."""
         return [n for n, report in self.reports.items() if report.unsettled and not report.error]
 
-    def state_of(self, leaked: LeakedToken) -> LeakedState:
+    @property
+    def found_before(self) -> list[ReplacedToken]:
+        """The tokens that no store held, and that an earlier run of the command set to revoke."""
+        shown = {each.row.token_id for each in self.found}
+        noted = {e.token_id: e for a in self.assessments for e in a.leak.found}
+        return [each for token_id, each in noted.items() if token_id not in shown]
+
+    def state_of(self, token_id: str) -> LeakedState:
         if self.alive is None:
-            is_revoked = leaked.token_id in self.revoked
+            is_revoked = token_id in self.revoked
             return LeakedState.REVOKED if is_revoked else LeakedState.UNKNOWN
-        return LeakedState.ALIVE if leaked.token_id in self.alive else LeakedState.REVOKED
+        return LeakedState.ALIVE if token_id in self.alive else LeakedState.REVOKED
 
     def take_step(self, step: Step) -> None:
         """Add a step; what it revoked is called revoked from then on."""
@@ -162,7 +170,7 @@ class IncidentRecord:
                     " leaked: if it lives it is one of those that no store holds; revoke it"
                     " (--revoke-found, or rotator tokens revoke ID)"
                 )
-        alive = [t.token_id for t in self.leaked.values() if self.state_of(t) is LeakedState.ALIVE]
+        alive = [each for each in self.leaked if self.state_of(each) is LeakedState.ALIVE]
         if alive:
             them = "it" if len(alive) == 1 else "them"
             yield (
@@ -204,6 +212,7 @@ class IncidentRecord:
 
     def _describe_bearers(self) -> Iterator[str]:
         ends = {token.token_id: token.ends_at for token in self.leaked.values()}
+        ends |= dict(self.found_before)
         for found in self.found:
             if found.state is FoundState.REVOKED or self.revoke_found:
                 ends[found.row.token_id] = found.row.expires_at
@@ -227,6 +236,14 @@ class IncidentRecord:
                 {**each.row.to_json(), "state": each.state, "message": each.message}
                 for each in self.found
             ],
+            "found_before": [
+                {
+                    "token_id": each.token_id,
+                    "state": self.state_of(each.token_id),
+                    "bearer_until": rfc3339(each.expires_at) if each.expires_at else None,
+                }
+                for each in self.found_before
+            ],
             "steps": [{"time": rfc3339(step.at), **step.fields} for step in self.steps],
             "not_done": list(self.open_tasks()),
             "for_people": list(self.open_questions()),
@@ -239,7 +256,7 @@ class IncidentRecord:
             "leaked": [
                 {
                     "token_id": each.token_id,
-                    "state": self.state_of(each),
+                    "state": self.state_of(each.token_id),
                     "made_at": rfc3339(each.made_at) if each.made_at else None,
                     "bearer_until": rfc3339(each.ends_at) if each.ends_at else None,
                     "stores": list(each.stores),

@@ -80,6 +80,9 @@ def respond(
         else:
             wanted = record.revoke_found
         keeper.write()
+        left = [each for each in record.found if each.state is FoundState.LEFT]
+        if wanted and left and not stopped():
+            emergency.note(names, left)
         for number, found in enumerate(record.found):
             if wanted and found.state is FoundState.LEFT:
                 failed = found._replace(state=FoundState.FAILED, message=_STOPPED)
