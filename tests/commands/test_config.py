@@ -121,7 +121,7 @@ def test_a_file_that_cannot_be_read_is_the_only_mistake(config: Runner) -> None:
     assert result.out == "nowhere.toml: cannot read it: No such file or directory\n"
 
 
-@pytest.mark.parametrize("toml", ["api = 1\ntoken = 1\nx = 1\n", "[[api]]\n[token]\n[x]\n"])
+@pytest.mark.parametrize("toml", ["api = 1\ntoken = 1\nx = 1\n", "api = []\n[token]\n[x]\n"])
 def test_what_is_no_table_is_told_without_what_is_missing_in_it(config: Runner, toml: str) -> None:
     put(config, toml)
     lines = config("config", "check").out.splitlines()
