@@ -37,6 +37,7 @@ _NONE_OLDER = (
     "no older token is known that could be revoked: if the current one leaked, run rotator leaked"
     " {name}"
 )
+_CHANGED = "the stores were changed meanwhile; who did so, or the next run, restarts and tells"
 _NONE_REPLACED = (
     "the stores had no token that could be revoked: find the one that leaked with rotator tokens"
     " list, and revoke it with rotator tokens revoke ID"
@@ -78,10 +79,7 @@ class Finisher:
 
         `result` is what the run came to so far, and `snapshot` what the stores show now.
         """
-        # A store that became unreachable meanwhile may delay hooks and revocations.
-        known = {each.store.url for each in result.snapshot.unreachable}
-        lost = [str(each.error) for each in snapshot.unreachable if each.store.url not in known]
-        troubles = [*result.troubles, *lost]
+        troubles = [*result.troubles, *_tell_lost(result, snapshot)]
         if options.revoke_old:
             snapshot, unwritten = self._make_due(snapshot)
             troubles += unwritten
@@ -123,8 +121,13 @@ class Finisher:
         owed, ran = unsettled.owed, unsettled.ran
         _log_hooks(owed.ids, failures)
         if self._hook_event(snapshot).state != owed.event.state:
-            # Another rotator has renewed it, or a store was changed: its hooks are others by now.
-            return result._replace(after=snapshot, unsettled=None)
+            # Its hooks are to tell something else by now, and are still owed.
+            lost = (*_tell_lost(result, snapshot),)
+            remarks = (*result.remarks, *(() if lost else (_CHANGED,)))
+            troubles = (*result.troubles, *lost)
+            return result._replace(
+                after=snapshot, remarks=remarks, troubles=troubles, unsettled=None
+            )
         hooks = HooksRun(ran.noted, (*ran.due, *owed.ids), (*ran.failures, *failures))
         result = result._replace(unsettled=None)
         return self._retire_and_note(result, snapshot, options, hooks, unsettled.lag)
@@ -224,6 +227,12 @@ class Finisher:
         if token is None:
             return HookEvent(self._name, None, None, stores)
         return HookEvent(self._name, token.token_id, token.expires_at, stores, token.name)
+
+
+def _tell_lost(result: RotationResult, snapshot: Snapshot) -> Iterator[str]:
+    """Yield why stores are unreachable that were there; they may delay hooks and revocations."""
+    known = {each.store.url for each in result.snapshot.unreachable}
+    yield from (str(e.error) for e in snapshot.unreachable if e.store.url not in known)
 
 
 def _find_obstacle(failures: Sequence[HookFailure], lag: str | None) -> str | None:
