@@ -30,6 +30,8 @@ _REFERENCE = (
     r"|env:|projects/[^/]+/secrets/|/(?:run|var|etc|mnt|srv|home|root|vault|secrets)/"
     r"|<path:|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@"
 )
+_ENCODED = "ZXlK"  # base64 of how every token begins
+_COMPACT_JWS_WITHIN = r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
 _EXPRESSION = r"\$\{[^}]*\}|\$\([^)]*\)"
 LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires
 
@@ -139,7 +141,14 @@ def is_reference(text: str) -> bool:
 
 
 def describe_foreign(text: str) -> str | None:
-    """Say what a text is that another program turns into a token, None if it is no such thing."""
+    """Say what a text is out of which others make a token, or a header say; None if it is not."""
     if is_ciphertext(text):
         return "encrypted"
-    return "a reference" if is_reference(text) or re.fullmatch(_EXPRESSION, text) else None
+    if is_reference(text) or re.fullmatch(_EXPRESSION, text):
+        return "a reference"
+    if text.startswith(_ENCODED):
+        return "encoded with base64"
+    # Blanks and quotes are a mistake, which is mended; anything else, such as Bearer, is meant.
+    bare = text.strip(" \t\r\n'\"`")
+    found = re.search(_COMPACT_JWS_WITHIN, bare)
+    return "a token with more around it" if found and found[0] != bare else None

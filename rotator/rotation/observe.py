@@ -248,11 +248,14 @@ def observe_store(store: SecretStore, read: FirstRead | None = None) -> Observat
 
 def _refuse_foreign(store: SecretStore, what: str) -> StoreError:
     """Return the error about a value that others turn into a token, and that has to stay."""
-    done = "replaces: rotate what it names" if what == "a reference" else "decrypts: name another"
-    return StoreError(
-        f"{store.url}: the value is {what}, which another program {done}, or write the token itself"
-        " there"
-    )
+    match what:
+        case "a reference":
+            text = "the value is a reference, which another program replaces: rotate what it names"
+        case "encrypted":
+            text = "the value is encrypted, which another program decrypts: name another"
+        case _:
+            text = f"the value is {what}, and a bare token must not take its place: look at it"
+    return StoreError(f"{store.url}: {text}, or write the token alone there")
 
 
 def _newest_token(observations: list[Observation], now: datetime) -> ServiceToken | None:

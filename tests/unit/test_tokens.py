@@ -151,6 +151,7 @@ def test_hostile_claims_are_read_or_refused_and_nothing_else(claims: dict[str, o
         assert token.name.isascii()
 
 
+BARE = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
 FOREIGN = {
     "1Password": ("op://bots/luna/token", "a reference"),
     "bank-vaults": ("vault:secret/data/luna#TOKEN", "a reference"),
@@ -162,6 +163,11 @@ FOREIGN = {
     "a file": ("/run/secrets/token", "a reference"),
     "a variable": ("${SHARED_TOKEN}", "a reference"),
     "a command": ("$(pass show luna)", "a reference"),
+    "a header": (f"Bearer {BARE}", "a token with more around it"),
+    "a header in quotes": (f"'Bearer {BARE}'", "a token with more around it"),
+    "JSON": (f'{{"token": "{BARE}"}}', "a token with more around it"),
+    "two tokens": (f"{BARE},{BARE}", "a token with more around it"),
+    "base64": ("ZXlKaGJHY2lPaUpJVXpJMU5pSjku", "encoded with base64"),
     "SOPS": ("ENC[AES256_GCM,data:abc,type:str]", "encrypted"),
     "dotenvx": ("encrypted:BDqDBibm4wsYqMpCjTQ6BsDHmMadg9K3", "encrypted"),
     "Vault's transit": (
@@ -189,6 +195,8 @@ def test_what_another_program_turns_into_a_token_is_known(text: str, what: str) 
         "pa$$word",
         "a,b",
         "*** ",
+        f' "{BARE}"\n',
+        f"`{BARE}`",
     ],
 )
 def test_what_stands_in_the_place_of_a_token_until_there_is_one_is_nothing_foreign(
