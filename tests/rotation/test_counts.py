@@ -24,10 +24,10 @@ def run(world: World, **settings: object) -> Report:
 @pytest.mark.parametrize(
     ("call", "fault", "kind"),
     [
-        (CALL_LOGIN, Fault.status(401), "login-refused"),
+        (CALL_LOGIN, Fault.refusal(401), "login-refused"),
         (CALL_LOGIN, Fault.reset_before(), "api-unreachable"),
         (CALL_MINT, Fault.refusal(403), "not-admin"),
-        (CALL_EXCHANGE, Fault.status(401), "verification"),
+        (CALL_EXCHANGE, Fault.refusal(401), "verification"),
     ],
 )
 def test_a_failure_at_the_api_has_a_kind(

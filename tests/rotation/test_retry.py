@@ -93,7 +93,7 @@ def test_the_less_life_is_left_the_sooner_it_is_tried_again(world: World) -> Non
 
 def test_what_does_not_pass_by_itself_is_not_waited_for(world: World, old: str) -> None:
     assert world.secret() == old
-    world.api.misbehave(Fault.status(401), LOGIN, times=None)
+    world.api.misbehave(Fault.refusal(401), LOGIN, times=None)
     waits = Waits()
     assert run(world, waits).failure == "login-refused"
     assert waits.now == 0

@@ -194,7 +194,7 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(world: World, days
 
 def test_a_dry_run_notices_that_a_mint_would_not_be_allowed(world: World) -> None:
     world.put(world.api.issue(days=3))
-    world.api.misbehave(Fault.status(403), "GET /auth/admin/verify")
+    world.api.misbehave(Fault.refusal(403, "Admin privileges required"), "GET /auth/admin/verify")
     report = world.rotation().rotate(RotateOptions(dry_run=True))
     assert report.action is Action.FAILED
     assert "the account is not an admin" in str(report.error)
