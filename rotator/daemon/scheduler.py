@@ -22,10 +22,10 @@ from rotator.clock import Clock, Draw, TimeBudget, rfc3339
 from rotator.config.settings import NoticeEvent, Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.reaper import ZombieReaper
+from rotator.daemon.turns import Turns, is_held_back
 from rotator.daemon.web import ListenAddress, PageServer, Site
 from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import (
-    RenewalGroup,
     find_shared,
     group_of,
     notify_failures,
@@ -34,7 +34,7 @@ from rotator.rotation.fleet import (
 )
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import CHANGED, Action, OldTokenState
-from rotator.rotation.policy import CAN_WAIT, RotateOptions
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
 from rotator.rotation.retry import SHORTEST_PAUSE, backoff, retry_delay
 from rotator.rotation.rotation import Rotation
@@ -52,7 +52,6 @@ LONGEST_TOGETHER = timedelta(minutes=1)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 TICK = 60.0  # seconds
 LOG_OUT = 5.0  # seconds; nothing depends on it
-_NEVER = datetime.max.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +90,7 @@ class Daemon:
         self._loads = 0
         self._fleet: dict[str, Rotation] = {}
         self._notified: dict[str, str | None] = {}
-        self._renewals: defaultdict[RenewalGroup, list[datetime]] = defaultdict(list)
+        self._turns = Turns()
         self._looking: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._shared: frozenset[str] = frozenset()
         self._left: dict[str, tuple[Rotation, int, datetime]] = {}
@@ -312,59 +311,25 @@ class Daemon:
         wanted = RotateOptions(shared=self._shared)
         if not rotation.at_most:
             return run_guarded(rotation, lambda token: token.rotate(wanted)), None
-        renewals = self._renewals[group_of(rotation)]
+        group, most = group_of(rotation), rotation.at_most.number
         report = run_guarded(rotation, lambda token: token.rotate(replace(wanted, hold_back=True)))
-        now = self._clock()
-        if not _is_held_back(report):
-            renewals += [now] if report.action is Action.ROTATED else []
-            return report, None
-        turn = self._wait_for_turn(rotation, report, renewals, now)
-        if turn:
-            return report, turn
-        report = run_guarded(rotation, lambda token: token.rotate(wanted))
-        if report.action is not Action.ROTATED:
-            with suppress(ValueError):
-                renewals.remove(now)
-        return report, None
-
-    def _wait_for_turn(
-        self, rotation: Rotation, report: Report, renewals: list[datetime], now: datetime
-    ) -> timedelta:
-        """Return how long a due token waits for its turn; nothing, once its renewal is noted.
-
-        An hour has so many renewals, and those are first that end first. Before all tokens of the
-        group were looked at, nobody knows which these are.
-        """
-        group = group_of(rotation)
-        most = rotation.at_most.number if rotation.at_most else 0
-        with self._planning:
+        if is_held_back(report):
             states = self.states.by_name()
             rivals = [
                 each for each in self._fleet.values() if each.at_most and each is not rotation
             ]
             looks = [states.get(each.name) for each in rivals if group_of(each) == group]
-            known = [each.last.report for each in looks if each]
-            if len(known) < len(looks):
-                return DUE_SPREAD
-            renewals[:] = [at for at in renewals if timedelta() <= now - at < LONGEST_PAUSE]
-            ahead = sum(_is_held_back(each) and _urgency(each) < _urgency(report) for each in known)
-            # So many of these renewals must be an hour old before it has its turn.
-            number = ahead + 1 + len(renewals) - most
-            if number > len(renewals):
-                return LONGEST_PAUSE
-            if number > 0:
-                return renewals[number - 1] + LONGEST_PAUSE - now
-            renewals.append(now)
-        return timedelta()
-
-
-def _is_held_back(report: Report) -> bool:
-    """Tell whether a token is due, and waits; one that failed keeps no other waiting."""
-    return report.action is Action.SKIPPED and report.reason in CAN_WAIT and not report.error
-
-
-def _urgency(report: Report) -> tuple[datetime, str]:
-    return report.expires_at or _NEVER, report.name
+            others = [look.last.report for look in looks if look]
+            turn = DUE_SPREAD  # before all were looked at, nobody knows which are the most urgent
+            if len(others) == len(looks):
+                turn = self._turns.take(group, most, report, others, self._clock())
+            if turn:
+                return report, turn
+            report = run_guarded(rotation, lambda token: token.rotate(wanted))
+        elif report.action is not Action.ROTATED:
+            return report, None
+        self._turns.note(group, report, self._clock())
+        return report, None
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 
 from rotator.config.settings import AtMost
+from rotator.daemon.turns import Turns
 from rotator.errors import StoreUnreachableError
+from rotator.rotation.model import Action
+from rotator.rotation.policy import Status
+from rotator.rotation.report import Report
 from rotator.rotation.rotation import Rotation
-from tests.daemon.test_daemon import HOUR, Watch
-from tests.support.clock import FakeClock
+from tests.daemon.test_daemon import DAY, HOUR, Watch
+from tests.support.clock import NOON, FakeClock
 from tests.support.sandbox import Sandbox
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World
@@ -82,3 +86,18 @@ def test_one_that_fails_again_and_again_holds_no_other_back(world: World) -> Non
     group.watch.start()
     group.watch.scheduler.step(MINUTE)
     assert group.renewed() == ["a"]
+
+
+def test_one_that_is_being_renewed_is_not_waited_for_twice() -> None:
+    turns, group = Turns(), (None, None)
+    first, second, third = (
+        Report(name, Status.DUE, "expiring", "", Action.SKIPPED, expires_at=NOON + days * DAY)
+        for name, days in (("b", 2), ("d", 3), ("a", 5))
+    )
+    others = [first, second, third]
+    assert turns.take(group, 2, third, others, NOON) == HOUR
+    assert turns.take(group, 2, first, others, NOON) == timedelta()
+    assert turns.take(group, 2, second, others, NOON + MINUTE) == timedelta()
+    assert turns.take(group, 2, third, others, NOON + MINUTE) == HOUR - MINUTE
+    turns.note(group, second._replace(action=Action.FAILED), NOON + 2 * MINUTE)
+    assert turns.take(group, 2, third, [first], NOON + 2 * MINUTE) == timedelta()
