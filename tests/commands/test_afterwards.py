@@ -48,7 +48,7 @@ def test_a_failure_is_announced_with_its_urgency(rotator: Runner, api: Sandbox) 
 def test_a_dry_run_announces_nothing(rotator: Runner, api: Sandbox) -> None:
     with listener() as (url, arrived):
         configured(rotator, api, notify=[url])
-        api.misbehave(Fault.status(403), "GET /auth/admin/verify")
+        api.misbehave(Fault.refusal(403), "GET /auth/admin/verify")
         assert rotator("rotate", "--dry-run").status == 1
     assert arrived == []
 

@@ -33,7 +33,7 @@ def test_faults_of_every_call_are_told_without_a_secret(
             for form in FORMS:
                 api.misbehave(replace(fault, after=clock.pass_by), call, times=None)
                 if call.startswith("DELETE"):
-                    api.misbehave(Fault.status(401), "POST /auth/service-token/refresh")
+                    api.misbehave(Fault.refusal(401), "POST /auth/service-token/refresh")
                 results.append(rotator("rotate", *form))
                 api.behave()
             assert results[0].status == 1

@@ -169,7 +169,7 @@ class TestWhatWasMade:
     def test_a_revocation_that_fails_is_told(self, site: Site) -> None:
         late = site.issue()
         call = f"DELETE /auth/admin/service-tokens/{late}"
-        site.api.misbehave(Fault.status(403), call, times=None)
+        site.api.misbehave(Fault.refusal(403), call, times=None)
         record = site.answer("luna", revoke_found=True)
         assert (found(record), record.state) == ({late: FoundState.FAILED}, RunState.NOT_DONE)
         assert f"{late} is not revoked: revoke the service token" in " ".join(record.open_tasks())
@@ -271,9 +271,9 @@ def test_an_api_that_has_too_much_to_do_gets_some_time(site: Site) -> None:
 
 def test_a_revocation_that_the_api_refuses_is_tried_again_and_told(site: Site) -> None:
     leaked = site.id_in("luna")
-    site.api.misbehave(Fault.status(403), CALL_REVOKE, times=2)
+    site.api.misbehave(Fault.refusal(403), CALL_REVOKE, times=2)
     assert site.answer("luna").state is RunState.DONE
-    site.api.misbehave(Fault.status(403), CALL_REVOKE, times=None)
+    site.api.misbehave(Fault.refusal(403), CALL_REVOKE, times=None)
     leaked = site.id_in("sol")
     record = site.answer("sol")
     assert (record.state, states(record)) == (RunState.NOT_DONE, {leaked: LeakedState.ALIVE})

@@ -71,7 +71,7 @@ def test_a_rotation_that_takes_too_long_gives_up_what_others_may_take_for_left_o
 def test_where_a_token_can_be_neither_revoked_nor_noted_it_has_to_be_done_by_hand(
     world: World,
 ) -> None:
-    world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
+    world.api.misbehave(Fault.refusal(401), CALL_EXCHANGE)
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
     store = MeddledStore(world.store(), before_note=Failing(FULL, 3))
     report = world.rotation(store).rotate(RotateOptions())
@@ -82,7 +82,7 @@ def test_where_a_token_can_be_neither_revoked_nor_noted_it_has_to_be_done_by_han
 def test_a_store_that_is_gone_when_the_token_cannot_be_revoked_is_told_the_same_way(
     world: World,
 ) -> None:
-    world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
+    world.api.misbehave(Fault.refusal(401), CALL_EXCHANGE)
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
     store = MeddledStore(world.store(), before_read=Failing(GONE, 3))
     report = world.rotation(store).rotate(RotateOptions())

@@ -71,7 +71,7 @@ def test_a_mint_without_a_usable_answer_keeps_the_old_token_and_is_not_repeated(
 
 
 def test_a_new_token_that_the_server_does_not_accept_is_revoked(world: World, old: str) -> None:
-    world.api.misbehave(Fault.status(401), CALL_EXCHANGE)
+    world.api.misbehave(Fault.refusal(401), CALL_EXCHANGE)
     report = failed(world)
     assert "is not usable" in str(report.error)
     assert "it was revoked" in str(report.error)
@@ -170,8 +170,8 @@ def test_a_lost_password_does_not_hide_the_token_that_is_left(world: World, old:
 
     def lose_session() -> None:
         password.unlink()
-        world.api.misbehave(Fault.status(401), CALL_REVOKE)
-        world.api.misbehave(Fault.status(401), "POST /auth/refresh")
+        world.api.misbehave(Fault.refusal(401), CALL_REVOKE)
+        world.api.misbehave(Fault.refusal(401), "POST /auth/refresh")
         raise FULL
 
     store = MeddledStore(world.store(), before_write=lose_session)

@@ -67,7 +67,7 @@ def test_a_copy_sets_off_the_hooks_although_the_journal_changes_meanwhile(
 
 
 @pytest.mark.parametrize("probe", [True, False])
-@pytest.mark.parametrize("fault", [Fault.status(503), Fault.status(401)], ids=["503", "401"])
+@pytest.mark.parametrize("fault", [Fault.status(503), Fault.refusal(401)], ids=["503", "401"])
 def test_a_token_that_is_not_proven_does_not_replace_one_that_works(
     world: World, fault: Fault, *, probe: bool
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_token_that_is_not_proven_does_not_replace_one_that_works(
     world.put(working, "b.env")
     world.api.revoke(str(world.token("a.env").token_id))
     world.api.misbehave(fault, f"POST {EXCHANGE}", times=None)
-    world.api.misbehave(Fault.status(403), "POST /auth/login", times=None)
+    world.api.misbehave(Fault.refusal(403), "POST /auth/login", times=None)
     stores = (world.store("a.env"), world.store("b.env"))
     report = world.rotation(*stores, probe=probe).rotate(RotateOptions())
     assert report.action is Action.FAILED
