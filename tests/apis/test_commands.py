@@ -48,6 +48,8 @@ def test_a_token_is_revoked_at_the_api_that_lists_it(pair: Pair) -> None:
 
 
 def test_the_doctor_examines_each_api(pair: Pair) -> None:
+    pair.defaults = "probe = false"
+    pair.write()
     pair.put_all()
     orphan = pair.issue("us")
     pair.apis["eu"].misbehave(Fault.refusal(401), "POST /auth/login", times=None)
@@ -62,6 +64,7 @@ def test_the_doctor_examines_each_api(pair: Pair) -> None:
     assert ("us", "login", "ok") in found
     assert orphan in found["us", "orphans", "warning"]
     assert not any(api == "eu" and check == "orphans" for api, check, _ in found)
+    assert not any(each["status"] == "problem" for each in result.json if each["token"])
     assert "problem: login of eu: " in pair.run("doctor").out
     of_one = pair.run("doctor", "sol", "--json").json
     assert {each["api"] for each in of_one if "api" in each} == {"us"}
@@ -92,7 +95,9 @@ def test_a_leak_is_one_of_one_api(pair: Pair) -> None:
     assert "expected the tokens of one" in pair.run("leaked", "luna", "sol", "--yes").err
     assert {ids[name] for name in ids} <= pair.live_ids("eu") | pair.live_ids("us")
     command = ("leaked", "--all", "--api", "eu", "--yes", "--json", "--report", "leak.md")
+    before = pair.run.folder.joinpath("sol.env").read_text()
     result = pair.run(*command)
+    assert pair.run.folder.joinpath("sol.env").read_text() == before
     assert result.status == 3  # the one that is left
     assert result.json["api"] == pair.apis["eu"].url
     assert "--api eu" in (pair.run.folder / "leak.md").read_text()
