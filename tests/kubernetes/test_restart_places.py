@@ -10,7 +10,9 @@ import pytest
 from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import Connection
 from backends.kubernetes.workloads import KubernetesWorkloads
+from rotator.config.settings import TokenSettings
 from rotator.errors import StoreUnreachableError
+from rotator.hooks.restarts import Restarts
 from rotator.stores.port import parse_url
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.certificates import server_tls
@@ -121,3 +123,14 @@ def test_a_namespace_that_is_none_is_not_asked_for(
         " correct it, or write NAMESPACE/KIND/NAME"
     )
     assert len(stand_in.requests) == before
+
+
+def test_tokens_that_name_one_workload_in_two_ways_mean_the_same() -> None:
+    def located(workload: str, *stores: str) -> object:
+        return Restarts(TokenSettings("luna", "test", stores)).locate(workload)
+
+    assert located("deployment/a", BESIDE) == located("bots/deployment/a", "dotenv:.env")
+    assert located("deployment/a", BESIDE) == located("deployment/a", "kubernetes://bots/sol#KEY")
+    assert located("deployment/a", BESIDE) != located("deployment/a", "kubernetes://others/luna")
+    assert located("deployment/a", BESIDE) != located("deployment/a", f"{BESIDE}?context=prod")
+    assert located("deployment/a", BESIDE) != located("statefulset/a", BESIDE)

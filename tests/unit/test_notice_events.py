@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 
 from rotator.config.settings import NOTICES, NoticeEvent, Secret, TokenSettings
-from rotator.hooks.hooks import HookEvent, Hooks
+from rotator.hooks.hooks import HookEvent, Hooks, Owed, run_together
 from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
 from tests.support.listener import listener
 
@@ -36,6 +36,34 @@ def test_a_webhook_gets_the_facts_as_fields_and_those_of_its_url_win() -> None:
             "error": None,
         }
     ]
+
+
+def owed(name: str, *urls: str) -> Owed:
+    secrets = tuple(Secret("here", value=url) for url in urls)
+    made = Hooks(TokenSettings(name, "test", (), notify=secrets), os.environ)
+    return Owed(made, made.ids, EVENT._replace(name=name))
+
+
+def test_each_url_is_told_once_of_all_its_tokens() -> None:
+    with listener() as (url, arrived):
+        own, bad = f"{url}?:room=7", "json://127.0.0.1:1/"
+        first, second = run_together([owed("luna", url, bad), owed("sol", url, own, bad)])
+    told = {each.get("room", ""): [t["name"] for t in each["tokens"]] for each in arrived}
+    assert (told, len(arrived)) == ({"": ["luna", "sol"], "7": ["sol"]}, 2)
+    assert len(first) == len(second) == 1
+    assert first == second
+
+
+def test_a_text_that_is_too_long_for_a_service_goes_in_parts() -> None:
+    with listener() as (url, arrived):
+        chat = f"mmost://127.0.0.1:{url.rpartition(':')[2]}token"
+        many = [owed(f"bot-{number}", chat) for number in range(60)]
+        assert run_together(many) == [[] for _ in many]
+    texts = [each["text"] for each in arrived]
+    assert len(texts) > 1
+    assert max(map(len, texts)) <= 4000
+    assert all(f"bot-{number}: token" in "".join(texts) for number in range(50))
+    assert "and 10 more" in texts[-1]
 
 
 def test_a_rotation_that_nobody_wants_to_hear_of_owes_no_notice() -> None:
