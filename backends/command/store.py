@@ -238,7 +238,8 @@ class AssistedCommandStore(NotedStore[Answer]):
             notes = {key: text for key, text in present.items() if text is not None}
             new = self._notes.with_suffix(".new")
             # Under the lock, so that what a killed rotator left is written over.
-            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o644)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+            fd = os.open(new, flags, 0o644)
             with os.fdopen(fd, "w", encoding="ascii") as file:
                 json.dump(notes, file, indent=1)
                 file.flush()

@@ -156,6 +156,21 @@ def test_an_option_that_would_change_nothing_is_refused(bot: Runner, options: li
     assert (bot.folder / "rotator.toml").read_bytes() == before
 
 
+def test_a_config_that_cannot_be_read_is_told_before_all_else(
+    bot: Runner, options: list[str]
+) -> None:
+    config = bot.folder / "rotator.toml"
+    config.write_text("[[[")
+    result = bot("init", *options)
+    assert (result.status, result.out) == (2, "")
+    assert "rotator.toml: found broken TOML" in result.err
+    config.unlink()
+    os.mkfifo(config)
+    result = bot("init", *options)
+    assert (result.status, result.out) == (2, "")
+    assert "rotator.toml: cannot read it: it is no regular file" in result.err
+
+
 def test_a_url_without_its_api_is_found_out_before_the_login(
     bot: Runner, api: Sandbox, options: list[str]
 ) -> None:

@@ -16,6 +16,7 @@ from rotator.cli.init.outcome import prepare
 from rotator.config.keys import CONFIG, STORE
 from rotator.config.loader import DEFAULT_FILE, load_settings
 from rotator.errors import ConfigError
+from rotator.files import require_ordinary
 from rotator.stores.port import current_folder
 
 
@@ -66,8 +67,8 @@ def command(config: Path | None, files: Path, stores: tuple[str, ...], **given: 
     else:
         saving.require_folder(path)
     if not given["as_variables"] and (text := _read(path)) is not None:
+        existing = load_settings(path, variables, cwd)  # tells first what is wrong with the file
         _refuse(given, ["url", "email", "password_file"], f"{path} has its [api] already")
-        existing = load_settings(path, variables, cwd)
         target = Target(path, variables, text, existing, read_tables(text).get("defaults", {}))
     else:
         _refuse(given, ["api"], "a new config has one API, without a name")
@@ -91,6 +92,7 @@ def _refuse(given: Mapping[str, object], without_use: Iterable[str], why: str) -
 def _read(path: Path) -> str | None:
     """Return the text of a config that is there."""
     try:
+        require_ordinary(path)  # else its place is nothing for a config, and may have no end
         return path.read_bytes().decode()
     except FileNotFoundError:
         return None
