@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 import requests
 
+from rotator.config.settings import ROTATION_TIMEOUT
 from rotator.errors import StoreUnreachableError
 from rotator.rotation.mint import WriteAheadIntent
 from rotator.rotation.model import Action
@@ -214,6 +215,30 @@ def test_as_many_leftovers_as_open_intents_are_all_ours(world: World, left: Left
     rows = {left.token().id, left.token().id}
     assert world.rotation(fleet=fleet).rotate(RotateOptions()).error is None
     assert not rows & live_ids(world)
+
+
+def test_an_intent_of_another_api_accounts_for_no_leftover(world: World, left: Leftovers) -> None:
+    world.put(world.api.issue(days=60), "b.env")
+    fleet = [world.store(), world.store("b.env")]
+    left.intent(world.store())
+    left.intent(world.store("b.env"))
+    rows = {left.token().id, left.token().id}
+    report = world.rotation(fleet=fleet, is_own=lambda _: False).rotate(RotateOptions())
+    assert "cannot be told which" in str(report.error)
+    assert rows <= live_ids(world)
+
+
+def test_a_mint_under_way_at_another_api_is_waited_for(world: World, left: Leftovers) -> None:
+    """It may turn out to be the same API under another name."""
+    world.put(world.api.issue(days=60), "b.env")
+    fleet = [world.store(), SharedStore(world.store("b.env"))]
+    left.intent(world.store())
+    left.intent(world.store("b.env"))
+    row, begun = left.token(), world.clock.now
+    report = world.rotation(fleet=fleet, is_own=lambda _: False).rotate(RotateOptions())
+    assert report.error is None
+    assert row.id not in live_ids(world)
+    assert world.clock.now - begun > ROTATION_TIMEOUT
 
 
 def test_a_token_in_another_store_of_the_fleet_is_no_leftover(

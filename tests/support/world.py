@@ -54,6 +54,7 @@ class Given(Changes, total=False):
     clock: Clock | None
     in_flight: InFlightMints | None
     sleep: Callable[[float], object] | None
+    is_own: Callable[[str], bool]
 
 
 class World:
@@ -95,6 +96,7 @@ class World:
         clock: Clock | None = None,
         in_flight: InFlightMints | None = None,
         sleep: Callable[[float], object] | None = None,
+        is_own: Callable[[str], bool] = lambda _: True,
         **settings: Unpack[Changes],
     ) -> tuple[TokenSettings, Sequence[SecretStore], RotationContext]:
         own = stores or (self.store(),)
@@ -107,6 +109,7 @@ class World:
             ),
             sleep or self.sleep,
             {"PATH": os.environ["PATH"]},
+            is_own=is_own,
         )
         token = TokenSettings(
             **{"name": "luna-bot", "origin": "test", "stores": (), **settings}  # type: ignore[arg-type] # a TypedDict
