@@ -110,6 +110,13 @@ def long(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
+def drawn(request: pytest.FixtureRequest) -> random.Random:
+    """Draw what a test does of all that it does by --long, by the seed that is printed."""
+    seed = request.config.getoption("--hypothesis-seed")
+    return random.Random(f"{seed} {request.node.nodeid}")  # noqa: S311 - no secret
+
+
+@pytest.fixture
 def transcript(request: pytest.FixtureRequest) -> Transcript:
     return request.config.stash[_TRANSCRIPT]
 

@@ -13,6 +13,7 @@ from tests.aws.site import READING, Aws, Keys, Site
 from tests.support.relay import Relay
 
 
+@pytest.mark.sample(27)
 class TestKeyOfAnObject(StoreContract):
     @pytest.fixture
     def rig(self, aws: Aws, relay: Relay) -> Rig:

@@ -62,6 +62,7 @@ def site(aws: Aws) -> ParameterSite:
     return ParameterSite(aws)
 
 
+@pytest.mark.sample(16)
 class TestBareToken(ReadStores, WrittenStores, FencedStores):
     @pytest.fixture
     def rig(self, aws: Aws, relay: Relay) -> Rig:

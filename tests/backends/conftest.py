@@ -1,10 +1,10 @@
 """A place for one secret behind a server of each kind."""
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -29,13 +29,9 @@ MANY_KINDS = (*ONE_KIND, *(pytest.param(kind, marks=pytest.mark.long) for kind i
 
 
 @pytest.fixture
-def moments(request: pytest.FixtureRequest, long: bool) -> Iterator[int]:  # noqa: FBT001 - a fixture
+def moments(drawn: Random, long: bool) -> Iterator[int]:  # noqa: FBT001 - a fixture
     """Number the moments at which a process is stopped: a third of them, unless all are wanted."""
-    if long:
-        return count()
-    seed = request.config.getoption("--hypothesis-seed")
-    drawn = random.Random(f"{seed} {request.node.nodeid}")  # noqa: S311 - no secret
-    return count(drawn.randrange(3), 3)
+    return count() if long else count(drawn.randrange(3), 3)
 
 
 @pytest.fixture(scope="session")

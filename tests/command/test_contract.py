@@ -28,6 +28,7 @@ class TestTwoLines(StoreContract):
         return FileRig(tmp_path, "two_lines.sh").rig()
 
 
+@pytest.mark.sample(27)
 class TestPlainFile(ReadStores, WrittenStores, RacingStores, FencedStores, FailingStores):
     """The program does neither: the rotator keeps a journal and a lock."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from enum import StrEnum
 from itertools import groupby
+from random import Random
 from typing import NamedTuple
 
 REQUEST = "request "
@@ -72,8 +73,8 @@ def cases_of(recorded: tuple[Moment, ...]) -> list[Case]:
     return sorted(before + in_calls, key=lambda case: case.number)
 
 
-def thinned(cases: Sequence[Case], only: str | None = None) -> list[Case]:
-    """Return the deaths in calls, and the first and last one in each step, of one step if named.
+def thinned(cases: Sequence[Case], drawn: Random, only: str | None = None) -> list[Case]:
+    """Draw two deaths in each step, or in the one that is named: in a call, the first, or the last.
 
     Between these a step writes files, each of them in one rename: tests/dotenv kills that.
     """
@@ -82,7 +83,8 @@ def thinned(cases: Sequence[Case], only: str | None = None) -> list[Case]:
         if only in (None, step):
             of_step = list(group)
             ends = (of_step[0], of_step[-1])
-            kept += [each for each in of_step if each.moment.is_request or each in ends]
+            decisive = [each for each in of_step if each.moment.is_request or each in ends]
+            kept += drawn.sample(decisive, min(2, len(decisive)))
     return kept
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -54,14 +55,17 @@ def steps(outcomes: Sequence[Outcome]) -> set[str]:
 
 
 @pytest.fixture
-def choice(long: bool) -> Choice:  # noqa: FBT001 - a fixture
-    return list if long else thinned
+def choice(choice_of: Callable[[str | None], Choice]) -> Choice:
+    return choice_of(None)
 
 
 @pytest.fixture
-def choice_of(long: bool) -> Callable[[str], Choice]:  # noqa: FBT001 - a fixture
+def choice_of(
+    long: bool,  # noqa: FBT001 - a fixture
+    drawn: Random,
+) -> Callable[[str | None], Choice]:
     """Return what chooses the deaths in this step, if not all are wanted."""
-    return lambda step: list if long else partial(thinned, only=step)
+    return lambda step: list if long else partial(thinned, drawn=drawn, only=step)
 
 
 def test_the_next_run_brings_into_order_what_a_killed_one_left(

@@ -19,6 +19,7 @@ from tests.kubernetes.site import CHECKER, NOBODY, ROTATOR, Site
 from tests.support.relay import Relay
 
 
+@pytest.mark.sample(27)
 class TestKubernetes(StoreContract):
     @pytest.fixture
     def rig(self, site: Site) -> Iterator[Rig]:

@@ -18,6 +18,7 @@ from tests.vault.helpers import open_vault
 from tests.vault.site import FIELD, Site
 
 
+@pytest.mark.sample(27)
 class TestVault(StoreContract):
     @pytest.fixture
     def rig(self, site: Site, relay: Relay) -> Rig:
