@@ -17,6 +17,7 @@ STEPS = {
     "rotator.cli.leaked.emergency.Emergency.examine": "examine",
     "rotator.cli.leaked.emergency.Emergency.search": "search",
     "rotator.nocturna.service_tokens.TokenApi.known_tokens": "list",
+    "rotator.cli.leaked.emergency.Emergency.note": "note found",
     "rotator.cli.leaked.emergency.Emergency.revoke": "revoke found",
     "rotator.cli.leaked.file.ReportFile.__init__": "read",
     "rotator.cli.leaked.file.ReportFile.write": "report",

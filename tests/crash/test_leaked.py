@@ -13,7 +13,7 @@ from tests.crash.test_crash_matrix import STEPS_OF_A_ROTATION, failures, steps
 from tests.support.crew import Crew
 from tests.support.transcript import Transcript
 
-OWN_STEPS = {"examine", "report", "search", "revoke found"}
+OWN_STEPS = {"examine", "report", "search", "note found", "revoke found"}
 STEPS = STEPS_OF_A_ROTATION | OWN_STEPS
 # What decides whether the next run mints again, and what a kill of a rotation does not show.
 DECISIVE = OWN_STEPS | {"mint", "promote", "retire", "finish"}
