@@ -215,7 +215,9 @@ _FAILURES = {
     FailureKind.WANTS_TLS: "the API speaks TLS at {place}; begin its URL with https://",
     FailureKind.NO_TLS: _TLS,
     FailureKind.TLS: _TLS,
-    FailureKind.FILE: "the file that REQUESTS_CA_BUNDLE names cannot be used ({detail})",
+    FailureKind.FILE: (
+        "the file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be used ({detail})"
+    ),
     FailureKind.BAD_PROXY: "the proxy cannot be used: {detail}; correct it, or set NO_PROXY",
     FailureKind.PROXY: "the proxy did not connect; check HTTPS_PROXY and NO_PROXY",
     FailureKind.UNKNOWN_HOST: "the API's host name is not known: {place}; check its URL",
@@ -406,10 +408,15 @@ def log_in(http: ApiClient, email: str, password: str) -> AccessToken:
     except LoginRefusedError as error:
         given = {"e-mail": email, "password": password}
         padded = [name for name, value in given.items() if value != value.strip()]
-        if not padded:
-            raise
-        blanks = " and the ".join(padded)
-        raise LoginRefusedError(f"{error}; the {blanks} begins or ends with a blank") from None
+        hidden = [name for name, value in given.items() if not value.isprintable()]
+        if padded:
+            blanks = " and the ".join(padded)
+            raise LoginRefusedError(f"{error}; the {blanks} begins or ends with a blank") from None
+        if hidden:
+            found = " and the ".join(hidden)
+            text = f"{error}; the {found} holds characters that nobody sees"
+            raise LoginRefusedError(text) from None
+        raise
     return parse_access_token(http, LOGIN, body)
 
 

@@ -217,7 +217,7 @@ def _kubeconfig(folder: Path, key: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"NOCTURNA_API_URL": "https://127.0.0.1:9/api"}, "REQUESTS_CA_BUNDLE names cannot be"),
+        ({"NOCTURNA_API_URL": "https://127.0.0.1:9/api"}, "CURL_CA_BUNDLE names cannot be"),
         (
             {**VAULT, "VAULT_TOKEN": "t", "VAULT_CACERT": "pipe"},
             "pipe (VAULT_CACERT) cannot be read",

@@ -90,6 +90,7 @@ def test_the_case_of_the_email_counts(api: Sandbox) -> None:
         ("admin@example.com ", "wrong", "the e-mail begins or ends with a blank"),
         ("admin@example.com", " wrong", "the password begins or ends with a blank"),
         (" admin@example.com", "wrong ", "the e-mail and the password begins or ends"),
+        ("admin@example.com", "wr\u200bong", "the password holds characters that nobody sees"),
     ],
 )
 def test_a_blank_around_the_credentials_is_told(

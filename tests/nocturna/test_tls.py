@@ -151,7 +151,9 @@ def test_a_bundle_that_is_not_there_is_named(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
     with (
         recorder(answer(), tls=server_side(keys / "own")) as server,
-        pytest.raises(NotDoneError, match="file that REQUESTS_CA_BUNDLE names cannot be used"),
+        pytest.raises(
+            NotDoneError, match="file that REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot"
+        ),
     ):
         exchange(server)
 
