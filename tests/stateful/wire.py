@@ -90,6 +90,8 @@ class Wire:
         body = answer.body[: whole // 2] if fault.send == "truncated" else answer.body
         date = format_datetime(self._clock().astimezone(UTC), usegmt=True)
         headers = {"date": date, "content-length": str(whole), **dict(answer.headers)}
+        if answer.content_type:
+            headers["content-type"] = answer.content_type
         return urllib3.HTTPResponse(
             io.BytesIO(body), headers=headers, status=answer.status, preload_content=False
         )
