@@ -5,6 +5,7 @@ Nothing is exchanged: that would count as a use of the token.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +15,7 @@ from rotator import wiring
 from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
 from rotator.clock import Clock, rfc3339
 from rotator.config.settings import Settings
+from rotator.rotation.ahead import ReadAhead
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import (
     RowStatus,
@@ -23,7 +25,7 @@ from rotator.rotation.listing import (
     longest_rotation,
 )
 from rotator.rotation.model import RotationResult
-from rotator.rotation.observe import Decider, observe
+from rotator.rotation.observe import Decider
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import build_report
 from rotator.rotation.threads import map_in_threads
@@ -133,7 +135,9 @@ def gather(
     listed, account = api.list_tokens(), api.account()
     api.log_out()
     now = api.time.now()
-    snapshots = map_in_threads(lambda each: observe(each[1], now), every)
+    ahead = ReadAhead(time.monotonic)
+    ahead.expect(store for _, stores in every for store in stores)
+    snapshots = map_in_threads(lambda each: ahead.observe(each[1], now), every)
     inventory = Inventory(
         (token.name, answer)
         for (token, _), snapshot in zip(every, snapshots, strict=True)
