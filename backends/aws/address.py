@@ -11,6 +11,7 @@ from rotator.errors import ConfigError, quote_value
 from rotator.stores.port import StoreUrl
 
 SECRETS_MANAGER = AwsService("secretsmanager", "AWS Secrets Manager", "secret", "SECRETS_MANAGER")
+BATCH = "BatchGetSecretValue"
 REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: Name
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
@@ -98,6 +99,8 @@ class AwsAddress:
         )
 
     def describe_resource(self, operations: Collection[str]) -> str:
+        if BATCH in operations:  # it is about no secret
+            return "*"
         hint = ""
         if "DescribeSecret" in operations:
             hint = " (AWS may say so of a secret that is missing, too)"

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Self
 
 from backends.aws import failures
-from backends.aws.address import REGION, AwsAddress
+from backends.aws.address import BATCH, REGION, AwsAddress
 from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags
 from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
 from backends.aws.text import secret_in, with_secret
@@ -91,7 +91,7 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
         """
         ids = list(dict.fromkeys(each._address.secret_id for each in stores))[:_MOST]  # noqa: SLF001 - of this class
         with name_errors(self.url):
-            answer = self._ask("BatchGetSecretValue", SecretIdList=ids) or {}
+            answer = self._ask(BATCH, SecretIdList=ids) or {}
         texts: dict[str, dict[str, str]] = {}
         for each in answer.get("SecretValues") or ():
             known = {str(each.get("VersionId")): str(each.get("SecretString") or "")}

@@ -83,9 +83,13 @@ def test_what_is_read_ahead_is_what_is_read_alone(sites: list[Site]) -> None:
     assert [plain(each) for each in ahead] == [plain(each) for each in alone]
 
 
-def test_without_the_right_each_is_read_alone_and_it_is_tried_once(sites: list[Site]) -> None:
+def test_without_the_right_each_is_read_alone_and_it_is_tried_once(
+    sites: list[Site], caplog: pytest.LogCaptureFixture
+) -> None:
     fleet = Fleet(sites[:6])
     assert secrets(fleet.look()) == TOKENS[:6]
+    [told] = [each for each in caplog.messages if each.startswith("each is read alone: ")]
+    assert told.endswith("AWS denies secretsmanager:BatchGetSecretValue: allow it on *")
     assert fleet.calls == {BATCH: 1, "DescribeSecret": 6, "GetSecretValue": 6}
     fleet.look()
     assert fleet.calls == {"DescribeSecret": 6, "GetSecretValue": 6}
