@@ -24,6 +24,7 @@ from rotator.config.settings import (
     TokenSettings,
 )
 from rotator.errors import ConfigError, MistakesError, has_control, nearest, quote_value
+from rotator.http.throttle import Throttle
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import LazyApi, RotationContext
@@ -100,20 +101,30 @@ def build_contexts(
 ) -> dict[str, RotationContext]:
     """Return what the rotations of each API share, by its name; all know the stores of all.
 
-    `in_flight` has what other rotations of this process mint.
+    `in_flight` has what other rotations of this process mint. With `connections` an API gets no
+    more of them, whatever the settings permit.
     """
     in_flight = defaultdict(InFlightMints) if in_flight is None else in_flight
     fleet = fleet_stores(settings)
     open_mirrors = partial(open_mirrors_of, folder=settings.folder)
-    workers = count_workers(settings)
+    workers, throttles = count_workers(settings), _share_throttles(settings, connections)
     return {
         api.name: RotationContext(
-            lazy_api(api, clock, connections=connections),
+            lazy_api(api, clock, throttles[api.name]),
             *(clock, in_flight[api.name], fleet, time.sleep, os.environ, workers, open_mirrors),
             frozenset(token.name for token in settings.tokens_of(api)).__contains__,
         )
         for api in settings.apis
     }
+
+
+def _share_throttles(settings: Settings, connections: int | None) -> dict[str, Throttle]:
+    """Return what bounds the calls of each API, by its name: one throttle for each server."""
+    servers = {api.name: urlsplit(api.url or "").netloc.lower() for api in settings.apis}
+    throttles: dict[str, Throttle] = {}
+    for api in sorted(settings.apis, key=lambda api: api.connections):  # the fewest count
+        throttles.setdefault(servers[api.name], Throttle(connections or api.connections))
+    return {name: throttles[server] for name, server in servers.items()}
 
 
 def count_workers(settings: Settings) -> int:
@@ -179,12 +190,10 @@ def fleet_stores(settings: Settings) -> FleetStores:
     )
 
 
-def lazy_api(settings: ApiSettings, clock: Clock, *, connections: int | None = None) -> LazyApi:
-    """Return the API, not connected yet.
-
-    With `connections` there are no more of them, whatever the settings permit.
-    """
-    return LazyApi(lambda: _connect(settings, clock, connections or settings.connections))
+def lazy_api(settings: ApiSettings, clock: Clock, throttle: Throttle | None = None) -> LazyApi:
+    """Return the API, not connected yet, with a `throttle` that others may share."""
+    throttle = throttle or Throttle(settings.connections)
+    return LazyApi(lambda: _connect(settings, clock, throttle))
 
 
 def require_url(settings: ApiSettings) -> str:
@@ -306,14 +315,14 @@ def _require(subject: T, *requirements: Callable[[T], object]) -> None:
         raise MistakesError(mistakes)
 
 
-def _connect(settings: ApiSettings, clock: Clock, connections: int) -> TokenApi:
+def _connect(settings: ApiSettings, clock: Clock, throttle: Throttle) -> TokenApi:
     # HTTP costs 60 ms to import; a look at a store needs none of it.
     from rotator.nocturna.api import ApiClient  # noqa: PLC0415
     from rotator.nocturna.service_tokens import TokenApi  # noqa: PLC0415
     from rotator.nocturna.session import AdminSession  # noqa: PLC0415
 
     name = f"API {settings.name}" if settings.name else ""
-    http = ApiClient(require_url(settings), clock, connections=connections, name=name)
+    http = ApiClient(require_url(settings), clock, throttle=throttle, name=name)
     admin = AdminSession(http, lambda: _read_credentials(settings), time.monotonic)
     return TokenApi(http, admin, time.monotonic)
 

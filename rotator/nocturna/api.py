@@ -278,8 +278,8 @@ class ServerTime:
 class ApiClient:
     """Sends calls to one API; safe to share between threads.
 
-    There are at most `connections` at any time; a call waits for its turn. With one of them, an API
-    with one worker has time for the bots between any two of our calls. Its errors begin with the
+    A call waits for its turn by the `throttle`. With one call at a time, an API with one worker has
+    time for the bots between any two of ours. Its errors begin with the
     `name`, if there is one.
     """
 
@@ -290,7 +290,7 @@ class ApiClient:
         limits: Limits = _USUAL,
         monotonic: Callable[[], float] = time.monotonic,
         *,
-        connections: int = API_CONNECTIONS,
+        throttle: Throttle | None = None,
         name: str = "",
     ) -> None:
         self.name = name
@@ -301,7 +301,7 @@ class ApiClient:
             limits,
             retried_methods=("GET", "DELETE", "POST"),
             retried_statuses=_BUSY,
-            throttle=Throttle(connections),
+            throttle=throttle or Throttle(API_CONNECTIONS),
         )
         self._once = self._session.once()
         self.time = ServerTime(clock, monotonic)

@@ -1,6 +1,8 @@
 """Two APIs in one run: each has its own session, orphans and failures."""
 
+import time
 from datetime import timedelta
+from threading import Lock
 
 from rotator.clock import utc_now
 from rotator.stores.journal import Intent, new_mint_id, scope_digest
@@ -35,6 +37,35 @@ def test_one_api_that_is_away_costs_the_others_nothing(pair: Pair) -> None:
     assert actions == {"luna": "rotated", "mars": "rotated", "sol": "failed", "ceres": "failed"}
     assert all("API us: log in: the API" in each["error"] for each in result.json if each["error"])
     assert pair.count("us", MINT) == 0
+
+
+def test_two_accounts_of_one_server_share_its_connections(pair: Pair) -> None:
+    eu = pair.apis["us"] = pair.apis["eu"]
+    eu.add_user("us@example.com", eu.admin_password, is_admin=True)
+    (pair.run.folder / "us-password").write_text(eu.admin_password)
+    pair.write()
+    config = pair.run.folder / "rotator.toml"
+    head, us, rest = config.read_text().partition('name = "us"')
+    more = rest.replace("admin@", "us@", 1).replace("\n[defaults]", "connections = 1\n[defaults]")
+    config.write_text(head + us + more)
+    pair.put_all(days=3)
+    here: list[int] = [0]
+    lock = Lock()
+
+    def enter() -> None:
+        with lock:
+            here.append(here[-1] + 1)
+        time.sleep(0.01)  # so that others would come meanwhile
+
+    def leave() -> None:
+        with lock:
+            here.append(here[-1] - 1)
+
+    eu.misbehave(Fault(before=enter, after=leave), times=None)
+    assert pair.rotate().status == 0
+    assert max(here) == 1
+    assert pair.count("eu", LOGIN) == 2
+    assert {row.user_id for row in eu.tokens[4:]} == {row.id for row in eu.state.users.values()}
 
 
 def test_a_login_that_is_refused_names_its_api(pair: Pair) -> None:
