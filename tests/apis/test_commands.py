@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.apis.pair import LIST, LOGIN, Pair
+from tests.init.talk import NUMBER, RENEWAL, talking
 from tests.support.sandbox import Fault
 
 
@@ -151,3 +152,22 @@ def test_init_adds_a_token_to_one_of_the_apis(pair: Pair) -> None:
     text = (pair.run.folder / "rotator.toml").read_text()
     assert text.endswith('[[token]]\nname = "vesta"\napi = "us"\nstores = ["dotenv:new.env"]\n')
     assert (pair.count("eu", LOGIN), pair.count("us", LOGIN)) == (0, 1)
+
+
+@pytest.mark.long
+def test_init_asks_for_the_api_in_a_terminal(pair: Pair) -> None:
+    with talking(pair.run, "--store", "dotenv:new.env", "--name", "vesta") as screen:
+        screen.wait_for("Which API has it?")
+        screen.answer(NUMBER, "mars")
+        screen.wait_for('no: there is no API "mars", expected one of: eu, us')
+        screen.answer(NUMBER, "2")
+        screen.wait_for("ok: the API accepts the e-mail and the password")
+        screen.answer(RENEWAL, "")
+        assert screen.end() == 0, screen.shown
+    assert 'name = "vesta"\napi = "us"\n' in (pair.run.folder / "rotator.toml").read_text()
+
+
+def test_the_names_of_apis_are_completed(pair: Pair) -> None:
+    words = "rotator tokens list --api u"
+    asked = {"_ROTATOR_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
+    assert pair.run(**asked).out.split() == ["plain,us"]

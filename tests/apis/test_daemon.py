@@ -3,6 +3,7 @@
 import re
 import signal
 
+import pytest
 import requests
 
 from tests.apis.pair import LOGIN, Pair
@@ -27,6 +28,7 @@ def test_the_daemon_renews_at_each_api_and_logs_out_of_each(pair: Pair) -> None:
         assert (pair.count(name, LOGIN), pair.count(name, LOGOUT)) == (1, 1)
 
 
+@pytest.mark.long
 def test_an_api_that_is_away_is_named_and_holds_nobody_up(pair: Pair) -> None:
     pair.put_all(days=3)
     pair.apis["us"].misbehave(Fault.status(502), times=None)
