@@ -98,6 +98,8 @@ class DotenvStore:
     at first. `lock_timeout` is in seconds.
     """
 
+    _warns = True  # of a file that all may read
+
     def __init__(self, path: Path, variable: str, *, lock_timeout: float = 120.0) -> None:
         self._path = path
         self._variable = variable
@@ -105,7 +107,7 @@ class DotenvStore:
         self.url = f"dotenv://{quote(target, safe='/+,=:@~')}#{variable}"
         self._lock_timeout = lock_timeout
         self._locked: Path | None = None
-        self._has_warned = False
+        self._has_warned = not self._warns
 
     def __repr__(self) -> str:
         return f"DotenvStore({self.url!r})"
@@ -250,6 +252,8 @@ class DotenvStore:
 
 class ScratchVariable(DotenvStore):
     """The scratch place of a rehearsal, at the end of the file that holds the secret."""
+
+    _warns = False  # since the secret's own does
 
     def preflight(self) -> None:
         """Prove that it can be written, in a file that is there already."""

@@ -80,8 +80,9 @@ def _pad(cell: "Text", width: int) -> "Text":
 
 
 def wrap(line: str) -> str:
-    """Return a line as lines of whole words, of which all but the first are indented."""
-    return _fill(line, terminal_width())
+    """Return a line as lines of whole words, of which all but the first are indented further."""
+    text = line.lstrip(" ")
+    return _fill(text, terminal_width(), line.removesuffix(text))
 
 
 def _fill(line: str, width: int, indent: str = "") -> str:

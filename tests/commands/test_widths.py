@@ -2,6 +2,7 @@
 
 import pytest
 
+from rotator.cli.tables import wrap
 from tests.support.process import ROTATOR, Runner
 from tests.support.sandbox import Sandbox
 from tests.support.screen import Screen
@@ -48,3 +49,10 @@ def test_long_lines_are_wrapped_on_a_terminal_alone(broken: Runner, command: str
     assert piped.status == status
     if command == "doctor":  # what is told is the same, word for word
         assert sorted(" ".join(shown).split()) == sorted(" ".join(lines).split())
+
+
+def test_what_is_indented_hangs_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    assert wrap("    one two three four five") == "    one two three\n      four five"
+    assert wrap("one") == "one"
+    assert wrap("") == ""

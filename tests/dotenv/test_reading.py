@@ -115,6 +115,7 @@ def test_a_file_that_everybody_can_read_is_worth_one_warning(
     store = store_at(file)
     store.read()
     store.read()
+    store.scratch().read()  # of the same file
     assert [record.getMessage() for record in caplog.records] == [
         f"{store.url} is readable by every user of this machine: chmod o-r it"
     ]

@@ -10,6 +10,7 @@ from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
 from rotator.errors import ApiUnreachableError
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
+from rotator.rotation.report import summarize
 from rotator.stores.journal import scope_digest
 from tests.faults.door import Door
 from tests.leak.site import Site, nothing
@@ -29,6 +30,20 @@ def states(record: IncidentRecord) -> dict[str, LeakedState]:
 
 def found(record: IncidentRecord) -> dict[str, FoundState]:
     return {each.row.token_id: each.state for each in record.found}
+
+
+def test_what_the_first_turn_of_a_token_did_is_told_after_the_last(site: Site) -> None:
+    """The leaked token cannot be revoked while a store of another one does not answer."""
+    leaked = site.id_in("luna")
+    site.stores["sol"] = ["away/sol.env"]
+    record = site.answer("luna")
+    report = record.reports["luna"]
+    assert len(site.waited) > 1
+    assert (report.action, report.previous_token_id) == (Action.ROTATED, leaked)
+    told = f"luna: rotated (forced) – new token {site.id_in('luna')}, valid for 90 days"
+    assert summarize(report).startswith(told)
+    assert f"in dotenv://{site.folder}/luna.env#" in summarize(report)
+    assert "is not revoked yet" in str(report.error)
 
 
 def test_the_leaked_token_is_replaced_and_revoked_and_no_other(site: Site) -> None:

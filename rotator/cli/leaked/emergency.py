@@ -24,7 +24,7 @@ from rotator.errors import ApiError, RotatorError
 from rotator.rotation.fleet import notify_failures, run_fleet
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
-from rotator.rotation.model import Action, OldTokenState, StoreState
+from rotator.rotation.model import CHANGED, Action, OldTokenState, StoreState
 from rotator.rotation.observe import Observation, observe
 from rotator.rotation.policy import RotateOptions, Status
 from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
@@ -171,7 +171,7 @@ class Emergency:
                     break
             self._silent = 0
             done = run_fleet(waiting, self._renew, stopped=stopped, advance=advance)
-            reports |= {report.name: report for report in done}
+            reports |= {report.name: _join(reports.get(report.name), report) for report in done}
             waiting = [each for each in waiting if _may_pass(reports[each.name])]
             advance = _nothing  # each counts once
             if stopped() or not waiting:
@@ -283,6 +283,29 @@ class Emergency:
         report = rotation.rotate(wanted)
         self._silent = self._silent + 1 if report.failure in _SILENCE else 0
         return report
+
+
+def _join(earlier: Report | None, later: Report) -> Report:
+    """Return what two turns of a token came to: the second does not undo what the first changed."""
+    if earlier is None:
+        return later
+    shown = {old.token_id for old in later.old_tokens}
+    revoked = (old for old in earlier.old_tokens if old.state is OldTokenState.REVOKED)
+    before = (old for old in revoked if old.token_id not in shown)
+    later = later._replace(old_tokens=(*before, *later.old_tokens))
+    if earlier.action not in CHANGED or later.action is not Action.KEPT:
+        return later
+    written = {each.store for each in earlier.stores if each.status is StoreState.WRITTEN}
+    return later._replace(
+        action=earlier.action,
+        reason=earlier.reason,
+        message=earlier.message,
+        previous_token_id=earlier.previous_token_id,
+        stores=tuple(
+            each._replace(status=StoreState.WRITTEN) if each.store in written else each
+            for each in later.stores
+        ),
+    )
 
 
 def _may_pass(report: Report) -> bool:
