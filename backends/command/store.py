@@ -116,11 +116,17 @@ class CommandStore:
     def _confirm(self, secret: str | None, journal: Journal, expected: str) -> str:
         """Look whether it is there, as the program's word alone is no proof; return the version."""
         found, noted = self._look(), Journal.from_text(journal.to_text())  # in whole seconds
-        if (found.secret, Journal.from_text(found.note)) == (secret, noted):
+        shown = Journal.from_text(found.note)
+        if (found.secret, shown) == (secret, noted):
             return found.version
         if found.version == expected:
             raise UnconfirmedWriteError(
                 "the program says that it wrote, and shows the same as before: correct it"
+            )
+        # Whoever notes something beside this token keeps its id.
+        if secret and found.secret == secret and shown.token_id != noted.token_id:
+            raise UnconfirmedWriteError(
+                "the program shows the token, and not the note that came with it: correct it"
             )
         raise ConflictError(
             "somebody else changed it just after it was written, or the program does not show what"

@@ -353,8 +353,8 @@ class RotationSteps:
             return _fail_by_refusal(theirs, verdict, refusal)
         except RotatorError as failure:
             return _fail(snapshot, verdict, failure)
-        if their_verdict.need is Need.MINT:
-            return _fail(theirs, verdict, error)
+        if their_verdict.need is Need.MINT:  # what was overwritten is no comfort any more
+            return _fail(theirs, their_verdict, error)
         return _skip_overtaken(theirs, their_verdict)
 
     def _copy(self, snapshot: Snapshot, verdict: Verdict) -> RotationResult:

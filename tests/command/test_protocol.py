@@ -212,6 +212,12 @@ def test_a_write_that_does_not_show_is_no_success(tmp_path: Path) -> None:
         store.note(new_journal(), expected="1")
 
 
+def test_a_write_whose_note_does_not_show_is_no_success(tmp_path: Path) -> None:
+    store = answering(tmp_path, f'{{"secret": "new", "version": "2", {BOTH}}}')
+    with pytest.raises(UnconfirmedWriteError, match="and not the note that came with it"):
+        store.write("new", new_journal(), expected="1")
+
+
 def test_a_line_break_behind_the_secret_is_no_part_of_it(tmp_path: Path) -> None:
     file = tmp_path / "token"
     lines = f"""[ "$1" = write ] && sed -n 's/.*"secret": "\\([^"]*\\)".*/\\1/p' >{file}

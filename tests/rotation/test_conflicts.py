@@ -33,6 +33,13 @@ def test_the_loser_of_a_race_revokes_its_own_token_and_takes_the_winners(
     assert {row.secret for row in world.api.live_tokens()} == {old, theirs}
 
 
+def test_who_loses_to_what_is_no_token_tells_that_the_bot_has_none(world: World, old: str) -> None:
+    store = MeddledStore(world.store(), before_write=lambda: world.put("changeme"))
+    report = failed(world, store)
+    assert (report.status, report.reason) == (Status.INVALID, "garbage")
+    assert {row.secret for row in world.api.live_tokens()} == {old}
+
+
 def test_a_loser_that_cannot_revoke_its_own_token_names_it(world: World, old: str) -> None:
     theirs = world.api.issue(days=90)
     world.api.misbehave(Fault.status(403), CALL_REVOKE)
