@@ -33,7 +33,7 @@ MEASURING := COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CUR
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix test-lowest test-image release release-packages release-chart release-image release-note push sign github-release version lock schemas messages site clean
+.PHONY: demo check check-tests test test-long core rotation bots commands servers places promises lint check-types check-imports bench crash-matrix soak test-lowest test-image release release-packages release-chart release-image release-note push sign github-release version lock schemas messages site clean
 
 demo: $(VENV)/installed
 	@$(BIN)/rotator demo
@@ -95,6 +95,12 @@ bench: $(VENV)/installed-dev
 # tests are a part of `make test`.
 crash-matrix: $(VENV)/installed-dev
 	$(BIN)/python -m tests.crash
+
+# The daemon for half an hour, with 200 tokens, faults and kills; PLOT=docs/soak.svg draws its curves.
+MINUTES := 30
+PLOT :=
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(PLOT),--plot $(PLOT))
 
 # The docs as a site, in the folder site/.
 site: $(VENV)/installed-dev

@@ -36,7 +36,8 @@ def command(config: Path | None, listen: ListenAddress | None) -> int:
         raise MissingPackageError(
             "the daemon needs the package APScheduler: pip install 'nocturna-rotator[daemon]'"
         )
-    from rotator.daemon.scheduler import serve  # noqa: PLC0415 - APScheduler, which may be missing
+    # APScheduler may be missing.
+    from rotator.daemon.scheduler import Scheduler, serve  # noqa: PLC0415
 
     cwd = current_folder()
     variables = options.take_variables()
@@ -46,5 +47,5 @@ def command(config: Path | None, listen: ListenAddress | None) -> int:
         options.forbid_core_dump(settings)
         return settings
 
-    serve(load, utc_now, listen)
+    serve(load, utc_now, Scheduler(), listen)
     return 0

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from random import SystemRandom
 from typing import Any
 
@@ -333,20 +333,30 @@ class Daemon:
 
 
 class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no types
-    """APScheduler in a thread of its own, which says whether that thread is alive."""
+    """APScheduler in a thread of its own, which says whether that thread is alive.
+
+    Now is what `datetime.now` in the `timezone` says.
+    """
+
+    def __init__(self, timezone: tzinfo = UTC) -> None:
+        super().__init__(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=timezone)
 
     def is_alive(self) -> bool:
         return self._thread is not None and bool(self._thread.is_alive())
 
 
-def serve(load: Callable[[], Settings], clock: Clock, address: ListenAddress | None) -> None:
+def serve(
+    load: Callable[[], Settings],
+    clock: Clock,
+    scheduler: Scheduler,
+    address: ListenAddress | None,
+) -> None:
     """Watch the fleet until SIGTERM or SIGINT; SIGHUP reads the settings again.
 
     The page is served at `address`, if any, from before the first look until after the last.
     Raises `ConfigError` when the settings are wrong at the start, or `address` cannot be used.
     """
     in_flight: wiring.MintsByApi = defaultdict(InFlightMints)  # outlives a reload, as a mint does
-    scheduler = Scheduler(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=UTC)
     health = Health(time.monotonic, scheduler.is_alive)
 
     def load_fleet() -> list[Rotation]:

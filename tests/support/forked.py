@@ -23,6 +23,7 @@ from selectors import EVENT_READ, BaseSelector, DefaultSelector, SelectorKey
 from typing import NamedTuple, NoReturn
 
 import rotator
+import tests.soak.daemon
 from rotator.__main__ import main
 from tests.crash import victim
 
@@ -35,7 +36,7 @@ class Job(NamedTuple):
     """A command in a folder, that dies at a moment if it has one.
 
     `environ` is all that it has. `outputs` are the files of its stdout and its stderr, which
-    otherwise lie beside the folder.
+    otherwise lie beside the folder. One with a `clock` is a daemon of `tests.soak`.
     """
 
     folder: str
@@ -44,6 +45,7 @@ class Job(NamedTuple):
     outputs: Sequence[str] = ()
     log: str | None = None
     moment: int = victim.WHOLE_LIFE
+    clock: str | None = None
 
     @property
     def files(self) -> list[Path]:
@@ -107,6 +109,8 @@ def _run(job: Job, streams: Sequence[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(job.environ)
     sys.argv = ["rotator", *job.arguments]
+    if job.clock is not None:
+        _end(tests.soak.daemon.run(Path(job.clock), *job.arguments))
     if job.log is not None:
         _die(job, job.log)
     _end(main())

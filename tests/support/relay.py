@@ -24,11 +24,13 @@ class Relay:
 
     `moments` are the requests so far, two entries for each, such as `before PUT /v1/…`. `at` is
     asked at each moment with its name; where it returns False the connection is dropped.
+    `under_way` are the requests that the server has got and not answered yet.
     """
 
     def __init__(self, upstream: str, at: Moment = lambda _: True) -> None:
         self.at = at
         self.moments: list[str] = []
+        self.under_way = 0
         self._upstream = urlsplit(upstream)
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -73,6 +75,8 @@ class Relay:
     def _answer(
         self, request: BaseHTTPRequestHandler, body: bytes
     ) -> tuple[int, list[tuple[str, str]], bytes]:
+        with self._lock:
+            self.under_way += 1
         upstream = self._connection()
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _HOP_BY_HOP}
         try:
@@ -81,6 +85,8 @@ class Relay:
             return response.status, response.getheaders(), response.read()
         finally:
             upstream.close()
+            with self._lock:
+                self.under_way -= 1
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         relay = self
@@ -92,7 +98,7 @@ class Relay:
             def handle_one_request(self) -> None:
                 try:
                     super().handle_one_request()
-                except ConnectionError:
+                except (ConnectionError, http.client.HTTPException):  # of either side
                     self.close_connection = True
 
             def relayed(self) -> None:

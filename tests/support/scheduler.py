@@ -6,13 +6,14 @@ from typing import Any
 from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.base import BaseScheduler
 
+from rotator.clock import Clock
 from tests.support.clock import FakeClock
 
 
 class ClockZone(tzinfo):
     """UTC, except that `datetime.now` in it is what the clock says."""
 
-    def __init__(self, clock: FakeClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def fromutc(self, _moment: datetime) -> datetime:
