@@ -81,6 +81,8 @@ class Retirement:
         ruling = self._rule(snapshot, pending, disuse)
         old, trouble = report_ruling(pending, ruling, snapshot), None
         match ruling.fate:
+            case Fate.GONE:
+                old = old._replace(message=self._describe_gone(old.token_id))
             case Fate.UNUSED:
                 old = self._revoke(snapshot, pending, old)
                 trouble = _describe_unrevoked(old)

@@ -71,6 +71,25 @@ def test_it_is_revoked_by_the_first_run_that_finds_it_unused_for_long_enough(
     assert "unused=" not in text(world)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "it was gone already"),
+        ("us", "API us does not list it: was it another API's, rotator tokens revoke {}"),
+    ],
+)
+def test_one_that_the_list_has_no_more_may_be_another_apis_where_there_are_several(
+    world: World, old: str, name: str, said: str
+) -> None:
+    run(world)
+    token_id = row_of(world, old).id
+    world.api.revoke(token_id)
+    world.clock.advance(DAY + HOUR)
+    api = world.open_api(name=name)
+    report = world.rotation(retire=UNUSED, api=api).rotate(RotateOptions())
+    assert only(report).message == said.format(token_id)
+
+
 def test_it_is_never_revoked_while_somebody_uses_it_now_and_then(world: World, old: str) -> None:
     run(world)
     for _ in range(5):

@@ -120,10 +120,11 @@ class World:
         """Let time pass as the clock has it."""
         self.clock.advance(timedelta(seconds=seconds))
 
-    def open_api(self, clock: Clock | None = None) -> LazyApi:
+    def open_api(self, clock: Clock | None = None, name: str = "") -> LazyApi:
         email = Secret("test", value=self.api.admin_email)
         password = Secret("test", value=self.api.admin_password)
-        return wiring.lazy_api(ApiSettings(self.api.url, email, password), clock or self.clock)
+        settings = ApiSettings(self.api.url, email, password, name=name)
+        return wiring.lazy_api(settings, clock or self.clock)
 
     def mints(self) -> int:
         return self.api.calls.count(MINT)
