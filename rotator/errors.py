@@ -148,6 +148,8 @@ def describe_lack(error: BaseException) -> str | None:
     if isinstance(error, RuntimeError) and str(error) == "can't start new thread":
         return "this machine starts no more threads: raise its limits of processes and memory"
     has_no_memory = isinstance(error, MemoryError)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full: free some space, or raise the quota"
     if isinstance(error, OSError):
         has_no_memory = error.errno == errno.ENOMEM
     elif isinstance(error, ImportError):  # of a library that is mapped into memory

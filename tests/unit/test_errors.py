@@ -2,6 +2,7 @@
 
 import errno
 import mmap
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,12 @@ def test_too_little_memory_is_no_bug_of_ours() -> None:
         mmap.mmap(-1, 1 << 60)
     assert system.value.errno == errno.ENOMEM
     assert internal_error(python.value) == internal_error(system.value) == MEMORY
+
+
+def test_a_full_disk_is_no_bug_of_ours() -> None:
+    with pytest.raises(OSError) as full, Path("/dev/full").open("wb", 0) as file:  # noqa: PT011 - the same
+        file.write(b"x")
+    assert internal_error(full.value) == "the disk is full: free some space, or raise the quota"
 
 
 @pytest.mark.parametrize(
