@@ -1,27 +1,45 @@
 
 "use strict";
 const PAUSE = 10000; // milliseconds
+const TYPING = 400; // milliseconds after the last key before the server is asked
 const MANY = 8; // tokens, above which a filter is of use
 const one = (selector) => document.querySelector(selector);
 const input = one("#filter input");
-const chosen = new Set();
+const asked = new URLSearchParams(location.search);
+const chosen = new Set(asked.getAll("state"));
+input.value = asked.get("q") ?? "";
 let seen = new Date();
 let lostSince = null;
 let timer = null;
+
+// Where only a part of the tokens is here, the server searches them all.
+const isPart = () => one("#pages").textContent !== "";
 
 function show() {
   const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
   const items = [...document.querySelectorAll(".token")];
   for (const item of items) {
+    if (isPart()) continue;
     const text = item.textContent.toLowerCase();
     const fits = words.every((word) => text.includes(word));
     item.hidden = !fits || (chosen.size > 0 && !chosen.has(item.dataset.state));
   }
-  one("#filter").hidden = items.length <= MANY && !input.value;
-  one("#none").hidden = items.length === 0 || items.some((item) => !item.hidden);
+  one("#filter").hidden = !isPart() && items.length <= MANY && !input.value;
+  one("#none").hidden = (items.length === 0 && !isPart()) || items.some((item) => !item.hidden);
   for (const chip of document.querySelectorAll("#summary button")) {
     chip.setAttribute("aria-pressed", chosen.has(chip.dataset.state));
   }
+}
+
+function change() {
+  if (isPart()) {
+    const query = new URLSearchParams([...chosen].map((state) => ["state", state]));
+    if (input.value.trim()) query.set("q", input.value.trim());
+    history.replaceState(null, "", `${location.pathname}?${query}`);
+    clearTimeout(timer);
+    timer = setTimeout(refresh, TYPING);
+  }
+  show();
 }
 
 function nameOf(node) {
@@ -64,10 +82,12 @@ function tell() {
 
 async function refresh() {
   clearTimeout(timer);
+  const place = location.href;
   try {
-    const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
+    const answer = await fetch(place, { cache: "no-store", signal: AbortSignal.timeout(PAUSE) });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (!answer.ok || !fresh.getElementById("tokens")) throw new Error("no such page any more");
+    if (place !== location.href) return; // something else was searched for meanwhile
     // To replace what is just being marked would take the mark away.
     if (getSelection().isCollapsed) replace(fresh);
     seen = new Date();
@@ -87,13 +107,13 @@ one("#summary").addEventListener("click", (event) => {
   const state = event.target.closest("button")?.dataset.state;
   if (!state) return;
   if (!chosen.delete(state)) chosen.add(state);
-  show();
+  change();
 });
 one("#none button").addEventListener("click", () => {
   chosen.clear();
   input.value = "";
-  show();
+  change();
 });
-input.addEventListener("input", show);
+input.addEventListener("input", change);
 show();
 timer = setTimeout(refresh, PAUSE);

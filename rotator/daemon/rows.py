@@ -269,15 +269,15 @@ class FleetStatus(NamedTuple):
         """Whether nothing needs attention, nor the daemon's settings."""
         return not self.needy and self.reload_error is None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the one object, with stable keys (docs/daemon.md)."""
+    def to_json(self, rows: list[StatusRow] | None = None) -> dict[str, Any]:
+        """Return the one object, with stable keys (docs/daemon.md); without `rows`, of all."""
         return {
             "as_of": rfc3339(self.now),
             "source": "daemon" if self.phase else "stores",
             "phase": self.phase,
             "reload_error": self.reload_error,
             "counts": {word: count for word, (_, count) in count_badges(self.rows).items()},
-            "tokens": [row.to_json() for row in self.rows],
+            "tokens": [row.to_json() for row in (self.rows if rows is None else rows)],
         }
 
 

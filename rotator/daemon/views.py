@@ -2,7 +2,7 @@
 
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from hashlib import sha256
 from html import escape
@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 
 from rotator.clock import in_words, minute, rfc3339
+from rotator.daemon.paging import ROWS, Page, View, cut_page
 from rotator.daemon.rows import (
     FleetStatus,
     StatusRow,
@@ -25,6 +26,7 @@ from rotator.rotation.states import Look, TokenState
 from rotator.stores.port import DEFAULT_FIELD
 
 _BAR_WIDTH = 1000
+_FIRST = View()
 
 
 class Html(str):
@@ -71,15 +73,19 @@ class StatusPage:
             " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
-    def render(self, fleet: FleetStatus) -> str:
-        urgent = len(fleet.needy)
+    def render(self, fleet: FleetStatus, view: View = _FIRST) -> str:
+        """Return the page of the part of a fleet that `view` names."""
+        counts = count_badges(fleet.rows)
+        urgent = sum(count for tone, count in counts.values() if tone in (Tone.BAD, Tone.WARN))
+        page = cut_page(view.select(fleet.rows), view.page or 1)
         return self._template.substitute(
             title=f"({urgent}) Token rotator" if urgent else "Token rotator",
             style=self._style,
             script=self._script,
             state=_daemon_state(fleet),
-            summary=_summary(fleet.rows),
-            tokens=element("ol", *(_token(row) for row in fleet.rows), id="tokens"),
+            summary=_summary(counts),
+            tokens=element("ol", *(_token(row) for row in page.rows), id="tokens"),
+            pages=_pages(page, view, len(fleet.rows)),
         )
 
 
@@ -97,7 +103,22 @@ def _daemon_state(fleet: FleetStatus) -> Html:
     return join(line, element("p", _sign(Tone.WARN), text, class_="trouble", role="alert"))
 
 
-def _summary(rows: list[StatusRow]) -> Html:
+def _pages(page: Page, view: View, total: int) -> Html:
+    """Return which part is shown, and links to its neighbours; nothing where all are shown."""
+    if not view.is_narrowed and total <= ROWS:
+        return join()
+    last = page.first - 1 + len(page.rows)
+    fit = f"{page.fitting:,} of {total:,}" if view.is_narrowed else f"{total:,}"
+    part = f"{page.first:,}–{last:,} of {fit}" if page.fitting > ROWS else fit
+    neighbours = [("previous", page.number - 1)] if page.number > 1 else []
+    neighbours += [("next", page.number + 1)] if page.has_next else []
+    links = [
+        element("a", word, href=view.query(number), rel=word[:4]) for word, number in neighbours
+    ]
+    return join(element("span", f"{part} tokens"), *links)
+
+
+def _summary(counts: Mapping[str, tuple[Tone, int]]) -> Html:
     """Return a button for each state with its count, by which the script filters."""
     buttons = [
         element(
@@ -110,7 +131,7 @@ def _summary(rows: list[StatusRow]) -> Html:
             data_state=word,
             aria_pressed="false",
         )
-        for word, (tone, count) in count_badges(rows).items()
+        for word, (tone, count) in counts.items()
     ]
     return join(*buttons)
 

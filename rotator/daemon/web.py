@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from rotator.clock import Clock
 from rotator.daemon.health import Health, ProbeResult
+from rotator.daemon.paging import Pacer, View, cut_page
 from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.daemon.views import StatusPage
 from rotator.errors import ConfigError, internal_error
@@ -32,7 +33,6 @@ from rotator.rotation.states import TokenStates
 LOOPBACK = "127.0.0.1"
 MOST_CONNECTIONS = 64
 PATIENCE = 30.0  # seconds for a request and its response, however slowly the bytes come
-CACHE_TIME = 2.0  # seconds; page and metrics are rendered once in this time: rotations need the CPU
 _HIGHEST_PORT = 65535
 _ADDRESS = re.compile(r"(?:(?:\[([0-9A-Fa-f:.%\w]+)\]|([\w.-]+)):)?([0-9]{1,5})", re.ASCII)
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:\[\]]+))(?::[0-9]*)?")  # RFC 9112, section 3.2
@@ -92,16 +92,16 @@ class Site:
         self._clock = clock
         self._monotonic = monotonic
         self._page = StatusPage()
-        self._rendering = threading.Lock()
-        self._cache: dict[str, tuple[float, PageResponse]] = {}
+        self._fleets: Pacer[FleetStatus] = Pacer()
+        self._pages: Pacer[PageResponse] = Pacer()
+        self._metrics: Pacer[PageResponse] = Pacer()
 
-    def respond(self, path: str, accept: str) -> PageResponse:
-        """Return the response for a path; `accept` is the header, for the metrics."""
+    def respond(self, target: str, accept: str) -> PageResponse:
+        """Return the response for a path and its query; `accept` is the header, for the metrics."""
+        path, _, query = target.partition("?")
         match path:
-            case "/":
-                return self._cached("page", self._render_page)
-            case "/api/v1/status":
-                return self._cached("status", self._render_status)
+            case "/" | "/api/v1/status":
+                return self._respond_with_fleet(path, query)
             case "/healthz":
                 return _probe_response(self._health.liveness())
             case "/readyz":
@@ -111,25 +111,24 @@ class Site:
         known = "there is /, /api/v1/status, /healthz, /readyz and /metrics"
         return text_response(HTTPStatus.NOT_FOUND, known)
 
-    def _cached(self, key: str, render: Callable[[], PageResponse]) -> PageResponse:
-        with self._rendering:
-            now = self._monotonic()
-            if key not in self._cache or now - self._cache[key][0] >= CACHE_TIME:
-                self._cache[key] = now, render()
-            return self._cache[key][1]
+    def _respond_with_fleet(self, path: str, query: str) -> PageResponse:
+        try:
+            view = View.parse(query)
+        except ValueError:
+            return text_response(HTTPStatus.BAD_REQUEST, "too many fields in the query")
+        now = self._monotonic()
+        fleet = self._fleets.get("", now, self._fleet)
+        render = self._render_page if path == "/" else _render_status
+        return self._pages.get((path, view), now, lambda: render(fleet, view))
 
     def _fleet(self) -> FleetStatus:
         health, now = self._health, self._clock()
         rows = build_rows(self._states.by_name(), health.tokens, now)
         return FleetStatus(rows, now, health.phase, health.reload_error)
 
-    def _render_page(self) -> PageResponse:
-        html = self._page.render(self._fleet())
-        response = _compressible("text/html; charset=utf-8", html)
+    def _render_page(self, fleet: FleetStatus, view: View) -> PageResponse:
+        response = _compressible("text/html; charset=utf-8", self._page.render(fleet, view))
         return response._replace(policy=self._page.policy)
-
-    def _render_status(self) -> PageResponse:
-        return _compressible("application/json", json.dumps(self._fleet().to_json()) + "\n")
 
     def _render_metrics(self, accept: str) -> PageResponse:
         if find_spec("prometheus_client") is None:
@@ -144,7 +143,14 @@ class Site:
             kind, body = exposition.render(states, now, accept, reload_failed=failed, labels=labels)
             return PageResponse(HTTPStatus.OK, kind, body)
 
-        return self._cached(exposition.negotiate(accept), render)
+        return self._metrics.get(exposition.negotiate(accept), self._monotonic(), render)
+
+
+def _render_status(fleet: FleetStatus, view: View) -> PageResponse:
+    rows = view.select(fleet.rows)
+    if view.page is not None:
+        rows = cut_page(rows, view.page).rows
+    return _compressible("application/json", json.dumps(fleet.to_json(rows)) + "\n")
 
 
 def _compressible(content_type: str, text: str) -> PageResponse:
@@ -210,7 +216,7 @@ class PageHandler(BaseHTTPRequestHandler):
             return self._refuse(HTTPStatus.MISDIRECTED_REQUEST, line)
         try:
             accept = ", ".join(self.headers.get_all("Accept", []))
-            return self.server.site.respond(self.path.partition("?")[0], accept)
+            return self.server.site.respond(self.path, accept)
         except Exception as error:  # noqa: BLE001 - a bug of the page must not end the daemon
             _log.error("the page: %s", internal_error(error))
             line = "internal error; see the daemon's log"

@@ -181,6 +181,27 @@ def test_a_filter_finds_tokens_by_their_words(
     assert browser.run(SHOWN) == 200
 
 
+def test_a_filter_of_a_large_fleet_finds_what_is_on_no_page_that_is_open(browser: Browser) -> None:
+    shown = fleets.of_many(450)
+    with served(shown.states, tokens=shown.tokens) as page:
+        browser.look(*DESKTOP, "light")
+        browser.open(page.url)
+        last = page.get("api/v1/status?page=3").json()["tokens"][-1]["name"]
+        fill = (
+            "const input = document.querySelector('#filter input');"
+            "input.value = arguments[0]; input.dispatchEvent(new Event('input'));"
+        )
+        browser.run(fill, last)
+        browser.wait(f"document.querySelector('.token')?.dataset.name === '{last}'")
+        assert browser.run(SHOWN) == 1
+        browser.run(fill, "no such token")
+        browser.wait("document.querySelector('#none').checkVisibility()")
+        browser.run("document.querySelector('#none button').click()")
+        browser.wait("document.querySelectorAll('.token').length === 200")
+        browser.run("document.querySelector('#pages a').click()")
+        browser.wait("document.querySelector('#pages').textContent.includes('201–400')")
+
+
 def test_a_count_shows_those_alone_that_it_counts(browser: Browser, many: Served) -> None:
     browser.open(many.url)
     chip = "document.querySelector('#summary [data-state=failing]')"
