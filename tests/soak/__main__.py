@@ -2,6 +2,7 @@
 
 import argparse
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32), help="[random]")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="write the curves there, as SVG")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and end the daemons first
     _tell(f"seed {given.seed}, {given.tokens} tokens, {given.minutes:g} minutes")
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rotator-soak-")))

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
-# What may be more at the end than in the middle: pools are filled, and the heap has holes.
-SLACK = {"memory": 8.0, "threads": 2.0, "descriptors": 6.0, "connections": 6.0}
+# What may be more at the end than in the middle: the pools of threads and connections are filled
+# only as far as there was work at the same moment, and the heap has holes.
+SLACK = {"memory": 8.0, "threads": 8.0, "descriptors": 16.0, "connections": 16.0}
 _UNITS = {"memory": "memory, MiB", "descriptors": "file descriptors"}
 _SHARE = 1.03
 _WIDTH, _HEIGHT, _GAP = 640, 90, 40  # of a curve, in pixels

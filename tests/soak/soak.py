@@ -29,6 +29,7 @@ _STEPS_OF_TROUBLE = 8
 _QUIET = timedelta(minutes=65)  # each token is looked at again
 _NUDGE = timedelta(minutes=1)
 _UNTIL_NUDGE = 0.5  # seconds without a request
+_BETWEEN_BOTS = 0.05  # seconds
 _DROPPED = 0.01  # of the moments before and after a request
 _MOST_MOMENTS = 300  # of the daemon that is killed
 _FAULTS = (
@@ -140,7 +141,7 @@ class Soak:
             elif now - last_request > _UNTIL_NUDGE:  # they wait for the end of who was killed
                 self._clock.advance(_NUDGE)
                 last_request = now
-            time.sleep(0.02)
+            time.sleep(_BETWEEN_BOTS)
         self.samples.append(Sample.take(self._first.pid, self.hours))
 
     def _is_anybody_busy(self, moment: datetime) -> bool:
