@@ -78,6 +78,7 @@ def test_a_stop_does_at_once_what_looks_have_left(fleet: Fleet) -> None:
     assert (fleet.alive(), fleet.owing()) == ([], [])
 
 
+@pytest.mark.long
 def test_settings_that_are_read_again_lose_nothing(fleet: Fleet) -> None:
     fleet.watch.start()
     fleet.watch.daemon.reload()

@@ -57,6 +57,7 @@ def owing(rotator: Runner) -> list[str]:
     return [name for name in NAMES if "hook=" in (rotator.folder / f"{name}.env").read_text()]
 
 
+@pytest.mark.long
 def test_a_run_over_tokens_of_one_workload_replaces_its_pods_once(
     plant: Plant, bots: Runner, api: Sandbox, notices: Notices
 ) -> None:
