@@ -109,7 +109,7 @@ class Rotation:
             self._mirrors,
         )
 
-    def _report(self, result: RotationResult, now: datetime) -> Report:
+    def _summarize(self, result: RotationResult, now: datetime) -> Report:
         return build_report(self.name, result, now, self.api)
 
     def log_out(self) -> None:
@@ -122,7 +122,7 @@ class Rotation:
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
-        return self._report(self.look(probe=probe), self._context.clock())
+        return self._summarize(self.look(probe=probe), self._context.clock())
 
     def look(self, *, probe: bool) -> RotationResult:
         """Look as `check` does; return the result instead of the report."""
@@ -142,7 +142,7 @@ class Rotation:
             result = self._rotate(options)
             if result.unsettled:
                 self._left = _Left(result, options, audit.run_fields())
-                return self._report(result, self._context.clock())
+                return self._summarize(result, self._context.clock())
             return self._tell(result, options)
 
     @property
@@ -173,7 +173,7 @@ class Rotation:
 
     def _tell(self, result: RotationResult, options: RotateOptions) -> Report:
         now = self._context.clock()
-        report = self._report(result, now)
+        report = self._summarize(result, now)
         _log_end(report)
         if not options.dry_run:
             _show_events(report, result, now)
