@@ -34,7 +34,7 @@ def test_the_daemon_keeps_all_promises_under_trouble_and_does_not_grow(
 ) -> None:
     end = time.monotonic() + 300 * long
     with soak.running(tokens=200 if long else 4):
-        while not soak.samples or time.monotonic() < end:
+        while not soak.cycles or time.monotonic() < end:
             soak.cycle()
     transcript.secrets |= soak.api.secrets
     transcript.processes += 1 + soak.kills

@@ -40,7 +40,7 @@ def main() -> int:
         soak = Soak(servers, crew, folder, Random(given.seed))  # noqa: S311 - no secret
         with soak.running(given.tokens):
             end = time.monotonic() + given.minutes * 60
-            while not soak.samples or time.monotonic() < end:
+            while not soak.cycles or time.monotonic() < end:
                 soak.cycle()
                 _tell(_progress(soak))
     if given.plot:

@@ -6,6 +6,7 @@ again. In between there are quiet hours, after which all must be in order.
 """
 
 import re
+import signal
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ class Soak:
 
     def __init__(self, servers: Servers, crew: Crew, folder: Path, random: Random) -> None:
         self.samples: list[Sample] = []
-        self.kills = 0
+        self.cycles = self.kills = 0
         self._servers = servers
         self._crew = crew
         self._folder = folder
@@ -97,8 +98,9 @@ class Soak:
                 self._doors = {1: first, 2: second}
                 self._first = self._start(1)
                 try:
+                    self._pass(timedelta())
                     yield
-                    self._first.send_signal(15)
+                    self._first.send_signal(signal.SIGTERM)
                     assert self._first.wait(PATIENCE) == 0
                     self._read_log(1)
                 finally:
@@ -114,6 +116,8 @@ class Soak:
                 self.api.misbehave(fault)
             if self._second is None and self._random.random() < 1 / 3:
                 self._start_second()
+            if self._random.random() < 1 / 6:
+                self._first.send_signal(signal.SIGHUP)  # it reads its settings again
             self._pass(STEP)
         self._is_quiet = True
         self.api.behave()
@@ -126,18 +130,19 @@ class Soak:
         for path in ("healthz", "metrics", "api/v1/status"):
             with urllib.request.urlopen(f"{page[1]}{path}", timeout=PATIENCE) as answer:  # noqa: S310 - its own
                 answer.read()
+        self.cycles += 1
 
     def _pass(self, span: timedelta) -> None:
         """Let time go by, and wait until all that is due then is done."""
         self._clock.advance(span)
-        moment, end = self._clock(), time.monotonic() + PATIENCE
-        last_request, requests = time.monotonic(), 0
+        moment, requests = self._clock(), 0
+        last_request = last_progress = time.monotonic()
         while self._is_anybody_busy(moment):
             self.fleet.assert_a_bot_works(self._random)
             now, moments = time.monotonic(), sum(each.moments for each in self._doors.values())
-            assert now < end, self._read_log(1)[-2000:]
+            assert now - last_progress < PATIENCE, self._read_log(1)[-2000:]
             if moments != requests:
-                last_request, requests = now, moments
+                last_request, last_progress, requests = now, now, moments
             elif now - last_request > _UNTIL_NUDGE:  # they wait for the end of who was killed
                 self._clock.advance(_NUDGE)
                 last_request = now
