@@ -46,7 +46,8 @@ def answer(verb: str) -> int:
     note = request["note"]
     others = [line for line in lines if not line.startswith(NOTE)]
     if verb == "remove" and not (note or others):
-        run("pass", "rm", "--force", entry)
+        if file.exists():
+            run("pass", "rm", "--force", entry)
         return 0
     text = "\n".join([secret, *([NOTE + note] if note else []), *others])
     # pass writes over the file; only a move shows readers the old entry or the new one.
