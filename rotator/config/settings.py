@@ -19,11 +19,15 @@ HOOK_TIMEOUT = timedelta(seconds=60)
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value, or the file that holds it; it never shows in a repr, and messages name `origin`."""
+    """A value, or the file that holds it; it never shows in a repr, and messages name `origin`.
+
+    `is_named` tells that the file was given by a name alone, which by mistake may be the value.
+    """
 
     origin: str
     value: str | None = field(default=None, repr=False)
     file: Path | None = None
+    is_named: bool = False
 
     def get(self) -> str:
         """Return the value, reading the file at each call; line breaks at its end are cut.
@@ -36,6 +40,11 @@ class Secret:
             text = read_small_text(self.file, "utf-8-sig")
         except OSError as error:
             why = error.strerror or "it cannot be read"
+            if self.is_named and isinstance(error, FileNotFoundError):
+                raise ConfigError(
+                    f"{self.origin}: found no such file in {self.file.parent}, expected the name of"
+                    " one (what is there is not shown, as it may be the value itself)"
+                ) from None
             raise ConfigError(f"{self.origin}: cannot read {self.file}: {why}") from None
         except UnicodeDecodeError:
             raise ConfigError(f"{self.origin}: {self.file} is not UTF-8 text") from None

@@ -201,7 +201,8 @@ def read_secret(value: Value) -> Secret:
 
 def read_secret_file(value: Value) -> Secret:
     """Read the path of a file that holds a secret; the file is read when the secret is needed."""
-    return Secret(value.place, file=value.folder / read_text(value))
+    name = read_text(value)
+    return Secret(value.place, file=value.folder / name, is_named="/" not in name)
 
 
 def read_secret_store(value: Value) -> StoredSecret:

@@ -58,10 +58,11 @@ def test_the_secret_is_in_no_command_line(rotator: Runner, api: Sandbox) -> None
         (("sh", "-c", "exit 7"), 7, ""),
         (("sh", "-c", "kill -KILL $$"), 137, ""),
         (("no-such-program",), 127, "rotator: error: exec: no-such-program: there is no such"),
+        (("",), 127, "rotator: error: exec: '': there is no such program"),
         (("/",), 126, "rotator: error: exec: /: it cannot be started (Permission denied)"),
         ((), 2, "rotator: exec: found no program, expected one behind --"),
     ],
-    ids=["code", "signal", "not found", "not executable", "none"],
+    ids=["code", "signal", "not found", "empty", "not executable", "none"],
 )
 def test_the_exit_status_is_that_of_the_program(
     rotator: Runner, api: Sandbox, program: tuple[str, ...], status: int, said: str

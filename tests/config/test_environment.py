@@ -102,6 +102,15 @@ def test_a_password_file_is_read_anew_at_each_login(tmp_path: Path) -> None:
     assert password.get() == "new"
 
 
+def test_a_password_in_the_place_of_its_file_is_not_shown(tmp_path: Path) -> None:
+    variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": "hunter2"}
+    password = load(tmp_path, variables=variables).apis[0].admin_password
+    assert isinstance(password, Secret)
+    with pytest.raises(ConfigError, match=r"found no such file in .*, expected the name") as caught:
+        password.get()
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -20,8 +20,8 @@ def program(path: Path, mode: int = 0o755) -> Path:
 
 
 def test_everything_that_a_login_lacks_is_told(clinic: Clinic) -> None:
-    clinic.variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": "gone"}
-    clinic.variables["NOCTURNA_ADMIN_EMAIL_FILE"] = "away"
+    clinic.variables = {"NOCTURNA_ADMIN_PASSWORD_FILE": "./gone"}
+    clinic.variables["NOCTURNA_ADMIN_EMAIL_FILE"] = "./away"
     found = clinic.examine()
     assert bad(found) == [("settings", "problem")] * 2
     told = " ".join(finding.message for finding in found)

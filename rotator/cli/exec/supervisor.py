@@ -121,8 +121,8 @@ class Supervisor:
         try:
             with self.poller.files.opening:
                 self.child.start(environment)
-        except FileNotFoundError:
-            _log.error("exec: %s: there is no such program", program)
+        except (FileNotFoundError, ValueError):  # an empty name
+            _log.error("exec: %s: there is no such program", program or "''")
             return _NOT_FOUND
         except OSError as error:
             _log.error("exec: %s: it cannot be started (%s)", program, error.strerror)
