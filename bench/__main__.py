@@ -1,4 +1,4 @@
-"""`python -m bench [a|…|f]...`: run the parts, print one table, exit 1 if a target is missed."""
+"""`python -m bench [a|…|j]...`: run the parts, print one table, exit 1 if a target is missed."""
 
 import argparse
 import os
@@ -9,7 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import authorised, fleet, looks, one_rotation, start_up, watched
+from bench import (
+    authorised,
+    due,
+    fleet,
+    growth,
+    idle,
+    looks,
+    one_rotation,
+    start_up,
+    vault,
+    watched,
+)
 from bench.processes import FailedRunError, isolate
 from bench.table import Row, shown
 
@@ -22,6 +33,10 @@ _PARTS: dict[str, Part] = {
     "d": authorised.measure,
     "e": watched.measure,
     "f": looks.measure,
+    "g": growth.measure,
+    "h": idle.measure,
+    "i": vault.measure,
+    "j": due.measure,
 }
 _METHOD = f"""
 Whole processes, from their start until they are reaped, in turns (ours, theirs, ours, …) after one
@@ -35,13 +50,17 @@ noisy machine.
 (d) {authorised.METHOD}
 (e) {watched.METHOD}
 (f) {looks.METHOD}
+(g) {growth.METHOD}
+(h) {idle.METHOD}
+(i) {vault.METHOD}
+(j) {due.METHOD}
 """
 
 
 def main() -> int:
     """Return 0 if every target of the chosen parts is met, 1 if one is missed, 2 if one broke."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="a|…|f", help="[default: all]")
+    parser.add_argument("parts", nargs="*", metavar="a|…|j", help="[default: all]")
     wanted = parser.parse_args().parts or list(_PARTS)
     if unknown := set(wanted) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

@@ -30,13 +30,13 @@ def measure(folder: Path) -> list[Row]:
     few: list[Run] = []
     with Api(call_delay=0, login_cpu=0) as api:  # not measured, as in the other parts
         _guided(api, folder / "guide", 1)
-        _rotated(api, folder / "ours", 2)
+        rotate_all(api, folder / "ours", 2)
     for number, size in enumerate(ROUNDS):
         place = folder / str(number)
         with Api(call_delay=CALL_DELAY, login_cpu=LOGIN_CPU) as api:
             theirs += _guided(api, place / "guide", size)
-            many.append(_rotated(api, place / "many", MANY))
-            few.append(_rotated(api, place / "few", FEW))
+            many.append(rotate_all(api, place / "many", MANY))
+            few.append(rotate_all(api, place / "few", FEW))
     return [_time(many, theirs), _memory(many, few)]
 
 
@@ -74,7 +74,8 @@ def _guided(api: Api, folder: Path, size: int) -> list[Run]:
     return [guide("rotate.py", bot, api.variables).run() for bot in bots]
 
 
-def _rotated(api: Api, folder: Path, size: int) -> Run:
+def rotate_all(api: Api, folder: Path, size: int) -> Run:
+    """Rotate so many due tokens; raises `FailedRunError` unless each has a new one."""
     tokens = api.issue(size)
     bots = [envfile.write(folder / str(number), token) for number, token in enumerate(tokens)]
     config = "".join(_CONFIG.format(number=number) for number in range(size))

@@ -34,8 +34,8 @@ def measure(folder: Path) -> list[Row]:
     for at, name in enumerate(("check", "rotate")):
         clock = [(turn[at].seconds, turn[-1].seconds) for turn in turns]
         cpu = [(turn[at].cpu, turn[-1].cpu) for turn in turns]
-        rows.append(_row(f"(f) {name} {TOKENS:,} .env, {TURNS} turns", clock, AT_MOST))
-        rows.append(_row("    its processor time", cpu, None))
+        rows.append(compared(f"(f) {name} {TOKENS:,} .env, {TURNS} turns", clock, AT_MOST))
+        rows.append(compared("    its processor time", cpu, None))
     return rows
 
 
@@ -49,7 +49,8 @@ def fill(folder: Path, count: int) -> dict[str, str]:
         return api.variables
 
 
-def _row(what: str, turns: list[tuple[float, float]], at_most: float | None) -> Row:
+def compared(what: str, turns: list[tuple[float, float]], at_most: float | None) -> Row:
+    """Return the medians of the turns, ours and theirs in seconds, as a row of the table."""
     ours, theirs = (median(turn[who] for turn in turns) for who in (0, 1))
     low, _, high = quantiles([turn[0] / turn[1] for turn in turns], n=4)
     return Row(
