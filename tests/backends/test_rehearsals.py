@@ -10,7 +10,7 @@ import tests.aws.site as aws_site
 import tests.kubernetes.site as kubernetes_site
 import tests.vault.site as vault_site
 from tests.aws.parameters import ParameterSite
-from tests.backends.conftest import KINDS, MANY_KINDS, MORE_KINDS
+from tests.backends.conftest import KINDS, MANY_KINDS
 from tests.backends.kinds import Site
 from tests.backends.scene import Scene
 from tests.backends.test_four_stores import CONFIG
@@ -59,7 +59,9 @@ def settled(site: Site, rotator: Runner, api: Sandbox) -> Site:
     return site
 
 
-@pytest.mark.parametrize("site", [*KINDS, *MORE_KINDS], indirect=True)
+@pytest.mark.parametrize(
+    "site", [*KINDS, "command", pytest.param("aws-ssm", marks=pytest.mark.long)], indirect=True
+)
 def test_a_rehearsal_leaves_everything_as_it_was(
     settled: Site, rotator: Runner, api: Sandbox
 ) -> None:
