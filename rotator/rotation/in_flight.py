@@ -4,6 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+REMEMBERED = 10_000  # mints that are over: by then an intent is dead by its age
+
 
 class InFlightMints:
     """The mints of this process and their tokens; shared by all threads.
@@ -17,8 +19,8 @@ class InFlightMints:
         self._is_searching = False
         self._unanswered: set[str] = set()
         self._in_flight: dict[str, str | None] = {}
-        self._ended: set[str] = set()
-        self._minted: set[str] = set()
+        self._ended: dict[str, None] = {}  # the oldest is first
+        self._minted: dict[str, None] = {}
 
     def begin(self, mint_id: str) -> None:
         """Begin a mint, before its intent is written; waits for the end of a search for orphans."""
@@ -32,7 +34,7 @@ class InFlightMints:
         with self._changed:
             if token_id in self._minted:
                 return False
-            self._minted.add(token_id)
+            _remember(self._minted, token_id)
             self._in_flight[mint_id] = token_id
             self._unanswered.discard(mint_id)
             self._changed.notify_all()
@@ -43,7 +45,7 @@ class InFlightMints:
         with self._changed:
             self._unanswered.discard(mint_id)
             self._in_flight.pop(mint_id, None)
-            self._ended.add(mint_id)
+            _remember(self._ended, mint_id)
             self._changed.notify_all()
 
     @contextmanager
@@ -66,5 +68,12 @@ class InFlightMints:
             return self._in_flight.copy()
 
     def has_ended(self, mint_id: str) -> bool:
-        """Tell whether a mint was one of this process, and is over."""
+        """Tell whether a mint was one of the last of this process, and is over."""
         return mint_id in self._ended
+
+
+def _remember(kept: dict[str, None], name: str) -> None:
+    """Keep a name, and forget the oldest of too many: a daemon runs for years."""
+    kept[name] = None
+    if len(kept) > REMEMBERED:
+        del kept[next(iter(kept))]
