@@ -10,6 +10,7 @@ from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError, 
 _NOT_FOUND, _FAULT = 404, 500
 _DENIED = (401, 403)
 _LARGEST = 1 << 20  # bytes
+_LONGEST = 20.0  # seconds: a run makes several calls for each mirror
 
 
 class CiServer(NamedTuple):
@@ -47,7 +48,8 @@ def call(
     from rotator.http.client import BoundedSession, Limits  # noqa: PLC0415 - it loads requests
 
     headers = {**server.headers, **_login(server)}
-    with BoundedSession(Limits(largest=_LARGEST), retried_methods=("GET", "PUT")) as session:
+    limits = Limits(total=_LONGEST, largest=_LARGEST)
+    with BoundedSession(limits, retried_methods=("GET", "PUT")) as session:
         try:
             response = session.request(
                 method, server.base + path, json=body, params=params, headers=headers
