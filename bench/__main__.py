@@ -1,4 +1,4 @@
-"""`python -m bench [a|…|j]...`: run the parts, print one table, exit 1 if a target is missed."""
+"""`python -m bench [a|…|k]...`: run the parts, print one table, exit 1 if a target is missed."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     authorised,
+    aws,
     due,
     fleet,
     growth,
@@ -37,6 +38,7 @@ _PARTS: dict[str, Part] = {
     "h": idle.measure,
     "i": vault.measure,
     "j": due.measure,
+    "k": aws.measure,
 }
 _METHOD = f"""
 Whole processes, from their start until they are reaped, in turns (ours, theirs, ours, …) after one
@@ -54,13 +56,14 @@ noisy machine.
 (h) {idle.METHOD}
 (i) {vault.METHOD}
 (j) {due.METHOD}
+(k) {aws.METHOD}
 """
 
 
 def main() -> int:
     """Return 0 if every target of the chosen parts is met, 1 if one is missed, 2 if one broke."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="a|…|j", help="[default: all]")
+    parser.add_argument("parts", nargs="*", metavar="a|…|k", help="[default: all]")
     wanted = parser.parse_args().parts or list(_PARTS)
     if unknown := set(wanted) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

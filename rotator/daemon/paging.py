@@ -11,7 +11,6 @@ from rotator.daemon.rows import StatusRow
 ROWS = 200  # on a page: about 460 KB of HTML, 32 of them compressed
 CACHE_TIME = 2.0  # seconds; whatever is asked for is made once in this time
 _SHARE = 10  # what is made takes one part in so many of the time: rotations need the CPU
-_KEPT = 8
 _MOST_FIELDS = 20
 _LONGEST_NUMBER = 6
 
@@ -88,21 +87,29 @@ class Pacer(Generic[_Made]):
     """Makes what is asked for, at most a tenth of the time; thread-safe.
 
     The same is made once for all who ask within `shortest` seconds, or ten times what it took. Who
-    asks for something else waits until the tenth is kept.
+    asks for something else waits until the tenth is kept. The newest `kept` things are kept.
+    `monotonic` returns seconds.
     """
 
     def __init__(
-        self, sleep: Callable[[float], None] = time.sleep, shortest: float = CACHE_TIME
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        shortest: float = CACHE_TIME,
+        kept: int = 8,
     ) -> None:
+        self._monotonic = monotonic
         self._sleep = sleep
         self._shortest = shortest
+        self._kept = kept
         self._making = threading.Lock()
         self._free_at = 0.0
         self._made: dict[Hashable, tuple[float, _Made]] = {}
 
-    def get(self, key: Hashable, now: float, make: Callable[[], _Made]) -> _Made:
-        """Return what `make` makes, or made before; `now` is in monotonic seconds."""
+    def get(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
+        """Return what `make` makes, or made before."""
         with self._making:
+            now = self._monotonic()
             until, made = self._made.get(key, (now, None))
             if made is not None and now < until:
                 return made
@@ -114,7 +121,7 @@ class Pacer(Generic[_Made]):
             start = max(now, self._free_at)
             self._free_at = start + span
             self._made.pop(key, None)
-            while len(self._made) >= _KEPT:
+            while len(self._made) >= self._kept:
                 del self._made[next(iter(self._made))]
             self._made[key] = start + max(self._shortest, span), made
             return made

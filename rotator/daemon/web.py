@@ -90,11 +90,12 @@ class Site:
         self._states = states
         self._health = health
         self._clock = clock
-        self._monotonic = monotonic
         self._page = StatusPage()
-        self._fleets: Pacer[FleetStatus] = Pacer()
-        self._pages: Pacer[PageResponse] = Pacer()
-        self._metrics: Pacer[PageResponse] = Pacer()
+        self._fleets: Pacer[FleetStatus] = Pacer(monotonic)
+        self._pages: Pacer[PageResponse] = Pacer(monotonic)
+        # The JSON of 10,000 tokens has 11 MB, and takes a second: no page waits for it.
+        self._objects: Pacer[PageResponse] = Pacer(monotonic, kept=2)
+        self._metrics: Pacer[PageResponse] = Pacer(monotonic)
 
     def respond(self, target: str, accept: str) -> PageResponse:
         """Return the response for a path and its query; `accept` is the header, for the metrics."""
@@ -116,19 +117,29 @@ class Site:
             view = View.parse(query)
         except ValueError:
             return text_response(HTTPStatus.BAD_REQUEST, "too many fields in the query")
-        now = self._monotonic()
-        fleet = self._fleets.get("", now, self._fleet)
-        render = self._render_page if path == "/" else _render_status
-        return self._pages.get((path, view), now, lambda: render(fleet, view))
+        if path == "/":
+            return self._pages.get(view, lambda: self._render_page(view))
+        return self._objects.get(view, lambda: self._render_status(view))
 
     def _fleet(self) -> FleetStatus:
+        return self._fleets.get("", self._build_fleet)
+
+    def _build_fleet(self) -> FleetStatus:
         health, now = self._health, self._clock()
         rows = build_rows(self._states.by_name(), health.tokens, now)
         return FleetStatus(rows, now, health.phase, health.reload_error)
 
-    def _render_page(self, fleet: FleetStatus, view: View) -> PageResponse:
-        response = _compressible("text/html; charset=utf-8", self._page.render(fleet, view))
+    def _render_page(self, view: View) -> PageResponse:
+        html = self._page.render(self._fleet(), view)
+        response = _compressible("text/html; charset=utf-8", html)
         return response._replace(policy=self._page.policy)
+
+    def _render_status(self, view: View) -> PageResponse:
+        fleet = self._fleet()
+        rows = view.select(fleet.rows)
+        if view.page is not None:
+            rows = cut_page(rows, view.page).rows
+        return _compressible("application/json", json.dumps(fleet.to_json(rows)) + "\n")
 
     def _render_metrics(self, accept: str) -> PageResponse:
         if find_spec("prometheus_client") is None:
@@ -143,14 +154,7 @@ class Site:
             kind, body = exposition.render(states, now, accept, reload_failed=failed, labels=labels)
             return PageResponse(HTTPStatus.OK, kind, body)
 
-        return self._metrics.get(exposition.negotiate(accept), self._monotonic(), render)
-
-
-def _render_status(fleet: FleetStatus, view: View) -> PageResponse:
-    rows = view.select(fleet.rows)
-    if view.page is not None:
-        rows = cut_page(rows, view.page).rows
-    return _compressible("application/json", json.dumps(fleet.to_json(rows)) + "\n")
+        return self._metrics.get(exposition.negotiate(accept), render)
 
 
 def _compressible(content_type: str, text: str) -> PageResponse:

@@ -58,7 +58,8 @@ def test_readers_at_once_are_answered_while_a_rotation_is_in_hand_and_do_not_kee
 
 def test_readers_at_once_get_one_page_that_was_made_once() -> None:
     shown = fleets.of_many(200)
-    moments = iter([0.0] * READERS + [2.0])
+    # One for each reader, and one for the state of the fleet that the first of them asks for.
+    moments = iter([0.0] * (READERS + 1) + [2.0] * 2)
     with served(shown.states, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
         pages = set(read_at_once(page))
         assert len(pages) == 1

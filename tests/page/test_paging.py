@@ -12,6 +12,7 @@ import pytest
 from rotator.daemon.paging import ROWS, Pacer
 from tests.page import fleets
 from tests.page.serving import Served, served
+from tests.support.clock import StillTime
 
 TOKENS = 2 * ROWS + 50
 
@@ -101,16 +102,14 @@ def burn() -> int:
 
 
 def test_whatever_is_asked_for_a_tenth_of_the_time_is_spent_on_it() -> None:
-    now, naps = 0.0, []
-
-    def sleep(seconds: float) -> None:
-        naps.append(seconds)
-
-    pacer: Pacer[int] = Pacer(sleep)
+    passed = StillTime()
+    pacer: Pacer[int] = Pacer(passed.monotonic, passed.sleep)
     for number in range(5):
-        pacer.get(str(number), now, burn)
-    assert len(naps) == 4
-    assert min(naps) >= 9 * 0.02
+        pacer.get(str(number), burn)
+    assert len(passed.naps) == 4
+    assert min(passed.naps) >= 10 * 0.02
+    # Each waits for the one before it, and not again for those before that one.
+    assert max(passed.naps) < 2 * min(passed.naps)
 
 
 def test_what_costs_much_is_kept_for_longer_and_only_the_newest_few_are_kept() -> None:
@@ -120,17 +119,21 @@ def test_what_costs_much_is_kept_for_longer_and_only_the_newest_few_are_kept() -
         burn()
         return next(made)
 
-    pacer: Pacer[int] = Pacer(lambda _seconds: None, shortest=0.05)
-    assert pacer.get("a", 0.0, costly) == pacer.get("a", 0.19, costly) == 0
-    assert pacer.get("a", 60.0, costly) == 1
-    for number in range(20):
-        pacer.get(str(number), 120.0, lambda: 7)
-    assert pacer.get("a", 60.0, costly) == 2
+    passed = StillTime()
+    pacer: Pacer[int] = Pacer(passed.monotonic, passed.sleep, shortest=0.05, kept=3)
+    assert pacer.get("a", costly) == 0
+    passed.now += 0.19
+    assert pacer.get("a", costly) == 0
+    passed.now += 60
+    assert pacer.get("a", costly) == 1
+    for number in range(3):
+        pacer.get(str(number), lambda: 7)
+    assert pacer.get("a", costly) == 2
 
 
 def test_those_who_ask_at_once_for_the_same_get_what_was_made_once() -> None:
     made = count()
-    pacer: Pacer[int] = Pacer(time.sleep)
+    pacer: Pacer[int] = Pacer(time.monotonic)
     with ThreadPoolExecutor(8) as pool:
-        found = set(pool.map(lambda _: pacer.get("a", 0.0, lambda: burn() + next(made)), range(8)))
+        found = set(pool.map(lambda _: pacer.get("a", lambda: burn() + next(made)), range(8)))
     assert found == {1}
