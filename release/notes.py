@@ -17,6 +17,7 @@ OTHERS = {
     "helm/rotator/Chart.yaml": (r"^version: {}$", r'^appVersion: "{}"$'),
     "cron/cronjob.yaml": (r"nocturna-rotator:{}\b",),
     "README.md": (r"nocturna-rotator:{}\b", r"VERSION={}\b"),
+    "README.ru.md": (r"nocturna-rotator:{}\b", r"VERSION={}\b"),
     "docs/kubernetes.md": (r"nocturna-rotator:{}\b", r"VERSION={}\b"),
 }
 

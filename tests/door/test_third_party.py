@@ -50,7 +50,7 @@ def test_a_store_without_a_scratch_place_says_that_it_cannot_be_rehearsed(
     installed.env["ROTATOR_STORE"] = "shelf:shelf.json#luna"
     result = installed("rehearse")
     assert (result.status, result.out) == (1, "")
-    assert ": cannot be rehearsed: its backend has no scratch place; " in result.err
+    assert ": cannot be rehearsed: it has no scratch place; " in result.err
     assert api.tokens == []
 
 

@@ -13,7 +13,9 @@ from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 
 
-def test_a_folder_that_was_made_anew_is_watched_again(tmp_path: Path) -> None:
+def test_a_folder_that_was_made_anew_is_watched_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     file = tmp_path / "store" / ".env"
     watcher = FileWatcher([file])
     file.parent.mkdir()
@@ -24,8 +26,10 @@ def test_a_folder_that_was_made_anew_is_watched_again(tmp_path: Path) -> None:
         watcher.follow()
         file.write_text("A=1\n")
         if watcher.wait(0.1):
-            return
-    pytest.fail("nobody was told of the new folder's file")
+            break
+    else:
+        pytest.fail("nobody was told of the new folder's file")
+    assert [record for record in caplog.records if record.name.startswith("watchdog")] == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders away")

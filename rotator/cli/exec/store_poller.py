@@ -59,6 +59,9 @@ class FileWatcher(events.FileSystemEventHandler):
         try:
             with self.opening:
                 if self._observer is None:
+                    # It tells as errors what it misses while folders are scheduled anew; the next
+                    # regular look notices that.
+                    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
                     self._observer = Observer()
                     self._observer.start()
                 # Each folder anew, because another one of the same name may be in its place.
