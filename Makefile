@@ -10,6 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROTATION := tests/rotation tests/leak tests/report tests/listing tests/nocturna tests/http_client tests/unit
 BOTS := tests/client tests/accessing tests/executing
+PAGES := tests/page tests/status
 COMMANDS := tests/commands
 SERVERS := tests/vault tests/aws tests/kubernetes
 PLACES := tests/backends tests/door tests/examples tests/helm tests/init tests/cron tests/image tests/release
@@ -49,13 +50,13 @@ test: lint
 	@$(MAKE) --no-print-directory --jobs=9 --output-sync commands core rotation places bots promises servers check-types check-imports
 
 core: $(VENV)/installed-dev
-	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(ROTATION) $(BOTS) $(COMMANDS) $(SERVERS) $(PLACES) $(PROMISES))
+	$(MEASURED) $(BIN)/python $(PYTEST) $(addprefix --ignore=,$(ROTATION) $(BOTS) $(PAGES) $(COMMANDS) $(SERVERS) $(PLACES) $(PROMISES))
 
 rotation: $(VENV)/installed-dev
 	$(MEASURED) $(BIN)/python $(PYTEST) $(ROTATION) $(LAST) $(OFTEN)
 
 bots: $(VENV)/installed-dev
-	$(MEASURED) $(BIN)/python $(PYTEST) $(BOTS) $(LAST) $(OFTEN)
+	$(MEASURED) $(BIN)/python $(PYTEST) $(BOTS) $(PAGES) $(LAST) $(OFTEN)
 
 commands: $(VENV)/installed-dev
 	$(MEASURED) $(BIN)/python $(PYTEST) $(COMMANDS) $(addprefix --ignore=,$(PROMISES)) $(LAST) $(TOLD)

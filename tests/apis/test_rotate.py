@@ -80,7 +80,7 @@ def test_a_password_that_is_missing_is_told_with_its_api(pair: Pair) -> None:
     (pair.run.folder / "us-password").unlink()
     result = pair.run("rotate")
     assert result.status == 2
-    assert 'rotator.toml: [[api]] "us" admin_password_file: cannot read' in result.err
+    assert 'rotator.toml: [[api]] "us" admin_password_file: found no such file' in result.err
 
 
 def test_a_mint_at_another_api_accounts_for_no_token_here(pair: Pair) -> None:
