@@ -59,7 +59,7 @@ def crowd_log(rotator: Runner) -> str:
 
 @pytest.fixture
 def rounds(long: bool) -> int:  # noqa: FBT001 - a fixture
-    return 25 if long else 2
+    return 25 if long else 1
 
 
 def test_of_twenty_forced_rotations_one_new_token_survives_each_round(
