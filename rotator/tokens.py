@@ -31,7 +31,8 @@ _REFERENCE = (
     r"|<path:|\{\{|\{%|<%|#\{|%[A-Z_]+%|%\{|@[A-Z_]+@"
 )
 _ENCODED = "ZXlK"  # base64 of how every token begins
-_COMPACT_JWS_WITHIN = r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
+# Only where a word begins: else the time grows with the square of a long value.
+_COMPACT_JWS_WITHIN = r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+"
 _EXPRESSION = r"\$\{[^}]*\}|\$\([^)]*\)"
 LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expires
 

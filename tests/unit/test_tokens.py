@@ -207,3 +207,9 @@ def test_what_stands_in_the_place_of_a_token_until_there_is_one_is_nothing_forei
 
 def test_a_token_is_nothing_foreign(api: Sandbox) -> None:
     assert describe_foreign(api.issue()) is None
+
+
+def test_a_long_value_is_judged_at_once() -> None:
+    # With the square of its length, this would take minutes.
+    assert describe_foreign("eyJ" * 350_000) is None
+    assert describe_foreign("eyJa." * 100_000) is not None
