@@ -174,7 +174,8 @@ class KubernetesStore(RemoteStore):
                 raise StoreUnreachableError(NOT_KUBERNETES)
             for each in items:  # in a list they do not say what they are
                 yield {**each, "kind": "Secret"} if isinstance(each, dict) else {}
-            if not (token := metadata.get("continue")):
+            token = metadata.get("continue")
+            if not items or not token:  # what goes on with nothing may never end
                 return
             more = f"&continue={quote(str(token), safe='')}"
 
