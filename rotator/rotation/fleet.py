@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import rfc3339
 from rotator.config.settings import NoticeEvent
-from rotator.errors import internal_error
+from rotator.errors import RotatorError, internal_error
 from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import CAN_WAIT, Status
 from rotator.rotation.report import Report, Severity, describe_others, group_by_cause
@@ -74,9 +74,13 @@ def settle(rotations: Sequence[Rotation]) -> dict[str, Report]:
         return {}
     from rotator.hooks.hooks import run_together  # noqa: PLC0415 - it was loaded to leave them
 
-    failures = run_together(
-        [owed for _, owed in waiting], lambda jobs: map_in_threads(lambda job: job(), jobs)
-    )
+    try:
+        failures = run_together(
+            [owed for _, owed in waiting], lambda jobs: map_in_threads(lambda job: job(), jobs)
+        )
+    except Exception as error:  # noqa: BLE001 - what was rotated is told, and the journals know it
+        why = str(error) if isinstance(error, RotatorError) else internal_error(error)
+        return {each.name: _failure(each, "unfinished", why) for each, _ in waiting}
     ends = [(rotation, each) for (rotation, _), each in zip(waiting, failures, strict=True)]
     settled = map_in_threads(lambda end: _settle_guarded(*end), ends, waiting[0][0].workers)
     return {report.name: report for report in settled if report}

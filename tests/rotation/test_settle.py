@@ -7,6 +7,7 @@ import pytest
 from rotator.config.settings import Secret
 from rotator.errors import StoreUnreachableError
 from rotator.hooks.hooks import HookFailure
+from rotator.rotation.fleet import settle
 from rotator.rotation.model import Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report
@@ -110,3 +111,18 @@ def test_a_store_that_is_away_by_then_leaves_all_to_the_next_run(world: World, o
     assert (again.action, bot.rotation.owed is not None) == (Action.KEPT, True)
     report = settled(bot.rotation)
     assert (report.error, bot.owes(), world.api.accepts(old)) == (None, False, False)
+
+
+@pytest.mark.usefixtures("old")
+def test_a_url_that_cannot_be_read_any_more_fails_its_tokens_and_stops_nothing(
+    world: World,
+) -> None:
+    file = world.folder / "notify-url"
+    file.write_text(PLACE)
+    rotation = world.rotation(notify=(Secret("test", file=file),), probe=False)
+    assert rotation.rotate(SHARED).action is Action.ROTATED
+    file.unlink()
+    [report] = settle([rotation]).values()
+    assert report.action is Action.FAILED
+    assert "test: cannot read" in (report.error or "")
+    assert "hook=" in (world.folder / ".env").read_text()
