@@ -174,8 +174,12 @@ class Finisher:
         event = self._hook_event(snapshot)
         places = {each: place for each, place in self._hooks.places.items() if each in due}
         if options.shared.intersection(places.values()):
-            owed = Owed(self._hooks, tuple(places), event)
-            due = tuple(each for each in due if each not in places)
+            # A restart of this token alone need not wait; notices come after all restarts.
+            own = [each for each, _ in self._hooks.restarts(places)]
+            own = [each for each in own if places[each] not in options.shared]
+            left = tuple(each for each in places if each not in own)
+            owed = Owed(self._hooks, left, event)
+            due = tuple(each for each in due if each not in left)
         failures = self._hooks.run(due, event) if due else []
         _log_hooks(due, failures)
         return HooksRun(snapshot.hooks, due, failures), owed

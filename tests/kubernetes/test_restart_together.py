@@ -11,7 +11,7 @@ from tests.kubernetes.site import ROTATOR, Site
 from tests.support.listener import listener
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE, wait_until
 
 NAMES = [f"bot-{number}" for number in range(4)]
 Notices = tuple[str, list[dict[str, Any]]]
@@ -130,3 +130,23 @@ def test_a_run_that_is_killed_before_the_restart_leaves_it_to_the_next(
     [notice] = notices[1]
     assert len(notice["tokens"]) == len(NAMES)
     assert not any(api.accepts(secret) for secret in old)
+
+
+def test_a_restart_of_one_token_alone_does_not_wait_for_the_others(
+    plant: Plant, site: Site, bots: Runner, notices: Notices
+) -> None:
+    go = bots.folder / "go"
+    waits = f'[["sh", "-c", "until [ -e {go} ]; do sleep 0.05; done"]]'
+    (bots.folder / "rotator.toml").write_text(
+        f'[defaults]\nnotify = ["{notices[0]}"]\n'
+        f'[[token]]\nname = "bot-0"\nstores = ["dotenv:bot-0.env"]\n'
+        f'restart = ["{site.namespace}/deployment/{NAME}"]\n'
+        f'[[token]]\nname = "bot-1"\nstores = ["dotenv:bot-1.env"]\nhooks = {waits}\n'
+    )
+    with bots.started("rotate") as process:
+        wait_until(lambda: plant.generation() == 2, "the restart")
+        assert notices[1] == []
+        go.touch()
+        assert process.process.wait(PATIENCE) == 0
+    [notice] = notices[1]
+    assert len(notice["tokens"]) == 2
