@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -48,6 +48,7 @@ DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 # Restarts and notices of looks so near each other are done once for all.
 TOGETHER = timedelta(seconds=5)
+SETTLING = "settling"  # a thread of its own: at start, looks queue for all others
 LONGEST_TOGETHER = timedelta(minutes=1)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 TICK = 60.0  # seconds
@@ -236,7 +237,13 @@ class Daemon:
     def _add_settling(self) -> None:
         if not self._stopping:
             moment = self._clock() + TOGETHER
-            self._scheduler.add_job(self._settle, "date", run_date=moment, misfire_grace_time=None)
+            self._scheduler.add_job(
+                self._settle,
+                "date",
+                run_date=moment,
+                executor=SETTLING,
+                misfire_grace_time=None,
+            )
 
     def _settle(self) -> None:
         """Do what looks have left, once for all, and tell what failed; wait for looks in hand."""
@@ -252,9 +259,11 @@ class Daemon:
             left, self._left = self._left, {}
             failed, self._failed = self._failed, []
             self._collected_since = None
+        if left:
+            self._settle_all(left)
         notify_failures(failed)
-        if not left:
-            return
+
+    def _settle_all(self, left: Mapping[str, tuple[Rotation, int, datetime]]) -> None:
         reports: dict[str, Report] = {}
         try:
             with self._health.look(next(iter(left))):
@@ -339,7 +348,8 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no
     """
 
     def __init__(self, timezone: tzinfo = UTC) -> None:
-        super().__init__(executors={"default": ThreadPoolExecutor(WORKERS)}, timezone=timezone)
+        executors = {"default": ThreadPoolExecutor(WORKERS), SETTLING: ThreadPoolExecutor(1)}
+        super().__init__(executors=executors, timezone=timezone)
 
     def is_alive(self) -> bool:
         return self._thread is not None and bool(self._thread.is_alive())

@@ -7,6 +7,7 @@ from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.base import BaseScheduler
 
 from rotator.clock import Clock
+from rotator.daemon.scheduler import SETTLING
 from tests.support.clock import FakeClock
 
 
@@ -52,7 +53,9 @@ class SteppedScheduler(BaseScheduler):  # type: ignore[misc] # APScheduler has n
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
         self._queue = QueueExecutor()
-        super().__init__(timezone=ClockZone(clock), executors={"default": self._queue})
+        super().__init__(
+            timezone=ClockZone(clock), executors={"default": self._queue, SETTLING: self._queue}
+        )
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 - APScheduler's signature
         super().shutdown(wait)
