@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable
 from typing import Generic, NamedTuple, TypeVar
 from urllib.parse import parse_qs, urlencode
@@ -11,10 +12,15 @@ from rotator.daemon.rows import StatusRow
 ROWS = 200  # on a page: about 460 KB of HTML, 32 of them compressed
 CACHE_TIME = 2.0  # seconds; whatever is asked for is made once in this time
 _SHARE = 10  # what is made takes one part in so many of the time: rotations need the CPU
+_MOST_ASKED = 4
 _MOST_FIELDS = 20
 _LONGEST_NUMBER = 6
 
 _Made = TypeVar("_Made")
+
+
+class BusyError(Exception):
+    """Too many different things are asked for at once."""
 
 
 class View(NamedTuple):
@@ -87,7 +93,8 @@ class Pacer(Generic[_Made]):
     """Makes what is asked for, at most a tenth of the time; thread-safe.
 
     The same is made once for all who ask within `shortest` seconds, or ten times what it took. Who
-    asks for something else waits until the tenth is kept. The newest `kept` things are kept.
+    asks for something else waits until the tenth is kept; while four different things are waited
+    for, others are refused: `get` raises `BusyError`. The newest `kept` things are kept.
     `monotonic` returns seconds.
     """
 
@@ -103,11 +110,25 @@ class Pacer(Generic[_Made]):
         self._shortest = shortest
         self._kept = kept
         self._making = threading.Lock()
+        self._asking = threading.Lock()
+        self._asked: Counter[Hashable] = Counter()
         self._free_at = 0.0
         self._made: dict[Hashable, tuple[float, _Made]] = {}
 
     def get(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
-        """Return what `make` makes, or made before."""
+        """Return what `make` makes, or made before; raises `BusyError` if too much is asked for."""
+        with self._asking:
+            if key not in self._asked and len(self._asked) >= _MOST_ASKED:
+                raise BusyError
+            self._asked[key] += 1
+        try:
+            return self._get_in_turn(key, make)
+        finally:
+            with self._asking:
+                self._asked[key] -= 1
+                self._asked += Counter()  # which drops what nobody asks for
+
+    def _get_in_turn(self, key: Hashable, make: Callable[[], _Made]) -> _Made:
         with self._making:
             now = self._monotonic()
             until, made = self._made.get(key, (now, None))

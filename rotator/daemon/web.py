@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from rotator.clock import Clock
 from rotator.daemon.health import Health, ProbeResult
-from rotator.daemon.paging import Pacer, View, cut_page
+from rotator.daemon.paging import BusyError, Pacer, View, cut_page
 from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.daemon.views import StatusPage
 from rotator.errors import ConfigError, internal_error
@@ -99,6 +99,13 @@ class Site:
 
     def respond(self, target: str, accept: str) -> PageResponse:
         """Return the response for a path and its query; `accept` is the header, for the metrics."""
+        try:
+            return self._respond(target, accept)
+        except BusyError:
+            line = "too many different things are asked for: try again in some seconds"
+            return text_response(HTTPStatus.SERVICE_UNAVAILABLE, line)
+
+    def _respond(self, target: str, accept: str) -> PageResponse:
         path, _, query = target.partition("?")
         match path:
             case "/" | "/api/v1/status":

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from itertools import count
+from threading import Event
 
 import pytest
 
-from rotator.daemon.paging import ROWS, Pacer
+from rotator.daemon.paging import ROWS, BusyError, Pacer
 from tests.page import fleets
 from tests.page.serving import Served, served
 from tests.support.clock import StillTime
+from tests.support.waiting import PATIENCE, wait_until
 
 TOKENS = 2 * ROWS + 50
 
@@ -137,3 +139,24 @@ def test_those_who_ask_at_once_for_the_same_get_what_was_made_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         found = set(pool.map(lambda _: pacer.get("a", lambda: burn() + next(made)), range(8)))
     assert found == {1}
+
+
+def test_who_asks_for_a_fifth_thing_while_four_are_waited_for_is_refused() -> None:
+    pacer: Pacer[str] = Pacer(shortest=0)
+    begun, go_on = Event(), Event()
+
+    def make() -> str:
+        begun.set()
+        go_on.wait(PATIENCE)
+        return "made"
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = [pool.submit(pacer.get, "a", make)]
+        begun.wait(PATIENCE)
+        asked += [pool.submit(pacer.get, key, make) for key in ("a", "b", "c", "d", "d")]
+        wait_until(lambda: sum(pacer._asked.values()) == 6)  # noqa: SLF001 - nobody else knows
+        with pytest.raises(BusyError):
+            pacer.get("e", make)
+        go_on.set()
+        assert [each.result() for each in asked] == ["made"] * 6
+    assert pacer.get("e", make) == "made"
