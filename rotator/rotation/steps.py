@@ -378,6 +378,7 @@ class RotationSteps:
                 replaced=journal.replaced,
                 put_back_at=journal.put_back_at,
                 hooks=hooks,
+                stores=journal.stores,
             )
 
         is_repeated = any(each.journal.put_back_at for each in snapshot.put_back)
