@@ -142,10 +142,11 @@ def _show(key: Key, value: Value) -> Any:  # noqa: ANN401 - as in a file
         return [[_clean(hook[0]), *[_HIDDEN] * (len(hook) - 1)] for hook in parsed]
     if isinstance(value.raw, dict):
         return dict(value.raw)
-    if isinstance(parsed, tuple):
+    if type(parsed) is tuple:  # not a value that has parts
         return [_HIDDEN if key.is_private else _clean(each) for each in parsed]
-    if isinstance(parsed, int):  # or true and false
-        return parsed
+    for plain in (parsed, value.raw):
+        if isinstance(plain, int):  # or true and false
+            return plain
     return _HIDDEN if key.is_private else _clean(value.raw)
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from rotator import wiring
+from rotator.cli.config import list_lines
 from rotator.config.keys import (
     API_KEYS,
     LIMIT_KEYS,
@@ -57,6 +58,8 @@ def find_mistakes(folder: Path, tables: Mapping[str, Any]) -> list[str]:
         reading = read_settings(None, {}, folder)
     except MistakesError as error:
         return list(error.mistakes)
+    if not reading.mistakes:  # what is accepted can be shown
+        assert json.dumps([line.value for line in list_lines(reading)])
     return [*reading.mistakes, *wiring.open_stores(reading.settings)[1]]
 
 
