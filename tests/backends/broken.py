@@ -87,7 +87,7 @@ class Breakage(NamedTuple):
 
     The doctor's finding is about `topic`, and has both texts in its message: the fault, and what to
     do. `steps` are those at which the rehearsal fails; without any, a rotation works all the same.
-    `rotates` says that one run still works, and what it does is lost.
+    `rotates` says that a run writes a new token all the same, and fails as it will be lost.
     """
 
     script: Script
