@@ -138,7 +138,7 @@ def check_cron_line(vps: Vps, api: Sandbox, first: ServiceToken, line: str) -> N
 
 
 def check_notice(vps: Vps, notice: Block) -> None:
-    (command,) = re.findall(r"let `(~/.*?notify\s+--test)`", PAGE["One bot on a VPS"], re.DOTALL)
+    (command,) = re.findall(r"let\s`(~/.*?notify\s+--test)`", PAGE["One bot on a VPS"], re.DOTALL)
     with listener() as (url, arrived):
         vps.follow(notice._replace(text=notice.text.replace("tgram://BOT-TOKEN/CHAT-ID", url)))
         assert vps.run(command.replace("\n", " ")).status == 0
