@@ -70,15 +70,19 @@ class Health:
         self._last_beat = self._monotonic()
 
     @contextmanager
-    def look(self, name: str) -> Iterator[None]:
-        """Bound the waits of a look at a token, and measure it, so that one is noticed that hangs.
+    def look(self, name: str, *others: str) -> Iterator[None]:
+        """Bound the waits of a look at tokens, and measure it, so that one is noticed that hangs.
 
-        It may wait for other looks that hold the same `.env` file, and so for their hooks.
+        It may wait for other looks that hold the same `.env` file, and so for their hooks. Of
+        several tokens, `WORKERS` are served side by side.
         """
-        default = TokenSettings(name, "", ())
-        token = self._tokens.get(name, default)
-        hooks = token.hook_timeout * (len(token.hooks) + len(token.restart))
-        waits = LOOK_PARTS * token.rotation_timeout + WORKERS * hooks
+        tokens = [self._tokens.get(each, TokenSettings(each, "", ())) for each in (name, *others)]
+        token = max(tokens, key=lambda each: each.rotation_timeout)
+        rounds = -(-len(tokens) // WORKERS)
+        hooks = rounds * max(
+            each.hook_timeout * (len(each.hooks) + len(each.restart)) for each in tokens
+        )
+        waits = rounds * LOOK_PARTS * token.rotation_timeout + WORKERS * hooks
         budget = TimeBudget(waits.total_seconds())
         look = _Look(self._monotonic(), waits + hooks + LOOK_MARGIN, token, budget)
         self._looks[name] = look

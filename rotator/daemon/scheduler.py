@@ -266,7 +266,9 @@ class Daemon:
     def _settle_all(self, left: Mapping[str, tuple[Rotation, int, datetime]]) -> None:
         reports: dict[str, Report] = {}
         try:
-            with self._health.look(next(iter(left))):
+            with self._health.look(*left):
+                if self._stopping:
+                    self._health.hurry()
                 reports = settle([rotation for rotation, _, _ in left.values()])
         except BaseException as error:  # noqa: BLE001 - the next looks find it in the journals
             _log.error("%s: %s", ", ".join(left), internal_error(error))

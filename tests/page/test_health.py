@@ -108,3 +108,19 @@ def test_settings_that_could_not_be_read_again_leave_it_ready_and_are_told(daemo
     assert readiness.ok
     assert "rotator.toml: [api] url" in readiness.message
     assert "the old settings stay in force" in readiness.message
+
+
+def test_a_look_at_many_tokens_may_take_as_many_rounds_as_they_need(daemon: Daemon) -> None:
+    minute = timedelta(minutes=1)
+    tokens = [
+        TokenSettings(str(number), "", (), rotation_timeout=minute, hook_timeout=minute)
+        for number in range(2 * WORKERS)
+    ]
+    daemon.health.phase = DaemonPhase.RUNNING
+    daemon.health.tokens = tokens
+    with daemon.health.look(*(token.name for token in tokens)):
+        daemon.now += (2 * LOOK_PARTS * minute + LOOK_MARGIN).total_seconds()
+        daemon.health.beat()
+        assert daemon.health.liveness().ok
+        daemon.now += 1
+        assert not daemon.health.liveness().ok
