@@ -69,6 +69,7 @@ def _constant() -> None:
 
 def _whole(auth: Callable[..., object], url: str) -> _Way:
     import requests  # noqa: PLC0415 - (the same)
+    from requests.structures import CaseInsensitiveDict  # noqa: PLC0415 - (the same)
 
     local = threading.local()
 
@@ -77,6 +78,7 @@ def _whole(auth: Callable[..., object], url: str) -> _Way:
             local.request = requests.Request("GET", url).prepare()
         prepared: requests.PreparedRequest = local.request
         prepared.hooks = {"response": []}
+        prepared.headers = CaseInsensitiveDict()
         return prepared
 
     def step() -> None:

@@ -52,8 +52,8 @@ class NocturnaAuth(BearerAuth, AuthBase):
                 "this NocturnaAuth is for requests: for httpx import it from rotator.client.httpx"
             )
         if self._is_to_api(request):
-            request.headers = _BearerHeaders(request.headers)
             request.headers["Authorization"] = PREFIX + self._get()
+            _keep_bearer(request)
             request.register_hook("response", self._handle_response)  # type: ignore[no-untyped-call] # the stubs
         else:
             self._warn_of_foreign(request.url or "")
@@ -104,6 +104,14 @@ class _BearerHeaders(CaseInsensitiveDict[str]):
 
     def copy(self) -> "_BearerHeaders":
         return _BearerHeaders(self)
+
+
+def _keep_bearer(request: PreparedRequest) -> None:
+    if type(request.headers) is CaseInsensitiveDict:
+        # A copy would cost three times as much as all the rest of the call.
+        request.headers.__class__ = _BearerHeaders
+    else:
+        request.headers = _BearerHeaders(request.headers)
 
 
 def _rewind(request: PreparedRequest) -> bool:
