@@ -1,4 +1,4 @@
-"""`python -m bench [a|…|k]...`: run the parts, print one table, exit 1 if a target is missed."""
+"""`python -m bench [a|…|l]...`: run the parts, print one table, exit 1 if a target is missed."""
 
 import argparse
 import os
@@ -18,6 +18,7 @@ from bench import (
     idle,
     looks,
     one_rotation,
+    shards,
     start_up,
     vault,
     watched,
@@ -39,6 +40,7 @@ _PARTS: dict[str, Part] = {
     "i": vault.measure,
     "j": due.measure,
     "k": aws.measure,
+    "l": shards.measure,
 }
 _METHOD = f"""
 Whole processes, from their start until they are reaped, in turns (ours, theirs, ours, …) after one
@@ -57,13 +59,14 @@ noisy machine.
 (i) {vault.METHOD}
 (j) {due.METHOD}
 (k) {aws.METHOD}
+(l) {shards.METHOD}
 """
 
 
 def main() -> int:
     """Return 0 if every target of the chosen parts is met, 1 if one is missed, 2 if one broke."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="a|…|k", help="[default: all]")
+    parser.add_argument("parts", nargs="*", metavar="a|…|l", help="[default: all]")
     wanted = parser.parse_args().parts or list(_PARTS)
     if unknown := set(wanted) - set(_PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

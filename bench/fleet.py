@@ -1,5 +1,7 @@
 """Part c: a thousand due tokens, each in a `.env` of its own; time, and memory per token."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -76,18 +78,24 @@ def _guided(api: Api, folder: Path, size: int) -> list[Run]:
 
 def rotate_all(api: Api, folder: Path, size: int) -> Run:
     """Rotate so many due tokens; raises `FailedRunError` unless each has a new one."""
+    with rotated(api, folder, size, logins=1):
+        return rotator("rotate", folder, api.variables).run()
+
+
+@contextmanager
+def rotated(api: Api, folder: Path, size: int, *, logins: int) -> Iterator[None]:
+    """Make so many due tokens; raises `FailedRunError` unless each has a new one in the end."""
     tokens = api.issue(size)
     bots = [envfile.write(folder / str(number), token) for number, token in enumerate(tokens)]
     config = "".join(_CONFIG.format(number=number) for number in range(size))
     (folder / "rotator.toml").write_text(config)
     before = api.calls()
-    run = rotator("rotate", folder, api.variables).run()
+    yield
     made = api.calls() - before
     held = {envfile.read(bot) for bot in bots} - set(tokens)
-    wanted = (1, size, size, size)
+    wanted = (logins, size, size, size)
     found = (made[LOGIN], made[MINT], len(held), api.accepted(list(held)))
     if found != wanted:
         raise FailedRunError(
             f"of {size} tokens: logins, mints, new tokens held, accepted: {found}, not {wanted}"
         )
-    return run
