@@ -48,11 +48,6 @@ class HookEvent(NamedTuple):
     is_rehearsal: bool = False
 
     @property
-    def then(self) -> str:
-        """What happens after a failure, as a clause."""
-        return "" if self.is_rehearsal else "; the next run tries it again"
-
-    @property
     def state(self) -> str:
         """A word that changes with the token, and with the stores that hold it."""
         return f"{self.known_as}/{_digest(' '.join(sorted(self.stores)))}"
