@@ -193,12 +193,12 @@ def run_rotations(
     """
     spans: dict[str, tuple[datetime, datetime]] = {}
     wanted = replace(wanted, shared=find_shared(rotations))
-    options = {rotation.name: wanted for rotation in rotations}
+    wanted_of = {rotation.name: wanted for rotation in rotations}
 
     def act(rotation: Rotation) -> Report:
         begun = utc_now()
         try:
-            return rotation.rotate(options[rotation.name])
+            return rotation.rotate(wanted_of[rotation.name])
         finally:
             spans[rotation.name] = (begun, utc_now())
 
@@ -207,18 +207,18 @@ def run_rotations(
     ) -> list[Report]:
         # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
-        settled = settle(rotations)
+        settled = settle(rotations)  # what several tokens share, such as a restart, is done once
         return [settled.get(report.name, report) for report in found]
 
     def again(failed: Sequence[tuple[Rotation, Report]]) -> list[Report]:
         for rotation, report in failed:
             if report.action is not Action.FAILED:  # what was forced is done
-                options[rotation.name] = replace(wanted, force=False)
+                wanted_of[rotation.name] = replace(wanted, force=False)
         return run([rotation for rotation, _ in failed])
 
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
         for name in _choose_to_wait(rotations, wanted):
-            options[name] = replace(wanted, hold_back=True)
+            wanted_of[name] = replace(wanted, hold_back=True)
         found = run(rotations, advance)
         found = patience.retry(rotations, found, again, stopped)
         pairs = [

@@ -122,8 +122,8 @@ class Finisher:
         _log_hooks(owed.ids, failures)
         if self._hook_event(snapshot).state != owed.event.state:
             # Its hooks are to tell something else by now, and are still owed.
-            lost = (*_tell_lost(result, snapshot),)
-            remarks = (*result.remarks, *(() if lost else (_CHANGED,)))
+            lost = tuple(_tell_lost(result, snapshot))
+            remarks = result.remarks if lost else (*result.remarks, _CHANGED)
             troubles = (*result.troubles, *lost)
             return result._replace(
                 after=snapshot, remarks=remarks, troubles=troubles, unsettled=None
@@ -262,4 +262,4 @@ def _log_hooks(due: Sequence[str], failures: Sequence[HookFailure]) -> None:
     for hook_id in due:
         outcome = "failed" if hook_id in messages else audit.DONE
         message = messages.get(hook_id, f"the hook {hook_id} worked")
-        audit.record(audit.Event.HOOK, message, outcome=outcome, hook=hook_id)
+        audit.record(Event.HOOK, message, outcome=outcome, hook=hook_id)

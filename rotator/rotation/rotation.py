@@ -148,9 +148,8 @@ class Rotation:
     @property
     def owed(self) -> Owed | None:
         """What `rotate` left to the end of the run; `settle` is to follow."""
-        return (
-            self._left.result.unsettled.owed if self._left and self._left.result.unsettled else None
-        )
+        unsettled = self._left.result.unsettled if self._left else None
+        return unsettled.owed if unsettled else None
 
     def settle(self, failures: Sequence[HookFailure]) -> Report | None:
         """Take the last steps, once what is `owed` was done and this of it failed.
