@@ -51,6 +51,11 @@ def rfc3339(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
+def rfc3339_or_none(moment: datetime | None) -> str | None:
+    """Return the same of a moment that may be unknown, for JSON."""
+    return rfc3339(moment) if moment else None
+
+
 def minute(moment: datetime) -> str:
     """Return a moment for people to read: `2026-11-23 09:12 UTC`."""
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

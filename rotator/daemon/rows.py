@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator.clock import in_words, minute, rfc3339
+from rotator.clock import in_words, minute, rfc3339, rfc3339_or_none
 from rotator.config.settings import TokenSettings
 from rotator.rotation.model import OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
@@ -66,7 +66,7 @@ class PlannedStep(NamedTuple):
     token_id: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**self._asdict(), "at": _time(self.at)}
+        return {**self._asdict(), "at": rfc3339_or_none(self.at)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +186,11 @@ class StatusRow:
             "tone": tone,
             "life": round(self.bar.life, 4),
             "boundary": round(self.bar.boundary, 4),
-            "renews_at": _time(self.renews_at),
-            "looked_at": _time(last.ended_at if last else None),
-            "next_look_at": _time(last.next_at if last else None),
-            "succeeded_at": _time(state.succeeded_at if state else None),
-            "rotated_at": _time(state.rotated_at if state else None),
+            "renews_at": rfc3339_or_none(self.renews_at),
+            "looked_at": rfc3339_or_none(last.ended_at if last else None),
+            "next_look_at": rfc3339_or_none(last.next_at if last else None),
+            "succeeded_at": rfc3339_or_none(state.succeeded_at if state else None),
+            "rotated_at": rfc3339_or_none(state.rotated_at if state else None),
             "rotations": dict(state.rotations) if state else {},
             "failures": dict(state.failures) if state else {},
             "last_failure": _event(failure) if failure else None,
@@ -296,10 +296,6 @@ def _event(look: Look) -> dict[str, Any]:
         "level": report.level,
         "error": report.error,
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None
 
 
 def build_rows(

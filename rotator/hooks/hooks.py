@@ -13,7 +13,7 @@ from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
 
-from rotator.clock import minute, rfc3339
+from rotator.clock import minute, rfc3339, rfc3339_or_none
 from rotator.config.keys import CREDENTIALS
 from rotator.config.settings import NOTICES, NoticeEvent, Secret, TokenSettings
 from rotator.errors import hide_tokens, quote_value
@@ -302,7 +302,7 @@ def _notice_of(events: Sequence[HookEvent]) -> notify.Notice:
         notify.NoticedToken(
             event.name,
             event.token_id,
-            rfc3339(event.expires_at) if event.expires_at else None,
+            rfc3339_or_none(event.expires_at),
             event.stores,
         )
         for event in events

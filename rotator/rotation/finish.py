@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from rotator import audit
 from rotator.audit import Event
-from rotator.clock import rfc3339
+from rotator.clock import rfc3339_or_none
 from rotator.config.settings import NoticeEvent
 from rotator.hooks.hooks import HookEvent, HookFailure, Hooks, Owed
 from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
@@ -198,7 +198,7 @@ class Finisher:
 
     def _raise_alarm(self, message: str, old: OldToken) -> None:
         """Tell of a late use, in the log, in the audit trail, and by a notice."""
-        used_at = rfc3339(old.last_used_at) if old.last_used_at else None
+        used_at = rfc3339_or_none(old.last_used_at)
         audit.record(Event.LATE_USE, message, token_id=old.token_id, last_used_at=used_at)
         _log.warning("%s: %s", self._name, message, extra=audit.token_field(self._name))
         title = f"{self._name}: a replaced token was used"

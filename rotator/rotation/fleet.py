@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator.clock import rfc3339
+from rotator.clock import rfc3339_or_none
 from rotator.config.settings import NoticeEvent
 from rotator.errors import RotatorError, internal_error
 from rotator.rotation.model import CHANGED, Action
@@ -172,7 +172,7 @@ def _notice_of(failed: Sequence[Report]) -> Notice:
         NoticedToken(
             report.name,
             report.token_id,
-            rfc3339(report.expires_at) if report.expires_at else None,
+            rfc3339_or_none(report.expires_at),
             tuple(each.store for each in report.stores),
             level=report.level,
             failure=report.failure,

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rotator.clock import ONE_DAY, SLACK, rfc3339
+from rotator.clock import ONE_DAY, SLACK, rfc3339, rfc3339_or_none
 from rotator.config.settings import ROTATION_TIMEOUT, TokenSettings
 from rotator.errors import hide_tokens
 from rotator.rotation.inventory import Inventory, Part, Place
@@ -56,10 +56,10 @@ class TokenRow(NamedTuple):
             "scope": self.scope,
             "own": self.own,
             "created_at": rfc3339(self.created_at),
-            "expires_at": rfc3339(self.expires_at) if self.expires_at else None,
+            "expires_at": rfc3339_or_none(self.expires_at),
             "seconds_left": None if seconds is None else int(seconds),
             "days_left": None if seconds is None else round(seconds / 86400, 3),
-            "last_used_at": rfc3339(self.last_used_at) if self.last_used_at else None,
+            "last_used_at": rfc3339_or_none(self.last_used_at),
             "stores": [
                 {"name": place.name, "store": place.store, "status": place.part}
                 for place in self.places

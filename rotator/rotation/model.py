@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rotator.clock import ONE_DAY, Clock, rfc3339
+from rotator.clock import ONE_DAY, Clock, rfc3339, rfc3339_or_none
 from rotator.config.settings import TokenSettings
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
@@ -189,8 +189,8 @@ class OldToken(NamedTuple):
             "token_id": self.token_id,
             "state": self.state,
             "due_at": rfc3339(self.due_at),
-            "last_used_at": rfc3339(self.last_used_at) if self.last_used_at else None,
-            "at_most": rfc3339(self.at_most) if self.at_most else None,
+            "last_used_at": rfc3339_or_none(self.last_used_at),
+            "at_most": rfc3339_or_none(self.at_most),
             "message": self.message,
         }
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator.clock import ONE_DAY, describe_skew, in_words, minute, parse_duration, rfc3339
+from rotator.clock import ONE_DAY, describe_skew, in_words, minute, parse_duration, rfc3339_or_none
 from rotator.errors import kind
 from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
 from rotator.rotation.model import (
@@ -93,7 +93,7 @@ class Report(NamedTuple):
             "message": self.message,
             "token_id": self.token_id,
             "previous_token_id": self.previous_token_id,
-            "expires_at": rfc3339(self.expires_at) if self.expires_at else None,
+            "expires_at": rfc3339_or_none(self.expires_at),
             "seconds_left": None if left is None else int(left),
             "days_left": None if left is None else round(left / 86400, 3),
             "stores": [each._asdict() for each in self.stores],

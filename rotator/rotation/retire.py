@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from rotator import audit
 from rotator.audit import Event
-from rotator.clock import minute, rfc3339
+from rotator.clock import minute, rfc3339_or_none
 from rotator.config.settings import Unused
 from rotator.errors import RotatorError, TokenRefusedError
 from rotator.rotation.disuse import (
@@ -288,7 +288,7 @@ def _describe_overdue(pending: PendingRevocation, ruling: Ruling) -> str | None:
 
 
 def _log_use(old: OldToken) -> None:
-    used_at = rfc3339(old.last_used_at) if old.last_used_at else None
+    used_at = rfc3339_or_none(old.last_used_at)
     message = f"the old token {old.token_id} is still in use: {old.message}"
     audit.record(Event.IN_USE, message, token_id=old.token_id, last_used_at=used_at)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from rotator import audit
 from rotator.audit import Event
-from rotator.clock import describe_skew, minute, rfc3339
+from rotator.clock import describe_skew, minute, rfc3339_or_none
 from rotator.config.settings import TokenSettings
 from rotator.errors import RotatorError, StoreError, internal_error, kind
 from rotator.rotation.model import (
@@ -377,5 +377,5 @@ def _log_end(report: Report) -> None:
         reason=report.reason,
         token_id=report.token_id,
         previous_token_id=report.previous_token_id,
-        expires_at=rfc3339(report.expires_at) if report.expires_at else None,
+        expires_at=rfc3339_or_none(report.expires_at),
     )

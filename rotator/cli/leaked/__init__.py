@@ -20,7 +20,7 @@ from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.cli.markdown import describe_row
 from rotator.cli.summary import sort_by_urgency
 from rotator.cli.tables import wrap
-from rotator.clock import minute, parse_duration, rfc3339, utc_now
+from rotator.clock import minute, parse_duration, rfc3339_or_none, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, RotatorError
 from rotator.signals import stop_requests
@@ -159,7 +159,7 @@ def _repeat(since: datetime | None) -> str:
         ("--config", given["config"]),
         ("--env-file", given["env_file"]),
         ("--api", given["api"]),
-        ("--since", rfc3339(since) if since else None),
+        ("--since", rfc3339_or_none(since)),
         ("--report", given["path"]),
     ):
         words += [name, str(value)] if value else []

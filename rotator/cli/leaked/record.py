@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 from rotator.audit import DONE, GONE, Event
 from rotator.cli.leaked.assessment import Assessment, LeakedToken
 from rotator.cli.leaked.emergency import FoundState, FoundToken, Search
-from rotator.clock import minute, rfc3339
+from rotator.clock import minute, rfc3339, rfc3339_or_none
 from rotator.errors import one_line
 from rotator.rotation.report import Report
 from rotator.stores.journal import ReplacedToken
@@ -227,11 +227,11 @@ class IncidentRecord:
         return {
             "state": self.state,
             "began_at": rfc3339(self.began_at),
-            "ended_at": rfc3339(self.ended_at) if self.ended_at else None,
+            "ended_at": rfc3339_or_none(self.ended_at),
             "api": self.api,
             "account": self.account or None,
             "tokens": [self._token_to_json(each) for each in self.assessments],
-            "since": rfc3339(self.since) if self.since else None,
+            "since": rfc3339_or_none(self.since),
             "found": [
                 {**each.row.to_json(), "state": each.state, "message": each.message}
                 for each in self.found
@@ -240,7 +240,7 @@ class IncidentRecord:
                 {
                     "token_id": each.token_id,
                     "state": self.state_of(each.token_id),
-                    "bearer_until": rfc3339(each.expires_at) if each.expires_at else None,
+                    "bearer_until": rfc3339_or_none(each.expires_at),
                 }
                 for each in self.found_before
             ],
@@ -257,8 +257,8 @@ class IncidentRecord:
                 {
                     "token_id": each.token_id,
                     "state": self.state_of(each.token_id),
-                    "made_at": rfc3339(each.made_at) if each.made_at else None,
-                    "bearer_until": rfc3339(each.ends_at) if each.ends_at else None,
+                    "made_at": rfc3339_or_none(each.made_at),
+                    "bearer_until": rfc3339_or_none(each.ends_at),
                     "stores": list(each.stores),
                 }
                 for each in assessment.leaked

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rotator import wiring
 from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
-from rotator.clock import Clock, rfc3339
+from rotator.clock import Clock, rfc3339, rfc3339_or_none
 from rotator.config.settings import Settings
 from rotator.rotation.ahead import ReadAhead
 from rotator.rotation.inventory import Inventory
@@ -70,11 +70,11 @@ class AuditedToken(NamedTuple):
             "token_id": report.token_id,
             "status": report.status,
             "age_days": _days(facts.age),
-            "made_at": _time(facts.made_at),
-            "last_rotation_at": _time(minted_at),
-            "expires_at": _time(report.expires_at),
+            "made_at": rfc3339_or_none(facts.made_at),
+            "last_rotation_at": rfc3339_or_none(minted_at),
+            "expires_at": rfc3339_or_none(report.expires_at),
             "days_left": _days(_left(report.seconds_left)),
-            "last_used_at": _time(row.last_used_at) if row else None,
+            "last_used_at": rfc3339_or_none(row.last_used_at) if row else None,
             "stores": [each._asdict() for each in report.stores],
             "rules": [result._asdict() for result in self.results],
         }
@@ -184,10 +184,6 @@ def _marks(row: TokenRow, now: datetime, unused: timedelta) -> tuple[Mark, ...]:
         Mark.UNUSED: now - used_at >= unused,
     }
     return tuple(mark for mark, is_found in found.items() if is_found)
-
-
-def _time(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None
 
 
 def _left(seconds: float | None) -> timedelta | None:

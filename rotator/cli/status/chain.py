@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rotator.clock import rfc3339
+from rotator.clock import rfc3339_or_none
 from rotator.daemon.rows import FleetStatus, StatusRow
 from rotator.rotation.model import OldToken
 from rotator.rotation.observe import Snapshot
@@ -112,18 +112,18 @@ class Chain(NamedTuple):
                     "token_id": each.token.token_id if each.token else None,
                     "journal_token_id": each.journal.token_id,
                     "owner": self.owners.get(each.store.url),
-                    "deletes_at": _time(each.ends_at),
+                    "deletes_at": rfc3339_or_none(each.ends_at),
                 }
                 for each in self.snapshot.reachable
             ],
             "journal": {
                 "token_id": journal.token_id,
                 "previous_token_id": journal.previous_token_id,
-                "minted_at": _time(journal.minted_at),
-                "put_back_at": _time(journal.put_back_at),
+                "minted_at": rfc3339_or_none(journal.minted_at),
+                "put_back_at": rfc3339_or_none(journal.put_back_at),
                 "leaked": [each.token_id for each in journal.leak.tokens] if journal.leak else None,
                 "mints": [
-                    {"begun_at": _time(each.begun_at), "token_id": each.token_id}
+                    {"begun_at": rfc3339_or_none(each.begun_at), "token_id": each.token_id}
                     for each in self.mints
                 ],
             },
@@ -132,17 +132,17 @@ class Chain(NamedTuple):
                 "why_not_asked": self.api.why_not_asked,
                 "listed": None if self.api.listed is None else listed is not None,
                 "why_not_listed": self.api.why_not_listed,
-                "created_at": _time(listed.created_at if listed else None),
-                "last_used_at": _time(listed.last_used_at if listed else None),
+                "created_at": rfc3339_or_none(listed.created_at if listed else None),
+                "last_used_at": rfc3339_or_none(listed.last_used_at if listed else None),
             },
             "hooks": [{"name": name, "owed": owed} for name, owed in self.hooks.items()],
             "ancestors": [
                 {
                     "token_id": each.token_id,
-                    "due_at": _time(each.pending.due_at if each.pending else None),
-                    "expires_at": _time(each.expires_at),
+                    "due_at": rfc3339_or_none(each.pending.due_at if each.pending else None),
+                    "expires_at": rfc3339_or_none(each.expires_at),
                     "listed": each.is_listed,
-                    "last_used_at": _time(each.last_used_at),
+                    "last_used_at": rfc3339_or_none(each.last_used_at),
                 }
                 for each in self.ancestors()
             ],
@@ -170,7 +170,3 @@ class StatusView(NamedTuple):
             (token,) = shown["tokens"]
             token["chain"] = self.chain.to_json()
         return shown
-
-
-def _time(moment: datetime | None) -> str | None:
-    return rfc3339(moment) if moment else None
