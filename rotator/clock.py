@@ -61,9 +61,12 @@ def minute(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def describe_skew(skew: timedelta | None) -> str | None:
-    """Return a sentence where this machine's clock is wrong; `skew` is how far it is ahead."""
-    if skew is None or abs(skew) < WRONG_CLOCK:
+def describe_skew(skew: timedelta | None, least: timedelta = WRONG_CLOCK) -> str | None:
+    """Say that this machine's clock is wrong; `skew` is how far it is ahead.
+
+    None where that is not known, or less than `least`.
+    """
+    if skew is None or abs(skew) < least:
         return None
     side = "ahead of" if skew > timedelta() else "behind"
     return f"this machine's clock is {in_words(skew)} {side} the API's: set it right"

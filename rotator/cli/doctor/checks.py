@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from rotator.cli.doctor.findings import Check, Finding, Result, Topic
-from rotator.clock import SLACK, in_words, minute
+from rotator.clock import SLACK, describe_skew, in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.rotation.former_stores import Copy
@@ -107,17 +107,15 @@ def _clock(facts: ApiFacts) -> Iterator[Finding]:
             " let the API, or the proxy before it, send one"
         )
         yield Finding(Topic.CLOCK, Result.WARNING, message)
-    elif abs(facts.skew) < SLACK:
-        yield Finding(Topic.CLOCK, Result.OK, "this machine's clock agrees with the API's")
-    else:
-        side = "ahead of" if facts.skew > timedelta() else "behind"
-        message = f"this machine's clock is {in_words(facts.skew)} {side} the API's: set it right"
+    elif wrong := describe_skew(facts.skew, SLACK):
         if abs(facts.skew) > facts.tolerance - timedelta(seconds=1):
-            message = f"{message}, or no new token will be accepted"
+            message = f"{wrong}, or no new token will be accepted"
             yield Finding(Topic.CLOCK, Result.PROBLEM, message)
         else:
-            message = f"{message}, as it decides when a token is due or expired"
+            message = f"{wrong}, as it decides when a token is due or expired"
             yield Finding(Topic.CLOCK, Result.WARNING, message)
+    else:
+        yield Finding(Topic.CLOCK, Result.OK, "this machine's clock agrees with the API's")
 
 
 API_CHECKS: tuple[Check[ApiFacts], ...] = (
