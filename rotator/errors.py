@@ -7,9 +7,10 @@ may succeed later without anybody changing anything.
 
 import errno
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _LONGEST_VALUE = 60
+_MOST_NAMES = 10
 _NO_MEMORY = "there is too little memory for it: raise the limit of this process or its container"
 _NOT_MAPPED = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -238,6 +239,12 @@ def quote_value(value: object) -> str:
     text = f'"{text}"' if isinstance(value, str) else text
     text = text.encode("unicode_escape").decode()
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"
+
+
+def join_names(names: Collection[str], most: int = _MOST_NAMES) -> str:
+    """Return the first `most` names, and how many there are besides."""
+    first, more = [*names][:most], len(names) - most
+    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

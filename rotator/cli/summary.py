@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from rotator.cli import exit_codes
 from rotator.clock import in_words
-from rotator.errors import one_line
+from rotator.errors import join_names, one_line
 from rotator.rotation.model import Action
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
@@ -96,16 +96,11 @@ def _tell_groups(reports: Sequence[Report]) -> Iterator[str]:
         names = [report.name for report in reports if report.action is action]
         if names:
             told = f"{len(names)} {action}"
-            yield told if action in _UNNAMED else f"{told}: {_list_names(names)}"
+            yield told if action in _UNNAMED else f"{told}: {join_names(names, _MOST_NAMES)}"
         if action is Action.FAILED:
             others = [each.name for each in reports if each.error and each.action is not action]
             if others:
-                yield f"{len(others)} not all done: {_list_names(others)}"
-
-
-def _list_names(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMES
-    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+                yield f"{len(others)} not all done: {join_names(others, _MOST_NAMES)}"
 
 
 def _count(reports: Sequence[Report]) -> Counter[str]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rotator.clock import minute, rfc3339, rfc3339_or_none
 from rotator.config.keys import CREDENTIALS
 from rotator.config.settings import NOTICES, NoticeEvent, Secret, TokenSettings
-from rotator.errors import hide_tokens, quote_value
+from rotator.errors import hide_tokens, join_names, quote_value
 from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
 from rotator.hooks.processes import ProcessResult, run_process
@@ -307,7 +307,7 @@ def _notice_of(events: Sequence[HookEvent]) -> notify.Notice:
         )
         for event in events
     )
-    names = notify.join_names([event.name for event in events])
+    names = join_names([event.name for event in events])
     if any(event.is_rehearsal for event in events):
         body = "This is a test by rotator rehearse. No token was renewed, and nobody has to act."
         title = f"{names}: rehearsal"

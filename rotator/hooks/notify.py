@@ -3,7 +3,7 @@
 import json
 import re
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,6 @@ from rotator.errors import ConfigError, MissingPackageError
 from rotator.hooks.processes import run_process
 
 TIMEOUT = timedelta(seconds=20)
-_MOST_NAMES = 10
 _ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown|known|silent)$", re.MULTILINE)
 _MISSING = "notices need the package apprise: pip install 'nocturna-rotator[notify]'"
 _FAULTS = {
@@ -25,12 +24,6 @@ _FAULTS = {
     "refused": "the notice could not be delivered; check the URL, and that its server is up",
     "unknown": "apprise does not understand this URL; compare it with apprise's documentation",
 }
-
-
-def join_names(names: Collection[str]) -> str:
-    """Return the first names, and how many there are besides."""
-    first, more = [*names][:_MOST_NAMES], len(names) - _MOST_NAMES
-    return ", ".join(first) + (f" and {more} more" if more > 0 else "")
 
 
 class NoticeKind(StrEnum):

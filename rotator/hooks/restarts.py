@@ -17,8 +17,7 @@ from threading import Thread
 from typing import Protocol, cast
 
 from rotator.config.settings import TokenSettings
-from rotator.errors import ConfigError, RotatorError, StoreError, internal_error
-from rotator.hooks.notify import join_names
+from rotator.errors import ConfigError, RotatorError, StoreError, internal_error, join_names
 from rotator.stores.port import StoreUrl, parse_url
 from rotator.stores.readonly import UnavailableStore
 from rotator.stores.registry import find_entry_point, load_backend

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.clock import rfc3339_or_none
 from rotator.config.settings import NoticeEvent
-from rotator.errors import RotatorError, internal_error
+from rotator.errors import RotatorError, internal_error, join_names
 from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import CAN_WAIT, Status
 from rotator.rotation.report import Report, Severity, describe_others, group_by_cause
@@ -155,7 +155,7 @@ def notify_failures(results: Sequence[tuple[Rotation, Report]]) -> None:
 
 def _notice_of(failed: Sequence[Report]) -> Notice:
     # Imported here: `rotator check` starts faster without it.
-    from rotator.hooks.notify import Notice, NoticedToken, NoticeKind, join_names  # noqa: PLC0415
+    from rotator.hooks.notify import Notice, NoticedToken, NoticeKind  # noqa: PLC0415
 
     names = join_names([report.name for report in failed])
     is_renewed = all(report.action in CHANGED for report in failed)

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from rotator.clock import ONE_DAY, describe_skew, in_words, minute, parse_duration, rfc3339_or_none
-from rotator.errors import kind
+from rotator.errors import join_names, kind
 from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
 from rotator.rotation.model import (
     CHANGED,
@@ -379,7 +379,6 @@ def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedu
 # Many failures
 
 _ALIKE = 4  # from so many on, one line tells of them all
-_MOST_NAMES = 10
 _OWN = re.compile(r"\S*[/\d]\S*")  # URLs, ids, times and counts
 
 
@@ -398,6 +397,4 @@ def describe_others(group: Sequence[Report]) -> str | None:
     if len(group) < _ALIKE:
         return None
     others = [report.name for report in group[1:]]
-    more = len(others) - _MOST_NAMES
-    names = ", ".join(others[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-    return f"the same with {len(others)} others: {names}"
+    return f"the same with {len(others)} others: {join_names(others)}"
