@@ -26,7 +26,7 @@ from rotator.rotation.report import (
     remaining_life,
     summarize,
 )
-from rotator.stores.port import DEFAULT_FIELD
+from rotator.stores.port import shorten_url
 
 _LEAK = (
     (
@@ -187,7 +187,7 @@ def _has_more_to_tell(report: Report) -> bool:
 
 
 def _describe_store(store: StoreReport, report: Report) -> str:
-    url = store.store.removesuffix(f"#{DEFAULT_FIELD}")
+    url = shorten_url(store.store)
     usual = StoreState.WRITTEN if report.action is Action.ROTATED else StoreState.CURRENT
     return url if store.status is usual else f"{url} ({store.status})"
 

@@ -23,7 +23,7 @@ from rotator.errors import one_line
 from rotator.rotation.model import CHANGED
 from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenState
-from rotator.stores.port import DEFAULT_FIELD
+from rotator.stores.port import shorten_url
 
 _BAR_WIDTH = 1000
 _FIRST = View()
@@ -159,7 +159,7 @@ def _token(row: StatusRow) -> Html:
 
 def _stores(row: StatusRow) -> Html:
     reports = row.report.stores if row.report else ()
-    urls = [store.store.removesuffix(f"#{DEFAULT_FIELD}") for store in reports]
+    urls = [shorten_url(store.store) for store in reports]
     parts = [element("span", url) for url in urls[:1]]
     if urls[1:]:
         parts.append(element("span", f"+{len(urls) - 1}", class_="more-stores"))

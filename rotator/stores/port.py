@@ -266,6 +266,11 @@ def path_of_file_store(url: str) -> Path | None:
     return Path(unquote(rest[2:].partition("#")[0].partition("?")[0], errors=_BYTES))
 
 
+def shorten_url(url: str) -> str:
+    """Return a store's URL without the usual field, for people."""
+    return url.removesuffix(f"#{DEFAULT_FIELD}")
+
+
 def is_missing_file(url: str) -> bool:
     """Tell whether a store is a file that is not there; False where nobody may look."""
     path = path_of_file_store(url)

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import NamedTuple
 
 from rotator.cli.status.chain import Ancestor, Chain, StatusView
-from rotator.cli.status.words import describe_row, shorten
+from rotator.cli.status.words import describe_row
 from rotator.clock import in_words, minute
 from rotator.daemon.rows import StatusRow, Step, Tone, describe_moment, describe_reload
 from rotator.errors import hide_tokens, one_line
 from rotator.rotation.model import StoreState
+from rotator.stores.port import shorten_url
 
 _LONGEST_SCOPE = 60
 _STEPS = {  # with the next run
@@ -86,7 +87,7 @@ def _stores(
 ) -> Iterator[Fact]:
     for store in row.report.stores if row.report else ():
         is_good = store.status in (StoreState.CURRENT, StoreState.WRITTEN)
-        parts = [shorten(store.store)]
+        parts = [shorten_url(store.store)]
         if store.message:
             parts.append(store.message.removeprefix(f"{store.store}: "))
         if owner := (owners or {}).get(store.store):

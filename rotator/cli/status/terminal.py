@@ -9,15 +9,11 @@ from rich.text import Text
 
 from rotator.cli.status.chain import StatusView
 from rotator.cli.status.sections import Fact, Section, describe_token
-from rotator.cli.status.words import (
-    describe_renewal,
-    describe_rest,
-    find_remarks,
-    shorten,
-)
+from rotator.cli.status.words import describe_renewal, describe_rest, find_remarks
 from rotator.clock import minute
 from rotator.daemon.rows import FleetStatus, StatusRow, Tone, count_badges, describe_reload
 from rotator.errors import one_line
+from rotator.stores.port import shorten_url
 
 _COLOURS = {Tone.BAD: "red", Tone.WARN: "yellow", Tone.IDLE: "magenta", Tone.GOOD: "green"}
 _TITLES = ("state", "token", "life", "left", "renewal", "expires", "store")
@@ -158,7 +154,7 @@ class Painter:
     def _cells(self, row: StatusRow) -> list[Text]:
         word, tone = row.badge
         expires_at = row.report.expires_at if row.report else None
-        stores = [shorten(each.store) for each in row.report.stores] if row.report else []
+        stores = [shorten_url(each.store) for each in row.report.stores] if row.report else []
         more = f" +{len(stores) - 1}" if stores[1:] else ""
         cells = {
             "state": Text(f"{self._glyphs.signs[tone]} {word}", _COLOURS[tone]),

@@ -11,7 +11,7 @@ from rotator.clock import in_words
 from rotator.daemon.rows import StatusRow, Tone, count_badges, describe_moment
 from rotator.errors import one_line
 from rotator.rotation.model import OldTokenState, StoreState
-from rotator.stores.port import DEFAULT_FIELD
+from rotator.stores.port import shorten_url
 
 
 class Remark(NamedTuple):
@@ -41,7 +41,7 @@ def find_remarks(row: StatusRow) -> Iterator[Remark]:
     # Why a store cannot be reached is a failure, and told as such.
     for label, status in (("behind", StoreState.BEHIND), ("no token in", StoreState.ABSENT)):
         if urls := [each.store for each in row.stores_in_need if each.status is status]:
-            yield Remark(label, ", ".join(map(shorten, urls)))
+            yield Remark(label, ", ".join(map(shorten_url, urls)))
     owed = row.describe_debts() if row.report.error else []
     owed += [
         f"{old.token_id} to be revoked {describe_moment(old.due_at, row.now)}"
@@ -56,11 +56,6 @@ def find_remarks(row: StatusRow) -> Iterator[Remark]:
     if row.last_failure and not row.report.error:
         when = describe_moment(row.last_failure.ended_at, row.now)
         yield Remark("last failure", f"{when}, {row.last_failure.report.error}")
-
-
-def shorten(url: str) -> str:
-    """Return a store's URL without the usual field."""
-    return url.removesuffix(f"#{DEFAULT_FIELD}")
 
 
 def describe_renewal(row: StatusRow) -> str:

@@ -23,7 +23,7 @@ from rotator.rotation.listing import (
     list_rows,
     longest_rotation,
 )
-from rotator.stores.port import DEFAULT_FIELD
+from rotator.stores.port import shorten_url
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken, TokenApi
@@ -211,7 +211,7 @@ def _places(row: TokenRow) -> list[str]:
 
 
 def _place(place: Place) -> str:
-    url = place.store.removesuffix(f"#{DEFAULT_FIELD}")
+    url = shorten_url(place.store)
     match place.part:
         case Part.OWED if place.due_at:
             unused = " if nobody uses it until then" if place.ends_unused else ""
