@@ -1,5 +1,6 @@
 """What the stores of AWS have in common: calls, their errors, and a journal in tags."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -8,7 +9,7 @@ from backends.aws import failures
 from backends.aws.clients import AwsClient, bounded, forget_clients
 from backends.aws.failures import AwsTarget
 from backends.notes import NoteChanges
-from backends.remote import NotedStore
+from backends.remote import NotedStore, name_errors
 from rotator.errors import StoreError, StoreUnreachableError
 from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
@@ -63,8 +64,27 @@ class AwsStore(NotedStore[State]):
         finally:
             self._throttle.end()
 
+    def preflight(self) -> None:
+        """Make each call of `write` and `note`, in a form that can change nothing at any time.
+
+        What is still to be created proves less: to create it cannot be tried without doing it.
+        """
+        with name_errors(self.url):
+            state, _, tags = self._read(to_write=True)
+            if len(tags) + _NEW_TAGS > _MOST_TAGS:
+                raise StoreError(
+                    f"this {self._target.service.noun} has {len(tags)} of {_MOST_TAGS} tags, which"
+                    f" leaves no room for a journal of {_NEW_TAGS}: remove some of them"
+                )
+            self._try_all(self._trials(state))
+
+    @abstractmethod
+    def _trials(self, state: State) -> Trials:
+        """Return the calls by their names."""
+
+    @abstractmethod
     def _set_tags(self, new: Tags, removed: list[str]) -> None:
-        raise NotImplementedError
+        """Add or replace tags, then remove others."""
 
     def _send_notes(self, changes: NoteChanges) -> None:
         # In this order a crash leaves a note too many, and none too few.
@@ -77,13 +97,6 @@ class AwsStore(NotedStore[State]):
         if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
             raise failures.no_aws(self._target)
         return pairs
-
-    def _refuse_many_tags(self, tags: Mapping[str, str]) -> None:
-        if len(tags) + _NEW_TAGS > _MOST_TAGS:
-            raise StoreError(
-                f"this {self._target.service.noun} has {len(tags)} of {_MOST_TAGS} tags, which"
-                f" leaves no room for a journal of {_NEW_TAGS}: remove some of them"
-            )
 
     def _try_all(self, trials: Trials) -> None:
         """Make these calls; report all denials at once: policies take people time to change."""

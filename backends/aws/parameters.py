@@ -100,16 +100,6 @@ class ParameterStore(AwsStore[Parameter]):
         changed_at = found.get("LastModifiedDate")
         return Provenance(changed_at=changed_at if isinstance(changed_at, datetime) else None)
 
-    def preflight(self) -> None:
-        """Make each call of `write` and `note`, in a form that can change nothing at any time.
-
-        PutParameter cannot be tried on a parameter that is still to be created, nor on its key.
-        """
-        with name_errors(self.url):
-            state, _, tags = self._read(to_write=True)
-            self._refuse_many_tags(tags)
-            self._try_all(self._trials(state))
-
     def _trials(self, state: Parameter) -> Trials:
         absent = () if state.version else (_NO_RESOURCE,)
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from backends.aws import failures
 from backends.aws.address import BATCH, REGION, AwsAddress
-from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags
+from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags, Trials
 from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
 from backends.aws.text import secret_in, with_secret
 from backends.remote import NotedScratch, name_errors
@@ -128,18 +128,7 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
         changed_at = about.get("LastChangedDate")
         return Provenance(changed_at=changed_at if isinstance(changed_at, datetime) else None)
 
-    def preflight(self) -> None:
-        """Make each call of `write` and `note`, in a form that can change nothing at any time.
-
-        A secret that is still to be created proves less: CreateSecret and PutSecretValue cannot be
-        tried without doing them.
-        """
-        with name_errors(self.url):
-            state, _, tags = self._read(to_write=True)
-            self._refuse_many_tags(tags)
-            self._try_all(self._trials(state))
-
-    def _trials(self, state: AwsSecret) -> dict[str, Callable[[], object]]:
+    def _trials(self, state: AwsSecret) -> Trials:
         nowhere, absent = str(uuid.uuid4()), () if state.exists else (_NOT_FOUND,)
         trials: dict[str, Callable[[], object]] = {
             "UpdateSecretVersionStage": lambda: self._move(_CURRENT, nowhere, nowhere),
