@@ -105,14 +105,19 @@ def build_contexts(
     more of them, whatever the settings permit.
     """
     in_flight = defaultdict(InFlightMints) if in_flight is None else in_flight
-    fleet = fleet_stores(settings)
-    open_mirrors = partial(open_mirrors_of, folder=settings.folder)
-    workers, throttles = count_workers(settings), _share_throttles(settings, connections)
+    throttles = _share_throttles(settings, connections)
+    fleet, workers = fleet_stores(settings), count_workers(settings)
     return {
         api.name: RotationContext(
-            lazy_api(api, clock, throttles[api.name]),
-            *(clock, in_flight[api.name], fleet, time.sleep, os.environ, workers, open_mirrors),
-            frozenset(token.name for token in settings.tokens_of(api)).__contains__,
+            api=lazy_api(api, clock, throttles[api.name]),
+            clock=clock,
+            in_flight=in_flight[api.name],
+            fleet=fleet,
+            sleep=time.sleep,
+            environ=os.environ,
+            workers=workers,
+            open_mirrors=partial(open_mirrors_of, folder=settings.folder),
+            is_own=frozenset(token.name for token in settings.tokens_of(api)).__contains__,
         )
         for api in settings.apis
     }

@@ -45,7 +45,7 @@ def run_fleet(
     def one(rotation: Rotation) -> Report:
         if stopped():
             error = "stopped by a signal before its turn; run again"
-            report = _failure(rotation, "stopped", error)
+            report = report_failure(rotation, "stopped", error)
         else:
             report = run_guarded(rotation, act)
         advance()
@@ -80,7 +80,7 @@ def settle(rotations: Sequence[Rotation]) -> dict[str, Report]:
         )
     except Exception as error:  # noqa: BLE001 - what was rotated is told, and the journals know it
         why = str(error) if isinstance(error, RotatorError) else internal_error(error)
-        return {each.name: _failure(each, "unfinished", why) for each, _ in waiting}
+        return {each.name: report_failure(each, "unfinished", why) for each, _ in waiting}
     ends = [(rotation, each) for (rotation, _), each in zip(waiting, failures, strict=True)]
     settled = map_in_threads(lambda end: _settle_guarded(*end), ends, waiting[0][0].workers)
     return {report.name: report for report in settled if report}
@@ -90,7 +90,7 @@ def _settle_guarded(rotation: Rotation, failures: Sequence[HookFailure]) -> Repo
     try:
         return rotation.settle(failures)
     except Exception as error:  # noqa: BLE001 - no bug may stop the other tokens
-        return _failure(rotation, "internal", internal_error(error))
+        return report_failure(rotation, "internal", internal_error(error))
 
 
 def choose_to_wait(looks: Iterable[tuple[Rotation, Report]]) -> frozenset[str]:
@@ -128,14 +128,21 @@ def run_guarded(rotation: Rotation, act: Act) -> Report:
     try:
         return act(rotation)
     except Exception as error:  # noqa: BLE001 - no bug may stop the other tokens
-        return _failure(rotation, "internal", internal_error(error))
+        return report_failure(rotation, "internal", internal_error(error))
 
 
-def _failure(rotation: Rotation, reason: str, error: str) -> Report:
+def report_failure(
+    rotation: Rotation, reason: str, error: str, failure: str | None = None
+) -> Report:
+    """Return the report on a token of which nothing came to be known; `failure` is its kind."""
     return Report(
-        *(rotation.name, Status.UNKNOWN, reason, error, Action.FAILED),
+        name=rotation.name,
+        status=Status.UNKNOWN,
+        reason=reason,
+        message=error,
+        action=Action.FAILED,
         error=error,
-        failure=reason,
+        failure=failure or reason,
         api=rotation.api,
     )
 

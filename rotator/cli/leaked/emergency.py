@@ -21,12 +21,12 @@ from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
 from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ApiError, RotatorError
-from rotator.rotation.fleet import notify_failures, run_fleet
+from rotator.rotation.fleet import notify_failures, report_failure, run_fleet
 from rotator.rotation.inventory import Inventory
 from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rotation
 from rotator.rotation.model import CHANGED, Action, OldTokenState, StoreState
 from rotator.rotation.observe import Observation, observe
-from rotator.rotation.policy import RotateOptions, Status
+from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import map_in_threads
@@ -272,11 +272,7 @@ class Emergency:
     def _renew(self, rotation: Rotation) -> Report:
         if self._silent >= _MOST_SILENT:
             error = "not begun, since the API did not answer for other tokens: run again"
-            return Report(
-                *(rotation.name, Status.UNKNOWN, "unreachable", error, Action.FAILED),
-                error=error,
-                failure="api-unreachable",
-            )
+            return report_failure(rotation, "unreachable", error, failure="api-unreachable")
         # Once more: somebody else may have replaced it since it was shown.
         found = self._assess(self._cases[rotation.name])
         wanted = RotateOptions(force=found.answer is None, revoke_old=True, leak=found.leak)
