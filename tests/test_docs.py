@@ -10,7 +10,7 @@ import pytest
 from rotator.config.keys import VARIABLES
 from rotator.config.loader import load_settings
 from rotator.daemon.health import DaemonPhase
-from rotator.daemon.rows import FleetStatus, Step, Tone, build_rows
+from rotator.daemon.rows import FleetStatus, NextStep, Tone, build_rows
 from rotator.rotation.model import Action, OldTokenState, StoreState
 from rotator.rotation.policy import CHAIN, Status
 from rotator.rotation.report import Report, Severity
@@ -111,7 +111,7 @@ def test_every_json_key_and_value_of_the_api_is_documented() -> None:
     fleet = FleetStatus(build_rows(states.by_name(), (), NOON), NOON).to_json()
     (token,) = fleet["tokens"]
     own = set(token) - set(look.report.to_json())
-    words = [*fleet, *own, *token["history"][0], *Step, *Tone, *DaemonPhase, "stores", "daemon"]
+    words = [*fleet, *own, *token["history"][0], *NextStep, *Tone, *DaemonPhase, "stores", "daemon"]
     assert [word for word in words if f"`{word}`" not in page] == []
 
 

@@ -31,7 +31,7 @@ class ProbeResult(NamedTuple):
     message: str
 
 
-class _Look(NamedTuple):
+class _LookInHand(NamedTuple):
     """A look in hand: when it began (monotonic seconds), and how long it can take at most."""
 
     started: float
@@ -56,7 +56,7 @@ class Health:
         self._monotonic = monotonic
         self._is_scheduler_alive = is_scheduler_alive
         self._last_beat = monotonic()
-        self._looks: dict[str, _Look] = {}
+        self._looks: dict[str, _LookInHand] = {}
 
     @property
     def tokens(self) -> tuple[TokenSettings, ...]:
@@ -84,7 +84,7 @@ class Health:
         )
         waits = rounds * LOOK_PARTS * token.rotation_timeout + WORKERS * hooks
         budget = TimeBudget(waits.total_seconds())
-        look = _Look(self._monotonic(), waits + hooks + LOOK_MARGIN, token, budget)
+        look = _LookInHand(self._monotonic(), waits + hooks + LOOK_MARGIN, token, budget)
         self._looks[name] = look
         try:
             with budget.spending():

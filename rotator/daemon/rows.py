@@ -46,7 +46,7 @@ class Bar(NamedTuple):
     boundary: float
 
 
-class Step(StrEnum):
+class NextStep(StrEnum):
     """What a run does next with a token, or time does, as the JSON shows it."""
 
     LOOK = "look"
@@ -61,7 +61,7 @@ class Step(StrEnum):
 class PlannedStep(NamedTuple):
     """A step and its time (aware UTC), None with the next run; `token_id` is a token to revoke."""
 
-    step: Step
+    step: NextStep
     at: datetime | None = None
     token_id: str | None = None
 
@@ -150,27 +150,27 @@ class StatusRow:
         """Return what comes next, in its order; what a person has to do is in the message."""
         report = self.report
         if report is None or self.state is None:
-            return [PlannedStep(Step.LOOK)]
+            return [PlannedStep(NextStep.LOOK)]
         steps = []
         if report.unsettled:
-            steps.append(PlannedStep(Step.SETTLEMENT))
+            steps.append(PlannedStep(NextStep.SETTLEMENT))
         if report.reason == "behind":
-            steps.append(PlannedStep(Step.COPY))
+            steps.append(PlannedStep(NextStep.COPY))
         elif report.status in _RENEWED and report.reason != "put_back":
-            steps.append(PlannedStep(Step.RENEWAL))
+            steps.append(PlannedStep(NextStep.RENEWAL))
         if report.hooks_left:
-            steps.append(PlannedStep(Step.HOOKS))
+            steps.append(PlannedStep(NextStep.HOOKS))
         dated = [
-            PlannedStep(Step.REVOCATION, old.due_at, old.token_id)
+            PlannedStep(NextStep.REVOCATION, old.due_at, old.token_id)
             for old in report.old_tokens
             if old.is_pending
         ]
         if self.state.last.next_at:
-            dated.append(PlannedStep(Step.LOOK, self.state.last.next_at))
+            dated.append(PlannedStep(NextStep.LOOK, self.state.last.next_at))
         if report.status in (Status.OK, Status.DUE) and self.renews_at and self.left:
             if self.renews_at > self.now:
-                dated.append(PlannedStep(Step.RENEWAL, self.renews_at))
-            dated.append(PlannedStep(Step.EXPIRY, report.expires_at))
+                dated.append(PlannedStep(NextStep.RENEWAL, self.renews_at))
+            dated.append(PlannedStep(NextStep.EXPIRY, report.expires_at))
         return [*steps, *sorted(dated, key=lambda step: step.at or self.now)]
 
     def to_json(self) -> dict[str, Any]:

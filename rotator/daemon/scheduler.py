@@ -23,7 +23,7 @@ from rotator.config.settings import NoticeEvent, Settings
 from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
 from rotator.daemon.reaper import ZombieReaper
 from rotator.daemon.turns import Turns, is_held_back
-from rotator.daemon.web import ListenAddress, PageServer, Site
+from rotator.daemon.web import ListenAddress, PageServer, PageSite
 from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import (
     find_shared,
@@ -383,7 +383,7 @@ def serve(
         pipe, zombies = SelfPipe(), ZombieReaper(time.monotonic)
         stack.enter_context(pipe.receive(*STOP, *RELOAD, signal.SIGCHLD))
         if address is not None:
-            server = PageServer(address, Site(daemon.states, health, clock, time.monotonic))
+            server = PageServer(address, PageSite(daemon.states, health, clock, time.monotonic))
             _log.info("the status page is at http://%s/", server.address)
             stack.enter_context(server.serving())
         daemon.start()

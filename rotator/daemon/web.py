@@ -81,7 +81,7 @@ def text_response(status: HTTPStatus, line: str) -> PageResponse:
     return PageResponse(status, "text/plain; charset=utf-8", f"{line}\n".encode())
 
 
-class Site:
+class PageSite:
     """Responds by path; thread-safe. `monotonic` returns seconds."""
 
     def __init__(
@@ -289,7 +289,7 @@ class PageServer(ThreadingTCPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: ListenAddress, site: Site, patience: float = PATIENCE) -> None:
+    def __init__(self, address: ListenAddress, site: PageSite, patience: float = PATIENCE) -> None:
         self.site = site
         self._patience = patience
         self._connections = threading.Condition()

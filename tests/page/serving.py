@@ -10,7 +10,7 @@ import requests
 from rotator.clock import Clock
 from rotator.config.settings import TokenSettings
 from rotator.daemon.health import DaemonPhase, Health
-from rotator.daemon.web import LOOPBACK, PATIENCE, ListenAddress, PageServer, Site
+from rotator.daemon.web import LOOPBACK, PATIENCE, ListenAddress, PageServer, PageSite
 from rotator.rotation.states import TokenStates
 from tests.support import waiting
 from tests.support.clock import FakeClock
@@ -58,7 +58,7 @@ def served(  # noqa: PLR0913 - what a page is made of
     health = Health(time.monotonic, lambda: True)
     health.phase = DaemonPhase.RUNNING
     health.tokens = tokens
-    site = Site(states, health, clock or FakeClock(), monotonic or Passing())
+    site = PageSite(states, health, clock or FakeClock(), monotonic or Passing())
     server = PageServer(ListenAddress(host, port), site, patience)
     with server.serving():
         yield Served(server, health, states)

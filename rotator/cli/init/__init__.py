@@ -8,7 +8,7 @@ import click
 
 from rotator.cli import exit_codes, options, output
 from rotator.cli.init import saving
-from rotator.cli.init.asking import Nobody, Terminal
+from rotator.cli.init.asking import Nobody, Person
 from rotator.cli.init.deployment import Runner
 from rotator.cli.init.document import read_tables
 from rotator.cli.init.interview import Given, Interview, Target
@@ -72,7 +72,7 @@ def command(config: Path | None, files: Path, stores: tuple[str, ...], **given: 
         target = Target(path, variables, text, existing, read_tables(text).get("defaults", {}))
     else:
         _refuse(given, ["api"], "a new config has one API, without a name")
-    asker = Terminal() if sys.stdin is not None and sys.stdin.isatty() else Nobody()
+    asker = Person() if sys.stdin is not None and sys.stdin.isatty() else Nobody()
     wanted = Given(stores=stores, **given)  # type: ignore[arg-type] # click checks them
     answers = Interview(asker, wanted, target).hold()
     outcome = prepare(answers, target, cwd / files)

@@ -28,7 +28,7 @@ class Asker(Protocol):
         """Say a line that is no result."""
 
 
-class Terminal:
+class Person:
     """A person. Questions go to stderr, so that stdout holds results only."""
 
     is_there = True

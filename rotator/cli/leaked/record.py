@@ -37,7 +37,7 @@ class LeakedState(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Step(NamedTuple):
+class RecordedStep(NamedTuple):
     """Something that was done at `at` (aware UTC), as the audit trail has it.
 
     `text` says what was done, for which token of the config, and with which token.
@@ -88,7 +88,7 @@ class IncidentRecord:
     has_looked: bool = False
     revoked: set[str] = field(default_factory=set)
     alive: frozenset[str] | None = None
-    steps: list[Step] = field(default_factory=list)
+    steps: list[RecordedStep] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     ended_at: datetime | None = None
     state: RunState = RunState.UNDER_WAY
@@ -124,7 +124,7 @@ class IncidentRecord:
             return LeakedState.REVOKED if is_revoked else LeakedState.UNKNOWN
         return LeakedState.ALIVE if token_id in self.alive else LeakedState.REVOKED
 
-    def take_step(self, step: Step) -> None:
+    def take_step(self, step: RecordedStep) -> None:
         """Add a step; what it revoked is called revoked from then on."""
         self.steps.append(step)
         if not step.is_revocation:

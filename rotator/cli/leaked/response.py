@@ -8,7 +8,7 @@ from rotator.audit import Event
 from rotator.cli.leaked.emergency import Emergency, FoundState
 from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import as_section
-from rotator.cli.leaked.record import IncidentRecord, Step
+from rotator.cli.leaked.record import IncidentRecord, RecordedStep
 from rotator.clock import Clock
 from rotator.errors import RotatorError
 
@@ -35,7 +35,7 @@ class RecordKeeper:
     def take(self, fields: Mapping[str, str]) -> None:
         """Add a line of the audit trail; any thread may call it."""
         with self._lock:
-            self.record.take_step(Step.build(self.clock(), fields))
+            self.record.take_step(RecordedStep.build(self.clock(), fields))
             self._unwritten += fields["event"] in _LASTING
             if self._unwritten > len(self.record.steps) // _MANY:
                 self._write()

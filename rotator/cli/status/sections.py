@@ -8,22 +8,22 @@ from typing import NamedTuple
 from rotator.cli.status.chain import Ancestor, Chain, StatusView
 from rotator.cli.status.words import describe_row
 from rotator.clock import in_words, minute
-from rotator.daemon.rows import StatusRow, Step, Tone, describe_moment, describe_reload
+from rotator.daemon.rows import NextStep, StatusRow, Tone, describe_moment, describe_reload
 from rotator.errors import hide_tokens, one_line
 from rotator.rotation.model import StoreState
 from rotator.stores.port import shorten_url
 
 _LONGEST_SCOPE = 60
 _STEPS = {  # with the next run
-    Step.LOOK: "the daemon looks at it again",
-    Step.SETTLEMENT: "what came of a mint that was cut off is settled",
-    Step.COPY: "the token is copied to the stores that lack it",
-    Step.RENEWAL: "it is renewed",
-    Step.HOOKS: "the hooks that have not worked are repeated",
-    Step.REVOCATION: "the old token {} is revoked",
-    Step.EXPIRY: "it expires, if nothing renews it",
+    NextStep.LOOK: "the daemon looks at it again",
+    NextStep.SETTLEMENT: "what came of a mint that was cut off is settled",
+    NextStep.COPY: "the token is copied to the stores that lack it",
+    NextStep.RENEWAL: "it is renewed",
+    NextStep.HOOKS: "the hooks that have not worked are repeated",
+    NextStep.REVOCATION: "the old token {} is revoked",
+    NextStep.EXPIRY: "it expires, if nothing renews it",
 }
-_DATED = {**_STEPS, Step.RENEWAL: "it becomes due, and the next run renews it"}
+_DATED = {**_STEPS, NextStep.RENEWAL: "it becomes due, and the next run renews it"}
 
 
 class Fact(NamedTuple):
