@@ -10,13 +10,12 @@ import click
 
 from rotator import wiring
 from rotator.cli import exit_codes, options, output
-from rotator.config.keys import API_KEYS, LIMIT_KEYS, NAMED_API_KEYS, TABLES, Key
+from rotator.config.keys import API_KEYS, LIMIT_KEYS, NAMED_API_KEYS, SCHEMA, TABLES, Key
 from rotator.config.loader import Reading, Values
 from rotator.config.settings import StoredSecret
 from rotator.config.values import Value
 from rotator.errors import ConfigError, MistakesError, hide_tokens
 
-SCHEMA = Path(__file__).parents[1] / "config/rotator.schema.json"
 _HIDDEN = "…"
 _WIDTH = 56  # of a line, without its source
 _USER = re.compile("(?<=//)[^/?#]*@")
@@ -167,7 +166,7 @@ def _as_toml(lines: Iterable[Line]) -> str:
     for line in lines:
         head = _head_of(line)
         if head != table:
-            text += f"{chr(10) if text else ''}{head.partition(' ')[0]}\n"
+            text += ("\n" if text else "") + f"{head.partition(' ')[0]}\n"
             table = head
         if line.value is not None:
             setting = f"{line.key} = {_as_toml_value(line.value)}"

@@ -5,11 +5,13 @@ rotator.toml and that of the chart.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from rotator.config import forms, values
 from rotator.config.values import Value
 
+SCHEMA = Path(__file__).with_name("rotator.schema.json")
 CONFIG = "ROTATOR_CONFIG"
 STORE = "ROTATOR_STORE"
 CREDENTIALS = ("NOCTURNA_ADMIN_", "ROTATOR_NOTIFY")  # how such variables begin

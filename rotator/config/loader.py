@@ -277,7 +277,8 @@ def _locate_token(text: str, number: int, count: int) -> str:
 
 
 def _locate(text: str, found: re.Match[str]) -> str:
-    return f"line {text.count(chr(10), 0, found.start()) + 1}"
+    line = text.count("\n", 0, found.start()) + 1
+    return f"line {line}"
 
 
 def _read_text(path: Path, cwd: Path) -> str:

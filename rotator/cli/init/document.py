@@ -8,16 +8,14 @@ import shlex
 import textwrap
 import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS, Key
+from rotator.config.keys import API_KEYS, SCHEMA, TABLES, TOKEN_KEYS, Key
 from rotator.errors import ConfigError
 
 if TYPE_CHECKING:
     from tomlkit.items import Item
 
-SCHEMA = Path(__file__).parents[2] / "config/rotator.schema.json"
 _HEAD = """\
 #:schema {schema}
 # The settings of the Nocturna token rotator, begun by rotator init. Mistakes in them are found by
