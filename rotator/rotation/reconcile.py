@@ -208,7 +208,8 @@ class IntentFinding(NamedTuple):
     """What became of one intent: whether it is settled, and which orphans it left.
 
     `rivals` are the mints that could have left them as well, by the ids under which they are or
-    would be taken over; `is_waiting` says that one lives.
+    would be taken over: where these change between two looks, the findings differ. `is_waiting`
+    says that one lives.
     """
 
     mint_id: str

@@ -216,7 +216,7 @@ class RacingStores:
                 rig.open().note(replace(journal, hooks=()), expected=version)
         assert rig.open().read().journal.intents == (answered,)
 
-    def test_neighbours_survive_arace(self, rig: Rig) -> None:
+    def test_neighbours_survive_a_race(self, rig: Rig) -> None:
         before = rig.neighbours()
         race(rig, "write", [(new_secret(), new_journal()) for _ in range(2)])
         assert rig.neighbours() == before
