@@ -38,6 +38,7 @@ from rotator.http.client import (
 from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 _LIMITS = Limits(backoff=0.05)
+_FILES_TO_READ = (FailureKind.CERTIFICATE, FailureKind.TLS, FailureKind.FILE)
 _log = logging.getLogger(__name__)
 
 # One session for each server and login of this process: a fleet of a thousand tokens logs in once.
@@ -192,7 +193,7 @@ class _Adapter(hvac.adapters.RawAdapter):  # type: ignore[misc] # hvac has no ty
             response = super().request(*args, **options, raise_exception=False)
         except OSError as error:
             failure = explain_failure(error)
-            if failure.kind in (FailureKind.CERTIFICATE, FailureKind.TLS):
+            if failure.kind in _FILES_TO_READ:
                 self._is_connected = False  # read the files again, which may be corrected by then
             raise StoreUnreachableError(_describe(failure, self._settings)) from None
         return VaultAnswer.parse(response.status_code, response.content)

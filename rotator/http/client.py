@@ -323,9 +323,23 @@ def explain_failure(error: OSError) -> Failure:
             detail = cause.verify_message
         elif isinstance(cause, ssl.SSLError) and cause.reason in _NOT_TLS:
             kind = FailureKind.NO_TLS
+        elif isinstance(cause, ssl.SSLError) and (what := _describe_file_fault(cause)):
+            return Failure(FailureKind.FILE, never_sent=True, detail=what)
         elif isinstance(cause, BadStatusLine) and str(cause).startswith(_TLS_ALERT):
             kind = FailureKind.WANTS_TLS
     return Failure(kind, never_sent, detail, find_certificate_fault(error))
+
+
+def _describe_file_fault(error: ssl.SSLError) -> str | None:
+    """Tell what is wrong with a CA bundle or a client certificate, None if it is neither's fault.
+
+    OpenSSL names no file.
+    """
+    if error.reason == "KEY_VALUES_MISMATCH":
+        return "the key is not that of the certificate"
+    if error.reason == "NO_CERTIFICATE_OR_CRL_FOUND" or "PEM lib" in str(error):
+        return "it is no valid PEM file"
+    return None
 
 
 def find_certificate_fault(error: BaseException) -> CertificateFault | None:

@@ -12,6 +12,7 @@ from tests.http_client.support import answering, ok, raw_server
 
 ONCE = Limits(retries=0)
 DEAD = "http://127.0.0.1:1"
+_CUT_OFF = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
 
 def failure(url: str, **options: object) -> Failure:
@@ -91,12 +92,15 @@ def test_no_tls_at_the_port() -> None:
         assert failure(server.url.replace("http:", "https:")).kind is FailureKind.NO_TLS
 
 
-def test_a_bundle_without_a_certificate(tmp_path: Path) -> None:
-    bundle = tmp_path / "bundle.pem"
-    bundle.write_text("nothing")
+@pytest.mark.parametrize("option", ["verify", "cert"])
+@pytest.mark.parametrize("text", ["nothing", "", _CUT_OFF])
+def test_a_certificate_file_that_is_no_pem(tmp_path: Path, option: str, text: str) -> None:
+    file = tmp_path / "file.pem"
+    file.write_text(text)
     with raw_server(answering(ok())) as server:
         url = server.url.replace("http:", "https:")
-        assert failure(url, verify=str(bundle)).kind is FailureKind.TLS
+        found = failure(url, **{option: str(file)})
+    assert found == Failure(FailureKind.FILE, never_sent=True, detail="it is no valid PEM file")
 
 
 @pytest.mark.parametrize("option", ["verify", "cert"])
