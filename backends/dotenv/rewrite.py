@@ -21,7 +21,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from backends.locks import NO_LOCKS
+from backends.locks import NO_LOCKS, close
 
 SIDECAR = ".rotator-"
 LARGEST = 1 << 20
@@ -104,8 +104,7 @@ def _opened(path: Path | str, flags: int) -> Iterator[int]:
     try:
         yield fd
     finally:
-        with suppress(OSError):  # which then means nothing for the content
-            os.close(fd)
+        close(fd)
 
 
 def read_all(fd: int) -> bytes:
