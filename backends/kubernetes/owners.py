@@ -5,11 +5,11 @@ https://kubernetes.io/docs/reference/labels-annotations-taints/ and the pages of
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from backends.kubernetes.connection import MANAGER
-from rotator.stores.port import Provenance
+from rotator.stores.port import Provenance, parse_moment
 
 # Labels and annotations by their beginning; their value names the owner where that says more.
 _MARKS = (
@@ -68,18 +68,11 @@ def _find_writer(metadata: Mapping[str, Any], key: str) -> tuple[str | None, dat
         fields = _as_map(_as_map(_as_map(entry).get("fieldsV1")).get("f:data"))
         manager = _safe(_as_map(entry).get("manager"))
         if f"f:{key}" in fields and manager and manager != MANAGER:
-            found.append((_read_time(_as_map(entry).get("time")), manager))
+            found.append((parse_moment(_as_map(entry).get("time")), manager))
     if not found:
         return None, None
     changed_at, manager = max(found, key=lambda each: (each[0] is not None, each[0]))
     return manager, changed_at
-
-
-def _read_time(text: object) -> datetime | None:
-    try:
-        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
 
 
 def _safe(value: object) -> str | None:

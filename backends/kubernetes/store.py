@@ -40,7 +40,7 @@ from rotator.stores.port import (
     Provenance,
     StoreEvent,
     StoreUrl,
-    parse_end,
+    parse_moment,
 )
 from rotator.tokens import ServiceToken
 
@@ -91,7 +91,7 @@ class SecretPart:
                 str(annotations.get(address.annotation, "")),
                 metadata.get("resourceVersion"),  # a dry run that creates has none
                 secret.get("immutable") is True,
-                parse_end(deleted_at),
+                parse_moment(deleted_at),
                 bool((data or {}).get(address.scratch.key))
                 or address.scratch.annotation in annotations,
                 metadata.get("uid"),

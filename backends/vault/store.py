@@ -13,7 +13,7 @@ https://openbao.org/api-docs/secret/kv/kv-v2/
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from backends.vault.address import VaultAddress
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, denied, explain
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
-from rotator.stores.port import SCRATCH, Provenance, StoreUrl, parse_end
+from rotator.stores.port import SCRATCH, Provenance, StoreUrl, parse_moment
 
 if TYPE_CHECKING:
     import hvac
@@ -101,12 +101,7 @@ class VaultStore(NotedStore[KvSecret]):
         """Tell when the last version was written; Vault does not tell by whom."""
         with name_errors(self.url, self._spell):
             created = self._read_data(to_write=False).metadata.get("created_time")
-        # In nanoseconds, which `datetime` does not read: 2026-11-23T09:12:33.123456789Z
-        whole = str(created).partition(".")[0].removesuffix("Z")
-        try:
-            return Provenance(changed_at=datetime.fromisoformat(whole).replace(tzinfo=UTC))
-        except ValueError:
-            return Provenance()
+        return Provenance(changed_at=parse_moment(created))
 
     def preflight(self) -> None:
         """Prove that `write` and `note` would be allowed, by asking which rights the token has."""
@@ -135,7 +130,7 @@ class VaultStore(NotedStore[KvSecret]):
 
     def _ends_at(self, state: KvSecret) -> datetime | None:
         """https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v2/cookbook/delete-data."""
-        return parse_end(state.metadata.get("deletion_time"))
+        return parse_moment(state.metadata.get("deletion_time"))
 
     def _has_scratch(self, state: KvSecret) -> bool:
         return f"{self._key}{SCRATCH}" in state.fields

@@ -248,11 +248,10 @@ _BYTES = "surrogateescape"  # as in the names that the system gives
 _URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*):(?P<rest>[^\s\x00-\x1f\x7f]+)", re.IGNORECASE)
 
 
-def parse_end(text: object) -> datetime | None:
-    """Read when a store deletes a value, as Kubernetes and Vault write it; None for other text."""
+def parse_moment(text: object) -> datetime | None:
+    """Read a moment as Kubernetes and Vault write it, as aware UTC; None for other text."""
     try:
-        # Vault counts in nanoseconds.
-        moment = datetime.fromisoformat(re.sub(r"(\.[0-9]{6})[0-9]+", r"\1", str(text)))
+        moment = datetime.fromisoformat(str(text))  # Vault's nanoseconds are cut to microseconds
         return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from rotator.clock import in_words, minute, parse_duration, rfc3339, utc_now
+from rotator.stores.port import parse_moment
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,22 @@ def test_a_moment_is_written_in_utc_without_its_fraction() -> None:
 
 def test_the_clock_of_a_real_run_is_aware_utc() -> None:
     assert utc_now().tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-23T09:12:33Z", datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)),
+        ("2026-11-23T11:12:33+02:00", datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)),
+        ("2026-11-23T09:12:33.123456789Z", datetime(2026, 11, 23, 9, 12, 33, 123456, tzinfo=UTC)),
+        ("2026-11-23T09:12:33.1Z", datetime(2026, 11, 23, 9, 12, 33, 100000, tzinfo=UTC)),
+        ("2026-11-23T09:12:33", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_moment_of_a_store_is_read_with_its_zone_to_the_microsecond(
+    text: str, moment: datetime | None
+) -> None:
+    assert parse_moment(text) == moment
