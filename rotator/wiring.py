@@ -5,32 +5,30 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from rotator.clock import Clock
-from rotator.config.env_file import ENV_FILE, has_variable
-from rotator.config.keys import EXPECTED_STORE_URL, STORE
+from rotator.config.keys import EXPECTED_STORE_URL
 from rotator.config.settings import (
     ApiSettings,
-    Label,
     Secret,
     Settings,
     StoredSecret,
     TokenSettings,
 )
-from rotator.errors import ConfigError, MistakesError, has_control, nearest, quote_value
+from rotator.errors import ConfigError, MistakesError, has_control, quote_value
 from rotator.http.throttle import Throttle
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.inventory import FleetStores
 from rotator.rotation.model import LazyApi, RotationContext
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.threads import WORKERS
-from rotator.stores.port import Absent, SecretStore, current_folder
+from rotator.selection import hint_at_env_file, select
+from rotator.stores.port import Absent, SecretStore
 from rotator.stores.readonly import BareFile
 from rotator.stores.registry import Backends, UnknownSchemeError
 
@@ -349,87 +347,13 @@ def _configured_password(settings: ApiSettings) -> Secret | StoredSecret:
 def _missing_key(api: ApiSettings, key: str, variables: str, what: str) -> ConfigError:
     if api.name:
         return ConfigError(f"{api.place} {key}: found nothing, expected {what}")
-    hint = _hint_at_env_file(variables)
+    hint = hint_at_env_file(variables)
     if api.file is None:
         file = " (or a rotator.toml; there is none here)" if api.is_bare else ""
         return ConfigError(f"environment: {variables}: found nothing, expected {what}{file}{hint}")
     return ConfigError(
         f"{api.place} {key}: found nothing, expected {what} (or the variable {variables}){hint}"
     )
-
-
-def _hint_at_env_file(variables: str) -> str:
-    """Say what to write where ./.env, which is not read by itself, has one of these variables."""
-    folder = current_folder()
-    for name in variables.split(" or "):
-        if has_variable(folder / ENV_FILE, name):
-            return f"; the file {ENV_FILE} here has {name}: add --env-file {ENV_FILE}"
-    return ""
-
-
-def choose(settings: Settings, names: Sequence[str], labels: Collection[Label]) -> list[str]:
-    """Return the names of the tokens that have such a name, and all of these labels.
-
-    Raises `ConfigError` where there is none.
-    """
-    found = [token.name for token in select(settings, names) if set(labels).issubset(token.labels)]
-    if not found:
-        wanted = ", ".join(quote_value(str(label)) for label in labels)
-        known = dict.fromkeys(str(label) for token in settings.tokens for label in token.labels)
-        expected = f"one of: {', '.join(known)}" if known else "labels in the config"
-        raise ConfigError(f"no token here has the label {wanted}, expected {expected}")
-    return found
-
-
-def choose_apis(settings: Settings, name: str | None) -> Sequence[ApiSettings]:
-    """Return all APIs, or the one of this name; raises `ConfigError` where there is none."""
-    return settings.apis if name is None else (choose_api(settings, name),)
-
-
-def choose_api(settings: Settings, name: str | None, tokens: Sequence[str] = ()) -> ApiSettings:
-    """Return the API of this name, or that of all these tokens, or the only one.
-
-    Raises `ConfigError` where there is not just one.
-    """
-    by_name = {api.name: api for api in settings.apis}
-    if name is not None and name not in by_name:
-        expected = "no --api" if "" in by_name else f"one of: {', '.join(by_name)}"
-        raise ConfigError(f"there is no API {quote_value(name)}, expected {expected}")
-    given = () if name is None else (name,)
-    used = {token.api for token in select(settings, tokens)} if tokens else ()
-    wanted = {*given, *used} or set(by_name)
-    if len(wanted) > 1:
-        names = ", ".join(each for each in by_name if each in wanted)
-        few = "the tokens of one" if tokens else "--api with one of them"
-        raise ConfigError(f"found several APIs ({names}), expected {few}")
-    return by_name[wanted.pop()]
-
-
-def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
-    """Return the named tokens, or all; a name may be a pattern, such as `luna-*`.
-
-    Raises `ConfigError` for a name that no token has, or where there is no token at all.
-    """
-    tokens = settings.tokens
-    if not tokens and (file := settings.apis[0].file):
-        raise ConfigError(f"{file}: found no [[token]], expected one for each token")
-    if not tokens:
-        raise ConfigError(
-            "environment: ROTATOR_STORE: found nothing, expected a store URL such as dotenv:.env"
-            " (or a rotator.toml with a [[token]] for each token; there is none here)"
-            f"{_hint_at_env_file(STORE)}"
-        )
-    by_name = {token.name: token for token in tokens}
-    chosen: dict[str, TokenSettings] = {}
-    for name in names:
-        # Commands name each token of a fleet, and no name of one is a pattern.
-        is_name = name in by_name
-        found = [name] if is_name else [each for each in by_name if fnmatchcase(each, name)]
-        if not found:
-            expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
-            raise ConfigError(f"there is no token {quote_value(name)}, expected {expected}")
-        chosen |= {each: by_name[each] for each in found}
-    return list(chosen.values()) or list(tokens)
 
 
 def _require_stores(

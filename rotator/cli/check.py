@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import click
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import is_fine, summarize_check, summarize_for_monitoring
 from rotator.clock import utc_now
@@ -43,7 +43,7 @@ def command(  # noqa: PLR0913 - one per option
         raise click.UsageError(f"--summary and --{form} exclude each other.")
     with suppress(MissingPackageError):  # whoever only looks needs no apprise
         wiring.require_notices(settings)
-    chosen = wiring.choose(settings, names, labels)
+    chosen = selection.choose(settings, names, labels)
     if probe:
         wiring.require_urls(settings, chosen)
     rotations = wiring.build_rotations(settings, chosen, utc_now)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.rotate import exit_code_of, run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
@@ -102,7 +102,7 @@ def command(  # noqa: PLR0913 - one per option
     validity = timedelta(days=days) if days else None
     wanted = RotateOptions(force=True, eternal=eternal, validity=validity, scope=scope)
     if show:
-        return _mint_and_print(settings, wiring.choose_api(settings, api), wanted)
+        return _mint_and_print(settings, selection.choose_api(settings, api), wanted)
     return _mint_into_stores(settings, name, wanted)
 
 

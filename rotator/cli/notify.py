@@ -5,7 +5,7 @@ import os
 
 import click
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.config.settings import Label, NoticeEvent, Secret, Settings
 from rotator.errors import ConfigError
@@ -37,7 +37,7 @@ def command(
     Exits 0 when all were sent, 1 when one was not, 2 when the settings are wrong or have no URL.
     """
     wiring.require_notices(settings)
-    chosen = wiring.select(settings, wiring.choose(settings, names, labels))
+    chosen = selection.select(settings, selection.choose(settings, names, labels))
     urls: dict[str, Secret] = {}
     for url in (url for token in chosen for url in token.notify):
         urls.setdefault(url.get(), url)

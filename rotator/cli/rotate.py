@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import summarize_run
 from rotator.clock import parse_duration, utc_now
@@ -122,7 +122,7 @@ def command(  # noqa: PLR0913 - one per option
     # All mistakes of the settings, before anything is done. No store is read, and no API is called:
     # each rotation does so when it needs to.
     wiring.require_rotation(settings)
-    chosen = wiring.choose(settings, names, labels)
+    chosen = selection.choose(settings, names, labels)
     rotations = wiring.build_rotations(settings, chosen, utc_now)
     if shard is not None:
         own = set(tokens_of_shard((rotation.name for rotation in rotations), *shard))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator.selection import select
 from tests.config.support import load
 
 
@@ -20,8 +20,8 @@ def test_the_tokens_of_a_fleet_are_found_by_their_names(
         compared.append(name)
         return fnmatchcase(name, pattern)
 
-    monkeypatch.setattr("rotator.wiring.fnmatchcase", compare)
+    monkeypatch.setattr("rotator.selection.fnmatchcase", compare)
     every = [token.name for token in settings.tokens]
-    assert [token.name for token in wiring.select(settings, every)] == every
+    assert [token.name for token in select(settings, every)] == every
     assert compared == []
-    assert [token.name for token in wiring.select(settings, ["b1?", "b3"])] == [*every[10:], "b3"]
+    assert [token.name for token in select(settings, ["b1?", "b3"])] == [*every[10:], "b3"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.config.settings import Secret
 from rotator.errors import ConfigError
 from tests.config.support import load, mistake
@@ -162,13 +162,13 @@ def test_a_command_that_needs_one_api_finds_it(
 ) -> None:
     settings = load(tmp_path, TWO)
     try:
-        assert wiring.choose_api(settings, name, tokens).name == found
+        assert selection.choose_api(settings, name, tokens).name == found
     except ConfigError as error:
         assert str(error) == found  # noqa: PT017 - some rows have an error
 
 
 def test_a_single_api_needs_no_option(tmp_path: Path) -> None:
     settings = load(tmp_path, EU.replace("[[api]]", "[api]").replace("name", "#") + LUNA)
-    assert wiring.choose_api(settings, None).name == ""
+    assert selection.choose_api(settings, None).name == ""
     with pytest.raises(ConfigError, match='there is no API "eu", expected no --api'):
-        wiring.choose_api(settings, "eu")
+        selection.choose_api(settings, "eu")

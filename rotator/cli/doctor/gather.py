@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli.doctor import checks, list_checks
 from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
@@ -52,7 +52,7 @@ def examine(
     Raises `ConfigError` for an unknown name, or when no token is configured.
     """
     usable, unusable = _open_tokens(settings, names)
-    used = {token.api for token in wiring.select(settings, names)}
+    used = {token.api for token in selection.select(settings, names)}
     apis = [api for api in settings.apis if not names or api.name in used]
     needed = (wiring.require_url, wiring.require_email, wiring.require_password)
     no_login = {api.name: wiring.collect_mistakes(api, *needed) for api in apis}
@@ -267,7 +267,7 @@ def _examine_notices(settings: Settings, environ: Mapping[str, str]) -> tuple[li
 
 
 def _open_tokens(settings: Settings, names: Sequence[str]) -> tuple[_OpenTokens, list[str]]:
-    wanted = wiring.select(settings, names)
+    wanted = selection.select(settings, names)
     stores, mistakes = wiring.open_stores(settings)
     return [(token, stores[token.name]) for token in wanted if token.name in stores], mistakes
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli.init import trials
 from rotator.cli.init.asking import Asker, choose, confirm, settle
 from rotator.cli.init.deployment import TITLES, Runner, refuse_unfit
@@ -197,16 +197,16 @@ class Interview:
         names = [api.name for api in existing.apis]
         usual = self._defaults.get("api", names[0])
         if self._given.api or len(names) == 1:
-            return wiring.choose_api(existing, self._given.api)
+            return selection.choose_api(existing, self._given.api)
 
         def ask() -> str:
             return choose(self._asker, "Which API has it?", names, names.index(usual) + 1)
 
         def find(name: str) -> str:
-            wiring.choose_api(existing, name)
+            selection.choose_api(existing, name)
             return ""
 
-        return wiring.choose_api(existing, str(self._settle(ask, find)))
+        return selection.choose_api(existing, str(self._settle(ask, find)))
 
     def _try_existing_api(self, existing: ApiSettings) -> dict[str, str]:
         """Try the login of the config, which a token more does not change."""

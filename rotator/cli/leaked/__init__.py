@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.leaked.assessment import Assessment, Order
 from rotator.cli.leaked.emergency import Emergency, Search
@@ -133,7 +133,7 @@ def command(  # noqa: PLR0913 - one per option
     record.account = emergency.account
     record.take_first_look(before)
     if not yes:
-        named = [token.name for token in wiring.select(settings, names)] if names else []
+        named = [token.name for token in selection.select(settings, names)] if names else []
         plan = _plan(record.assessments, before, named, revoke_found=revoke_found)
         click.echo("\n".join(map(wrap, plan)), err=True)
         if not click.confirm("Go on?", err=True):

@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
 from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
@@ -105,7 +105,7 @@ class Emergency:
         self._settings = settings
         self._clock = clock
         self._order = order._replace(is_named=bool(names))
-        self.api = wiring.choose_api(settings, api, names)
+        self.api = selection.choose_api(settings, api, names)
         context = wiring.build_contexts(settings, clock, connections=1)[self.api.name]
         self._sleep = sleep
         self._has_waited = False

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
 from rotator.clock import Clock, rfc3339, rfc3339_or_none
 from rotator.config.settings import Settings
@@ -125,7 +125,7 @@ def gather(
     Raises `ConfigError` for an unknown name and for tokens of several APIs, and `RotatorError` when
     the API does not answer.
     """
-    of_api = wiring.choose_api(settings, name, list(names))
+    of_api = selection.choose_api(settings, name, list(names))
     wiring.require_login(of_api)
     wanted = {token.name for token, _ in wiring.open_selected(settings, list(names))}
     every = wiring.open_selected(settings, ())

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, output
 from rotator.cli.spreadsheet import as_csv
 from rotator.cli.tables import render_table
@@ -89,7 +89,7 @@ def show_tokens(
 
     One of several that does not answer is told, and left out.
     """
-    apis = wiring.choose_apis(settings, api_name)
+    apis = selection.choose_apis(settings, api_name)
     for api in apis:
         wiring.require_login(api)
     fleet = wiring.fleet_stores(settings)

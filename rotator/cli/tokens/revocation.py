@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.cli import exit_codes, output
 from rotator.clock import minute, utc_now
 from rotator.config.settings import ApiSettings, Settings
@@ -39,7 +39,7 @@ def revoke_tokens(
                 "tokens revoke: found a text that is no token id, expected one as rotator tokens"
                 " list shows it (a token itself does not belong on a command line)"
             )
-    apis = wiring.choose_apis(settings, name)
+    apis = selection.choose_apis(settings, name)
     for each in apis:
         wiring.require_login(each)
     inventory = wiring.fleet_stores(settings).take_inventory()
