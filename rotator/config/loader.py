@@ -277,8 +277,8 @@ def _locate_token(text: str, number: int, count: int) -> str:
 
 
 def _locate(text: str, found: re.Match[str]) -> str:
-    line = text.count("\n", 0, found.start()) + 1
-    return f"line {line}"
+    above = text.count("\n", 0, found.start())
+    return f"line {above + 1}"
 
 
 def _read_text(path: Path, cwd: Path) -> str:
