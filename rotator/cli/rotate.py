@@ -18,10 +18,10 @@ from rotator.rotation.fleet import (
     Shard,
     choose_to_wait,
     find_shared,
+    finish_together,
     notify_failures,
     parse_shard,
     run_fleet,
-    settle,
     tokens_of_shard,
 )
 from rotator.rotation.model import Action
@@ -207,8 +207,8 @@ def run_rotations(
     ) -> list[Report]:
         # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
-        settled = settle(rotations)  # what several tokens share, such as a restart, is done once
-        return [settled.get(report.name, report) for report in found]
+        finished = finish_together(rotations)
+        return [finished.get(report.name, report) for report in found]
 
     def again(failed: Sequence[tuple[Rotation, Report]]) -> list[Report]:
         for rotation, report in failed:

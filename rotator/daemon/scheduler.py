@@ -27,10 +27,10 @@ from rotator.daemon.web import ListenAddress, PageServer, PageSite
 from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import (
     find_shared,
+    finish_together,
     group_of,
     notify_failures,
     run_guarded,
-    settle,
 )
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import CHANGED, Action, OldTokenState
@@ -48,7 +48,7 @@ DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 # Restarts and notices of looks so near each other are done once for all.
 TOGETHER = timedelta(seconds=5)
-SETTLING = "settling"  # a thread of its own: at start, looks queue for all others
+FINISHING = "finishing"  # a thread of its own: at start, looks queue for all others
 LONGEST_TOGETHER = timedelta(minutes=1)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
 TICK = 60.0  # seconds
@@ -130,7 +130,7 @@ class Daemon:
         with self._planning:
             since = self._collected_since
             if since is not None and abs(self._clock() - since) > 2 * LONGEST_TOGETHER:
-                self._add_settling()
+                self._add_finishing()
         for name, rotation in self._fleet.items():
             if not self._looking[name].locked():
                 # The job may also wait for a thread: its look then replaces this one.
@@ -146,7 +146,7 @@ class Daemon:
         self._scheduler.get_jobs()  # takes the lock under which jobs are handed to the threads
         self._scheduler.shutdown(wait=True)
         while self._collected_since is not None:
-            self._settle()
+            self._finish_together()
         with TimeBudget(LOG_OUT).spending():
             for rotation in self._fleet.values():
                 with suppress(RotatorError):
@@ -160,7 +160,7 @@ class Daemon:
             self._shared = find_shared(fleet)
             self._scheduler.remove_all_jobs()
             if self._collected_since is not None:
-                self._add_settling()
+                self._add_finishing()
             for rotation in fleet:
                 rotation.expect_look()
                 self._plan(rotation, self._clock(), 0)
@@ -216,36 +216,36 @@ class Daemon:
         self._looking[rotation.name].release()
 
     def _rotate(self, rotation: Rotation, failures: int) -> bool:
-        """Rotate; return whether the look goes on with those of other tokens, in `_settle`."""
+        """Rotate; return whether the look goes on, with others, in `_finish_together`."""
         started_at = self._clock()
         report, turn = self._rotate_in_turn(rotation)
-        if not rotation.owed:
+        if not rotation.postponed:
             self._conclude(rotation, failures, started_at, report, turn)
             return False
         with self._planning:
-            self._plan_to_settle()
+            self._plan_to_finish()
             self._left[rotation.name] = (rotation, failures, started_at)
         return True
 
-    def _plan_to_settle(self) -> None:
-        """Plan to settle soon what looks at this time leave; a stop does it at once."""
+    def _plan_to_finish(self) -> None:
+        """Plan to finish soon what looks at this time leave; a stop does it at once."""
         with self._planning:
             if self._collected_since is None:
                 self._collected_since = self._clock()
-                self._add_settling()
+                self._add_finishing()
 
-    def _add_settling(self) -> None:
+    def _add_finishing(self) -> None:
         if not self._stopping:
             moment = self._clock() + TOGETHER
             self._scheduler.add_job(
-                self._settle,
+                self._finish_together,
                 "date",
                 run_date=moment,
-                executor=SETTLING,
+                executor=FINISHING,
                 misfire_grace_time=None,
             )
 
-    def _settle(self) -> None:
+    def _finish_together(self) -> None:
         """Do what looks have left, once for all, and tell what failed; wait for looks in hand."""
         with self._planning:
             since, now = self._collected_since, self._clock()
@@ -254,22 +254,22 @@ class Daemon:
             names = (name for name, lock in [*self._looking.items()] if lock.locked())
             is_early = timedelta() <= now - since < LONGEST_TOGETHER and not self._stopping
             if is_early and any(name not in self._left for name in names):
-                self._add_settling()
+                self._add_finishing()
                 return
             left, self._left = self._left, {}
             failed, self._failed = self._failed, []
             self._collected_since = None
         if left:
-            self._settle_all(left)
+            self._finish_all(left)
         notify_failures(failed)
 
-    def _settle_all(self, left: Mapping[str, tuple[Rotation, int, datetime]]) -> None:
+    def _finish_all(self, left: Mapping[str, tuple[Rotation, int, datetime]]) -> None:
         reports: dict[str, Report] = {}
         try:
             with self._health.look(*left):
                 if self._stopping:
                     self._health.hurry()
-                reports = settle([rotation for rotation, _, _ in left.values()])
+                reports = finish_together([rotation for rotation, _, _ in left.values()])
         except BaseException as error:  # noqa: BLE001 - the next looks find it in the journals
             _log.error("%s: %s", ", ".join(left), internal_error(error))
         for name, (rotation, failures, started_at) in left.items():
@@ -297,7 +297,7 @@ class Daemon:
         if is_news and rotation.hooks.recipients(NoticeEvent.FAILED):
             with self._planning:
                 self._failed.append((rotation, report))
-                self._plan_to_settle()
+                self._plan_to_finish()
         now = self._clock()
         revocations = [
             old.due_at + SHORTEST_PAUSE
@@ -350,7 +350,7 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no
     """
 
     def __init__(self, timezone: tzinfo = UTC) -> None:
-        executors = {"default": ThreadPoolExecutor(WORKERS), SETTLING: ThreadPoolExecutor(1)}
+        executors = {"default": ThreadPoolExecutor(WORKERS), FINISHING: ThreadPoolExecutor(1)}
         super().__init__(executors=executors, timezone=timezone)
 
     def is_alive(self) -> bool:

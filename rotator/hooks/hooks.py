@@ -109,7 +109,7 @@ class Hooks:
         Restarts come after the commands, which may prepare what new pods need; notices come last.
         """
         failures = [*self._run_commands(ids, event)]
-        [others] = run_together([Owed(self, tuple(ids), event)])
+        [others] = run_together([HookTask(self, tuple(ids), event)])
         return failures + others
 
     @property
@@ -187,7 +187,7 @@ class Hooks:
         return f"{hook} {_describe_end(result.status, self.timeout)}{logged}"
 
 
-class Owed(NamedTuple):
+class HookTask(NamedTuple):
     """What is to be done for one token: restarts and notices, by their ids."""
 
     hooks: Hooks
@@ -204,45 +204,45 @@ def _in_turn(jobs: Sequence[Job]) -> list[list[str | None]]:
 
 
 def run_together(
-    owed: Sequence[Owed],
+    tasks: Sequence[HookTask],
     run_all: Callable[[Sequence[Job]], list[list[str | None]]] = _in_turn,
 ) -> list[list[HookFailure]]:
     """Restart each workload once for all these tokens, then tell each URL of all by one notice.
 
     Return what failed, for each token. `run_all` runs jobs that do not depend on each other.
     """
-    failures: list[list[HookFailure]] = [[] for _ in owed]
+    failures: list[list[HookFailure]] = [[] for _ in tasks]
     for plan, again in ((_plan_restarts, _AGAIN), (_plan_notices, _SENT_AGAIN)):
-        planned = [*plan(owed)]
+        planned = [*plan(tasks)]
         faults = run_all([job for job, _ in planned])
         for (_, targets), found in zip(planned, faults, strict=True):
             for target, fault in zip(targets, found, strict=True):
                 for number, hook_id in target if fault else ():
-                    is_rehearsal = owed[number].event.is_rehearsal
+                    is_rehearsal = tasks[number].event.is_rehearsal
                     message = f"{fault}" if is_rehearsal else f"{fault}; {again}"
                     failures[number].append(HookFailure(hook_id, message))
     return failures
 
 
-def _plan_restarts(owed: Sequence[Owed]) -> Iterator[tuple[Job, Targets]]:
+def _plan_restarts(tasks: Sequence[HookTask]) -> Iterator[tuple[Job, Targets]]:
     groups: defaultdict[Hashable, list[tuple[int, str, str]]] = defaultdict(list)
-    for number, each in enumerate(owed):
+    for number, each in enumerate(tasks):
         for hook_id, workload in each.hooks.restarts(each.ids):
             groups[each.hooks.locate(workload)].append((number, hook_id, workload))
     for group in groups.values():
         number, _, workload = group[0]
         # One token may name a workload in two ways.
-        events = list(dict.fromkeys(owed[number].event for number, _, _ in group))
-        timeout = max(owed[number].hooks.timeout for number, _, _ in group)
-        restart = partial(owed[number].hooks.restart, workload, events, timeout)
+        events = list(dict.fromkeys(tasks[number].event for number, _, _ in group))
+        timeout = max(tasks[number].hooks.timeout for number, _, _ in group)
+        restart = partial(tasks[number].hooks.restart, workload, events, timeout)
         yield restart, [[(number, hook_id) for number, hook_id, _ in group]]
 
 
-def _plan_notices(owed: Sequence[Owed]) -> Iterator[tuple[Job, Targets]]:
+def _plan_notices(tasks: Sequence[HookTask]) -> Iterator[tuple[Job, Targets]]:
     """One process sends to all URLs that are told of the same tokens."""
     by_url: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
     urls: dict[str, Secret] = {}
-    for number, each in enumerate(owed):
+    for number, each in enumerate(tasks):
         for hook_id, url in each.hooks.notices(each.ids):
             by_url[url.get()].append((number, hook_id))
             urls.setdefault(url.get(), url)
@@ -250,8 +250,8 @@ def _plan_notices(owed: Sequence[Owed]) -> Iterator[tuple[Job, Targets]]:
     for text, targets in by_url.items():
         audiences[tuple(dict.fromkeys(number for number, _ in targets))].append(text)
     for numbers, texts in audiences.items():
-        events = [owed[number].event for number in numbers]
-        send = partial(owed[numbers[0]].hooks.send, [urls[text] for text in texts], events)
+        events = [tasks[number].event for number in numbers]
+        send = partial(tasks[numbers[0]].hooks.send, [urls[text] for text in texts], events)
         yield send, [by_url[text] for text in texts]
 
 

@@ -15,17 +15,17 @@ from rotator import audit
 from rotator.audit import Event
 from rotator.clock import rfc3339_or_none
 from rotator.config.settings import NoticeEvent
-from rotator.hooks.hooks import HookEvent, HookFailure, Hooks, Owed
+from rotator.hooks.hooks import HookEvent, HookFailure, Hooks, HookTask
 from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
 from rotator.rotation.mirrors import MirrorLook, Mirrors
 from rotator.rotation.model import (
     Action,
     HooksRun,
     OldToken,
+    Postponed,
     RotationContext,
     RotationResult,
     StoreState,
-    Unsettled,
 )
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
@@ -92,22 +92,22 @@ class Finisher:
             remarks=(*result.remarks, *_tell_pushes(looks)),
             mirrors=tuple(each.to_report() for each in looks),
         )
-        hooks, owed = self._run_hooks(snapshot, options)
+        hooks, task = self._run_hooks(snapshot, options)
         lag = describe_lag(looks)
-        if owed is None:
+        if task is None:
             result = result._replace(troubles=tuple(troubles))
             return self._retire_and_note(result, snapshot, options, hooks, lag)
         # The others of the run come first. If we die before, the journal has what is left.
         snapshot, unwritten = snapshot.note(
-            lambda each: hooks.journal_after(each.journal, still_due=owed.ids)
+            lambda each: hooks.journal_after(each.journal, still_due=task.ids)
         )
         return result._replace(
             troubles=(*troubles, *unwritten),
             after=snapshot,
-            unsettled=Unsettled(owed, hooks, lag),
+            postponed=Postponed(task, hooks, lag),
         )
 
-    def settle(
+    def finish_postponed(
         self,
         result: RotationResult,
         snapshot: Snapshot,
@@ -115,22 +115,22 @@ class Finisher:
         failures: Sequence[HookFailure],
     ) -> RotationResult:
         """Take the last steps after hooks that were left to the end of the run, as these failed."""
-        unsettled = result.unsettled
-        if unsettled is None:
+        postponed = result.postponed
+        if postponed is None:
             return result
-        owed, ran = unsettled.owed, unsettled.ran
-        _log_hooks(owed.ids, failures)
-        if self._hook_event(snapshot).state != owed.event.state:
-            # Its hooks are to tell something else by now, and are still owed.
+        task, ran = postponed.task, postponed.ran
+        _log_hooks(task.ids, failures)
+        if self._hook_event(snapshot).state != task.event.state:
+            # Its hooks are to tell something else by now, and are still to be run.
             lost = tuple(_tell_lost(result, snapshot))
             remarks = result.remarks if lost else (*result.remarks, _CHANGED)
             troubles = (*result.troubles, *lost)
             return result._replace(
-                after=snapshot, remarks=remarks, troubles=troubles, unsettled=None
+                after=snapshot, remarks=remarks, troubles=troubles, postponed=None
             )
-        hooks = HooksRun(ran.noted, (*ran.due, *owed.ids), (*ran.failures, *failures))
-        result = result._replace(unsettled=None)
-        return self._retire_and_note(result, snapshot, options, hooks, unsettled.lag)
+        hooks = HooksRun(ran.noted, (*ran.due, *task.ids), (*ran.failures, *failures))
+        result = result._replace(postponed=None)
+        return self._retire_and_note(result, snapshot, options, hooks, postponed.lag)
 
     def _retire_and_note(
         self,
@@ -164,13 +164,13 @@ class Finisher:
 
     def _run_hooks(
         self, snapshot: Snapshot, options: RotateOptions
-    ) -> tuple[HooksRun, Owed | None]:
+    ) -> tuple[HooksRun, HookTask | None]:
         """Run the hooks that are noted; all of them where a noted one is configured no more.
 
         Where a restart or a notice is shared with other tokens, those of this token are returned.
         """
         is_known = set(snapshot.hooks) <= set(self._hooks.ids)
-        due, owed = snapshot.hooks if is_known else self._hooks.ids, None
+        due, task = snapshot.hooks if is_known else self._hooks.ids, None
         event = self._hook_event(snapshot)
         places = {each: place for each, place in self._hooks.places.items() if each in due}
         if options.shared.intersection(places.values()):
@@ -178,11 +178,11 @@ class Finisher:
             own = [each for each, _ in self._hooks.restarts(places)]
             own = [each for each in own if places[each] not in options.shared]
             left = tuple(each for each in places if each not in own)
-            owed = Owed(self._hooks, left, event)
+            task = HookTask(self._hooks, left, event)
             due = tuple(each for each in due if each not in left)
         failures = self._hooks.run(due, event) if due else []
         _log_hooks(due, failures)
-        return HooksRun(snapshot.hooks, due, failures), owed
+        return HooksRun(snapshot.hooks, due, failures), task
 
     def _retire(self, snapshot: Snapshot, obstacle: str | None) -> list[Retired]:
         """Revoke what is pending and due, unless a bot that was not reached may need it."""

@@ -63,32 +63,32 @@ def find_shared(rotations: Iterable[Rotation]) -> frozenset[str]:
     return frozenset(place for place, number in places.items() if number > 1)
 
 
-def settle(rotations: Sequence[Rotation]) -> dict[str, Report]:
+def finish_together(rotations: Sequence[Rotation]) -> dict[str, Report]:
     """Do once for all what these tokens left, then take their last steps; return their reports.
 
     Each workload is restarted once, and each URL gets one notice.
     """
-    left = [(rotation, rotation.owed) for rotation in rotations]
-    waiting = [(rotation, owed) for rotation, owed in left if owed]
+    left = [(rotation, rotation.postponed) for rotation in rotations]
+    waiting = [(rotation, task) for rotation, task in left if task]
     if not waiting:
         return {}
     from rotator.hooks.hooks import run_together  # noqa: PLC0415 - it was loaded to leave them
 
     try:
         failures = run_together(
-            [owed for _, owed in waiting], lambda jobs: map_in_threads(lambda job: job(), jobs)
+            [task for _, task in waiting], lambda jobs: map_in_threads(lambda job: job(), jobs)
         )
     except Exception as error:  # noqa: BLE001 - what was rotated is told, and the journals know it
         why = str(error) if isinstance(error, RotatorError) else internal_error(error)
         return {each.name: report_failure(each, "unfinished", why) for each, _ in waiting}
     ends = [(rotation, each) for (rotation, _), each in zip(waiting, failures, strict=True)]
-    settled = map_in_threads(lambda end: _settle_guarded(*end), ends, waiting[0][0].workers)
-    return {report.name: report for report in settled if report}
+    finished = map_in_threads(lambda end: _finish_guarded(*end), ends, waiting[0][0].workers)
+    return {report.name: report for report in finished if report}
 
 
-def _settle_guarded(rotation: Rotation, failures: Sequence[HookFailure]) -> Report | None:
+def _finish_guarded(rotation: Rotation, failures: Sequence[HookFailure]) -> Report | None:
     try:
-        return rotation.settle(failures)
+        return rotation.finish(failures)
     except Exception as error:  # noqa: BLE001 - no bug may stop the other tokens
         return report_failure(rotation, "internal", internal_error(error))
 

@@ -20,7 +20,7 @@ from rotator.stores.journal import Journal
 from rotator.tokens import ServiceToken
 
 if TYPE_CHECKING:
-    from rotator.hooks.hooks import HookFailure, Owed
+    from rotator.hooks.hooks import HookFailure, HookTask
     from rotator.nocturna.service_tokens import KnownTokens, ListedToken, TokenApi
     from rotator.stores.mirrors import Mirror
 
@@ -216,13 +216,13 @@ class HooksRun(NamedTuple):
             yield f"{left} that an earlier run left undone worked now"
 
 
-class Unsettled(NamedTuple):
-    """What the last steps of a token wait for: hooks that are `owed`, beside those that `ran`.
+class Postponed(NamedTuple):
+    """What the last steps of a token wait for: the hooks of `task`, beside those that `ran`.
 
     `lag` says which mirrors are behind.
     """
 
-    owed: Owed
+    task: HookTask
     ran: HooksRun
     lag: str | None = None
 
@@ -236,7 +236,7 @@ class RotationResult(NamedTuple):
     says that others changed a store first, that nothing of ours is left, and that the token is
     still the same; `refused` are tokens in the stores that the API turned out to refuse: in both
     cases the steps are taken again. `skew` is how far this machine's clock is ahead of the
-    server's, so far as that matters. `mirrors` are what is known of them. `unsettled` is what is
+    server's, so far as that matters. `mirrors` are what is known of them. `postponed` is what is
     left to the end of the run.
     """
 
@@ -255,4 +255,4 @@ class RotationResult(NamedTuple):
     after: Snapshot | None = None
     skew: timedelta = timedelta()
     mirrors: tuple[StoreReport, ...] = ()
-    unsettled: Unsettled | None = None
+    postponed: Postponed | None = None

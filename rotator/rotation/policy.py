@@ -26,8 +26,9 @@ class RotateOptions:
     """What a run is asked for by hand; `eternal`, `validity` and `scope` shape a new token.
 
     `revoke_old` revokes old tokens now: one of them leaked. `leak` is noted beside a new token.
-    With `hold_back` a token that can wait for a later run is not renewed. What it shares with other
-    tokens of the run, by `Rotation.places`, is left to `Rotation.settle`: those in `shared`.
+    With `hold_back` a token that can wait for a later run is not renewed. `shared` are the
+    workloads and the URLs of notices that other tokens of the run have, too: they are left to its
+    end, where `fleet.finish_together` restarts and tells each once.
     """
 
     force: bool = False

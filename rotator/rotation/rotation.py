@@ -35,7 +35,7 @@ from rotator.rotation.report import Report, build_report
 from rotator.stores.port import KnowsLeftovers, SecretStore, ShowsEvents, StoreEvent
 
 if TYPE_CHECKING:
-    from rotator.hooks.hooks import HookFailure, Hooks, Owed
+    from rotator.hooks.hooks import HookFailure, Hooks, HookTask
     from rotator.rotation.mirrors import MirrorLook, Mirrors
     from rotator.rotation.steps import RotationSteps
 
@@ -46,7 +46,7 @@ _NO_ANSWER = ("api-unreachable", "not-done")
 
 
 class _Left(NamedTuple):
-    """A rotation that is not settled yet; `fields` are those of its lines in the audit trail."""
+    """A rotation whose last steps are postponed; `fields` are those of its audit trail."""
 
     result: RotationResult
     options: RotateOptions
@@ -54,6 +54,8 @@ class _Left(NamedTuple):
 
 
 class Rotation:
+    """One token with its stores, to be checked or rotated as often as wanted."""
+
     def __init__(
         self, settings: TokenSettings, stores: Sequence[SecretStore], context: RotationContext
     ) -> None:
@@ -140,19 +142,19 @@ class Rotation:
         self._left = None
         with audit.run(self.name):
             result = self._rotate(options)
-            if result.unsettled:
+            if result.postponed:
                 self._left = _Left(result, options, audit.run_fields())
                 return self._summarize(result, self._context.clock())
             return self._tell(result, options)
 
     @property
-    def owed(self) -> Owed | None:
-        """What `rotate` left to the end of the run; `settle` is to follow."""
-        unsettled = self._left.result.unsettled if self._left else None
-        return unsettled.owed if unsettled else None
+    def postponed(self) -> HookTask | None:
+        """What `rotate` left to the end of the run; `finish` is to follow."""
+        postponed = self._left.result.postponed if self._left else None
+        return postponed.task if postponed else None
 
-    def settle(self, failures: Sequence[HookFailure]) -> Report | None:
-        """Take the last steps, once what is `owed` was done and this of it failed.
+    def finish(self, failures: Sequence[HookFailure]) -> Report | None:
+        """Take the last steps, once what was `postponed` is done and this of it failed.
 
         Returns the report that takes the place of that of `rotate`; None where nothing was left.
         """
@@ -162,11 +164,11 @@ class Rotation:
         with audit.run(self.name, fields):
             try:
                 steps = self._steps(result.after or result.snapshot, options)
-                result = steps.settle(result, failures)
+                result = steps.finish(result, failures)
             except RotatorError as error:
                 troubles = (*result.troubles, *(each.message for each in failures), str(error))
                 result = result._replace(
-                    troubles=troubles, failure=result.failure or kind(error), unsettled=None
+                    troubles=troubles, failure=result.failure or kind(error), postponed=None
                 )
             return self._tell(result, options)
 

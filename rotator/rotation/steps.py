@@ -106,13 +106,13 @@ class RotationSteps:
                     break
         return result._replace(remarks=remarks)
 
-    def settle(self, result: RotationResult, failures: Sequence[HookFailure]) -> RotationResult:
+    def finish(self, result: RotationResult, failures: Sequence[HookFailure]) -> RotationResult:
         """Take the last steps, once hooks were run that were left to the end of the run.
 
         `failures` are those of them that failed. Raises a `StoreError` when a store cannot be held.
         """
         with self._held():
-            return self._finisher.settle(result, self._observe(), self._options, failures)
+            return self._finisher.finish_postponed(result, self._observe(), self._options, failures)
 
     @contextmanager
     def _held(self) -> Iterator[None]:

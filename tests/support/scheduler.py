@@ -7,7 +7,7 @@ from apscheduler.executors.base import BaseExecutor, run_job
 from apscheduler.schedulers.base import BaseScheduler
 
 from rotator.clock import Clock
-from rotator.daemon.scheduler import SETTLING
+from rotator.daemon.scheduler import FINISHING
 from tests.support.clock import FakeClock
 
 
@@ -54,7 +54,7 @@ class SteppedScheduler(BaseScheduler):  # type: ignore[misc] # APScheduler has n
         self._clock = clock
         self._queue = QueueExecutor()
         super().__init__(
-            timezone=ClockZone(clock), executors={"default": self._queue, SETTLING: self._queue}
+            timezone=ClockZone(clock), executors={"default": self._queue, FINISHING: self._queue}
         )
 
     def shutdown(self, wait: bool = True) -> None:  # noqa: FBT001, FBT002 - APScheduler's signature

@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 
 from rotator.config.settings import NOTICES, NoticeEvent, Secret, TokenSettings
-from rotator.hooks.hooks import HookEvent, Hooks, Owed, run_together
+from rotator.hooks.hooks import HookEvent, Hooks, HookTask, run_together
 from rotator.hooks.notify import Notice, NoticedToken, NoticeKind
 from tests.support.listener import listener
 
@@ -38,16 +38,16 @@ def test_a_webhook_gets_the_facts_as_fields_and_those_of_its_url_win() -> None:
     ]
 
 
-def owed(name: str, *urls: str) -> Owed:
+def task_of(name: str, *urls: str) -> HookTask:
     secrets = tuple(Secret("here", value=url) for url in urls)
     made = Hooks(TokenSettings(name, "test", (), notify=secrets), os.environ)
-    return Owed(made, made.ids, EVENT._replace(name=name))
+    return HookTask(made, made.ids, EVENT._replace(name=name))
 
 
 def test_each_url_is_told_once_of_all_its_tokens() -> None:
     with listener() as (url, arrived):
         own, bad = f"{url}?:room=7", "json://127.0.0.1:1/"
-        first, second = run_together([owed("luna", url, bad), owed("sol", url, own, bad)])
+        first, second = run_together([task_of("luna", url, bad), task_of("sol", url, own, bad)])
     told = {each.get("room", ""): [t["name"] for t in each["tokens"]] for each in arrived}
     assert (told, len(arrived)) == ({"": ["luna", "sol"], "7": ["sol"]}, 2)
     assert len(first) == len(second) == 1
@@ -57,7 +57,7 @@ def test_each_url_is_told_once_of_all_its_tokens() -> None:
 def test_a_text_that_is_too_long_for_a_service_goes_in_parts() -> None:
     with listener() as (url, arrived):
         chat = f"mmost://127.0.0.1:{url.rpartition(':')[2]}token"
-        many = [owed(f"bot-{number}", chat) for number in range(60)]
+        many = [task_of(f"bot-{number}", chat) for number in range(60)]
         assert run_together(many) == [[] for _ in many]
     texts = [each["text"] for each in arrived]
     assert len(texts) > 1
