@@ -5,9 +5,11 @@ import shutil
 from datetime import timedelta
 
 from rotator.tokens import ServiceToken
+from tests.apis.pair import Pair
 from tests.docs.page import ROOT, blocks, sections
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
+from tests.support.transcript import Transcript
 
 HOUR = timedelta(hours=1)
 PAGE = sections("docs/operating.md")
@@ -113,6 +115,31 @@ def test_a_move_in_one_step_leaves_an_orphan_that_the_doctor_names(
     configure(rotator, luna="new.env")
     assert actions(rotator) == ["rotated"]
     assert str(left) in rotator("doctor").out
+
+
+def test_a_token_moves_to_another_api_by_the_steps_of_the_page(
+    rotator: Runner, api: Sandbox, transcript: Transcript
+) -> None:
+    title = "Move a token to another API"
+    settle, change = re.findall(r"^\d\. .*(?:\n   .*)*", PAGE[title], re.MULTILINE)
+    (rotate,) = re.findall(r"`rotator (rotate [^`]+)`", settle)
+    _, name = rotate.split()
+    with Sandbox() as us:
+        pair = Pair(rotator, api, us)
+        pair.tokens = {name: "eu"}
+        old = pair.put(name)
+        pair.write()
+        assert actions(rotator, name) == ["kept"]
+        assert "Change the token's `api`" in change
+        pair.tokens[name] = "us"
+        pair.write()
+        assert actions(rotator, name) == ["rotated"]
+        (show, revoke) = commands_of(title)
+        assert f"{old}: replaced" in rotator(*show).out
+        assert rotator(*revoke[:-1], old).status == 0
+        assert pair.live_ids("eu") == set()
+        assert len(pair.live_ids("us")) == 1
+    transcript.secrets |= us.secrets
 
 
 def test_a_changed_password_is_taken_from_the_file_at_the_next_login(
