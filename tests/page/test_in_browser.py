@@ -110,6 +110,28 @@ def test_words_without_end_are_broken(browser: Browser, clock: FakeClock) -> Non
         assert browser.run("return document.documentElement.scrollWidth") == 360
 
 
+@pytest.mark.parametrize("width", [360, 1120])
+def test_the_count_of_further_stores_is_not_broken(
+    browser: Browser, clock: FakeClock, width: int
+) -> None:
+    stores = tuple(
+        StoreReport(f"dotenv:///{name * 30}/.env", StoreState.CURRENT) for name in ("luna", "sol")
+    )
+    states = TokenStates()
+    states.watch(["luna"])
+    report = Report("luna", Status.OK, "ok", "fine", Action.KEPT, "1", stores=stores)
+    states.record(Look(report, clock(), clock()))
+    browser.look(width, 780, "light")
+    with served(states, clock=clock) as page:
+        browser.open(page.url)
+        lines = browser.run(
+            "const text = document.createRange();"
+            "text.selectNodeContents(document.querySelector('.more-stores'));"
+            "return text.getClientRects().length"
+        )
+    assert lines == 1
+
+
 def test_a_refresh_keeps_what_the_reader_did(
     browser: Browser, many: Served, clock: FakeClock
 ) -> None:
