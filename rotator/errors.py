@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _LONGEST_VALUE = 60
 _MOST_NAMES = 10
+_MOST_OFFERED = 40  # some lines of a terminal
 _NO_MEMORY = "there is too little memory for it: raise the limit of this process or its container"
 _NOT_MAPPED = ("failed to map segment", "cannot allocate memory", "Cannot allocate memory")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -245,6 +246,27 @@ def join_names(names: Collection[str], most: int = _MOST_NAMES) -> str:
     """Return the first `most` names, and how many there are besides."""
     first, more = [*names][:most], len(names) - most
     return ", ".join(first) + (f" and {more} more" if more > 0 else "")
+
+
+def offer(known: Collection[str]) -> str:
+    """Say that one of these names was expected; of a large fleet, the first of them."""
+    return f"one of: {join_names(known, _MOST_OFFERED)}"
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """Say which name was expected in the place of one that is not known.
+
+    It is the one that is most like it. Where several are, as those of `bot-01` to `bot-40`, none of
+    them was meant more than the others, and they are all offered.
+    """
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only a mistake needs it
+
+    best = nearest(name, known)
+    if best is None:
+        return offer(known)
+    likeness = {each: SequenceMatcher(None, each, name).ratio() for each in known}
+    alike = [each for each in known if likeness[each] == likeness[best]]
+    return offer(alike) if alike[1:] else best
 
 
 def nearest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | None:

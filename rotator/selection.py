@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from rotator.config.env_file import ENV_FILE, has_variable
 from rotator.config.keys import STORE
 from rotator.config.settings import ApiSettings, Label, Settings, TokenSettings
-from rotator.errors import ConfigError, nearest, quote_value
+from rotator.errors import ConfigError, offer, quote_value, suggest
 from rotator.stores.port import current_folder
 
 
@@ -15,12 +15,17 @@ def choose(settings: Settings, names: Sequence[str], labels: Collection[Label]) 
 
     Raises `ConfigError` where there is none.
     """
-    found = [token.name for token in select(settings, names) if set(labels).issubset(token.labels)]
+    tokens = select(settings, names)
+    found = [token.name for token in tokens if set(labels).issubset(token.labels)]
     if not found:
-        wanted = ", ".join(quote_value(str(label)) for label in labels)
-        known = dict.fromkeys(str(label) for token in settings.tokens for label in token.labels)
-        expected = f"one of: {', '.join(known)}" if known else "labels in the config"
-        raise ConfigError(f"no token here has the label {wanted}, expected {expected}")
+        known = dict.fromkeys(str(label) for token in tokens for label in token.labels)
+        unknown = [str(label) for label in labels if str(label) not in known]
+        wanted = ", ".join(quote_value(each) for each in unknown or map(str, labels))
+        who = "no token of such a name" if names else "no token here"
+        if not unknown:
+            raise ConfigError(f"{who} has the labels {wanted} at once, expected fewer of them")
+        expected = offer(known) if known else "labels in the config"
+        raise ConfigError(f"{who} has the label {wanted}, expected {expected}")
     return found
 
 
@@ -69,7 +74,7 @@ def select(settings: Settings, names: Iterable[str]) -> list[TokenSettings]:
         is_name = name in by_name
         found = [name] if is_name else [each for each in by_name if fnmatchcase(each, name)]
         if not found:
-            expected = nearest(name, by_name) or f"one of: {', '.join(by_name)}"
+            expected = suggest(name, by_name)
             raise ConfigError(f"there is no token {quote_value(name)}, expected {expected}")
         chosen |= {each: by_name[each] for each in found}
     return list(chosen.values()) or list(tokens)

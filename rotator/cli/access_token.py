@@ -26,7 +26,7 @@ from rotator.cli import exit_codes, options
 from rotator.cli.exec.runtime_folder import cache_folder, open_private_folder
 from rotator.clock import utc_now
 from rotator.config.settings import ApiSettings, Settings
-from rotator.errors import ConfigError, StoreError
+from rotator.errors import ConfigError, StoreError, offer
 from rotator.rotation.observe import lack_of, observe
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken, is_live
@@ -194,8 +194,8 @@ def command(settings: Settings, name: str | None, *, header: bool, cache: bool) 
         raise ConfigError("stdout is closed, so nobody would get the access token")
     found = wiring.open_selected(settings, [name] if name else [], with_bare_files=True)
     if len(found) > 1:
-        names = ", ".join(token.name for token, _ in found)
-        raise ConfigError(f"access-token: found no NAME, expected one of: {names}")
+        names = [token.name for token, _ in found]
+        raise ConfigError(f"access-token: found no NAME, expected {offer(names)}")
     [(token, stores)] = found
     api = settings.api_of(token)
     url = wiring.require_url(api)

@@ -24,6 +24,7 @@ from rotator.errors import (
     RotatorError,
     VerificationError,
     has_token,
+    offer,
 )
 from rotator.rotation.mint import new_intent, prove_usable, request_token, require_clock
 from rotator.rotation.model import FIRST_SCOPE, MintRequest, RotationContext
@@ -109,7 +110,7 @@ def command(  # noqa: PLR0913 - one per option
 def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOptions) -> int:
     names = [name] if name else [token.name for token in settings.tokens]
     if len(names) > 1:
-        raise ConfigError(f"mint: found no NAME, expected one of: {', '.join(names)}")
+        raise ConfigError(f"mint: found no NAME, expected {offer(names)}")
     for token in settings.tokens:
         if token.name in names and wanted.validity and wanted.validity < token.renew_before:
             _log.warning(

@@ -187,7 +187,7 @@ def _put_back(inputs: Inputs) -> Verdict | None:
         # Another token would be lost as well: they would become more with each run.
         message = f"{found.message}: {_STOP}, then run rotate --force; no other token is minted"
         return Verdict(status, "put_back", message, Need.HELP)
-    message = f"{found.message}: {_STOP}; it is replaced once more, and then not again"
+    message = f"{found.message}: {_STOP}; it is replaced once, and not a second time"
     return Verdict(status, "put_back", message, Need.MINT)
 
 

@@ -157,6 +157,19 @@ def test_patterns_and_labels_pick_tokens(
     [
         (["venus-*"], 'there is no token "venus-*", expected'),
         (["--label", "team=moons"], "expected one of: team=stars, tier=gold"),
+        (
+            ["luna-*", "sol-bot", "--label", "tier=gold", "--label", "team=moons"],
+            'such a name has the label "team=moons", expected one of: team=stars, tier=gold',
+        ),
+        (
+            ["sol-bot", "--label", "tier=gold"],
+            'no token of such a name has the label "tier=gold", expected one of: team=stars\n',
+        ),
+        (
+            ["sol-bot", "mars", "--label", "tier=gold", "--label", "team=stars"],
+            'has the labels "tier=gold", "team=stars" at once, expected fewer of them',
+        ),
+        (["luna-mail", "--label", "tier=gold"], "expected labels in the config"),
         (["--label", "team"], "expected NAME=VALUE"),
     ],
 )

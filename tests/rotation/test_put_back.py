@@ -69,7 +69,9 @@ def test_a_check_and_a_dry_run_tell_it_before(world: World, old: str) -> None:
     assert (report.status, report.reason) == (Status.DUE, "put_back")
     assert is_told(report, old)
     assert world.rotation().rotate(RotateOptions(dry_run=True)).action is Action.WOULD_ROTATE
-    world.rotation().rotate(DUE)
+    done = world.rotation().rotate(DUE)
+    assert "it is replaced once, and not a second time" in report.message
+    assert "it is replaced once, and not a second time" in "; ".join(done.remarks)
     put_back(world, old)
     assert world.rotation().rotate(RotateOptions(dry_run=True)).action is Action.FAILED
     assert "again" in world.rotation().check(probe=False).message

@@ -1,4 +1,4 @@
-"""What is said of errors that are not ours."""
+"""What is said of errors that are not ours, and of names that are not known."""
 
 import errno
 import mmap
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.errors import internal_error
+from rotator.errors import internal_error, suggest
 
 MEMORY = "there is too little memory for it: raise the limit of this process or its container"
 THREADS = "this machine starts no more threads: raise its limits of processes and memory"
@@ -44,3 +44,22 @@ def test_what_a_library_says_of_a_limit_is_known(error: Exception, said: str) ->
 )
 def test_other_errors_are_bugs(error: Exception) -> None:
     assert internal_error(error).startswith(f"internal error: {type(error).__name__}")
+
+
+BOTS = [f"bot-{number:02}" for number in range(1, 61)]
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "said"),
+    [
+        ("lunar", ["luna", "sol"], "luna"),
+        ("nova", ["luna", "sol"], "one of: luna, sol"),
+        # Each is equally like it: the last of the alphabet is not meant more than the others.
+        ("bot-00", BOTS[:4], "one of: bot-01, bot-02, bot-03, bot-04"),
+        ("mars", BOTS, f"one of: {', '.join(BOTS[:40])} and 20 more"),
+    ],
+)
+def test_a_name_that_is_not_known_is_told_with_those_that_were_meant(
+    name: str, known: list[str], said: str
+) -> None:
+    assert suggest(name, known) == said

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rotator.cli.exec.state_machine import Secrets
 from rotator.config.keys import VARIABLES
 from rotator.config.settings import TokenSettings
-from rotator.errors import ConfigError, nearest, quote_value
+from rotator.errors import ConfigError, quote_value, suggest
 from rotator.stores.port import DEFAULT_FIELD, parse_url
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -57,7 +57,7 @@ def _parse_option(text: str, names: list[str]) -> tuple[str, str]:
             " alone"
         )
     if name not in names:
-        expected = nearest(name, names) or f"one of: {', '.join(names)}"
+        expected = suggest(name, names)
         raise ConfigError(
             f"exec: --env: there is no token {quote_value(name)} here, expected {expected}"
         )

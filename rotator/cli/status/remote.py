@@ -5,7 +5,7 @@ from typing import Any
 
 from rotator.cli.status.chain import StatusView
 from rotator.cli.status.parse import parse_fleet
-from rotator.errors import ConfigError, DaemonError, nearest, quote_value
+from rotator.errors import ConfigError, DaemonError, quote_value, suggest
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_json
 
 PATH = "/api/v1/status"
@@ -47,7 +47,7 @@ class DaemonReader:
         if self._name is not None:
             known = [row.name for row in fleet.rows]
             if self._name not in known:
-                expected = nearest(self._name, known) or f"one of: {', '.join(known)}"
+                expected = suggest(self._name, known)
                 raise ConfigError(
                     f"the daemon has no token {quote_value(self._name)}, expected {expected}"
                 )
