@@ -29,7 +29,7 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.retire import Retired, Retirement, hold_back, journals_after
+from rotator.rotation.retire import Retired, Retirement, journals_after, keep_waiting
 from rotator.stores.journal import PendingRevocation
 
 _log = logging.getLogger(__name__)
@@ -188,7 +188,7 @@ class Finisher:
         """Revoke what is pending and due, unless a bot that was not reached may need it."""
         if obstacle:
             why = f"it may still be needed while {obstacle}"
-            retired = [hold_back(pending, why) for pending in snapshot.pending]
+            retired = [keep_waiting(pending, why) for pending in snapshot.pending]
         else:
             retired = [self._retirement.retire(snapshot, each) for each in snapshot.pending]
         for each in retired:

@@ -1,4 +1,4 @@
-"""Retire: revoke the old tokens whose time has come, and note what is owed of the others.
+"""Retire: revoke the old tokens whose time has come, and note what is pending of the others.
 
 An old token is revoked at a moment, or once nobody has used it for a time (`disuse`). In both cases
 no store may show it any more, and the API must accept the token that replaced it.
@@ -36,7 +36,6 @@ from rotator.tokens import ServiceToken
 
 MOST_PENDING = 8
 MOST_REPLACED = 8
-_DONE = (OldTokenState.REVOKED, OldTokenState.EXPIRED)
 
 
 class Retired(NamedTuple):
@@ -171,7 +170,7 @@ class Retirement:
         return own | (self._fleet.take_inventory().possible_holders(token_id) - every)
 
 
-def hold_back(pending: PendingRevocation, why: str) -> Retired:
+def keep_waiting(pending: PendingRevocation, why: str) -> Retired:
     """Let an old token wait."""
     old = OldToken(pending.token_id, OldTokenState.WAITING, pending.due_at, why)
     return Retired(old, _describe_unrevoked(old))
@@ -185,7 +184,7 @@ def journals_after(
     What is known of a disuse is noted in the first store that tells of it; later stores' copies are
     ignored.
     """
-    done = {each.old.token_id for each in retired if each.old.state in _DONE}
+    done = {each.old.token_id for each in retired if not each.old.is_pending}
     known = {each.old.token_id: each.disuse for each in retired if each.disuse}
     first: dict[str, str] = {}
     for each in snapshot.reachable:

@@ -25,6 +25,7 @@ _RULES = {
     RuleName.RETIRED: "old tokens retired",
     RuleName.MOVED: "no old token in use",
 }
+_OPEN = (RuleState.BROKEN, RuleState.UNKNOWN)
 _OWN_USE = "(by a bot, or by a check of the rotator's own)"
 COLUMNS = (
     *("kind", "name", "token_id", "policy", "broken", "status", "marks", "age_days", "days_left"),
@@ -46,7 +47,7 @@ def _head(evidence: Evidence) -> Iterator[str]:
     yield f"# Service tokens on {second(evidence.taken_at)}"
     yield ""
     states = [token.state for token in evidence.tokens]
-    broken, unknown = (states.count(state) for state in (RuleState.BROKEN, RuleState.UNKNOWN))
+    broken, unknown = (states.count(state) for state in _OPEN)
     yield from paragraph(
         f"rotator {__version__} at the API {evidence.api}, with the admin account"
         f" {evidence.account}. Tokens: {len(states)}. Policy kept: {states.count(RuleState.KEPT)},"
@@ -60,7 +61,7 @@ def _head(evidence: Evidence) -> Iterator[str]:
 
 def _tokens(evidence: Evidence) -> Iterator[str]:
     # What somebody has to look after comes first.
-    for state in (RuleState.BROKEN, RuleState.UNKNOWN, RuleState.KEPT):
+    for state in (*_OPEN, RuleState.KEPT):
         for token in evidence.tokens:
             if token.state is state:
                 yield from ("", f"## {token.name}: policy {_STATES[state]}", "")
@@ -130,6 +131,3 @@ def _row_of_marked(marked: MarkedToken) -> dict[str, object]:
         "scope": row.scope,
         "stores": " ".join(f"{place.store} ({place.part})" for place in row.places),
     }
-
-
-_OPEN = (RuleState.BROKEN, RuleState.UNKNOWN)
