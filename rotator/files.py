@@ -1,10 +1,11 @@
-"""Files that the owner names: small ones read in bounded time and memory, and whose folder it is.
+"""Files that the owner names: read in bounded time and memory, locked, and whose folder it is.
 
 A path may lead to a pipe, as in `<(pass show admin)`, and by mistake to a pipe that nobody writes
 to, or to a device without an end.
 """
 
 import errno
+import fcntl
 import os
 import select
 import stat
@@ -65,6 +66,20 @@ def _read(fd: int, path: str) -> bytes:
             return bytes(content)
         content += chunk
     raise OSError(errno.EFBIG, "it is larger than 4 MiB", path)
+
+
+def try_lock(number: int) -> bool:
+    """Lock an open file or folder until it is closed; False where another process holds it.
+
+    Where the file system has no locks, nothing is locked, and nobody kept out.
+    """
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def find_foreign_folder(path: Path) -> tuple[str, int] | None:

@@ -4,7 +4,6 @@ The collector of node_exporter may read at any time, so a new file takes the old
 whole: https://github.com/prometheus/node_exporter#textfile-collector.
 """
 
-import fcntl
 import logging
 import os
 import stat
@@ -22,6 +21,7 @@ from prometheus_client import generate_latest, pushadd_to_gateway
 
 from rotator.clock import Clock
 from rotator.errors import internal_error
+from rotator.files import try_lock
 from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
 from rotator.metrics.definitions import Samples, measure
 from rotator.metrics.exposition import (
@@ -219,18 +219,8 @@ def _lock(folder: Path, patience: float) -> Iterator[None]:
     deadline = time.monotonic() + patience
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        while not _try_lock(number) and time.monotonic() < deadline:
+        while not try_lock(number) and time.monotonic() < deadline:
             time.sleep(_LOCK_POLL)
         yield
     finally:
         os.close(number)
-
-
-def _try_lock(number: int) -> bool:
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True

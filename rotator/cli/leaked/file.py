@@ -4,7 +4,6 @@ Earlier sections stay: one run may be killed, and what it did is in its own sect
 """
 
 import errno
-import fcntl
 import os
 import stat
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from rotator.cli.leaked.markdown import TITLE
 from rotator.errors import ConfigError, one_line
+from rotator.files import try_lock
 
 _LARGEST = 16 << 20  # bytes
 _MODE = 0o600
@@ -50,7 +50,7 @@ class ReportFile:
             self._new.unlink()  # what a killed process left
         number = os.open(self._new, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, _MODE)
         try:
-            self._lock(number)
+            try_lock(number)  # which nobody else has opened yet
             written = 0
             while written < len(content):
                 written += os.pwrite(number, content[written:], written)
@@ -76,25 +76,13 @@ class ReportFile:
             raise self._refuse("it is no report of rotator leaked")
         if status.st_uid != os.geteuid():
             raise self._refuse("it belongs to another user")
-        try:
-            self._lock(self._locked)
-            is_same = os.path.samestat(status, self._path.stat())  # else it was replaced just now
-        except BlockingIOError:
-            is_same = False
-        if not is_same:
+        # Another file is at its path where it was replaced just now.
+        if not try_lock(self._locked) or not os.path.samestat(status, self._path.stat()):
             raise self._refuse("another rotator leaked is writing it")
         earlier = os.pread(self._locked, _LARGEST, 0)
         if earlier and not earlier.startswith(TITLE.encode()):
             raise self._refuse("it is no report of rotator leaked")
         self._earlier = earlier or self._earlier
-
-    def _lock(self, number: int) -> None:
-        try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
-        except OSError:
-            pass  # a file system without locks
 
     def _refuse(self, why: str) -> ConfigError:
         return ConfigError(
