@@ -24,7 +24,8 @@ import urllib3
 from urllib3.util.ssl_ import create_urllib3_context
 
 from backends.vault.failures import VaultAnswer, explain
-from backends.vault.settings import Lease, VaultSettings, is_live
+from backends.vault.logins import Lease, is_live
+from backends.vault.settings import VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.files import require_ordinary
 from rotator.http.client import (

@@ -79,9 +79,7 @@ def drop_nan(samples: Samples) -> Samples:
 class Exposition(Collector):
     """Samples as prometheus_client takes them, with the labels of their tokens.
 
-    `build` adds the rotator's version.
-
-    `reload_failed` is None where settings are never read again.
+    `build` adds the rotator's version. `reload_failed` is None where settings are never read again.
     """
 
     def __init__(

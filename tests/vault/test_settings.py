@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from backends.vault.failures import VariableNames
-from backends.vault.settings import AppRole, GivenToken, Jwt, TokenFile, VaultSettings
+from backends.vault.logins import AppRole, GivenToken, Jwt, TokenFile
+from backends.vault.settings import VaultSettings
 from rotator.errors import ConfigError
 
 POD = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
