@@ -162,6 +162,20 @@ def test_a_new_signing_key_replaces_all_tokens_in_one_run(rotator: Runner, api: 
     assert rotator("check", "--probe").status == 0
 
 
+def test_a_new_signing_key_is_not_noticed_without_a_probe(rotator: Runner, api: Sandbox) -> None:
+    put(rotator, "a.env", api.issue(days=60))
+    configure(rotator, luna="a.env")
+    with (rotator.folder / "rotator.toml").open("a") as file:
+        file.write("probe = false\n")
+    api.rotate_signing_key()
+    said = PAGE["After a change of the API's signing key"]
+    check, force = re.findall(r"`rotator ([^`]+ --[^`]+)`", said)
+    assert actions(rotator) == ["kept"]
+    assert "refused" in rotator(*check.split()).out
+    assert rotator(*force.replace("NAME", "luna").split()).status == 0
+    assert rotator(*check.split()).status == 0
+
+
 def test_nothing_of_the_rotator_is_left_in_a_file(rotator: Runner, api: Sandbox) -> None:
     rotator.write_env(api.issue(days=3))
     assert rotator("rotate").status == 0
