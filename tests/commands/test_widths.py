@@ -51,6 +51,17 @@ def test_long_lines_are_wrapped_on_a_terminal_alone(broken: Runner, command: str
         assert sorted(" ".join(shown).split()) == sorted(" ".join(lines).split())
 
 
+def test_what_is_told_of_a_revoked_token_fits_a_terminal(rotator: Runner, api: Sandbox) -> None:
+    rotator.write_env(api.issue(days=60))
+    api.issue(days=30)
+    env = {**rotator.env, "COLUMNS": str(WIDTH)}
+    command = [ROTATOR, "tokens", "revoke", api.tokens[-1].id]
+    screen = Screen(command, rotator.folder, env, rotator.transcript)
+    assert screen.end() == 0
+    assert "it is no longer exchanged; as a bearer it works" in " ".join(screen.shown.split())
+    assert max(map(len, screen.shown.splitlines())) <= WIDTH
+
+
 def test_what_is_indented_hangs_deeper(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "20")
     assert wrap("    one two three four five") == "    one two three\n      four five"

@@ -62,7 +62,7 @@ def revoke_tokens(
         end = ends_at(found[1])
         until = f"until its end ({minute(end)})" if end else "for ever"
         told = f"revoked {token_id}: it is no longer exchanged; as a bearer it works {until}"
-        output.write(f"{told}\n")
+        output.write_lines([told])
         for place in inventory.holders(token_id):
             _log.warning(
                 "%s: %s still shows the revoked token: rotator rotate %s renews it",
