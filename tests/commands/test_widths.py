@@ -55,7 +55,7 @@ def test_what_is_told_of_a_revoked_token_fits_a_terminal(rotator: Runner, api: S
     rotator.write_env(api.issue(days=60))
     api.issue(days=30)
     env = {**rotator.env, "COLUMNS": str(WIDTH)}
-    command = [ROTATOR, "tokens", "revoke", api.tokens[-1].id]
+    command = (ROTATOR, "tokens", "revoke", api.tokens[-1].id)
     screen = Screen(command, rotator.folder, env, rotator.transcript)
     assert screen.end() == 0
     assert "it is no longer exchanged; as a bearer it works" in " ".join(screen.shown.split())
