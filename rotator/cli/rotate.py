@@ -15,14 +15,11 @@ from rotator.clock import parse_duration, utc_now
 from rotator.config.settings import Label, Settings
 from rotator.metrics.outlets import Gateway, Outlets, parse_gateway, parse_textfile
 from rotator.rotation.fleet import (
-    Shard,
     choose_to_wait,
     find_shared,
     finish_together,
     notify_failures,
-    parse_shard,
     run_fleet,
-    tokens_of_shard,
 )
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
@@ -35,6 +32,7 @@ from rotator.rotation.report import (
 )
 from rotator.rotation.retry import NO_PATIENCE, Patience
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.shards import Shard, parse_shard, tokens_of_shard
 from rotator.signals import stop_requests
 
 _log = logging.getLogger(__name__)

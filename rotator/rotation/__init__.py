@@ -16,7 +16,7 @@
 
 After a failure `mint` revokes the token by `undo`, or `reconcile` does, at once or in the next run.
 `in_flight` knows what this process is minting, and `inventory` what all stores hold. For many
-tokens: `fleet`, `threads` and `retry`; `states` for the daemon, and `listing` for `rotator tokens
-list`. `rehearsal` takes the steps with a canary, and `rehearsal_leftovers` clears up after one that
-was killed. See also docs/rotation.md.
+tokens: `fleet`, `shards`, `threads` and `retry`; `states` for the daemon, and `listing` for
+`rotator tokens list`. `rehearsal` takes the steps with a canary, and `rehearsal_leftovers` clears
+up after one that was killed. See also docs/rotation.md.
 """

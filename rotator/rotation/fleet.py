@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rotator.clock import rfc3339_or_none
 from rotator.config.settings import NoticeEvent
@@ -189,40 +187,3 @@ def _notice_of(failed: Sequence[Report]) -> Notice:
     )
     title, body = f"{names}: {what}", "\n".join(lines)
     return Notice(title, body, kind, NoticeEvent.FAILED, tokens)
-
-
-# Shards
-
-MOST = 1000  # shards
-_FORM = re.compile(r"([0-9]{1,4})/([0-9]{1,4})", re.ASCII)
-
-
-class Shard(NamedTuple):
-    """One of `parts` shares, of which the first has the number 0."""
-
-    part: int
-    parts: int
-
-    def __str__(self) -> str:
-        return f"{self.part}/{self.parts}"
-
-
-def parse_shard(text: str) -> Shard:
-    """Read `0/3`; raises `ValueError` for anything else."""
-    match = _FORM.fullmatch(text)
-    expected = f"found {text!r}, expected INDEX/COUNT such as 0/3"
-    if not match:
-        raise ValueError(expected)
-    index, count = int(match[1]), int(match[2])
-    if not 1 <= count <= MOST:
-        raise ValueError(f"{expected}, with a COUNT from 1 to {MOST}")
-    if index >= count:
-        raise ValueError(f"{expected}, with an INDEX from 0 to {count - 1}")
-    return Shard(index, count)
-
-
-def tokens_of_shard(names: Iterable[str], index: int, count: int) -> list[str]:
-    def owner(name: str) -> int:
-        return max(range(count), key=lambda shard: sha256(f"{name}\0{shard}".encode()).digest())
-
-    return [name for name in names if owner(name) == index]

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotator.clock import utc_now
-from rotator.rotation.fleet import tokens_of_shard
+from rotator.rotation.shards import tokens_of_shard
 from rotator.stores.journal import Intent, scope_digest
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox

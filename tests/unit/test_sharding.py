@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.rotation.fleet import Shard, parse_shard, tokens_of_shard
+from rotator.rotation.shards import Shard, parse_shard, tokens_of_shard
 
 NAMES = st.lists(st.text("abcdefghijklmnopqrstuvwxyz0123456789._-", min_size=1), unique=True)
 MANY = [f"bot-{number}" for number in range(10_000)]
