@@ -37,7 +37,8 @@ def command(config: Path | None, listen: ListenAddress | None) -> int:
             "the daemon needs the package APScheduler: pip install 'nocturna-rotator[daemon]'"
         )
     # APScheduler may be missing.
-    from rotator.daemon.scheduler import Scheduler, serve  # noqa: PLC0415
+    from rotator.daemon.process import serve  # noqa: PLC0415
+    from rotator.daemon.scheduler import Scheduler  # noqa: PLC0415
 
     cwd = current_folder()
     variables = options.take_variables()

@@ -1,29 +1,23 @@
-"""When to look at a token again, the daemon that plans and runs these looks, and its process."""
+"""When to look at a token again, and the daemon that plans and runs these looks."""
 
 import logging
-import signal
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from random import SystemRandom
 from typing import Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from rotator import wiring
 from rotator.audit import token_field
 from rotator.clock import Clock, Draw, TimeBudget, rfc3339
-from rotator.config.settings import NoticeEvent, Settings
-from rotator.daemon.health import OLD_SETTINGS, DaemonPhase, Health
-from rotator.daemon.reaper import ZombieReaper
+from rotator.config.settings import NoticeEvent
+from rotator.daemon.health import OLD_SETTINGS, Health
 from rotator.daemon.turns import Turns, is_held_back
-from rotator.daemon.web import ListenAddress, PageServer, PageSite
 from rotator.errors import ConfigError, RotatorError, internal_error
 from rotator.rotation.fleet import (
     find_shared,
@@ -32,7 +26,6 @@ from rotator.rotation.fleet import (
     notify_failures,
     run_guarded,
 )
-from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.model import CHANGED, Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
@@ -40,7 +33,6 @@ from rotator.rotation.retry import SHORTEST_PAUSE, backoff, retry_delay
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.states import Look, TokenStates
 from rotator.rotation.threads import WORKERS
-from rotator.signals import RELOAD, STOP, SelfPipe
 
 # A store that was changed by hand and a token that was revoked are noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)
@@ -51,7 +43,6 @@ TOGETHER = timedelta(seconds=5)
 FINISHING = "finishing"  # a thread of its own: at start, looks queue for all others
 LONGEST_TOGETHER = timedelta(minutes=1)
 HOURLY = RetrySchedule("with at least one an hour", lambda left: max(3, int(left / LONGEST_PAUSE)))
-TICK = 60.0  # seconds
 LOG_OUT = 5.0  # seconds; nothing depends on it
 _log = logging.getLogger(__name__)
 
@@ -355,45 +346,3 @@ class Scheduler(BackgroundScheduler):  # type: ignore[misc] # APScheduler has no
 
     def is_alive(self) -> bool:
         return self._thread is not None and bool(self._thread.is_alive())
-
-
-def serve(
-    load: Callable[[], Settings],
-    clock: Clock,
-    scheduler: Scheduler,
-    address: ListenAddress | None,
-) -> None:
-    """Watch the fleet until SIGTERM or SIGINT; SIGHUP reads the settings again.
-
-    The page is served at `address`, if any, from before the first look until after the last.
-    Raises `ConfigError` when the settings are wrong at the start, or `address` cannot be used.
-    """
-    in_flight: wiring.MintsByApi = defaultdict(InFlightMints)  # outlives a reload, as a mint does
-    health = Health(time.monotonic, scheduler.is_alive)
-
-    def load_fleet() -> list[Rotation]:
-        settings = load()
-        wiring.require_rotation(settings)
-        rotations = wiring.build_rotations(settings, (), clock, in_flight)
-        health.tokens = settings.tokens
-        return rotations
-
-    daemon = Daemon(scheduler, load_fleet, clock, SystemRandom().uniform, health)
-    with ExitStack() as stack:
-        pipe, zombies = SelfPipe(), ZombieReaper(time.monotonic)
-        stack.enter_context(pipe.receive(*STOP, *RELOAD, signal.SIGCHLD))
-        if address is not None:
-            server = PageServer(address, PageSite(daemon.states, health, clock, time.monotonic))
-            _log.info("the status page is at http://%s/", server.address)
-            stack.enter_context(server.serving())
-        daemon.start()
-        health.phase = DaemonPhase.RUNNING
-        while (number := next(iter(pipe.wait(TICK, most=1)), None)) not in STOP:
-            if number in RELOAD:
-                health.reload_error = daemon.reload()
-            zombies.reap()
-            daemon.tick()
-            health.beat()
-        health.phase = DaemonPhase.STOPPING
-        _log.info("stopping; a rotation in hand is finished first")
-        daemon.stop()

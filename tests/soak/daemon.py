@@ -12,7 +12,8 @@ from typing import Self
 from rotator.cli.logs import configure
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.daemon.scheduler import Scheduler, serve
+from rotator.daemon.process import serve
+from rotator.daemon.scheduler import Scheduler
 from rotator.daemon.web import ListenAddress
 from tests.support.scheduler import ClockZone
 
