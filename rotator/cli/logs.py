@@ -47,6 +47,12 @@ def configure(
     logging.getLogger(audit.LOGGER).setLevel(logging.INFO if has_trail else logging.WARNING)
 
 
+def leave_out(ending: str) -> None:
+    """Log no line that ends so, as the results of the command tell it."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not record.getMessage().endswith(ending))
+
+
 class OncePerRun(logging.Filter):
     """Lets a warning pass once in ten minutes: a run may read the same store several times.
 

@@ -2,7 +2,11 @@
 
 import re
 import signal
+import tempfile
 import time
+from pathlib import Path
+
+import pytest
 
 from tests.support.process import Runner
 from tests.support.sandbox import Fault, Sandbox
@@ -52,3 +56,20 @@ def test_interrupts_end_it_without_a_traceback(rotator: Runner, api: Sandbox) ->
             time.sleep(0.3)
         assert running.process.wait(PATIENCE) in (130, -signal.SIGINT)
         assert running.result().err.strip() == ""
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_a_file_that_every_user_may_read_is_told_once(
+    rotator: Runner, api: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="rotator-test-") as name:  # pytest's own are closed
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / ".env"
+        file.write_text(f"NOCTURNA_SERVICE_TOKEN={api.issue(60)}\n")
+        file.chmod(0o644)
+        rotator.env["ROTATOR_STORE"] = f"dotenv://{file}"
+        result = rotator("doctor", *arguments)
+        assert rotator("check").err.count("is readable by every user") == 1
+    assert result.out.count("is readable by every user") == 1
+    assert result.err == ""

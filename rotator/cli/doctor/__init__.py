@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-from rotator.cli import exit_codes, options, output
+from rotator.cli import exit_codes, logs, options, output
 from rotator.cli.doctor.findings import Finding, Result, Topic, as_lines
 from rotator.clock import utc_now
 from rotator.config.settings import Settings
@@ -31,8 +31,10 @@ def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int
 
     Exits 0 without a problem, warnings or not; 1 with a problem; 2 when the settings are wrong.
     """
-    from rotator.cli.doctor.gather import examine  # noqa: PLC0415 - a help needs click alone
+    from rotator.cli.doctor.checks import OPEN_TO_ALL  # noqa: PLC0415 - a help needs click alone
+    from rotator.cli.doctor.gather import examine  # noqa: PLC0415 - the same
 
+    logs.leave_out(OPEN_TO_ALL)  # which stores warn of, and a finding tells
     found = examine(settings, names, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     if as_json:

@@ -16,6 +16,7 @@ from rotator.rotation.rehearsal_leftovers import Cleared
 from rotator.rotation.rehearsal_report import RehearsalReport
 from rotator.rotation.report import FEW, FOUR_A_DAY
 
+OPEN_TO_ALL = "is readable by every user of this machine: chmod o-r it"
 _AGAIN = "rotator rotate takes it up again"
 _KEEP_LONGER = "let the store keep what is written for longer than validity"
 
@@ -177,7 +178,7 @@ def _stores(facts: TokenFacts) -> Iterator[Finding]:
             )
             yield Finding(Topic.STORE, Result.WARNING, message, store=url)
         if url in facts.open_files:
-            message = f"{url} is readable by every user of this machine: chmod o-r it"
+            message = f"{url} {OPEN_TO_ALL}"
             yield Finding(Topic.STORE, Result.WARNING, message, store=url)
 
 
