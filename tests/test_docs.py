@@ -13,7 +13,8 @@ from rotator.daemon.health import DaemonPhase
 from rotator.daemon.rows import FleetStatus, NextStep, Tone, build_rows
 from rotator.rotation.model import Action, OldTokenState, StoreState
 from rotator.rotation.policy import CHAIN, Status
-from rotator.rotation.report import Report, Severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 from tests.support.process import Runner

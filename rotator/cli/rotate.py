@@ -23,15 +23,10 @@ from rotator.rotation.fleet import (
 )
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import (
-    FOUR_A_DAY,
-    Report,
-    RetrySchedule,
-    runs_every,
-    with_severity,
-)
+from rotator.rotation.report import Report
 from rotator.rotation.retry import NO_PATIENCE, Patience
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.severity import FOUR_A_DAY, RetrySchedule, runs_every, with_severity
 from rotator.rotation.shards import Shard, parse_shard, tokens_of_shard
 from rotator.signals import stop_requests
 

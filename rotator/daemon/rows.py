@@ -13,7 +13,8 @@ from rotator.clock import in_words, minute, rfc3339, rfc3339_or_none
 from rotator.config.settings import TokenSettings
 from rotator.rotation.model import OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.report import Report, Severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenState
 
 # A look this late is overdue: it neither waits for a free thread nor is still in hand.

@@ -28,9 +28,10 @@ from rotator.rotation.fleet import (
 )
 from rotator.rotation.model import CHANGED, Action, OldTokenState
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import Report, RetrySchedule, summarize, with_severity
+from rotator.rotation.report import Report, summarize
 from rotator.rotation.retry import SHORTEST_PAUSE, backoff, retry_delay
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.severity import RetrySchedule, with_severity
 from rotator.rotation.states import Look, TokenStates
 from rotator.rotation.threads import WORKERS
 

@@ -12,7 +12,7 @@
     10 retire     retire    the old token is revoked, once its time has come (`disuse`)
 
 `rotation` decides whether steps are to be taken, `steps` takes them while the stores are held, and
-`report` says what came of it. `model` is the data that they share.
+`report` says what came of it, with the `severity` of a failure. `model` is the data of all.
 
 After a failure `mint` revokes the token by `undo`, or `reconcile` does, at once or in the next run.
 `in_flight` knows what this process is minting, and `inventory` what all stores hold. For many

@@ -12,8 +12,9 @@ from rotator.config.settings import NoticeEvent
 from rotator.errors import RotatorError, internal_error, join_names
 from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import CAN_WAIT, Status
-from rotator.rotation.report import Report, Severity, describe_others, group_by_cause
+from rotator.rotation.report import Report, describe_others, group_by_cause
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.severity import Severity
 from rotator.rotation.threads import map_in_threads
 
 if TYPE_CHECKING:

@@ -1,19 +1,18 @@
 """Report: what a command says of one token, built from what a rotation or a look came to.
 
-A report becomes a line of text, a JSON object and a part of the exit code; that of a failure has a
-severity, by the life that the token has left and the attempts that fit into it.
+A report becomes a line of text, a JSON object and a part of the exit code; that of a failure gets a
+level (`severity`).
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator.clock import ONE_DAY, describe_skew, in_words, minute, parse_duration, rfc3339_or_none
+from rotator.clock import ONE_DAY, describe_skew, in_words, minute, rfc3339_or_none
 from rotator.errors import join_names, kind
 from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
 from rotator.rotation.model import (
@@ -34,8 +33,6 @@ MIRROR_BEHIND = "mirror-behind"
 LAGGARD = "laggard"  # the failure of a look: an old token in use is soon revoked all the same
 _CHANGES = (*CHANGED, Action.WOULD_ROTATE, Action.WOULD_CONVERGE)
 _MIRRORS_IN_NEED = (StoreState.UNREACHABLE, StoreState.BEHIND, StoreState.ABSENT)
-FEW = 3  # attempts
-_MINUTE = timedelta(minutes=1)  # to which people are told the life that is left
 
 
 class Report(NamedTuple):
@@ -319,61 +316,6 @@ def remaining_life(report: Report) -> str:
         return "for ever" if report.status is Status.ETERNAL else "–"
     left = in_words(timedelta(seconds=report.seconds_left))
     return left if report.seconds_left > 0 else f"over for {left}"
-
-
-# Severity
-
-
-class Severity(StrEnum):
-    """The level of the log line; `--json` shows it as `level`."""
-
-    WARNING = "warning"
-    ERROR = "error"
-    CRITICAL = "critical"
-
-
-class RetrySchedule(NamedTuple):
-    """How often a rotation is tried: in words, and how often within a time."""
-
-    text: str
-    attempts: Callable[[timedelta], int]
-
-
-# A run by hand or by cron does not know its schedule; the docs recommend four runs a day.
-FOUR_A_DAY = RetrySchedule(
-    "with four runs a day", lambda left: int((left + _MINUTE) / (ONE_DAY / 4))
-)
-
-
-def runs_every(text: str) -> RetrySchedule:
-    """Return the schedule of a run every so often, such as `6h`; raises `ValueError`."""
-    interval = parse_duration(text)
-    return RetrySchedule(f"with a run every {text}", lambda left: int((left + _MINUTE) / interval))
-
-
-def with_severity(report: Report, renew_before: timedelta, schedule: RetrySchedule) -> Report:
-    """Return the report of a failure with its severity and the time that the token has left."""
-    if report.error is None:
-        return report
-    is_endless = report.status is Status.DUE and report.seconds_left is None
-    if report.status in (Status.OK, Status.ETERNAL) or is_endless:
-        return report._replace(level=Severity.WARNING)
-    left = timedelta(seconds=report.seconds_left or 0)
-    if report.status is Status.UNKNOWN:
-        level, text = Severity.ERROR, "it is not known how long the token still lives"
-    elif report.reason == "deleted":
-        level, text = Severity.CRITICAL, "the bot's token is gone as soon as the store is done"
-    elif report.status is not Status.DUE or left <= timedelta():
-        level, text = Severity.CRITICAL, "the bot has no working token"
-    else:
-        attempts = schedule.attempts(left)
-        report = report._replace(attempts_left=attempts)
-        level = Severity.ERROR if left < renew_before / 2 else Severity.WARNING
-        if left < ONE_DAY or attempts < FEW:
-            level = Severity.CRITICAL
-        count = "1 attempt" if attempts == 1 else f"{attempts or 'no'} attempts"
-        text = f"the token still lives {in_words(left)}: {count} left, {schedule.text}"
-    return report._replace(level=level, error=f"{report.error}; {text}")
 
 
 # Many failures

@@ -8,7 +8,8 @@ from rotator.clock import in_words, minute
 from rotator.config.settings import TokenSettings
 from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.report import Report, Severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 

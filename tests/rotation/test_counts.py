@@ -6,7 +6,8 @@ import pytest
 
 from rotator.errors import StoreDeniedError, StoreUnreachableError
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import FOUR_A_DAY, with_severity
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore, SharedStore
 from tests.support.world import World

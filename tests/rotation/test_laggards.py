@@ -12,7 +12,8 @@ from rotator.config.settings import Secret, Unused
 from rotator.errors import StoreError
 from rotator.rotation.model import OldTokenState
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import FOUR_A_DAY, Report, Severity, summarize, with_severity
+from rotator.rotation.report import Report, summarize
+from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
 from rotator.tokens import ServiceToken
 from tests.rotation.disuse import (
     DAY,

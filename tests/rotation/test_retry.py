@@ -12,8 +12,9 @@ from rotator.nocturna.service_tokens import TokenApi
 from rotator.nocturna.session import AdminSession
 from rotator.rotation.model import Action, LazyApi
 from rotator.rotation.policy import RotateOptions, Status
-from rotator.rotation.report import FOUR_A_DAY, Report, runs_every
+from rotator.rotation.report import Report
 from rotator.rotation.retry import Patience, is_worth_waiting
+from rotator.rotation.severity import FOUR_A_DAY, runs_every
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
 from tests.support.world import World

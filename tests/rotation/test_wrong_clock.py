@@ -6,7 +6,8 @@ import pytest
 
 from rotator.rotation.model import Action
 from rotator.rotation.policy import RotateOptions, Status
-from rotator.rotation.report import FOUR_A_DAY, Report, Severity, with_severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
 from tests.support.sandbox import Fault
 from tests.support.world import World
 

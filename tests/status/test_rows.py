@@ -7,7 +7,8 @@ from rotator.config.settings import TokenSettings
 from rotator.daemon.rows import Bar, StatusRow, Tone, build_rows, count_badges
 from rotator.rotation.model import OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.report import Report, Severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
 from tests.support.clock import NOON
 

@@ -16,7 +16,8 @@ from rotator.cli.status.terminal import Painter
 from rotator.daemon.rows import FleetStatus, build_rows
 from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
-from rotator.rotation.report import Report, Severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import Severity
 from rotator.rotation.states import Look, TokenStates
 from tests.status import fleet
 from tests.status.screen import COLOUR, has_fitting_lines, show

@@ -4,7 +4,8 @@ import pytest
 
 from rotator.daemon.scheduler import HOURLY
 from rotator.rotation.policy import Status
-from rotator.rotation.report import FOUR_A_DAY, Report, Severity, with_severity
+from rotator.rotation.report import Report
+from rotator.rotation.severity import FOUR_A_DAY, Severity, with_severity
 
 DAY = timedelta(days=1)
 WEEK = 7 * DAY

@@ -14,7 +14,7 @@ from rotator.rotation.observe import Snapshot, Unreachable
 from rotator.rotation.policy import Need, Status, Verdict, earlier
 from rotator.rotation.rehearsal_leftovers import Cleared
 from rotator.rotation.rehearsal_report import RehearsalReport
-from rotator.rotation.report import FEW, FOUR_A_DAY
+from rotator.rotation.severity import FEW, FOUR_A_DAY
 
 OPEN_TO_ALL = "is readable by every user of this machine: chmod o-r it"
 _AGAIN = "rotator rotate takes it up again"

@@ -27,8 +27,9 @@ from rotator.rotation.listing import RowStatus, TokenRow, list_rows, longest_rot
 from rotator.rotation.model import CHANGED, Action, OldTokenState, StoreState
 from rotator.rotation.observe import Observation, observe
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.report import FOUR_A_DAY, Report, with_severity
+from rotator.rotation.report import Report
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.severity import FOUR_A_DAY, with_severity
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.journal import Journal, ReplacedToken
 from rotator.stores.port import SecretStore

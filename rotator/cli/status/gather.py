@@ -15,8 +15,9 @@ from rotator.rotation.fleet import run_fleet
 from rotator.rotation.model import RotationResult
 from rotator.rotation.observe import provenance_of
 from rotator.rotation.policy import Status
-from rotator.rotation.report import FOUR_A_DAY, Report, build_report, with_severity
+from rotator.rotation.report import Report, build_report
 from rotator.rotation.rotation import Rotation
+from rotator.rotation.severity import FOUR_A_DAY, with_severity
 from rotator.rotation.states import Look, TokenStates
 
 
