@@ -104,13 +104,13 @@ def build_contexts(
     """
     in_flight = defaultdict(InFlightMints) if in_flight is None else in_flight
     throttles = _share_throttles(settings, connections)
-    fleet, workers = fleet_stores(settings), count_workers(settings)
+    stores, workers = fleet_stores(settings), count_workers(settings)
     return {
         api.name: RotationContext(
             api=lazy_api(api, clock, throttles[api.name]),
             clock=clock,
             in_flight=in_flight[api.name],
-            fleet=fleet,
+            fleet_stores=stores,
             sleep=time.sleep,
             environ=os.environ,
             workers=workers,

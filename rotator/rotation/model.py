@@ -100,13 +100,13 @@ class RotationContext(NamedTuple):
     `sleep` takes seconds; `environ` is the environment of which hooks get a part. So many `workers`
     serve tokens at the same time.
     `open_mirrors` returns the mirrors of a token. `is_own` tells by its name whether a token is one
-    of this API: the `fleet` has those of all.
+    of this API: `fleet_stores` has those of all.
     """
 
     api: LazyApi
     clock: Clock
     in_flight: InFlightMints
-    fleet: FleetStores
+    fleet_stores: FleetStores
     sleep: Callable[[float], object]
     environ: Mapping[str, str]
     workers: int = WORKERS

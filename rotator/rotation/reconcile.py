@@ -135,13 +135,13 @@ def _reconcile_once(
             is_own=context.is_own,
         )
         if detection.needs_inventory(intents):
-            detection = detection._replace(inventory=context.fleet.take_inventory())
+            detection = detection._replace(inventory=context.fleet_stores.take_inventory())
         findings = [detection.examine(intent) for intent in intents]
         if orphaned := [finding.mint_id for finding in findings if finding.orphans]:
             search.fence(orphaned)
             # Another rotator may have written between the look and the fence, or have ended between
             # the look and the question whether it lives.
-            again = detection._replace(inventory=context.fleet.take_inventory())
+            again = detection._replace(inventory=context.fleet_stores.take_inventory())
             if [again.examine(intent) for intent in intents] != findings:
                 return ReconcileResult(is_waiting=True)
         orphans = tuple(dict.fromkeys(orphan for f in findings for orphan in f.orphans))

@@ -113,7 +113,7 @@ def scratch_of(context: RotationContext, store: SecretStore) -> ScratchStore:
         raise StoreError(
             f"{store.url}: cannot be rehearsed: it has no scratch place; rotator doctor looks at it"
         )
-    if context.fleet.has(scratch.url):
+    if context.fleet_stores.has(scratch.url):
         raise StoreError(
             f"{store.url}: cannot be rehearsed: {scratch.url}, where the canary would be, holds a"
             " token of the config: rename one of the two"

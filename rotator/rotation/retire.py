@@ -58,7 +58,7 @@ class Retirement:
 
     def __init__(self, context: RotationContext) -> None:
         self._api = context.api
-        self._fleet = context.fleet
+        self._fleet = context.fleet_stores
         self._proven: str | None = None
 
     def is_due(self, pending: PendingRevocation) -> bool:

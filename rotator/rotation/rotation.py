@@ -120,7 +120,7 @@ class Rotation:
 
     def expect_look(self) -> None:
         """Note that the token is to be looked at next, with others whose stores may be its own."""
-        self._context.fleet.ahead.expect(self._stores)
+        self._context.fleet_stores.ahead.expect(self._stores)
 
     def check(self, *, probe: bool) -> Report:
         """Look at the stores, and with `probe` also ask the server; change nothing."""
@@ -128,7 +128,7 @@ class Rotation:
 
     def look(self, *, probe: bool) -> RotationResult:
         """Look as `check` does; return the result instead of the report."""
-        snapshot = self._context.fleet.ahead.observe(self._stores, self._context.clock())
+        snapshot = self._observe()
         verdict, error = self._decider.decide_from_stores(snapshot, RotateOptions()), None
         skew = timedelta()
         if probe and snapshot.current and verdict.status is not Status.EXPIRED:
@@ -136,6 +136,10 @@ class Rotation:
             skew = self._decider.skew()
         result = RotationResult(snapshot, verdict, error=error, skew=skew)
         return _with_mirrors(result, self._look_at_mirrors(snapshot))
+
+    def _observe(self) -> Snapshot:
+        """Read each store; of a fleet, many may be read by few requests."""
+        return self._context.fleet_stores.ahead.observe(self._stores, self._context.clock())
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
@@ -186,7 +190,7 @@ class Rotation:
         The stores are not held yet, so that a run with nothing to do locks nobody out. `steps`
         holds them, observes and recovers once more, and decides anew where something has changed.
         """
-        snapshot = self._context.fleet.ahead.observe(self._stores, self._context.clock())
+        snapshot = self._observe()
         try:
             snapshot = self._decider.recover(snapshot, options)
         except RotatorError as error:

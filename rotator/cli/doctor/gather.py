@@ -173,7 +173,7 @@ class Gatherer:
             failed_hooks=_name_failed_hooks(token, snapshot.hooks),
             cleared=cleared,
             mirrors=self._look_at_mirrors(token, snapshot),
-            copies=[*find_copies(snapshot, self._context.fleet, api.server_time(clock()))],
+            copies=[*find_copies(snapshot, self._context.fleet_stores, api.server_time(clock()))],
         )
 
     def _look_at_mirrors(self, token: TokenSettings, snapshot: Snapshot) -> list[StoreReport]:

@@ -140,7 +140,7 @@ class Emergency:
             self._rows = {row.token_id: row for row in api.list_tokens()}
         except RotatorError as error:  # what leaked can be revoked without the list
             troubles.append(str(error))
-        inventory = self._context.fleet.take_inventory()
+        inventory = self._context.fleet_stores.take_inventory()
         assessments: dict[str, Assessment] = {}
         waiting = list(self._named)
         while waiting:
@@ -192,7 +192,7 @@ class Emergency:
         """
         # In this order: a token that is minted meanwhile is not listed.
         listed = self._context.api().list_tokens()
-        return self._find(listed, self._context.fleet.take_inventory(), assessments)
+        return self._find(listed, self._context.fleet_stores.take_inventory(), assessments)
 
     def _find(
         self,
