@@ -4,11 +4,11 @@ import logging
 
 import click
 
-from rotator import wiring
+from rotator import selection, wiring
 from rotator.audit import token_field
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
-from rotator.config.settings import Settings
+from rotator.config.settings import Label, Settings
 from rotator.errors import one_line
 from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rehearsal_report import RehearsalReport
@@ -21,10 +21,18 @@ _log = logging.getLogger(__name__)
 @options.examples("rotator rehearse", "rotator rehearse luna-bot --hooks")
 @click.command("rehearse", short_help="Rehearse a rotation, and leave nothing.")
 @options.names
+@options.labels
 @click.option("--hooks", is_flag=True, help="Also try hooks, restarts and notices.")
 @options.as_json
 @options.configured
-def command(settings: Settings, names: tuple[str, ...], *, hooks: bool, as_json: bool) -> int:
+def command(
+    settings: Settings,
+    names: tuple[str, ...],
+    *,
+    labels: tuple[Label, ...],
+    hooks: bool,
+    as_json: bool,
+) -> int:
     """Rehearse a whole rotation with a token of one day, and leave nothing.
 
     This canary is minted, verified, written to each store beside the token, read back, exchanged,
@@ -39,7 +47,7 @@ def command(settings: Settings, names: tuple[str, ...], *, hooks: bool, as_json:
     """
     wiring.require_rotation(settings)
     contexts = wiring.build_contexts(settings, utc_now)
-    selected = wiring.open_selected(settings, names)
+    selected = wiring.open_selected(settings, selection.choose(settings, names, labels))
     rehearsals = [Rehearsal(token, stores, contexts[token.api]) for token, stores in selected]
     with stop_requests() as stopped, output.progress_bar(len(rehearsals)) as advance:
 

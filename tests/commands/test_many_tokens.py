@@ -148,6 +148,9 @@ def test_patterns_and_labels_pick_tokens(
     fleet: Runner, arguments: list[str], chosen: set[str]
 ) -> None:
     assert {each["name"] for each in fleet("check", "--json", *arguments).json} == chosen
+    assert {each["name"] for each in fleet("rehearse", "--json", *arguments).json} == chosen
+    examined = fleet("doctor", "--json", *arguments).json
+    assert {each["token"] for each in examined if each["token"]} == chosen
     done = fleet("rotate", "--force", "--json", *arguments).json
     assert {each["name"] for each in done} == chosen
 

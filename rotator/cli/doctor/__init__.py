@@ -9,25 +9,29 @@ from collections.abc import Sequence
 
 import click
 
+from rotator import selection
 from rotator.cli import exit_codes, logs, options, output
 from rotator.cli.doctor.findings import Finding, Result, Topic, as_lines
 from rotator.clock import utc_now
-from rotator.config.settings import Settings
+from rotator.config.settings import Label, Settings
 
 
 @options.examples("rotator doctor", "rotator doctor luna-bot --json")
 @click.command("doctor")
 @options.names
+@options.labels
 @options.as_json
 @options.configured
-def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int:
+def command(
+    settings: Settings, names: tuple[str, ...], *, labels: tuple[Label, ...], as_json: bool
+) -> int:
     """Find what would break a rotation, before one is due.
 
     Checks the settings and hooks, the right to restart workloads, the API, the admin's login and
     rights, the clock, each store and the right to write it, each token and whether the API accepts
-    it, and what earlier runs left unfinished; without NAME also whether the API has live tokens
-    that no store holds. Changes nothing, but rehearses a rotation where rehearse = true, and
-    removes what a killed rehearsal left.
+    it, and what earlier runs left unfinished; without NAME and --label also whether the API has
+    live tokens that no store holds. Changes nothing, but rehearses a rotation where
+    rehearse = true, and removes what a killed rehearsal left.
 
     Exits 0 without a problem, warnings or not; 1 with a problem; 2 when the settings are wrong.
     """
@@ -35,7 +39,8 @@ def command(settings: Settings, names: tuple[str, ...], *, as_json: bool) -> int
     from rotator.cli.doctor.gather import examine  # noqa: PLC0415 - the same
 
     logs.leave_out(OPEN_TO_ALL)  # which stores warn of, and a finding tells
-    found = examine(settings, names, utc_now, os.environ)
+    chosen = selection.choose(settings, names, labels) if labels else names
+    found = examine(settings, chosen, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     if as_json:
         output.write(output.as_json(found))

@@ -97,9 +97,9 @@ def command(names: tuple[str, ...], config: Path | None, **given: Any) -> int:  
     CMD finds the token in the variable that its first store names, NOCTURNA_SERVICE_TOKEN if that
     names none. With --file it finds the path of a file in the variable of that name with _FILE
     appended; a change then replaces the file, and does no more unless --signal or --restart is
-    given. This needs the right to read the stores: no API and no admin, and CMD gets none of their
-    settings but the API's URL. A store may also be file:PATH, a file with the bare token, such as a
-    mounted Secret.
+    given. This needs the right to read the stores: no API and no admin, and CMD gets none of the
+    rotator's variables but NOCTURNA_API_URL, where it is set. A store may also be file:PATH, a file
+    with the bare token, such as a mounted Secret.
 
     Exits as CMD does: with 128 + n after signal n, 127 when it is not found, 126 when it cannot be
     started. Before that, 1 says that no store has a live token, 2 that the settings are wrong.

@@ -84,7 +84,8 @@ def _refuse_held(inventory: Inventory, token_id: str) -> None:
         name = holders[0].name
         raise StillHeldError(
             f"{name}: {_stores(holders)} still holds {token_id}: replace and revoke it with rotator"
-            f" leaked {name}, or add --force to cut the bot off"
+            f" leaked {name}; if the bot is gone, take {name} out of the config first, or add"
+            " --force"
         )
     places = inventory.places.get(token_id, ())
     if minting := [place for place in places if place.part is Part.MINTING]:
