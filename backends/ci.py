@@ -99,7 +99,7 @@ def _login(server: CiServer) -> dict[str, str]:
 
 
 def _describe(server: CiServer, error: OSError) -> StoreError:
-    from rotator.http.client import advise_on_certificate, explain_failure  # noqa: PLC0415 - (the same)
+    from rotator.http.failures import advise_on_certificate, explain_failure  # noqa: PLC0415 -
 
     failure = explain_failure(error)
     remedy = advise_on_certificate(failure.certificate) or "check the address, network and proxy"

@@ -257,7 +257,7 @@ def _describe_cause(error: Exception) -> StoreError | None:
     """Describe what the SDK has wrapped, None where that tells no more."""
     from botocore.exceptions import HTTPClientError, SSLError  # noqa: PLC0415 - loaded with the client
 
-    from rotator.http.client import advise_on_certificate, find_certificate_fault  # noqa: PLC0415 - loaded with the client
+    from rotator.http.failures import advise_on_certificate, find_certificate_fault  # noqa: PLC0415 - loaded with the client
 
     if isinstance(error, SSLError):
         fault = find_certificate_fault(error.kwargs.get("error") or error)

@@ -18,14 +18,8 @@ from backends.kubernetes.failures import NOT_KUBERNETES
 from backends.kubernetes.kubeconfig import ClusterAccess, find_access, user_from_plugin
 from rotator.errors import StoreUnreachableError, one_line
 from rotator.files import read_small_text, require_ordinary
-from rotator.http.client import (
-    BoundedSession,
-    Failure,
-    FailureKind,
-    Limits,
-    advise_on_certificate,
-    explain_failure,
-)
+from rotator.http.client import BoundedSession, Limits
+from rotator.http.failures import Failure, FailureKind, advise_on_certificate, explain_failure
 from rotator.http.throttle import Throttle
 
 _LIMITS = Limits(backoff=0.05, longest_pause=5)

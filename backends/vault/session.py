@@ -28,14 +28,8 @@ from backends.vault.logins import Lease, is_live
 from backends.vault.settings import VaultSettings
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.files import require_ordinary
-from rotator.http.client import (
-    BoundedSession,
-    Failure,
-    FailureKind,
-    Limits,
-    advise_on_certificate,
-    explain_failure,
-)
+from rotator.http.client import BoundedSession, Limits
+from rotator.http.failures import Failure, FailureKind, advise_on_certificate, explain_failure
 from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 _LIMITS = Limits(backoff=0.05)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import requests
 import urllib3
 
-from rotator.http.client import AnswerTooLargeError
+from rotator.http.failures import AnswerTooLargeError
 
 _CHUNK = 1 << 16  # bytes
 _LONGEST_ITEM = 1 << 20  # characters

@@ -22,7 +22,8 @@ from prometheus_client import generate_latest, pushadd_to_gateway
 from rotator.clock import Clock
 from rotator.errors import internal_error
 from rotator.files import try_lock
-from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
+from rotator.http.client import BoundedSession, Limits
+from rotator.http.failures import FailureKind, explain_failure
 from rotator.metrics.definitions import Samples, measure
 from rotator.metrics.exposition import (
     NO_LABELS,

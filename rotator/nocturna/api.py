@@ -28,15 +28,13 @@ from rotator.errors import (
     NotFoundError,
     TokenRefusedError,
 )
-from rotator.http.client import (
-    BoundedSession,
+from rotator.http.client import BoundedSession, Limits, read_json
+from rotator.http.failures import (
     CertificateFault,
     Failure,
     FailureKind,
-    Limits,
     advise_on_certificate,
     explain_failure,
-    read_json,
 )
 from rotator.http.items import read_json_items
 from rotator.http.throttle import API_CONNECTIONS, Throttle

@@ -13,7 +13,8 @@ import requests
 
 from rotator.clock import TimeBudget
 from rotator.http import deadlines
-from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_body
+from rotator.http.client import BoundedSession, Limits, read_body
+from rotator.http.failures import FailureKind, explain_failure
 from tests.http_client.support import (
     DRIPS,
     RawServer,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from rotator.http.client import BoundedSession, Failure, FailureKind, Limits, explain_failure
+from rotator.http.client import BoundedSession, Limits
+from rotator.http.failures import Failure, FailureKind, explain_failure
 from tests.http_client.support import answering, ok, raw_server
 
 ONCE = Limits(retries=0)

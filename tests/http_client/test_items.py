@@ -10,7 +10,7 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotator.http.client import AnswerTooLargeError, FailureKind, explain_failure
+from rotator.http.failures import AnswerTooLargeError, FailureKind, explain_failure
 from rotator.http.items import NotAnArrayError, read_json_items
 
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()

@@ -10,15 +10,8 @@ import hvac
 import pytest
 import requests
 
-from rotator.http.client import (
-    AnswerTooLargeError,
-    BoundedSession,
-    FailureKind,
-    Limits,
-    explain_failure,
-    read_body,
-    read_json,
-)
+from rotator.http.client import BoundedSession, Limits, read_body, read_json
+from rotator.http.failures import AnswerTooLargeError, FailureKind, explain_failure
 from tests.http_client.support import RawServer, answering, ok, raw_server, tunnel
 from tests.kubernetes import certificates
 

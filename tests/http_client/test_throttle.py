@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from rotator.clock import TimeBudget
-from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure
+from rotator.http.client import BoundedSession, Limits
+from rotator.http.failures import FailureKind, explain_failure
 from rotator.http.throttle import Throttle
 from tests.http_client.support import RawServer, answering, ok, raw_server
 from tests.support.clock import StillTime

@@ -9,7 +9,7 @@ from backends.kubernetes.failures import NOT_KUBERNETES
 from backends.kubernetes.kubeconfig import ClusterAccess, find_access
 from backends.kubernetes.login import describe_failure
 from rotator.errors import StoreDeniedError, StoreUnreachableError
-from rotator.http.client import Failure, FailureKind
+from rotator.http.failures import Failure, FailureKind
 from tests.kubernetes.apiserver import ApiServer
 from tests.kubernetes.cluster import write_kubeconfig
 from tests.kubernetes.helpers import opened, store_of

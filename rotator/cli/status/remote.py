@@ -6,7 +6,8 @@ from typing import Any
 from rotator.cli.status.chain import StatusView
 from rotator.cli.status.parse import parse_fleet
 from rotator.errors import ConfigError, DaemonError, quote_value, suggest
-from rotator.http.client import BoundedSession, FailureKind, Limits, explain_failure, read_json
+from rotator.http.client import BoundedSession, Limits, read_json
+from rotator.http.failures import FailureKind, explain_failure
 
 PATH = "/api/v1/status"
 _LARGEST = 64 << 20  # bytes: a token with a long history takes 12 KB
