@@ -1,13 +1,13 @@
 """`NocturnaAuth` for requests."""
 
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from requests import PreparedRequest, Response, codes
-from requests.auth import AuthBase
+from requests.auth import AuthBase, HTTPBasicAuth
 from requests.exceptions import UnrewindableBodyError
 from requests.structures import CaseInsensitiveDict
-from requests.utils import rewind_body
+from requests.utils import get_netrc_auth, rewind_body
 from urllib3.exceptions import HTTPError
 
 from rotator.client.access_tokens import AccessTokens
@@ -53,7 +53,10 @@ class NocturnaAuth(BearerAuth, AuthBase):
             )
         if self._is_to_api(request):
             request.headers["Authorization"] = PREFIX + self._get()
-            _keep_bearer(request)
+            headers = request.headers
+            if type(headers) is not CaseInsensitiveDict:
+                headers = CaseInsensitiveDict(headers)
+            request.headers = _keep_bearer(headers, self._start)
             request.register_hook("response", self._handle_response)  # type: ignore[no-untyped-call] # the stubs
         else:
             self._warn_of_foreign(request.url or "")
@@ -91,27 +94,39 @@ class NocturnaAuth(BearerAuth, AuthBase):
 
 
 class _BearerHeaders(CaseInsensitiveDict[str]):
-    """Keeps the bearer where requests would put a login of `~/.netrc` in its place.
+    """Keeps the bearer where requests would put the login of `~/.netrc` for the API in its place.
 
     It does so whenever it follows a redirect, also to the same server. To another one it removes
-    the bearer before.
+    the bearer before. Whatever else a caller puts there counts.
     """
 
+    url: str  # of the API
+
     def __setitem__(self, key: str, value: str) -> None:
-        is_replaced = key.lower() == "authorization" and self.get(key, "").startswith(PREFIX)
-        if not is_replaced or value.startswith(PREFIX):
-            super().__setitem__(key, value)
+        if key.lower() == "authorization" and str(self.get(key)).startswith(PREFIX):
+            login = get_netrc_auth(self.url)
+            if login and value == _basic(login):
+                return
+        super().__setitem__(key, value)
 
     def copy(self) -> "_BearerHeaders":
-        return _BearerHeaders(self)
+        return _keep_bearer(CaseInsensitiveDict(self), self.url)
 
 
-def _keep_bearer(request: PreparedRequest) -> None:
-    if type(request.headers) is CaseInsensitiveDict:
-        # A copy would cost three times as much as all the rest of the call.
-        request.headers.__class__ = _BearerHeaders
-    else:
-        request.headers = _BearerHeaders(request.headers)
+def _keep_bearer(headers: CaseInsensitiveDict[str], url: str) -> _BearerHeaders:
+    # A copy would cost three times as much as all the rest of the call.
+    headers.__class__ = _BearerHeaders
+    kept = cast("_BearerHeaders", headers)
+    kept.url = url
+    return kept
+
+
+def _basic(login: tuple[str, str]) -> str:
+    """Return the header that requests makes of a login."""
+    request = PreparedRequest()
+    request.headers = CaseInsensitiveDict()
+    HTTPBasicAuth(*login)(request)
+    return request.headers["Authorization"]
 
 
 def _rewind(request: PreparedRequest) -> bool:

@@ -118,6 +118,25 @@ def test_a_login_of_the_netrc_file_takes_no_bearers_place_after_a_redirect(
         assert bearers(server) == [token] * 3
 
 
+@pytest.mark.parametrize("netrc", ["", "default login of-netrc password of-luna"])
+def test_another_login_counts_in_a_request_that_has_carried_the_bearer(
+    bot: Bot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, netrc: str
+) -> None:
+    (tmp_path / "netrc").write_text(netrc)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with recorder(*[answer(200)] * 3) as other, requests.Session() as session:
+        sent = requests.Request("GET", bot.api.url, auth=NocturnaAuth(bot.manager)).prepare()
+        for login in ("Basic eDp5", b"Basic eDp5", "Token x"):
+            copied: Any = sent.copy()
+            copied.headers["authorization"] = login
+            copied.url = other.url
+            session.send(copied)
+        copied.prepare_auth(("luna", "of-luna"))
+        assert bearers(other) == ["Basic eDp5", "Basic eDp5", "Token x"]
+    assert copied.headers["Authorization"].startswith("Basic")
+    assert sent.headers["Authorization"].startswith("Bearer")
+
+
 def test_a_redirect_back_from_another_server_carries_no_bearer(api: Sandbox, bot: Bot) -> None:
     url = f"{api.url}/stateless/natal-chart"
     with recorder(answer(307, "", f"Location: {url}")) as other:
