@@ -10,6 +10,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -50,6 +52,13 @@ def name_errors(url: str, spell: Callable[[StoreError], str] = str) -> Iterator[
     except _STRAY as error:
         what = describe_lack(error) or _describe_stray(error)
         raise StoreUnreachableError(f"{url}: {what}") from None
+
+
+@cache
+def require_module(name: str) -> None:
+    """Raise `ModuleNotFoundError` where an SDK is not installed; whoever calls need not load it."""
+    if find_spec(name) is None:
+        raise ModuleNotFoundError(name=name)
 
 
 def attempts() -> Iterator[int]:

@@ -11,18 +11,16 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from typing import Any
 from urllib.parse import quote
 
 from backends.ci import CiServer, call, no_api
-from backends.remote import check_options, name_errors
+from backends.remote import check_options, name_errors, require_module
 from rotator.errors import ConfigError, StoreError, quote_value
 from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.stores.mirrors import Seen
 from rotator.stores.port import DEFAULT_FIELD, StoreUrl
 
-_SDK = "nacl"
 _PART = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # https://docs.github.com/actions/reference/security/secrets
 _NAME = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]{0,254}")
@@ -38,8 +36,7 @@ def open_mirror(url: StoreUrl) -> "GithubSecret":
 
     Raises `ConfigError`, and `ModuleNotFoundError` where PyNaCl is not installed.
     """
-    if find_spec(_SDK) is None:
-        raise ModuleNotFoundError(name=_SDK)
+    require_module("nacl")
     return GithubSecret(GithubAddress.parse(url), _open_server())
 
 

@@ -5,11 +5,11 @@ import os
 import threading
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backends.kubernetes.failures import KubernetesAnswer
+from backends.remote import require_module
 from rotator.http.throttle import STORE_CONNECTIONS, Throttle
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 MANAGER = "nocturna-rotator"
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-_MODULE = "yaml"
 _REPEATS = 2
 # One connection for each server, user and use of this process: a fleet reads the kubeconfig once.
 # `open_store` gets no more than a URL, so there is no other place to share it.
@@ -33,8 +32,7 @@ def share_connection(
 
     Raises `ModuleNotFoundError` where PyYAML is not installed.
     """
-    if find_spec(_MODULE) is None:
-        raise ModuleNotFoundError(name=_MODULE)
+    require_module("yaml")
     environment = dict(os.environ)
     key = (context, connections, *repeatable, frozenset(environment.items()))
     if known := _CONNECTIONS.get(key):

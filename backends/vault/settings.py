@@ -20,6 +20,11 @@ from rotator.http.urls import is_loopback, is_readable_on_the_way, parse_http_ur
 
 _DEFAULT = "https://127.0.0.1:8200"
 _POD_JWT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_VARIABLES = (
+    *("ADDR", "NAMESPACE", "CACERT", "CAPATH", "CLIENT_CERT", "CLIENT_KEY", "SKIP_VERIFY"),
+    *("AUTH_METHOD", "AUTH_PATH", "ROLE", "ROLE_ID", "SECRET_ID", "SECRET_ID_FILE", "JWT_FILE"),
+    "TOKEN",
+)
 _METHODS = ("token", "approle", "kubernetes", "jwt")
 
 
@@ -40,17 +45,16 @@ class VaultSettings:
     @classmethod
     def parse(cls, environ: Mapping[str, str]) -> VaultSettings:
         """Read the variables; raises `ConfigError`, which never shows a credential."""
-        vault, openbao = (_read_variables(environ, prefix) for prefix in ("VAULT_", "BAO_"))
+        # By their names, as a fleet reads them for each of its tokens.
+        vault, openbao = (
+            {name: value for name in _VARIABLES if (value := environ.get(f"{prefix}_{name}"))}
+            for prefix in ("VAULT", "BAO")
+        )
         names = VariableNames(openbao)
         try:
             return _parse(vault | openbao, find_home(environ), names)
         except ConfigError as error:
             raise ConfigError(names.spell(error)) from None
-
-
-def _read_variables(environ: Mapping[str, str], prefix: str) -> dict[str, str]:
-    found = ((name, value) for name, value in environ.items() if name.startswith(prefix) and value)
-    return {name.removeprefix(prefix): value for name, value in found}
 
 
 def _parse(variables: Mapping[str, str], home: Path | None, names: VariableNames) -> VaultSettings:

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from backends.notes import NoteChanges
-from backends.remote import NotedScratch, NotedStore, name_errors
+from backends.remote import NotedScratch, NotedStore, name_errors, require_module
 from backends.vault.address import VaultAddress
 from backends.vault.failures import VariableNames, VaultAnswer, as_object, denied, explain
 from backends.vault.settings import VaultSettings
@@ -41,8 +40,7 @@ _READ = ("read",)
 
 def open_store(url: StoreUrl) -> "VaultStore":
     """Return the store behind a `vault:` URL; nothing is looked at yet."""
-    if find_spec("hvac") is None:
-        raise ModuleNotFoundError(name="hvac")
+    require_module("hvac")
     address, settings = VaultAddress.parse(url), VaultSettings.parse(os.environ)
 
     def call(request: Request) -> VaultAnswer:

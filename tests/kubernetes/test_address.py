@@ -1,13 +1,13 @@
 """Store URLs of the scheme `kubernetes`; nothing here looks at any network."""
 
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
+import sys
 from pathlib import Path
 
 import pytest
 
-from backends.kubernetes import connection, store
+from backends.kubernetes import store
 from backends.kubernetes.address import KubernetesAddress
+from backends.remote import require_module
 from rotator.errors import ConfigError
 from rotator.stores.port import parse_url
 from rotator.stores.registry import Backends
@@ -90,10 +90,8 @@ def test_every_key_has_an_annotation_of_its_own_that_fits() -> None:
 
 
 def test_without_the_sdk_its_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def found(name: str) -> ModuleSpec | None:
-        return None if name == "yaml" else find_spec(name)
-
-    monkeypatch.setattr(connection, "find_spec", found)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    require_module.cache_clear()
     with pytest.raises(ModuleNotFoundError) as caught:
         store.open_store(parse_url("kubernetes://bots/luna", Path()))
     assert caught.value.name == "yaml"

@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 import requests
 
+from backends.remote import require_module
 from backends.vault.store import open_store
 from rotator.errors import ConfigError, StoreError, StoreUnreachableError
 from rotator.http.client import BoundedSession
@@ -147,6 +148,7 @@ def test_http_to_another_machine_is_warned_of(caplog: pytest.LogCaptureFixture) 
 
 def test_a_library_that_is_missing_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hvac", None)
+    require_module.cache_clear()
     with pytest.raises(ModuleNotFoundError) as caught:
         open_store(parse_url(URL, Path()))
     assert caught.value.name == "hvac"
