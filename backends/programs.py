@@ -5,24 +5,17 @@ They may print whatever they like, and take as long.
 """
 
 import os
-import selectors
-import signal
-import subprocess
-import threading
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 from rotator.clock import limit_wait
+from rotator.processes import run_process
 
 PATIENCE = 60.0  # seconds; cloud logins take their time
 _NOT_FOR_PROGRAMS = ("NOCTURNA_", "ROTATOR_")
 _LARGEST = 1 << 20  # bytes
-_CHUNK = 1 << 16
-_PAUSE = 0.05  # seconds
-_GRACE = 5.0  # seconds for a process that was killed
 
 
 class ProgramError(Exception):
@@ -69,63 +62,21 @@ def run_program(  # noqa: PLR0913 - what a process may have, by name
     `kept_open` are file descriptors that it inherits, and `patience` is in
     seconds. Raises `ProgramError`; with it, the program and all that it has started are killed.
     """
+    seconds = limit_wait(patience)
     try:
-        process = subprocess.Popen(  # noqa: S603 - the owner's own command, as for kubectl and aws
+        result = run_process(
             command,
-            env=environment_for_programs(os.environ) if environment is None else environment,
-            cwd=folder,
-            stdin=subprocess.PIPE if given else subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            pass_fds=kept_open,
+            environment_for_programs(os.environ) if environment is None else environment,
+            timedelta(seconds=seconds),
+            given,
+            folder=folder,
+            kept_open=kept_open,
+            largest_answer=_LARGEST,
         )
     except (OSError, ValueError, IndexError) as error:
         raise ProgramError(f"cannot be started ({type(error).__name__})") from None
-    if process.stdin:
-        threading.Thread(target=_feed, args=(process.stdin, given), daemon=True).start()
-    seconds = limit_wait(patience)
-    deadline = time.monotonic() + seconds
-    try:
-        output = _read(process, deadline)
-        status = process.wait(max(0.0, deadline - time.monotonic()))
-    except (subprocess.TimeoutExpired, TimeoutError):
-        _kill(process)
-        raise ProgramError(f"did not end within {seconds:.3g} seconds") from None
-    except ProgramError:
-        _kill(process)
-        raise
-    return ProgramAnswer(status, output)
-
-
-def _feed(pipe: IO[bytes], given: bytes) -> None:
-    with suppress(OSError), pipe:  # the process may end without reading
-        pipe.write(given)
-
-
-def _read(process: subprocess.Popen[bytes], deadline: float) -> bytes:
-    """Return all until the pipe or the process ends: what it left behind may keep the pipe open."""
-    output = bytearray()
-    pipe = cast("IO[bytes]", process.stdout)
-    with pipe, selectors.DefaultSelector() as selector:
-        selector.register(pipe, selectors.EVENT_READ)
-        while True:
-            has_ended = process.poll() is not None
-            if (left := deadline - time.monotonic()) <= 0:
-                raise TimeoutError
-            if not selector.select(0 if has_ended else min(left, _PAUSE)):
-                if has_ended:
-                    return bytes(output)
-                continue
-            if not (chunk := os.read(pipe.fileno(), _CHUNK)):
-                return bytes(output)
-            output += chunk
-            if len(output) > _LARGEST:
-                raise ProgramError(f"prints more than {_LARGEST >> 20} MiB")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    with suppress(OSError):  # it may have become another user's
-        os.killpg(process.pid, signal.SIGKILL)
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_GRACE)
+    if result.cut:
+        raise ProgramError(f"prints more than {_LARGEST >> 20} MiB")
+    if result.status is None:
+        raise ProgramError(f"did not end within {seconds:.3g} seconds")
+    return ProgramAnswer(result.status, result.output)
