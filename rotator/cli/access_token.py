@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.cli import exit_codes, options
 from rotator.cli.exec.runtime_folder import cache_folder, open_private_folder
 from rotator.clock import utc_now
@@ -198,7 +198,7 @@ def command(settings: Settings, name: str | None, *, header: bool, cache: bool) 
         raise ConfigError(f"access-token: found no NAME, expected {offer(names)}")
     [(token, stores)] = found
     api = settings.api_of(token)
-    url = wiring.require_url(api)
+    url = requirements.require_url(api)
     exchange = Exchange(token.name, stores, api)
     with ExitStack() as stack:
         opened = _open_cache(stack) if cache else None

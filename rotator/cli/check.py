@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import click
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import is_fine, summarize_check, summarize_for_monitoring
 from rotator.clock import utc_now
@@ -42,10 +42,10 @@ def command(  # noqa: PLR0913 - one per option
     if summary and form is not output.Form.TEXT:
         raise click.UsageError(f"--summary and --{form} exclude each other.")
     with suppress(MissingPackageError):  # whoever only looks needs no apprise
-        wiring.require_notices(settings)
+        requirements.require_notices(settings)
     chosen = selection.choose(settings, names, labels)
     if probe:
-        wiring.require_urls(settings, chosen)
+        requirements.require_urls(settings, chosen)
     rotations = wiring.build_rotations(settings, chosen, utc_now)
     reports = run_fleet(rotations, lambda rotation: rotation.check(probe=probe))
     margins = {rotation.name: rotation.renew_before for rotation in rotations}

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.config.keys import API_KEYS, LIMIT_KEYS, NAMED_API_KEYS, SCHEMA, TABLES, Key
 from rotator.config.loader import Reading, Values
@@ -156,7 +156,7 @@ def _clean(text: str) -> str:
 def _name_store(stored: StoredSecret) -> str:
     """Return the store's address; a text that no store serves may be the password itself."""
     try:
-        return wiring.open_password_store(stored).url
+        return requirements.open_password_store(stored).url
     except ConfigError:
         return _HIDDEN
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.rotate import exit_code_of, run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
@@ -122,7 +122,7 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
         if token.name in names and not wanted.eternal and not wanted.validity:
             # As configured, also in the place of an eternal one, which rotate would keep so.
             wanted = replace(wanted, validity=token.validity)
-    wiring.require_rotation(settings)
+    requirements.require_rotation(settings)
     rotations = wiring.build_rotations(settings, names, utc_now)
     reports, _ = run_rotations(rotations, wanted)
     output.show_results(reports)
@@ -132,7 +132,7 @@ def _mint_into_stores(settings: Settings, name: str | None, wanted: RotateOption
 def _mint_and_print(settings: Settings, of_api: ApiSettings, wanted: RotateOptions) -> int:
     if sys.stdout is None:
         raise ConfigError("stdout is closed, so nobody would get the token; nothing was minted")
-    wiring.require_login(of_api)
+    requirements.require_login(of_api)
     context = wiring.build_contexts(settings, utc_now)[of_api.name]
     validity = None if wanted.eternal else wanted.validity or VALIDITY
     request = MintRequest(validity, wanted.scope or FIRST_SCOPE, renew_before=timedelta())

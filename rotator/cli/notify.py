@@ -5,7 +5,7 @@ import os
 
 import click
 
-from rotator import selection, wiring
+from rotator import requirements, selection
 from rotator.cli import exit_codes, options, output
 from rotator.config.settings import Label, NoticeEvent, Secret, Settings
 from rotator.errors import ConfigError
@@ -36,7 +36,7 @@ def command(
 
     Exits 0 when all were sent, 1 when one was not, 2 when the settings are wrong or have no URL.
     """
-    wiring.require_notices(settings)
+    requirements.require_notices(settings)
     chosen = selection.select(settings, selection.choose(settings, names, labels))
     urls: dict[str, Secret] = {}
     for url in (url for token in chosen for url in token.notify):

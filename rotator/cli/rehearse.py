@@ -4,7 +4,7 @@ import logging
 
 import click
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.audit import token_field
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
@@ -45,7 +45,7 @@ def command(
     A rehearsal that is killed leaves nothing either: the next rehearse, rotate or doctor removes
     the rest. Exits 0 when all works, 1 when something failed, 2 when the settings are wrong.
     """
-    wiring.require_rotation(settings)
+    requirements.require_rotation(settings)
     contexts = wiring.build_contexts(settings, utc_now)
     selected = wiring.open_selected(settings, selection.choose(settings, names, labels))
     rehearsals = [Rehearsal(token, stores, contexts[token.api]) for token, stores in selected]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import summarize_run
 from rotator.clock import parse_duration, utc_now
@@ -114,7 +114,7 @@ def command(  # noqa: PLR0913 - one per option
     outlets.require()
     # All mistakes of the settings, before anything is done. No store is read, and no API is called:
     # each rotation does so when it needs to.
-    wiring.require_rotation(settings)
+    requirements.require_rotation(settings)
     chosen = selection.choose(settings, names, labels)
     rotations = wiring.build_rotations(settings, chosen, utc_now)
     if shard is not None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from random import SystemRandom
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.clock import Clock
 from rotator.config.settings import Settings
 from rotator.daemon.health import DaemonPhase, Health
@@ -39,7 +39,7 @@ def serve(
 
     def load_fleet() -> list[Rotation]:
         settings = load()
-        wiring.require_rotation(settings)
+        requirements.require_rotation(settings)
         rotations = wiring.build_rotations(settings, (), clock, in_flight)
         health.tokens = settings.tokens
         return rotations

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.config.settings import Secret
 from rotator.errors import ConfigError
 from tests.config.support import load, mistake
@@ -134,7 +134,7 @@ def test_a_secret_that_cannot_be_read_is_one_line(
     other = "NOCTURNA_ADMIN_EMAIL" if "PASSWORD" in name else "NOCTURNA_ADMIN_PASSWORD"
     variables = {"NOCTURNA_API_URL": API["NOCTURNA_API_URL"], other: API[other], name: str(path)}
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(load(tmp_path, variables=variables).apis[0])
+        requirements.require_login(load(tmp_path, variables=variables).apis[0])
     assert str(caught.value) == f"environment: {name}: {text.format(path)}"
 
 
@@ -157,7 +157,7 @@ def test_what_a_login_needs_and_is_not_there_is_named(
 ) -> None:
     variables = {name: value for name, value in API.items() if name != missing}
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(load(tmp_path, variables=variables).apis[0])
+        requirements.require_login(load(tmp_path, variables=variables).apis[0])
     assert str(caught.value).startswith(f"environment: {text}")
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.config.settings import Secret, Unused
 from rotator.errors import ConfigError
 from tests.config.support import load, mistake
@@ -163,7 +163,7 @@ def test_what_is_missing_is_looked_for_in_the_file(tmp_path: Path, clock: FakeCl
     with pytest.raises(ConfigError, match=r"rotator.toml: found no \[\[token\]\]"):
         wiring.build_rotations(settings, [], clock)
     with pytest.raises(ConfigError, match=r"rotator.toml: \[api\] url: found nothing"):
-        wiring.require_url(settings.apis[0])
+        requirements.require_url(settings.apis[0])
 
 
 def test_a_byte_order_mark_is_no_broken_toml(tmp_path: Path) -> None:

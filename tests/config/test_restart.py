@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator import requirements
 from rotator.errors import ConfigError
 from rotator.hooks.restarts import Restarts
 from tests.config.support import load, mistake
@@ -94,12 +94,12 @@ def test_names_that_are_too_long_are_mistakes(tmp_path: Path) -> None:
 def required(folder: Path) -> str:
     settings = load(folder, TOKEN + 'restart = ["deployment/luna"]')
     with pytest.raises(ConfigError) as caught:
-        wiring.require_restarts(settings)
+        requirements.require_restarts(settings)
     return str(caught.value)
 
 
 def test_the_built_in_door_is_open(tmp_path: Path) -> None:
-    wiring.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
+    requirements.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
 
 
 def test_without_the_extra_nothing_is_begun_and_the_extra_is_named(
@@ -132,7 +132,7 @@ def test_a_door_that_is_broken_is_named(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_store_url_that_is_wrong_is_told_as_always(tmp_path: Path) -> None:
     toml = TOKEN.replace("dotenv:.env", "kubernetes://bots") + 'restart = ["deployment/luna"]'
     with pytest.raises(ConfigError, match=re.escape('"luna" stores: a kubernetes: store needs a')):
-        wiring.require_restarts(load(tmp_path, toml))
+        requirements.require_restarts(load(tmp_path, toml))
 
 
 def test_two_packages_with_a_door_are_a_mistake_that_names_both(
@@ -175,7 +175,7 @@ def test_what_the_door_of_somebody_else_raises_is_told_without_its_words(
 def test_no_package_with_a_door_is_a_mistake(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wiring.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
+    requirements.require_restarts(load(tmp_path, TOKEN + 'restart = ["deployment/luna"]'))
     monkeypatch.setattr(sys, "path", [])
     assert "no installed package restarts workloads; install nocturna" in required(tmp_path)
 

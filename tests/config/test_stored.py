@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.config.settings import Secret, Settings
 from rotator.errors import ConfigError
 from tests.config.support import load, mistake
@@ -59,7 +59,7 @@ def test_the_field_of_service_tokens_is_no_default_for_a_password(
 
 def test_a_password_that_looks_like_a_url_is_refused_and_not_shown(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(stored(tmp_path, "hunter2:hunter2#hunter2").apis[0])
+        requirements.require_login(stored(tmp_path, "hunter2:hunter2#hunter2").apis[0])
     assert str(caught.value) == (
         f"{IN_API}found a URL that no installed package serves (it is not shown), {EXPECTED}"
     )
@@ -67,7 +67,7 @@ def test_a_password_that_looks_like_a_url_is_refused_and_not_shown(tmp_path: Pat
 
 def test_a_mistake_in_the_url_is_told_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        wiring.require_login(stored(tmp_path, "dotenv:.env?a=b#ADMIN_PASSWORD").apis[0])
+        requirements.require_login(stored(tmp_path, "dotenv:.env?a=b#ADMIN_PASSWORD").apis[0])
     assert str(caught.value).startswith(f"{IN_API}a dotenv: store takes no options, found 'a'")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.rotation.policy import RotateOptions
@@ -61,7 +61,7 @@ def rotate(site: Site, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyP
     def rotate(tokens: str) -> list[Report]:
         (tmp_path / "rotator.toml").write_text(head + tokens)
         settings = load_settings(None, {}, tmp_path)
-        wiring.require_restarts(settings)
+        requirements.require_restarts(settings)
         rotations = wiring.build_rotations(settings, (), utc_now)
         return [rotation.rotate(RotateOptions()) for rotation in rotations]
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli.doctor import checks, list_checks
 from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
@@ -54,9 +54,9 @@ def examine(
     usable, unusable = _open_tokens(settings, names)
     used = {token.api for token in selection.select(settings, names)}
     apis = [api for api in settings.apis if not names or api.name in used]
-    needed = (wiring.require_url, wiring.require_email, wiring.require_password)
-    no_login = {api.name: wiring.collect_mistakes(api, *needed) for api in apis}
-    doubles = wiring.collect_mistakes(settings, wiring.require_own_accounts)
+    needed = (requirements.require_url, requirements.require_email, requirements.require_password)
+    no_login = {api.name: requirements.collect_mistakes(api, *needed) for api in apis}
+    doubles = requirements.collect_mistakes(settings, requirements.require_own_accounts)
     mistakes = [*unusable, *chain(*no_login.values()), *doubles]
     found = list(_examine_settings(settings, mistakes, environ))
     contexts = wiring.build_contexts(settings, clock)
@@ -239,7 +239,9 @@ def _examine_settings(
 ) -> Iterator[Finding]:
     """Yield the mistakes, of which some are `known`, and what works and should not be so."""
     of_notices, silent = _examine_notices(settings, environ)
-    of_restarts = wiring.collect_mistakes(settings, wiring.require_restarts, wiring.require_mirrors)
+    of_restarts = requirements.collect_mistakes(
+        settings, requirements.require_restarts, wiring.require_mirrors
+    )
     mistakes = dict.fromkeys([*known, *of_notices, *of_restarts])
     for message in silent:
         yield Finding(Topic.HOOKS, Result.PROBLEM, message)
@@ -294,7 +296,7 @@ def _find_broken_hooks(token: TokenSettings, environ: Mapping[str, str]) -> list
 def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
     """Return by workload what prevents its restart; nothing where the settings have a mistake."""
     restarts = Restarts(token)
-    if not token.restart or wiring.collect_mistakes(restarts, Restarts.require):
+    if not token.restart or requirements.collect_mistakes(restarts, Restarts.require):
         return {}
     workloads = tuple(dict.fromkeys(token.restart))
     faults = map_in_threads(lambda each: restarts.preflight(each, token.hook_timeout), workloads)

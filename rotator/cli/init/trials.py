@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.clock import describe_skew, in_words, utc_now
 from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS
 from rotator.config.loader import RELATED, find_contradictions
@@ -63,7 +63,7 @@ def try_url(url: str) -> str:
 
 def try_login(settings: ApiSettings) -> str:
     """Log in, and out again; raises `ConfigError` where something is missing, and `ApiError`."""
-    wiring.require_login(settings)
+    requirements.require_login(settings)
     api = wiring.lazy_api(settings, utc_now)()
     api.log_in()
     try:

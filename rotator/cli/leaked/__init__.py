@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rotator import selection, wiring
+from rotator import requirements, selection
 from rotator.cli import exit_codes, options, output
 from rotator.cli.leaked.assessment import Assessment, Order
 from rotator.cli.leaked.emergency import Emergency, Search
@@ -117,7 +117,10 @@ def command(  # noqa: PLR0913 - one per option
         )
     file = ReportFile(path) if path else None
     record = IncidentRecord(
-        _repeat(since), wiring.require_url(emergency.api), utc_now(), revoke_found=revoke_found
+        _repeat(since),
+        requirements.require_url(emergency.api),
+        utc_now(),
+        revoke_found=revoke_found,
     )
     keeper = RecordKeeper(record, file, utc_now)
     try:

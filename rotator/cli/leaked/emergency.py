@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
 from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
@@ -102,7 +102,7 @@ class Emergency:
         *,
         api: str | None = None,
     ) -> None:
-        wiring.require_rotation(settings)
+        requirements.require_rotation(settings)
         self._settings = settings
         self._clock = clock
         self._order = order._replace(is_named=bool(names))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
 from rotator.clock import Clock, rfc3339, rfc3339_or_none
 from rotator.config.settings import Settings
@@ -126,7 +126,7 @@ def gather(
     the API does not answer.
     """
     of_api = selection.choose_api(settings, name, list(names))
-    wiring.require_login(of_api)
+    requirements.require_login(of_api)
     wanted = {token.name for token, _ in wiring.open_selected(settings, list(names))}
     every = wiring.open_selected(settings, ())
     open_api = wiring.lazy_api(of_api, clock)
@@ -162,7 +162,7 @@ def gather(
     wanted &= {token.name for token in settings.tokens_of(of_api)}
     return Evidence(
         taken_at=now,
-        api=wiring.require_url(of_api),
+        api=requirements.require_url(of_api),
         account=account,
         unused=unused,
         tokens=[audit(n) for n, (token, _) in enumerate(every) if token.name in wanted],

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import click
 
-from rotator import wiring
+from rotator import requirements
 from rotator.cli import exit_codes, options, output
 from rotator.cli.config import list_lines
 from rotator.cli.status.chain import Setting, StatusView
@@ -101,7 +101,7 @@ def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
     settings = reading.settings
     options.forbid_core_dump(settings)
     if probe:
-        wiring.require_urls(settings, [name] if name else [])
+        requirements.require_urls(settings, [name] if name else [])
 
     def describe(token: str) -> list[Setting]:
         own = {each.name: each.api or None for each in settings.tokens}[token]

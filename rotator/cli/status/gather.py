@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from rotator import wiring
+from rotator import requirements, wiring
 from rotator.cli.status.chain import ApiWord, Chain, Setting, StatusView
 from rotator.clock import Clock
 from rotator.config.settings import Settings, TokenSettings
@@ -92,7 +92,7 @@ class StatusReader:
     def _list(self, token: TokenSettings) -> ApiWord:
         """Ask the API for its list; one that does not answer is not asked for more."""
         try:
-            wiring.require_login(self._settings.api_of(token))
+            requirements.require_login(self._settings.api_of(token))
             rows = self._apis[token.api]().list_tokens()
         except RotatorError as error:
             silence = str(error) if isinstance(error, ApiUnreachableError) else None

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli import exit_codes, output
 from rotator.cli.spreadsheet import as_csv
 from rotator.cli.tables import render_table
@@ -91,7 +91,7 @@ def show_tokens(
     """
     apis = selection.choose_apis(settings, api_name)
     for api in apis:
-        wiring.require_login(api)
+        requirements.require_login(api)
     fleet = wiring.fleet_stores(settings)
     # In this order: a token that is minted meanwhile is not listed, instead of without its store.
     lists = list(_ask_all(apis))

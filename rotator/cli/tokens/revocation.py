@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rotator import selection, wiring
+from rotator import requirements, selection, wiring
 from rotator.cli import exit_codes, output
 from rotator.clock import minute, utc_now
 from rotator.config.settings import ApiSettings, Settings
@@ -41,7 +41,7 @@ def revoke_tokens(
             )
     apis = selection.choose_apis(settings, name)
     for each in apis:
-        wiring.require_login(each)
+        requirements.require_login(each)
     inventory = wiring.fleet_stores(settings).take_inventory()
     if not force:
         for token_id in token_ids:
