@@ -46,6 +46,11 @@ def in_words(span: timedelta) -> str:
     return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
+def in_days(seconds: float | None) -> float | None:
+    """Return seconds as days, for JSON; what is not known stays None."""
+    return None if seconds is None else round(seconds / 86400, 3)
+
+
 def rfc3339(moment: datetime) -> str:
     """Return a moment as RFC 3339 in UTC, in whole seconds: `2026-11-23T09:12:33Z`."""
     return f"{moment.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"

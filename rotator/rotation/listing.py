@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rotator.clock import ONE_DAY, SLACK, rfc3339, rfc3339_or_none
+from rotator.clock import ONE_DAY, SLACK, in_days, rfc3339, rfc3339_or_none
 from rotator.config.settings import ROTATION_TIMEOUT, TokenSettings
 from rotator.errors import hide_tokens
 from rotator.rotation.inventory import Inventory, Part, Place
@@ -58,7 +58,7 @@ class TokenRow(NamedTuple):
             "created_at": rfc3339(self.created_at),
             "expires_at": rfc3339_or_none(self.expires_at),
             "seconds_left": None if seconds is None else int(seconds),
-            "days_left": None if seconds is None else round(seconds / 86400, 3),
+            "days_left": in_days(seconds),
             "last_used_at": rfc3339_or_none(self.last_used_at),
             "stores": [
                 {"name": place.name, "store": place.store, "status": place.part}

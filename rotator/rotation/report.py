@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from rotator.clock import ONE_DAY, describe_skew, in_words, minute, rfc3339_or_none
+from rotator.clock import ONE_DAY, describe_skew, in_days, in_words, minute, rfc3339_or_none
 from rotator.errors import join_names, kind
 from rotator.rotation.disuse import Fate, Ruling, describe_use, due_at, is_used, recall
 from rotator.rotation.model import (
@@ -92,7 +92,7 @@ class Report(NamedTuple):
             "previous_token_id": self.previous_token_id,
             "expires_at": rfc3339_or_none(self.expires_at),
             "seconds_left": None if left is None else int(left),
-            "days_left": None if left is None else round(left / 86400, 3),
+            "days_left": in_days(left),
             "stores": [each._asdict() for each in self.stores],
             "mirrors": [each._asdict() for each in self.mirrors],
             "old_tokens": [old.to_json() for old in self.old_tokens],

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from rotator import requirements, selection, wiring
 from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
-from rotator.clock import Clock, rfc3339, rfc3339_or_none
+from rotator.clock import Clock, in_days, rfc3339, rfc3339_or_none
 from rotator.config.settings import Settings
 from rotator.rotation.ahead import ReadAhead
 from rotator.rotation.inventory import Inventory
@@ -69,11 +69,11 @@ class AuditedToken(NamedTuple):
             "policy": self.state,
             "token_id": report.token_id,
             "status": report.status,
-            "age_days": _days(facts.age),
+            "age_days": None if facts.age is None else in_days(facts.age.total_seconds()),
             "made_at": rfc3339_or_none(facts.made_at),
             "last_rotation_at": rfc3339_or_none(minted_at),
             "expires_at": rfc3339_or_none(report.expires_at),
-            "days_left": _days(_left(report.seconds_left)),
+            "days_left": in_days(report.seconds_left),
             "last_used_at": rfc3339_or_none(row.last_used_at) if row else None,
             "stores": [each._asdict() for each in report.stores],
             "rules": [result._asdict() for result in self.results],
@@ -184,11 +184,3 @@ def _marks(row: TokenRow, now: datetime, unused: timedelta) -> tuple[Mark, ...]:
         Mark.UNUSED: now - used_at >= unused,
     }
     return tuple(mark for mark, is_found in found.items() if is_found)
-
-
-def _left(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
-
-
-def _days(span: timedelta | None) -> float | None:
-    return None if span is None else round(span.total_seconds() / 86400, 3)

@@ -7,7 +7,7 @@ from rotator.cli.markdown import describe_row, item, paragraph, second
 from rotator.cli.report.evidence import AuditedToken, Evidence, MarkedToken
 from rotator.cli.report.policy import RuleName, RuleState
 from rotator.cli.spreadsheet import as_csv as render_csv
-from rotator.clock import in_words, minute, rfc3339
+from rotator.clock import in_words, minute
 from rotator.rotation.report import remaining_life
 
 _STATES = {
@@ -118,16 +118,11 @@ def _row_of_token(token: AuditedToken) -> dict[str, object]:
 
 
 def _row_of_marked(marked: MarkedToken) -> dict[str, object]:
-    row = marked.row
+    shown = marked.row.to_json()
     return {
         "kind": "account",
-        "token_id": row.token_id,
-        "status": row.status,
+        **{name: shown[name] for name in COLUMNS if name in shown},
         "marks": " ".join(marked.marks),
-        "days_left": "" if row.left is None else round(row.left.total_seconds() / 86400, 3),
-        "made_at": rfc3339(row.created_at),
-        "expires_at": rfc3339(row.expires_at) if row.expires_at else "",
-        "last_used_at": rfc3339(row.last_used_at) if row.last_used_at else "",
-        "scope": row.scope,
-        "stores": " ".join(f"{place.store} ({place.part})" for place in row.places),
+        "made_at": shown["created_at"],
+        "stores": " ".join(f"{e['store']} ({e['status']})" for e in shown["stores"]),
     }
