@@ -33,12 +33,11 @@ def second(moment: datetime) -> str:
     return rfc3339(moment).replace("T", " ").replace("Z", " UTC")
 
 
-def describe_row(row: TokenRow) -> str:
+def describe_listed(row: TokenRow) -> str:
     """Say what the API's list tells of a token."""
     end = f"expires {minute(row.expires_at)}" if row.expires_at else "never expires"
-    used = f"last used {minute(row.last_used_at)}" if row.last_used_at else "never used"
     scope = f"scope `{row.scope.replace('`', chr(39))}`" if row.scope else "no scope"
-    return f"made {minute(row.created_at)}, {used}, {end}, {scope}"
+    return f"made {minute(row.created_at)}, {row.describe_use()}, {end}, {scope}"
 
 
 def _wrap(text: str, first: str, other: str) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rotator.clock import ONE_DAY, SLACK, in_days, rfc3339, rfc3339_or_none
+from rotator.clock import ONE_DAY, SLACK, in_days, minute, rfc3339, rfc3339_or_none
 from rotator.config.settings import ROTATION_TIMEOUT, TokenSettings
 from rotator.errors import hide_tokens
 from rotator.rotation.inventory import Inventory, Part, Place
@@ -65,6 +65,10 @@ class TokenRow(NamedTuple):
                 for place in self.places
             ],
         }
+
+    def describe_use(self) -> str:
+        """Say when somebody last used the token, as far as the API knows."""
+        return f"last used {minute(self.last_used_at)}" if self.last_used_at else "never used"
 
 
 def list_rows(

@@ -17,7 +17,7 @@ from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import TITLE, as_section, describe_found, describe_found_before
 from rotator.cli.leaked.record import IncidentRecord, RunState
 from rotator.cli.leaked.response import RecordKeeper, respond
-from rotator.cli.markdown import describe_row
+from rotator.cli.markdown import describe_listed
 from rotator.cli.summary import sort_by_urgency
 from rotator.cli.tables import wrap
 from rotator.clock import minute, parse_duration, rfc3339_or_none, utc_now
@@ -204,7 +204,7 @@ def _plan(
     count = "not known" if before.alive is None else len(before.found) or "none"
     yield f"Tokens that no store holds, made since {minute(before.since)}, are {fate}: {count}"
     rows = [each.row for each in before.found[:_MOST_SHOWN]]
-    yield from (f"  {row.token_id}: {describe_row(row)}" for row in rows)
+    yield from (f"  {row.token_id}: {describe_listed(row)}" for row in rows)
     if (more := len(before.found) - _MOST_SHOWN) > 0:
         yield f"  and {more} more"
     yield from (f"Not known: {trouble}" for trouble in before.troubles)

@@ -7,7 +7,7 @@ from rotator import __version__
 from rotator.cli.leaked.assessment import Assessment, LeakedToken
 from rotator.cli.leaked.emergency import FoundState, FoundToken
 from rotator.cli.leaked.record import IncidentRecord, LeakedState, RunState
-from rotator.cli.markdown import describe_row, item, numbered, paragraph, second
+from rotator.cli.markdown import describe_listed, item, numbered, paragraph, second
 from rotator.clock import minute
 from rotator.rotation.model import StoreState
 from rotator.rotation.report import Report, remaining_life
@@ -123,7 +123,7 @@ def describe_found(record: IncidentRecord, found: FoundToken) -> str:
     """Return one line about a token that no store holds."""
     is_waiting = record.revoke_found and found.state is FoundState.LEFT
     state = "not revoked yet" if is_waiting else _FOUND[found.state]
-    return f"{found.row.token_id}: {state}; {describe_row(found.row)}"
+    return f"{found.row.token_id}: {state}; {describe_listed(found.row)}"
 
 
 def describe_found_before(record: IncidentRecord) -> Iterator[str]:

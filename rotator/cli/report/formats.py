@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from rotator import __version__
-from rotator.cli.markdown import describe_row, item, paragraph, second
+from rotator.cli.markdown import describe_listed, item, paragraph, second
 from rotator.cli.report.evidence import AuditedToken, Evidence, MarkedToken
 from rotator.cli.report.policy import RuleName, RuleState
 from rotator.cli.spreadsheet import as_csv as render_csv
@@ -100,7 +100,7 @@ def _account(evidence: Evidence) -> Iterator[str]:
     for marked in evidence.marked:
         places = ", ".join(f"{place.name}: {place.part}" for place in marked.row.places)
         yield from item(
-            f"{marked.row.token_id}: {', '.join(marked.marks)}; {describe_row(marked.row)}"
+            f"{marked.row.token_id}: {', '.join(marked.marks)}; {describe_listed(marked.row)}"
             f"{f', {places}' if places else ''}"
         )
 

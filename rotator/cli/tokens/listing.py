@@ -187,8 +187,12 @@ def _cells(row: TokenRow) -> dict[str, object]:
 
 def _line(row: TokenRow) -> str:
     end = f"expires {minute(row.expires_at)} ({_left(row)})" if row.expires_at else "never expires"
-    used = f"last used {minute(row.last_used_at)}" if row.last_used_at else "never used"
-    words = (end, f"created {minute(row.created_at)}", used, f"scope {row.scope or '–'}")
+    words = (
+        end,
+        f"created {minute(row.created_at)}",
+        row.describe_use(),
+        f"scope {row.scope or '–'}",
+    )
     at = f"API {row.api}: " if row.api else ""
     return f"{at}{row.token_id}: {row.status} – {', '.join((*words, *_places(row)))}"
 
