@@ -108,6 +108,42 @@ def test_a_leak_is_one_of_one_api(pair: Pair) -> None:
     assert pair.count("us", LOGIN) == 0
 
 
+@pytest.mark.parametrize("is_moved", [False, True])
+def test_what_leaked_of_the_api_that_a_token_came_from_is_told_until_it_is_revoked(
+    pair: Pair,
+    is_moved: bool,  # noqa: FBT001 - a case
+) -> None:
+    old = pair.put("luna")
+    pair.tokens["luna"] = "us"
+    pair.write()
+    if is_moved:
+        assert pair.rotate("luna").status == 0
+    pair.apis["eu"].misbehave(Fault.status(502), times=None)
+    for _ in range(2):
+        silent = pair.run("leaked", "luna", "--yes", "--json")
+        assert silent.status == 1
+        assert "API eu: log in: the API is not able to answer now (502)" in silent.err
+        assert "until then nobody knows whether" in silent.err
+        [token] = silent.json["tokens"]
+        assert {each["token_id"]: each["state"] for each in token["leaked"]}[old] == "unknown"
+    pair.apis["eu"].behave()
+    found = pair.run("leaked", "luna", "--yes", "--json")
+    assert found.status == 1
+    assert f"{old} leaked, and is one of API eu, where it lives: revoke it" in found.err
+    [token] = found.json["tokens"]
+    assert {each["token_id"]: each["state"] for each in token["leaked"]}[old] == "alive"
+    assert token["result"]["action"] == "kept"
+    assert pair.run("tokens", "revoke", "--api", "eu", old).status == 0
+    assert pair.run("leaked", "luna", "--yes").status == 0
+
+
+def test_the_other_apis_are_asked_for_no_token_that_its_own_lists(pair: Pair) -> None:
+    pair.put_all()
+    pair.apis["eu"].misbehave(Fault.status(502), times=None)
+    assert pair.run("leaked", "sol", "--yes").status == 0
+    assert pair.apis["eu"].calls == []
+
+
 @pytest.mark.parametrize("wanted", ["report", "mint --show"])
 def test_a_command_for_one_api_wants_to_know_which(pair: Pair, wanted: str) -> None:
     pair.put_all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator.rotation.listing import ends_at
@@ -69,8 +70,19 @@ class Order(NamedTuple):
     is_named: bool = True
 
 
-def assess(name: str, snapshot: Snapshot, rows: Rows, now: datetime, order: Order) -> Assessment:
-    """Tell what leaked; `rows` are the API's list by token id, and `now` is the server's time."""
+def assess(  # noqa: PLR0913 - what is known, from three places
+    name: str,
+    snapshot: Snapshot,
+    rows: Rows,
+    now: datetime,
+    order: Order,
+    *,
+    unlisted: Mapping[str, datetime | None] = MappingProxyType({}),
+) -> Assessment:
+    """Tell what leaked; `rows` are the API's list by token id, and `now` is the server's time.
+
+    `unlisted` are tokens that may be alive all the same, with their ends.
+    """
     earlier = find_answered_leak(snapshot, now)
     answered = None if order.is_again else earlier
     answer = snapshot.current if answered else None
@@ -81,6 +93,7 @@ def assess(name: str, snapshot: Snapshot, rows: Rows, now: datetime, order: Orde
             for token_id in sorted(snapshot.known_ids & rows.keys())
             if rows[token_id].expires_at > now
         }
+        ends |= unlisted
     shown = [each.token for each in snapshot.reachable if each.token]
     ends |= {token.name: token.expires_at for token in shown if token != answer}
     leaked = [_describe(token_id, end, snapshot, rows) for token_id, end in ends.items()]

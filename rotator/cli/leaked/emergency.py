@@ -14,10 +14,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from rotator import requirements, selection, wiring
 from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
+from rotator.cli.leaked.elsewhere import Elsewhere, may_live
 from rotator.clock import SLACK, Clock, in_words
 from rotator.config.settings import Settings, TokenSettings
 from rotator.errors import ApiError, RotatorError
@@ -77,12 +79,16 @@ class Search(NamedTuple):
     """What was made `since` (aware UTC), and the ids of all tokens that are alive.
 
     They are None where the API did not list them. `troubles` say what could not be looked at.
+    `elsewhere` are the leaked tokens that live at another API, each with its name, and `doubtful`
+    those that may.
     """
 
     since: datetime
     found: tuple[FoundToken, ...]
     alive: frozenset[str] | None
     troubles: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = MappingProxyType({})
+    doubtful: frozenset[str] = frozenset()
 
 
 class Emergency:
@@ -107,7 +113,9 @@ class Emergency:
         self._clock = clock
         self._order = order._replace(is_named=bool(names))
         self.api = selection.choose_api(settings, api, names)
-        context = wiring.build_contexts(settings, clock, connections=1)[self.api.name]
+        contexts = wiring.build_contexts(settings, clock, connections=1)
+        context = contexts.pop(self.api.name)
+        self._elsewhere = Elsewhere(contexts)
         self._sleep = sleep
         self._has_waited = False
         self._context = context._replace(sleep=self._wait)
@@ -120,6 +128,8 @@ class Emergency:
         }
         self._named = [name for name in self._cases if name in named]
         self._rows: Mapping[str, ListedToken] = {}
+        self._has_listed = False
+        self._missing: dict[str, dict[str, datetime | None]] = {}
         self._account = ""
         self._silent = 0
 
@@ -138,6 +148,7 @@ class Emergency:
         self._account = api.account()
         try:
             self._rows = {row.token_id: row for row in api.list_tokens()}
+            self._has_listed = True
         except RotatorError as error:  # what leaked can be revoked without the list
             troubles.append(str(error))
         inventory = self._context.fleet_stores.take_inventory()
@@ -213,7 +224,9 @@ class Emergency:
         states = {RowStatus.ORPHAN: FoundState.LEFT, RowStatus.UNKNOWN: FoundState.UNKNOWN}
         found = [FoundToken(row, states[row.status]) for row in rows if row.status in states]
         alive = frozenset(row.token_id for row in listed if row.expires_at > now)
-        return Search(since, tuple(found), alive, tuple(_describe_unknown(inventory, found)))
+        troubles = (*_describe_unknown(inventory, found), *self._elsewhere.troubles())
+        elsewhere = self._elsewhere
+        return Search(since, tuple(found), alive, troubles, elsewhere.alive, elsewhere.doubtful)
 
     def note(self, names: Iterable[str], found: Iterable[FoundToken]) -> None:
         """Note in a journal what is about to be revoked: a later run of the command tells of it.
@@ -245,13 +258,24 @@ class Emergency:
         return found._replace(state=FoundState.REVOKED)
 
     def log_out(self) -> None:
-        """End the admin's session."""
+        """End the admin's sessions."""
         self._context.api.log_out()
+        self._elsewhere.log_out()
 
     def _assess(self, case: Case) -> Assessment:
         snapshot = observe(case.stores, self._clock())
         now = self._context.api().time.now()
-        return assess(case.settings.name, snapshot, self._rows, now, self._order)
+        # As at first: what was minted since the list is not missing from it.
+        missing = self._missing.get(case.settings.name)
+        if missing is None:
+            ends = may_live(snapshot, now) if self._has_listed else {}
+            missing = {each: end for each, end in ends.items() if each not in self._rows}
+            self._missing[case.settings.name] = missing
+        rows = {**self._elsewhere.look_for(missing), **self._rows}
+        unlisted = {each: missing[each] for each in self._elsewhere.doubtful & missing.keys()}
+        found = assess(case.settings.name, snapshot, rows, now, self._order, unlisted=unlisted)
+        here = (self._rows.get(each.token_id) for each in found.leaked)
+        return found._replace(owners=frozenset(row.user_id for row in here if row))
 
     def _wait(self, seconds: float) -> None:
         """Sleep as a rotation does that meets another one, and say so: it can take minutes."""

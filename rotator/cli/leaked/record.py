@@ -73,8 +73,9 @@ class IncidentRecord:
 
     `since` is when other tokens can have been made with the leaked ones, None while that is not
     known. `found` are those of them that no store holds, once `has_looked`; they are revoked too
-    where `revoke_found` asks for it. `revoked` are the ids of the tokens that the steps revoked,
-    `alive` those of all live tokens at the end, None before. Times are aware UTC.
+    where `revoke_found` asks for it. `elsewhere` are the leaked tokens that live at another API,
+    each with its name, and `doubtful` those that may. `revoked` are the ids of the tokens that the
+    steps revoked, `alive` those of all live tokens at the end, None before. Times are aware UTC.
     """
 
     command: str
@@ -86,6 +87,8 @@ class IncidentRecord:
     reports: dict[str, Report] = field(default_factory=dict)
     found: list[FoundToken] = field(default_factory=list)
     has_looked: bool = False
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    doubtful: frozenset[str] = frozenset()
     revoked: set[str] = field(default_factory=set)
     alive: frozenset[str] | None = None
     steps: list[RecordedStep] = field(default_factory=list)
@@ -119,6 +122,10 @@ class IncidentRecord:
         return [each for token_id, each in noted.items() if token_id not in shown]
 
     def state_of(self, token_id: str) -> LeakedState:
+        if token_id in self.elsewhere:
+            return LeakedState.ALIVE
+        if token_id in self.doubtful:
+            return LeakedState.UNKNOWN
         if self.alive is None:
             is_revoked = token_id in self.revoked
             return LeakedState.REVOKED if is_revoked else LeakedState.UNKNOWN
@@ -139,6 +146,7 @@ class IncidentRecord:
         """Take what was found before anything was done, in case the run gets no further."""
         self.since, self.found = search.since, list(search.found)
         self.has_looked = search.alive is not None
+        self.elsewhere, self.doubtful = search.elsewhere, search.doubtful
 
     def take_search(self, search: Search) -> None:
         self.take_first_look(search)
@@ -170,7 +178,15 @@ class IncidentRecord:
                     " leaked: if it lives it is one of those that no store holds; revoke it"
                     " (--revoke-found, or rotator tokens revoke ID)"
                 )
+        for token_id, name in self.elsewhere.items():
+            if token_id in self.leaked:
+                yield (
+                    f"{token_id} leaked, and is one of API {name}, where it lives: revoke it"
+                    f" (rotator tokens revoke --api {name} {token_id}), and look for what was made"
+                    f" with it (rotator tokens list --api {name})"
+                )
         alive = [each for each in self.leaked if self.state_of(each) is LeakedState.ALIVE]
+        alive = [each for each in alive if each not in self.elsewhere]
         if alive:
             them = "it" if len(alive) == 1 else "them"
             yield (
