@@ -295,8 +295,11 @@ def describe_old_tokens(report: Report) -> Iterator[str]:
     revoked = [old for old in report.old_tokens if old.state is OldTokenState.REVOKED]
     if now := [old.token_id for old in revoked if not old.message]:
         yield f"revoked: {', '.join(now)} (no longer exchanged; as a bearer valid until its end)"
-    if gone := [old.token_id for old in revoked if old.message]:
+    if gone := [old.token_id for old in revoked if old.message == GONE]:
         yield f"gone already: {', '.join(gone)}"
+    for old in revoked:
+        if old.message not in (None, GONE):
+            yield f"the old token {old.token_id}: {old.message}"
     if ended := [o.token_id for o in report.old_tokens if o.state is OldTokenState.EXPIRED]:
         yield f"ended by itself: {', '.join(ended)}"
     for old in report.old_tokens:

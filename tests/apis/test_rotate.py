@@ -113,6 +113,8 @@ def test_a_token_that_moves_to_another_api_is_made_anew_there(pair: Pair) -> Non
     assert report["action"] == "rotated"
     assert report["reason"] == "refused"
     assert report["token_id"] in pair.live_ids("us")
+    told = pair.run("rotate", "luna", "--revoke-old").out
+    assert f"; the old token {old}: API us does not list it: was it another API's, rotator" in told
     [before] = report["old_tokens"]
     assert before["message"].startswith("API us does not list it: was it another API's, rotator")
     assert old in pair.live_ids("eu")  # which the new API cannot revoke
