@@ -11,7 +11,8 @@ import click
 from rotator import requirements, wiring
 from rotator.cli import exit_codes, options, output
 from rotator.config.keys import API_KEYS, LIMIT_KEYS, NAMED_API_KEYS, SCHEMA, TABLES, Key
-from rotator.config.loader import Reading, Values
+from rotator.config.loader import Reading
+from rotator.config.reader import Values
 from rotator.config.settings import StoredSecret
 from rotator.config.values import Value
 from rotator.errors import ConfigError, MistakesError, hide_tokens

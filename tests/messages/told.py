@@ -61,8 +61,7 @@ def places(source: Source) -> Iterator[Place]:
             elif isinstance(node, ast.FunctionDef) and node.name in _TELLERS:
                 yield from (Place(module, each, (each,)) for each in _returned(node))
             elif isinstance(node, ast.AugAssign) and name_of(node.target) in _LISTS:
-                items = node.value.elts if isinstance(node.value, ast.List) else ()
-                yield from (Place(module, each, (each,)) for each in items)
+                yield from (Place(module, each, (each,)) for each in _added(node.value))
 
 
 def messages(source: Source, texts: Texts) -> Iterator[tuple[Place, list[str]]]:
@@ -111,6 +110,16 @@ def _told_by(  # noqa: C901, PLR0912 - a table: a case per way to tell
     for keyword in call.keywords:
         if keyword.arg in _KEYWORDS:
             yield (keyword.value,)
+
+
+def _added(more: ast.expr) -> list[ast.expr]:
+    """Return what is added to a list, if it is made there, or by a function."""
+    match more:
+        case ast.List(items):
+            return items
+        case ast.Call(ast.Name()):
+            return [more]
+    return []
 
 
 def _returned(function: ast.FunctionDef) -> Iterator[ast.expr]:

@@ -9,7 +9,7 @@ from typing import Any
 from rotator import requirements, wiring
 from rotator.clock import describe_skew, in_words, utc_now
 from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS
-from rotator.config.loader import RELATED, find_contradictions
+from rotator.config.reader import RELATED, find_contradictions
 from rotator.config.settings import ApiSettings, Secret, TokenSettings
 from rotator.config.values import Value, read_secret
 from rotator.errors import ApiError, ConfigError, MalformedTokenError
