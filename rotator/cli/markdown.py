@@ -37,7 +37,7 @@ def describe_listed(row: TokenRow) -> str:
     """Say what the API's list tells of a token."""
     end = f"expires {minute(row.expires_at)}" if row.expires_at else "never expires"
     scope = f"scope `{row.scope.replace('`', chr(39))}`" if row.scope else "no scope"
-    return f"made {minute(row.created_at)}, {row.describe_use()}, {end}, {scope}"
+    return f"made {minute(row.created_at)}, {row.describe_last_use()}, {end}, {scope}"
 
 
 def _wrap(text: str, first: str, other: str) -> list[str]:

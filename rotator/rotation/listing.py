@@ -66,7 +66,7 @@ class TokenRow(NamedTuple):
             ],
         }
 
-    def describe_use(self) -> str:
+    def describe_last_use(self) -> str:
         """Say when somebody last used the token, as far as the API knows."""
         return f"last used {minute(self.last_used_at)}" if self.last_used_at else "never used"
 

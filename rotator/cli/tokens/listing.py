@@ -190,7 +190,7 @@ def _line(row: TokenRow) -> str:
     words = (
         end,
         f"created {minute(row.created_at)}",
-        row.describe_use(),
+        row.describe_last_use(),
         f"scope {row.scope or '–'}",
     )
     at = f"API {row.api}: " if row.api else ""
