@@ -126,6 +126,7 @@ def command(  # noqa: PLR0913 - one per option
     patience = Patience(retry_for or timedelta())
     reports, spans = run_rotations(rotations, wanted, patience, interval or FOUR_A_DAY)
     try:
+        # A table on a terminal, a line for each token elsewhere, or JSON; failures go to the log.
         output.show_results(reports, form, _summarize(reports, shard))
         if revoke_old:
             output.log_leak_steps(reports)
@@ -200,6 +201,8 @@ def run_rotations(
     ) -> list[Report]:
         # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
+        # What tokens share, `act` has left: each workload is restarted once now, each URL is told
+        # once, and then these tokens take their last steps. Their reports replace the first ones.
         finished = finish_together(rotations)
         return [finished.get(report.name, report) for report in found]
 

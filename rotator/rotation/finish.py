@@ -167,7 +167,9 @@ class Finisher:
     ) -> tuple[HooksRun, HookTask | None]:
         """Run the hooks that are noted; all of them where a noted one is configured no more.
 
-        Where a restart or a notice is shared with other tokens, those of this token are returned.
+        Commands come first, then restarts, then notices, whether or not one fails; one that fails
+        stays noted, by its id. Where a restart or a notice is shared with other tokens, those of
+        this token are returned.
         """
         is_known = set(snapshot.hooks) <= set(self._hooks.ids)
         due, task = snapshot.hooks if is_known else self._hooks.ids, None

@@ -243,6 +243,7 @@ class MintAttempt:
             with suppress(StoreError):
                 self._in_store = self._in_store.write()
         intent = self.intent_in_store
+        # Of the tokens in the API's list, it is the one that only this intent can have made.
         result = reconcile(
             self.context, [intent.intent], self.timeout, was_there=self.request.was_there
         )

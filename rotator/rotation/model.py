@@ -98,9 +98,9 @@ class RotationContext(NamedTuple):
     """What the rotations of one process and API share.
 
     `sleep` takes seconds; `environ` is the environment of which hooks get a part. So many `workers`
-    serve tokens at the same time.
-    `open_mirrors` returns the mirrors of a token. `is_own` tells by its name whether a token is one
-    of this API: `fleet_stores` has those of all.
+    serve tokens at the same time. `open_mirrors` returns the mirrors of a token. `is_own` tells by
+    its name whether a token is one of this API. `fleet_stores` are the stores of all tokens: its
+    inventory tells which of them show a token id, and its `ahead` reads many by few requests.
     """
 
     api: LazyApi

@@ -158,6 +158,10 @@ class Retirement:
         self._proven = current.secret
 
     def _possible_holders(self, snapshot: Snapshot, token_id: str) -> frozenset[str]:
+        """Return the URLs of the stores that may show an old token, or do not answer.
+
+        Those are its own that do not show the current one, and by an inventory those of the fleet.
+        """
         every = frozenset(each.store.url for each in snapshot.answers)
         own = frozenset(
             each.store.url

@@ -138,7 +138,11 @@ class Rotation:
         return _with_mirrors(result, self._look_at_mirrors(snapshot))
 
     def _observe(self) -> Snapshot:
-        """Read each store; of a fleet, many may be read by few requests."""
+        """Read each store; of those that `expect_look` has noted, many by few requests.
+
+        What was read so may be a minute old. It only tells whether there is anything to do: `steps`
+        reads each store again.
+        """
         return self._context.fleet_stores.ahead.observe(self._stores, self._context.clock())
 
     def rotate(self, options: RotateOptions) -> Report:

@@ -239,7 +239,10 @@ class RotationSteps:
     ) -> tuple[Snapshot, tuple[str, ...], tuple[str, ...]]:
         """Settle the mints of dead rotators; return the new snapshot, remarks and troubles.
 
-        `written` is what became of the stores that this run has written.
+        A token in the API's list that can only come from one of their intents, and that no store
+        holds, is revoked. Before that the fences see to it that a rotator which only slept can
+        write it no more. An intent whose mint has left nothing is settled, too. `written` is what
+        became of the stores that this run has written.
         """
         intents = [each for each in snapshot.intents if taken_over_id(each.mint_id) in dead]
         fences = Fences(
