@@ -15,7 +15,8 @@ _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z
 # https://kubernetes.io/docs/concepts/configuration/secret/#restriction-names-data
 _KEY = re.compile(r"(?!\.\.)(?!\.\Z)[A-Za-z0-9_.-]{1,253}")
 _LONGEST_KEY = 253
-_LONGEST = 63 - len("journal.")
+# https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set
+_ANNOTATION = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9._-]*[A-Za-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +77,28 @@ class KubernetesAddress:
     @property
     def annotation(self) -> str:
         """The name of the annotation for the journal: one for each key."""
-        return self._name_annotation("journal", "hashed")
+        return name_annotation("journal", self.key, "hashed")
 
     @property
     def expiry_annotation(self) -> str:
         """The name of the annotation that tells people when the token expires."""
-        return self._name_annotation("expires", "expires-hashed")
-
-    def _name_annotation(self, kind: str, hashed: str) -> str:
-        """Return a name with the key in it, of at most 63 characters after the slash.
-
-        https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set
-        """
-        if len(self.key) <= _LONGEST and self.key[-1].isalnum():
-            return f"nocturna-rotator/{kind}.{self.key}"
-        return f"nocturna-rotator/{hashed}.{sha256(self.key.encode()).hexdigest()[:40]}"
+        return name_annotation("expires", self.key, "expires-hashed")
 
     def _url(self, *more: str) -> str:
         context = [f"context={quote(self.context, safe=':/@')}"] if self.context else []
         options = "&".join([*context, *more])
         query = f"?{options}" if options else ""
         return f"kubernetes://{self.namespace}/{self.name}{query}#{self.key}"
+
+
+def name_annotation(kind: str, subject: str, hashed: str) -> str:
+    """Return the name of an annotation about a subject, such as a key.
+
+    It has at most 63 characters after the slash: a subject that does not fit is hashed.
+    """
+    if _ANNOTATION.fullmatch(name := f"{kind}.{subject}"):
+        return f"nocturna-rotator/{name}"
+    return f"nocturna-rotator/{hashed}.{sha256(subject.encode()).hexdigest()[:40]}"
 
 
 def is_namespace(text: str) -> bool:

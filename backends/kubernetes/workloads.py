@@ -1,12 +1,10 @@
 """Restarts of workloads: a change of the pod template replaces the pods once for each token."""
 
-import re
 from collections.abc import Hashable, Mapping
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from backends.kubernetes.address import KubernetesAddress, is_namespace
+from backends.kubernetes.address import KubernetesAddress, is_namespace, name_annotation
 from backends.kubernetes.connection import Connection, share_connection
 from backends.kubernetes.failures import NOT_KUBERNETES, Subject, explain
 from backends.remote import name_errors
@@ -16,8 +14,6 @@ from rotator.stores.port import StoreUrl
 REPEATABLE = ("GET", "PATCH")  # the same state twice is one restart
 _KINDS = {"deployment": "Deployment", "statefulset": "StatefulSet", "daemonset": "DaemonSet"}
 _SAMPLE = "preflight"
-# https://kubernetes.io/docs/concepts/overview/working-with-objects/annotations/#syntax-and-character-set
-_SHORT = re.compile(r"(?=.{1,57}\Z)[A-Za-z0-9._-]*[A-Za-z0-9]")
 
 
 def open_workloads(url: StoreUrl) -> "KubernetesWorkloads":
@@ -107,7 +103,10 @@ class KubernetesWorkloads:
         *namespace, kind, name = workload.split("/")
         with name_errors(workload):
             found = _Workload("".join(namespace) or self._usual_namespace(), kind, name)
-        annotations = {_name_annotation(token): state for token, state in states.items()}
+        annotations = {
+            name_annotation("token", token, "hashed-token"): state
+            for token, state in states.items()
+        }
         # Without a change of the template no pod is replaced:
         # https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#updating-a-deployment
         template = {"metadata": {"annotations": annotations}}
@@ -127,10 +126,3 @@ class KubernetesWorkloads:
                 " or write NAMESPACE/KIND/NAME"
             )
         return namespace
-
-
-def _name_annotation(token: str) -> str:
-    """Return the name of a token's annotation, which has at most 63 characters after the slash."""
-    if _SHORT.fullmatch(token):
-        return f"nocturna-rotator/token.{token}"
-    return f"nocturna-rotator/hashed-token.{sha256(token.encode()).hexdigest()[:40]}"
