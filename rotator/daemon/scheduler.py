@@ -5,7 +5,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
@@ -62,7 +62,6 @@ def next_delay(report: Report, renew_before: timedelta, failures: int, draw: Dra
     return min(regular, until_due + SHORTEST_PAUSE + DUE_SPREAD * draw(0.0, 1.0))
 
 
-@dataclass(eq=False, repr=False)
 class Daemon:
     """Looks at every token of a fleet, and after each look plans the next one.
 
@@ -70,13 +69,19 @@ class Daemon:
     that is not started yet. `health` measures every look, and `states` has what came of it.
     """
 
-    _scheduler: Any  # APScheduler has no types
-    _load: Callable[[], Sequence[Rotation]]
-    _clock: Clock
-    _draw: Draw
-    _health: Health
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        scheduler: Any,  # noqa: ANN401 - APScheduler has no types
+        load: Callable[[], Sequence[Rotation]],
+        clock: Clock,
+        draw: Draw,
+        health: Health,
+    ) -> None:
+        self._scheduler = scheduler
+        self._load = load
+        self._clock = clock
+        self._draw = draw
+        self._health = health
         self.states = TokenStates()
         self._planning = threading.RLock()  # the fleet and its jobs change together
         self._stopping = False

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -81,20 +80,23 @@ class Inventory:
         )
 
 
-@dataclass(eq=False, repr=False)
 class FleetStores:
     """All the stores of one config, opened anew for each inventory; shared by all threads.
 
     `ahead` serves the looks at those that the tokens have.
     """
 
-    _open_stores: Callable[[], Sequence[tuple[str, SecretStore]]]
-    _monotonic: Callable[[], float]
-    _workers: int = WORKERS
-
-    def __post_init__(self) -> None:
-        self.ahead = ReadAhead(self._monotonic)
-        self._ahead = ReadAhead(self._monotonic)  # of the stores that are opened anew
+    def __init__(
+        self,
+        open_stores: Callable[[], Sequence[tuple[str, SecretStore]]],
+        monotonic: Callable[[], float],
+        workers: int = WORKERS,
+    ) -> None:
+        self._open_stores = open_stores
+        self._monotonic = monotonic
+        self._workers = workers
+        self.ahead = ReadAhead(monotonic)
+        self._ahead = ReadAhead(monotonic)  # of the stores that are opened anew
         self._lock = threading.Lock()
         self._latest = Inventory()
         self._stale_at = float("-inf")

@@ -107,8 +107,8 @@ class Rotation:
             self._context,
             self._decider,
             before,
-            options,
-            self._mirrors,
+            options=options,
+            mirrors=self._mirrors,
         )
 
     def _summarize(self, result: RotationResult, now: datetime) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -58,24 +58,30 @@ _ATTEMPTS = 10  # to mint, while other rotators write their intents, and after r
 _MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
 
 
-@dataclass(eq=False, repr=False)
 class RotationSteps:
     """One run, which began with the look `before` at the stores.
 
     A store that did not answer is skipped for the run: we hold no lock on it.
     """
 
-    _settings: TokenSettings
-    _hooks: Hooks
-    _context: RotationContext
-    _decider: Decider
-    _before: Snapshot
-    _options: RotateOptions
-    _mirrors: Mirrors | None = None
-
-    def __post_init__(self) -> None:
-        name = self._settings.name
-        self._finisher = Finisher(name, self._hooks, self._context, self._mirrors)
+    def __init__(  # noqa: PLR0913 - all that a run has
+        self,
+        settings: TokenSettings,
+        hooks: Hooks,
+        context: RotationContext,
+        decider: Decider,
+        before: Snapshot,
+        *,
+        options: RotateOptions,
+        mirrors: Mirrors | None = None,
+    ) -> None:
+        self._settings = settings
+        self._hooks = hooks
+        self._context = context
+        self._decider = decider
+        self._before = before
+        self._options = options
+        self._finisher = Finisher(settings.name, hooks, context, mirrors)
 
     def has_unfinished_work(self) -> bool:
         """Tell whether an earlier run left something to do, whatever the token needs."""
