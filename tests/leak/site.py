@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rotator.cli.leaked.assessment import Order
 from rotator.cli.leaked.emergency import Emergency
-from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.record import IncidentRecord
+from rotator.cli.leaked.report_file import ReportFile
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.config.loader import load_settings
 from rotator.config.settings import Settings

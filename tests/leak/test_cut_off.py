@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import as_section, describe_state
 from rotator.cli.leaked.record import RunState
+from rotator.cli.leaked.report_file import ReportFile
 from tests.leak.site import Site
 from tests.leak.test_response import CALL_LIST, CALL_MINT, MINUTE
 from tests.support.sandbox import Fault

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import TITLE
+from rotator.cli.leaked.report_file import ReportFile
 from rotator.errors import ConfigError
 
 

@@ -13,9 +13,9 @@ from rotator import requirements, selection
 from rotator.cli import exit_codes, options, output
 from rotator.cli.leaked.assessment import Assessment, Order
 from rotator.cli.leaked.emergency import Emergency, Search
-from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import TITLE, as_section, describe_found, describe_found_before
 from rotator.cli.leaked.record import IncidentRecord, RunState
+from rotator.cli.leaked.report_file import ReportFile
 from rotator.cli.leaked.response import RecordKeeper, respond
 from rotator.cli.markdown import describe_listed
 from rotator.cli.summary import sort_by_urgency

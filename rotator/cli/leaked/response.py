@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from rotator import audit
 from rotator.audit import Event
 from rotator.cli.leaked.emergency import Emergency, FoundState
-from rotator.cli.leaked.file import ReportFile
 from rotator.cli.leaked.markdown import as_section
 from rotator.cli.leaked.record import IncidentRecord, RecordedStep
+from rotator.cli.leaked.report_file import ReportFile
 from rotator.clock import Clock
 from rotator.errors import RotatorError
 
