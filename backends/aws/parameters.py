@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 from backends.aws import failures
@@ -20,7 +19,7 @@ from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags, Trials
 from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
 from backends.aws.parameter_address import ParameterAddress
 from backends.aws.text import secret_in, with_secret
-from backends.remote import NotedScratch, name_errors
+from backends.remote import NotedScratch, name_errors, require_module
 from rotator.errors import StoreError
 from rotator.http.throttle import Throttle
 from rotator.stores.port import Provenance, StoreUrl
@@ -43,8 +42,7 @@ def open_store(url: StoreUrl) -> "ParameterStore":
 
     Raises `ConfigError`, and `ModuleNotFoundError` where boto3 is not installed.
     """
-    if find_spec(SDK) is None:
-        raise ModuleNotFoundError(name=SDK)
+    require_module(SDK)
     address = ParameterAddress.parse(url, usual_region)
     place = address.region, address.service.name, url.connections
     client, throttle = partial(share_client, *place), share_throttle(*place)
