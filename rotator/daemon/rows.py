@@ -15,7 +15,7 @@ from rotator.rotation.model import OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
 from rotator.rotation.severity import Severity
-from rotator.rotation.states import Look, TokenState
+from rotator.rotation.states import HistoryEntry, TokenState
 
 # A look this late is overdue: it neither waits for a free thread nor is still in hand.
 LATE = timedelta(minutes=5)
@@ -117,10 +117,10 @@ class StatusRow:
         return [store for store in reports if store.status not in _HELD]
 
     @property
-    def last_failure(self) -> Look | None:
+    def last_failure(self) -> HistoryEntry | None:
         """The last look that failed, as far back as the history goes."""
         history = self.state.history if self.state else ()
-        return next((look for look in history if look.report.error), None)
+        return next((entry for entry in history if entry.error), None)
 
     @property
     def left(self) -> timedelta | None:
@@ -194,8 +194,8 @@ class StatusRow:
             "rotated_at": rfc3339_or_none(state.rotated_at if state else None),
             "rotations": dict(state.rotations) if state else {},
             "failures": dict(state.failures) if state else {},
-            "last_failure": _event(failure) if failure else None,
-            "history": [_event(look) for look in state.history] if state else [],
+            "last_failure": failure.to_json() if failure else None,
+            "history": [entry.to_json() for entry in state.history] if state else [],
             "next": [step.to_json() for step in self.plan()],
         }
 
@@ -284,19 +284,6 @@ class FleetStatus(NamedTuple):
 
 def _count(count: int, thing: str) -> str:
     return f"1 {thing} is" if count == 1 else f"{count} {thing}s are"
-
-
-def _event(look: Look) -> dict[str, Any]:
-    report = look.report
-    return {
-        "at": rfc3339(look.ended_at),
-        "action": report.action,
-        "reason": report.reason,
-        "message": report.message,
-        "failure": report.failure,
-        "level": report.level,
-        "error": report.error,
-    }
 
 
 def build_rows(

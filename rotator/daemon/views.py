@@ -22,7 +22,7 @@ from rotator.daemon.rows import (
 from rotator.errors import one_line
 from rotator.rotation.model import CHANGED
 from rotator.rotation.report import Report
-from rotator.rotation.states import Look, TokenState
+from rotator.rotation.states import HistoryEntry, TokenState
 from rotator.stores.port import shorten_url
 
 _BAR_WIDTH = 1000
@@ -219,8 +219,8 @@ def _details(row: StatusRow) -> Html:
         ]
         parts.append(_table("Stores", columns, stores))
     if row.state.history:
-        events = [_event(look, row.now) for look in row.state.history]
-        parts.append(_table("History", ("when", "what", "why"), events))
+        entries = [_entry(each, row.now) for each in row.state.history]
+        parts.append(_table("History", ("when", "what", "why"), entries))
     return element("div", *parts, class_="details")
 
 
@@ -273,11 +273,10 @@ def _counts(counts: Counter[str]) -> str:
     return f"{counts.total()} ({parts})"
 
 
-def _event(look: Look, now: datetime) -> tuple[str, ...]:
-    report = look.report
-    what = str(report.action) if report.action in CHANGED else f"failed: {report.failure}"
-    why = report.error or f"{report.message} ({report.reason})"
-    return _moment(look.ended_at, now), what, why
+def _entry(entry: HistoryEntry, now: datetime) -> tuple[str, ...]:
+    what = str(entry.action) if entry.action in CHANGED else f"failed: {entry.failure}"
+    why = entry.error or f"{entry.message} ({entry.reason})"
+    return _moment(entry.at, now), what, why
 
 
 def _table(title: str, columns: Iterable[str], lines: Iterable[tuple[str, ...]]) -> Html:

@@ -4,9 +4,10 @@ import threading
 from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from rotator.rotation.model import CHANGED
+from rotator.clock import rfc3339
+from rotator.rotation.model import CHANGED, Action
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
 
@@ -25,6 +26,41 @@ class Look(NamedTuple):
     next_at: datetime | None = None
 
 
+class HistoryEntry(NamedTuple):
+    """A look that changed something or failed, in short; it ended at `at`, in aware UTC."""
+
+    at: datetime
+    action: Action | None
+    reason: str
+    message: str
+    failure: str | None
+    level: str | None
+    error: str | None
+
+    @classmethod
+    def of(cls, look: Look, before: "HistoryEntry | None") -> "HistoryEntry":
+        """Return the entry of a look, which shares what is the same with the one before.
+
+        In a long outage all tokens fail again and again, for the same reason.
+        """
+        report, error = look.report, look.report.error
+        if before and before.error == error:
+            error = before.error
+        return cls(
+            at=look.ended_at,
+            action=report.action,
+            reason=report.reason,
+            message=report.message,
+            failure=report.failure,
+            level=report.level,
+            error=error,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return its object, with stable keys (docs/daemon.md)."""
+        return {**self._asdict(), "at": rfc3339(self.at)}
+
+
 class TokenState(NamedTuple):
     """What is known about one token.
 
@@ -38,7 +74,7 @@ class TokenState(NamedTuple):
     last_readable: Report | None
     succeeded_at: datetime | None
     rotated_at: datetime | None
-    history: tuple[Look, ...]
+    history: tuple[HistoryEntry, ...]
     rotations: Counter[str]
     failures: Counter[str]
 
@@ -72,12 +108,15 @@ def _add_look(before: TokenState | None, look: Look) -> TokenState:
     state = before or TokenState(look, None, None, None, (), Counter(), Counter())
     report = look.report
     changed, failed = report.action in CHANGED, report.error is not None
+    history = state.history
+    if changed or failed:
+        history = (HistoryEntry.of(look, next(iter(history), None)), *history)[:_LONGEST_HISTORY]
     return TokenState(
         last=look,
         last_readable=state.last_readable if report.status is Status.UNKNOWN else report,
         succeeded_at=state.succeeded_at if failed else look.ended_at,
         rotated_at=look.ended_at if changed else state.rotated_at,
-        history=(look, *state.history)[:_LONGEST_HISTORY] if changed or failed else state.history,
+        history=history,
         rotations=state.rotations + Counter({report.reason: 1} if changed else {}),
         failures=state.failures + Counter({report.failure or "unknown": 1} if failed else {}),
     )

@@ -307,6 +307,6 @@ def test_every_look_is_recorded(watch: Watch) -> None:
     watch.scheduler.step(timedelta(minutes=1))
     state = watch.states.by_name()["luna-bot"]
     assert state
-    assert [look.report.failure for look in state.history] == [None, "not-admin"]
+    assert [entry.failure for entry in state.history] == [None, "not-admin"]
     assert state.last.next_at
     assert timedelta() < state.last.next_at - world.clock() <= HOUR

@@ -1,6 +1,7 @@
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 
-from rotator.rotation.model import Action
+from rotator.rotation.model import Action, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
 from rotator.rotation.states import Look, TokenStates
@@ -41,7 +42,10 @@ def test_a_state_keeps_the_last_success_and_the_last_rotation_through_failures()
     assert state
     assert state.last == failed
     assert (state.rotated_at, state.succeeded_at) == (rotated.ended_at, kept.ended_at)
-    assert state.history == (failed, failed, rotated)
+    assert [each.at for each in state.history] == [
+        each.ended_at for each in (failed, failed, rotated)
+    ]
+    assert [each.action for each in state.history] == ["failed", "failed", "rotated"]
     assert state.rotations == {"expiring": 1}
     assert state.failures == {"api-unreachable": 2}
 
@@ -80,7 +84,31 @@ def test_the_history_is_short() -> None:
     state = states.by_name()["luna"]
     assert state
     assert len(state.history) == 20
-    assert state.history[0] == state.last
+    assert state.history[0].at == state.last.ended_at
+
+
+def test_a_long_outage_of_a_large_fleet_takes_little_memory() -> None:
+    states, names = TokenStates(), [f"bot-{number}" for number in range(100)]
+    states.watch(names)
+
+    def fail_all(hour: int) -> None:
+        for name in names:
+            failed = look(hour, Action.FAILED, "api-unreachable", name)
+            error = f"{name}: nothing listens at the API's address; check its URL" * 4
+            message = f"expires in 6 days, {hour} hours; renewed below 7 days"
+            stores = (StoreReport(f"vault://secret/bots/{name}", StoreState.CURRENT),)
+            report = failed.report._replace(error=error, message=message, stores=stores)
+            states.record(failed._replace(report=report))
+
+    fail_all(0)
+    tracemalloc.start()
+    try:
+        for hour in range(1, 20):
+            fail_all(hour)
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken / (19 * len(names)) < 800  # bytes for each failure that is kept
 
 
 def test_a_token_that_left_the_config_is_forgotten() -> None:

@@ -9,7 +9,7 @@ from rotator.daemon.rows import FleetStatus, StatusRow
 from rotator.rotation.model import Action, OldToken, OldTokenState, StoreReport, StoreState
 from rotator.rotation.policy import Status
 from rotator.rotation.report import Report
-from rotator.rotation.states import Look, TokenState
+from rotator.rotation.states import HistoryEntry, Look, TokenState
 
 
 class _Part:
@@ -79,7 +79,7 @@ def _row(token: _Part, now: datetime) -> StatusRow:
         last_readable=None,
         succeeded_at=token.optional_time("succeeded_at"),
         rotated_at=token.optional_time("rotated_at"),
-        history=tuple(_event(name, each) for each in token.parts("history")),
+        history=tuple(map(_entry, token.parts("history"))),
         rotations=token.counts("rotations"),
         failures=token.counts("failures"),
     )
@@ -124,20 +124,17 @@ def _report(token: _Part) -> Report:
     )
 
 
-def _event(name: str, event: _Part) -> Look:
-    action = event.optional_text("action")
-    report = Report(
-        name=name,
-        status=Status.UNKNOWN,  # an event does not have it
-        reason=event.text("reason"),
-        message=event.text("message"),
+def _entry(entry: _Part) -> HistoryEntry:
+    action = entry.optional_text("action")
+    return HistoryEntry(
+        at=entry.time("at"),
         action=Action(action) if action else None,
-        error=event.optional_text("error"),
-        level=event.optional_text("level"),
-        failure=event.optional_text("failure"),
+        reason=entry.text("reason"),
+        message=entry.text("message"),
+        failure=entry.optional_text("failure"),
+        level=entry.optional_text("level"),
+        error=entry.optional_text("error"),
     )
-    at = event.time("at")
-    return Look(report, at, at)
 
 
 def _settings(token: _Part, report: Report) -> TokenSettings:

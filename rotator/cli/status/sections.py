@@ -186,12 +186,12 @@ def _ancestor(old: Ancestor, chain: Chain) -> Fact:
 
 
 def _history(row: StatusRow) -> Iterator[Fact]:
-    for look in row.state.history if row.state else ():
-        what, report = _moment(look.ended_at, row.now), look.report
-        if report.error:
-            yield Fact("failed", f"{what}: {report.error}", Tone.WARN)
+    for entry in row.state.history if row.state else ():
+        what = _moment(entry.at, row.now)
+        if entry.error:
+            yield Fact("failed", f"{what}: {entry.error}", Tone.WARN)
         else:
-            yield Fact(str(report.action), f"{what}: {report.message}", Tone.GOOD)
+            yield Fact(str(entry.action), f"{what}: {entry.message}", Tone.GOOD)
     if not row.state or not row.state.history:
         yield Fact("none", "nothing was renewed and nothing failed since the daemon started")
 

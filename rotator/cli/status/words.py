@@ -54,8 +54,8 @@ def find_remarks(row: StatusRow) -> Iterator[Remark]:
         if old.is_in_use:
             yield Remark("laggard", f"{old.token_id}: {old.message or 'it is still used'}")
     if row.last_failure and not row.report.error:
-        when = describe_moment(row.last_failure.ended_at, row.now)
-        yield Remark("last failure", f"{when}, {row.last_failure.report.error}")
+        when = describe_moment(row.last_failure.at, row.now)
+        yield Remark("last failure", f"{when}, {row.last_failure.error}")
 
 
 def describe_renewal(row: StatusRow) -> str:
