@@ -105,6 +105,13 @@ class TimeBudget:
 _budget: ContextVar[TimeBudget | None] = ContextVar("budget", default=None)
 
 
+@contextmanager
+def within(limit: timedelta) -> Iterator[None]:
+    """Let the waits in this block end in time, and in that of the budget around it."""
+    with TimeBudget(limit_wait(limit.total_seconds())).spending():
+        yield
+
+
 def limit_wait(seconds: float) -> float:
     """Return how long the next wait may take: `seconds`, or what is left of the budget."""
     budget = _budget.get()

@@ -15,6 +15,8 @@ LONGEST_SILENCE = 300.0  # seconds
 # A look reads, may wait for the rotation of another rotator, rotates, clears up what was left over,
 # and revokes: each within rotation_timeout.
 LOOK_PARTS = 5
+# A look at the mirrors before, and one with a push after; `rotator.rotation.mirrors` bounds them.
+MIRROR_PARTS = 2
 # For what no time budget bounds, such as slow disks.
 LOOK_MARGIN = timedelta(minutes=5)
 OLD_SETTINGS = "the old settings stay in force"
@@ -82,7 +84,8 @@ class Health:
         hooks = rounds * max(
             each.hook_timeout * (len(each.hooks) + len(each.restart)) for each in tokens
         )
-        waits = rounds * LOOK_PARTS * token.rotation_timeout + WORKERS * hooks
+        parts = LOOK_PARTS + (MIRROR_PARTS if any(each.mirrors for each in tokens) else 0)
+        waits = rounds * parts * token.rotation_timeout + WORKERS * hooks
         budget = TimeBudget(waits.total_seconds())
         look = _LookInHand(self._monotonic(), waits + hooks + LOOK_MARGIN, token, budget)
         self._looks[name] = look

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
+from functools import partial
 from typing import NamedTuple
 
 from rotator.audit import Event, trace
-from rotator.clock import Clock, minute
+from rotator.clock import Clock, minute, within
 from rotator.errors import StoreError, StoreUnreachableError, internal_error
 from rotator.rotation.model import StoreReport, StoreState
 from rotator.rotation.observe import Observation, Snapshot, observe
+from rotator.rotation.threads import map_in_threads
 from rotator.stores.journal import Journal, Push
 from rotator.stores.mirrors import Mirror, Seen, digest_of
 from rotator.tokens import ServiceToken
@@ -42,17 +45,23 @@ class MirrorLook(NamedTuple):
 
 
 class Mirrors:
-    """The mirrors of one token."""
+    """The mirrors of one token, which are asked side by side, as the token must not wait for them.
 
-    def __init__(self, mirrors: Sequence[Mirror], clock: Clock) -> None:
+    A look takes half of `timeout` at most, and what is pushed all of it.
+    """
+
+    def __init__(self, mirrors: Sequence[Mirror], clock: Clock, timeout: timedelta) -> None:
         self._mirrors = mirrors
         self._clock = clock
+        self._timeout = timeout
 
     def look(self, snapshot: Snapshot) -> tuple[MirrorLook, ...]:
         """Ask each place what it tells; nothing where there is no token. Raises nothing."""
         if snapshot.current is None:
             return ()
-        return tuple(_look(each, snapshot, snapshot.current) for each in self._mirrors)
+        look = partial(_look, snapshot=snapshot, token=snapshot.current)
+        with within(self._timeout / 2):
+            return tuple(map_in_threads(look, self._mirrors))
 
     def push(self, snapshot: Snapshot) -> tuple[Snapshot, tuple[MirrorLook, ...], list[str]]:
         """Push the current token to each mirror that is behind, and note it.
@@ -62,7 +71,9 @@ class Mirrors:
         looks = self.look(snapshot)
         troubles: list[str] = []
         for _ in range(_ATTEMPTS):
-            pushed = [self._push(each, snapshot) for each in looks if each.is_behind]
+            behind = [each for each in looks if each.is_behind]
+            with within(self._timeout):
+                pushed = map_in_threads(partial(self._push, snapshot=snapshot), behind)
             records = [record for _, record in pushed if record]
             after = {each.mirror.url: each for each, _ in pushed}
             looks = tuple(after.get(each.mirror.url, each) for each in looks)
@@ -76,7 +87,7 @@ class Mirrors:
             looks = self.look(snapshot)
         return snapshot, looks, troubles
 
-    def _push(self, look: MirrorLook, snapshot: Snapshot) -> tuple[MirrorLook, Push | None]:
+    def _push(self, look: MirrorLook, *, snapshot: Snapshot) -> tuple[MirrorLook, Push | None]:
         token, mirror = snapshot.current, look.mirror
         if token is None:
             return look, None
@@ -99,7 +110,7 @@ class Mirrors:
         return MirrorLook(mirror, StoreState.WRITTEN, None, is_recorded=True), record
 
 
-def _look(mirror: Mirror, snapshot: Snapshot, token: ServiceToken) -> MirrorLook:
+def _look(mirror: Mirror, *, snapshot: Snapshot, token: ServiceToken) -> MirrorLook:
     url, digest = mirror.url, digest_of(token.secret)
     record = next((p for p in _pushes_in(snapshot) if p.mirror == digest_of(url)), None)
     is_recorded = record is not None and record.token == digest

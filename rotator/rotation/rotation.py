@@ -93,7 +93,8 @@ class Rotation:
             return None
         from rotator.rotation.mirrors import Mirrors  # noqa: PLC0415 - few have mirrors
 
-        return Mirrors(self._context.open_mirrors(self._settings), self._context.clock)
+        mirrors = self._context.open_mirrors(self._settings)
+        return Mirrors(mirrors, self._context.clock, self._settings.rotation_timeout)
 
     def _look_at_mirrors(self, snapshot: Snapshot) -> tuple[MirrorLook, ...]:
         return self._mirrors.look(snapshot) if self._mirrors else ()

@@ -1,6 +1,7 @@
 """A token in a file and its mirrors: one mint, whatever is away, and no old token ends early."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -109,6 +110,21 @@ def test_a_mirror_that_is_away_is_caught_up_without_a_mint(
     assert len(set(ci.held())) == 1
     assert ci.mints() == 1
     assert not ci.api.accepts(ci.old)
+
+
+def test_mirrors_that_do_not_answer_keep_no_token_from_being_renewed(
+    ci: Ci, rotator: Runner
+) -> None:
+    """The daemon bounds all waits of a look together: they may not use them up."""
+    with ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        ports = [each.getsockname()[1] for each in silent]
+        urls = [f"gitlab://127.0.0.1:{port}/bots/luna#TOKEN" for port in ports]
+        rotator.env |= {"ROTATOR_MIRROR": " ".join(urls), "ROTATOR_ROTATION_TIMEOUT": "2s"}
+        with rotator.started("daemon") as running:
+            running.wait_for("default: rotated (expiring)")
+    assert ci.held()[0] != ci.old
+    assert ci.api.accepts(ci.old), "the mirrors may still have it"
 
 
 def test_what_somebody_else_wrote_there_is_replaced(ci: Ci, rotator: Runner) -> None:

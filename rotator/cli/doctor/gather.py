@@ -181,7 +181,8 @@ class Gatherer:
             return []
         from rotator.rotation.mirrors import Mirrors  # noqa: PLC0415 - few have mirrors
 
-        mirrors = Mirrors(self._context.open_mirrors(token), self._context.clock)
+        opened = self._context.open_mirrors(token)
+        mirrors = Mirrors(opened, self._context.clock, token.rotation_timeout)
         return [each.to_report() for each in mirrors.look(snapshot)]
 
     def rehearse(self, look: checks.TokenFacts) -> checks.TokenFacts:
