@@ -164,6 +164,8 @@ def test_a_bundle_that_holds_no_certificate_is_an_error(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(keys / "own/key.pem"))
     with (
         recorder(answer(), tls=server_side(keys / "own")) as server,
-        pytest.raises(ApiUnreachableError, match="TLS"),
+        pytest.raises(
+            ApiUnreachableError, match="REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names cannot be used"
+        ),
     ):
         exchange(server)

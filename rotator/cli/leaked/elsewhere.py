@@ -8,12 +8,15 @@ import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from rotator.errors import RotatorError
-from rotator.nocturna.service_tokens import ListedToken
 from rotator.rotation.model import RotationContext
 from rotator.rotation.observe import Snapshot
 from rotator.tokens import LONGEST_VALIDITY
+
+if TYPE_CHECKING:
+    from rotator.nocturna.service_tokens import ListedToken
 
 
 class Elsewhere:
@@ -24,10 +27,10 @@ class Elsewhere:
         self._lock = threading.Lock()
         self._has_asked = False
         self._wanted: set[str] = set()
-        self._listed: dict[str, tuple[str, ListedToken]] = {}
+        self._listed: dict[str, "tuple[str, ListedToken]"] = {}
         self._failures: list[str] = []
 
-    def look_for(self, token_ids: Collection[str]) -> dict[str, ListedToken]:
+    def look_for(self, token_ids: Collection[str]) -> "dict[str, ListedToken]":
         """Return those of the tokens that another API lists."""
         if not self._others or not token_ids:
             return {}
