@@ -27,7 +27,7 @@ class Elsewhere:
         self._lock = threading.Lock()
         self._has_asked = False
         self._wanted: set[str] = set()
-        self._listed: dict[str, "tuple[str, ListedToken]"] = {}
+        self._listed: dict[str, tuple[str, ListedToken]] = {}
         self._failures: list[str] = []
 
     def look_for(self, token_ids: Collection[str]) -> "dict[str, ListedToken]":
