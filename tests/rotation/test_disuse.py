@@ -33,6 +33,7 @@ from tests.support.world import EXCHANGE, LOGIN, World
 
 LIST = ("GET", "/auth/admin/service-tokens", 200)
 CALL_LIST = "GET /auth/admin/service-tokens"
+CALL_EXCHANGE = "POST /auth/service-token/refresh"
 CALL_REVOKE = "DELETE /auth/admin/service-tokens/{id}"
 DOWN = StoreUnreachableError("b.env does not answer")
 
@@ -227,6 +228,17 @@ def test_what_proves_nothing_revokes_nothing_and_is_told(
         assert world.api.accepts(old)
     world.api.behave()
     assert only(run(world)).state is OldTokenState.REVOKED
+
+
+def test_it_is_kept_while_the_api_refuses_the_one_that_replaced_it(world: World, old: str) -> None:
+    run(world)
+    world.clock.advance(3 * DAY)
+    world.api.misbehave(Fault.refusal(401), CALL_EXCHANGE, times=None)
+    report = world.rotation(retire=UNUSED, probe=False).rotate(RotateOptions())
+    assert only(report).state is OldTokenState.FAILED
+    refused = f"the API does not accept {world.token().name}, which replaced it"
+    assert f"{only(report).token_id} is not revoked yet: {refused}" in str(report.error)
+    assert world.api.accepts(old)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.rotation.failing import (
 )
 from tests.support.sandbox import Fault
 from tests.support.stores import Failing, MeddledStore
-from tests.support.world import MINT, World
+from tests.support.world import EXCHANGE, MINT, World
 
 FULL = StoreError("the disk is full")
 DENIED = StoreDeniedError("may not write: grant it")
@@ -179,3 +179,14 @@ def test_a_lost_password_does_not_hide_the_token_that_is_left(world: World, old:
     report = world.rotation(store, api=api).rotate(RotateOptions())
     left_over = next(row for row in world.api.live_tokens() if row.secret != old)
     assert_the_next_run_revokes(world, left_over, report)
+
+
+@pytest.mark.parametrize("probe", [True, False])
+def test_a_token_that_could_not_be_replaced_is_asked_about_unless_probe_is_off(
+    world: World, *, probe: bool
+) -> None:
+    world.put(world.api.issue(days=60))
+    world.api.misbehave(Fault.refusal(403), CALL_MINT)
+    report = world.rotation(probe=probe).rotate(RotateOptions(force=True))
+    assert report.failure == "not-admin"
+    assert (("POST", EXCHANGE, 200) in world.api.calls) is probe
