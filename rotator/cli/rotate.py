@@ -32,6 +32,7 @@ from rotator.signals import stop_requests
 
 _log = logging.getLogger(__name__)
 
+Look = tuple[Rotation, Report]
 Spans = Mapping[str, tuple[datetime, datetime]]
 
 
@@ -166,13 +167,22 @@ def _is_confirmed(count: int) -> bool:
     return False
 
 
-def _choose_to_wait(rotations: Sequence[Rotation], wanted: RotateOptions) -> frozenset[str]:
-    """Look at the tokens with `at_most`; return the names of those that wait for a later run."""
+def _look_at_bounded(rotations: Sequence[Rotation], wanted: RotateOptions) -> list[Look]:
+    """Look at the tokens with `at_most`, of which some may have to wait for a later run."""
     bounded = [rotation for rotation in rotations if rotation.at_most]
     if wanted.force or not bounded:
-        return frozenset()
+        return []
     looks = run_fleet(bounded, lambda rotation: rotation.check(probe=False))
-    return choose_to_wait(zip(bounded, looks, strict=True))
+    return [*zip(bounded, looks, strict=True)]
+
+
+def _find_turn(
+    looks: Sequence[Look], waiting: frozenset[str], found: Sequence[Report]
+) -> frozenset[str]:
+    """Return which of those that wait are to be renewed in the place of those that failed."""
+    failed = {report.name for report in found if report.action is Action.FAILED}
+    still = choose_to_wait(look for look in looks if look[0].name not in failed)
+    return waiting - still - failed
 
 
 def run_rotations(
@@ -213,10 +223,18 @@ def run_rotations(
         return run([rotation for rotation, _ in failed])
 
     with stop_requests() as stopped, output.progress_bar(len(rotations)) as advance:
-        for name in _choose_to_wait(rotations, wanted):
+        looks = _look_at_bounded(rotations, wanted)
+        waiting = choose_to_wait(looks)
+        for name in waiting:
             wanted_of[name] = replace(wanted, hold_back=True)
         found = run(rotations, advance)
         found = patience.retry(rotations, found, again, stopped)
+        while not stopped() and (turn := _find_turn(looks, waiting, found)):
+            waiting -= turn
+            wanted_of |= dict.fromkeys(turn, wanted)
+            later = run([rotation for rotation in rotations if rotation.name in turn])
+            by_name = {report.name: report for report in later}
+            found = [by_name.get(report.name, report) for report in found]
         pairs = [
             (rotation, with_severity(report, rotation.renew_before, schedule))
             for rotation, report in zip(rotations, found, strict=True)

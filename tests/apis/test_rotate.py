@@ -39,6 +39,22 @@ def test_one_api_that_is_away_costs_the_others_nothing(pair: Pair) -> None:
     assert pair.count("us", MINT) == 0
 
 
+def test_an_api_that_is_away_takes_no_turn_of_another(pair: Pair) -> None:
+    pair.defaults = "at_most = 2"
+    pair.write()
+    for days, name in enumerate(("sol", "ceres", "luna", "mars"), 2):
+        pair.put(name, days)
+    pair.apis["us"].misbehave(Fault.status(502), times=None)
+    wanted = {"sol": "failed", "ceres": "failed", "luna": "rotated", "mars": "rotated"}
+    assert {each["name"]: each["action"] for each in pair.rotate().json} == wanted
+    pair.apis["us"].behave()
+    pair.put("luna", 1.5)
+    result = pair.rotate()
+    assert result.status == 0
+    wanted = {"sol": "rotated", "ceres": "skipped", "luna": "rotated", "mars": "kept"}
+    assert {each["name"]: each["action"] for each in result.json} == wanted
+
+
 def test_two_accounts_of_one_server_share_its_connections(pair: Pair) -> None:
     eu = pair.apis["us"] = pair.apis["eu"]
     eu.add_user("us@example.com", eu.admin_password, is_admin=True)
