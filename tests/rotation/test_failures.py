@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -6,6 +7,7 @@ from rotator import wiring
 from rotator.config.settings import ApiSettings, Secret
 from rotator.errors import StoreDeniedError, StoreError, StoreUnreachableError
 from rotator.rotation.model import Action
+from rotator.rotation.observe import observe
 from rotator.rotation.policy import RotateOptions, Status
 from tests.rotation.failing import (
     assert_only_the_old_one_lives,
@@ -190,3 +192,14 @@ def test_a_token_that_could_not_be_replaced_is_asked_about_unless_probe_is_off(
     report = world.rotation(probe=probe).rotate(RotateOptions(force=True))
     assert report.failure == "not-admin"
     assert (("POST", EXCHANGE, 200) in world.api.calls) is probe
+
+
+def test_a_store_whose_note_fails_stays_among_those_that_were_read(world: World) -> None:
+    for file in (".env", "b.env"):
+        world.put(world.api.issue(), file)
+    second = MeddledStore(world.store("b.env"), before_note=Failing(DENIED))
+    before = observe([world.store(), second], world.clock())
+    after, troubles = before.note(lambda each: replace(each.journal, minted_at=world.clock()))
+    assert troubles == [str(DENIED)]
+    assert [each.store.url for each in after.reachable] == [world.store().url, second.url]
+    assert [each.journal.minted_at for each in after.reachable] == [world.clock(), None]
