@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rotator.clock import limit_wait
-from rotator.processes import run_process
+from rotator.hooks.processes import run_process
 
 PATIENCE = 60.0  # seconds; cloud logins take their time
 _NOT_FOR_PROGRAMS = ("NOCTURNA_", "ROTATOR_")

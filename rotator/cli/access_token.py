@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, options
 from rotator.cli.exec.runtime_folder import cache_folder, open_private_folder
 from rotator.clock import utc_now
@@ -30,6 +30,7 @@ from rotator.errors import ConfigError, StoreError, offer
 from rotator.rotation.observe import lack_of, observe
 from rotator.stores.port import SecretStore
 from rotator.tokens import ServiceToken, is_live
+from rotator.wiring import requirements
 
 if TYPE_CHECKING:
     from rotator.nocturna.api import AccessToken

@@ -4,13 +4,14 @@ from contextlib import suppress
 
 import click
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import is_fine, summarize_check, summarize_for_monitoring
 from rotator.clock import utc_now
 from rotator.config.settings import Label, Settings
 from rotator.errors import MissingPackageError
 from rotator.rotation.fleet import run_fleet
+from rotator.wiring import requirements, selection
 
 
 @options.examples("rotator check --problems", "rotator check luna-bot --probe --json")

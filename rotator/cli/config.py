@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.config.keys import API_KEYS, LIMIT_KEYS, NAMED_API_KEYS, SCHEMA, TABLES, Key
 from rotator.config.loader import Reading
@@ -16,6 +16,7 @@ from rotator.config.reader import Values
 from rotator.config.settings import StoredSecret
 from rotator.config.values import Value
 from rotator.errors import ConfigError, MistakesError, hide_tokens
+from rotator.wiring import requirements
 
 _HIDDEN = "…"
 _WIDTH = 56  # of a line, without its source

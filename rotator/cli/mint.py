@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.rotate import exit_code_of, run_rotations
 from rotator.clock import in_words, rfc3339, utc_now
@@ -34,6 +34,7 @@ from rotator.rotation.undo import Found, advise_by_hand, describe_strange, revok
 from rotator.signals import stop_requests
 from rotator.stores.journal import Intent, new_mint_id
 from rotator.tokens import LONGEST_VALIDITY, ServiceToken
+from rotator.wiring import requirements, selection
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import TokenApi

@@ -5,12 +5,12 @@ import os
 
 import click
 
-from rotator import requirements, selection
 from rotator.cli import exit_codes, options, output
 from rotator.config.settings import Label, NoticeEvent, Secret, Settings
 from rotator.errors import ConfigError
 from rotator.hooks.hooks import clean_environ
 from rotator.hooks.notify import Notice, NoticeKind, send_notice
+from rotator.wiring import requirements, selection
 
 _BODY = "This is a test by rotator notify --test. No token was renewed, and nobody has to act."
 _log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ import logging
 
 import click
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.audit import token_field
 from rotator.cli import exit_codes, options, output
 from rotator.clock import utc_now
@@ -14,6 +14,7 @@ from rotator.rotation.rehearsal import Rehearsal
 from rotator.rotation.rehearsal_report import RehearsalReport
 from rotator.rotation.threads import map_in_threads
 from rotator.signals import stop_requests
+from rotator.wiring import requirements, selection
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, options, output
 from rotator.cli.summary import summarize_run
 from rotator.clock import parse_duration, utc_now
@@ -29,6 +29,7 @@ from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import FOUR_A_DAY, RetrySchedule, runs_every, with_severity
 from rotator.rotation.shards import Shard, parse_shard, tokens_of_shard
 from rotator.signals import stop_requests
+from rotator.wiring import requirements, selection
 
 _log = logging.getLogger(__name__)
 

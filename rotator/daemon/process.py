@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from random import SystemRandom
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.clock import Clock
 from rotator.config.settings import Settings
 from rotator.daemon.health import DaemonPhase, Health
@@ -18,6 +18,7 @@ from rotator.daemon.web import ListenAddress, PageServer, PageSite
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.rotation import Rotation
 from rotator.signals import RELOAD, STOP, SelfPipe
+from rotator.wiring import requirements
 
 TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)

@@ -19,8 +19,8 @@ from rotator.config.settings import NOTICES, NoticeEvent, Secret, TokenSettings
 from rotator.errors import hide_tokens, join_names, quote_value
 from rotator.hooks import notify
 from rotator.hooks.notify import NoticeKind
+from rotator.hooks.processes import ProcessResult, run_process
 from rotator.hooks.restarts import Restarts
-from rotator.processes import ProcessResult, run_process
 
 _log = logging.getLogger(__name__)
 REHEARSAL = "ROTATOR_REHEARSAL"

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from rotator.config.keys import CREDENTIALS
 from rotator.config.settings import NoticeEvent, Secret
 from rotator.errors import ConfigError, MissingPackageError
-from rotator.processes import run_process
+from rotator.hooks.processes import run_process
 
 TIMEOUT = timedelta(seconds=20)
 _ANSWER = re.compile(rb"^([0-9]{1,6}) (sent|refused|unknown|known|silent)$", re.MULTILINE)

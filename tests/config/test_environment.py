@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.config.settings import Secret
 from rotator.errors import ConfigError
+from rotator.wiring import requirements
 from tests.config.support import load, mistake
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rotator.selection import select
+from rotator.wiring.selection import select
 from tests.config.support import load
 
 
@@ -20,7 +20,7 @@ def test_the_tokens_of_a_fleet_are_found_by_their_names(
         compared.append(name)
         return fnmatchcase(name, pattern)
 
-    monkeypatch.setattr("rotator.selection.fnmatchcase", compare)
+    monkeypatch.setattr("rotator.wiring.selection.fnmatchcase", compare)
     every = [token.name for token in settings.tokens]
     assert [token.name for token in select(settings, every)] == every
     assert compared == []

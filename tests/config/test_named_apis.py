@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rotator import selection, wiring
+from rotator import wiring
 from rotator.config.settings import Secret
 from rotator.errors import ConfigError
+from rotator.wiring import selection
 from tests.config.support import load, mistake
 
 EU = """

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rotator import requirements
 from rotator.errors import ConfigError
 from rotator.hooks.restarts import Restarts
+from rotator.wiring import requirements
 from tests.config.support import load, mistake
 from tests.config.test_registry import install
 from tests.support.process import Runner

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rotator.config.settings import StoredSecret
-from rotator.requirements import read_password
+from rotator.wiring.requirements import read_password
 from tests.support.process import Runner
 from tests.support.sandbox import Sandbox
 

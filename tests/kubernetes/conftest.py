@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.clock import utc_now
 from rotator.config.loader import load_settings
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import Report
+from rotator.wiring import requirements
 from tests.kubernetes.apiserver import ADMIN, ApiServer
 from tests.kubernetes.certificates import make
 from tests.kubernetes.cluster import REAL, Cluster, running

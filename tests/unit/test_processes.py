@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotator.processes import ProcessResult, run_process
+from rotator.hooks.processes import ProcessResult, run_process
 from tests.support.waiting import PATIENCE
 
 LARGEST = 1 << 20

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import click
 
-from rotator import selection
 from rotator.cli import exit_codes, logs, options, output
 from rotator.cli.doctor.findings import Finding, Result, Topic, as_lines
 from rotator.clock import utc_now
 from rotator.config.settings import Label, Settings
+from rotator.wiring import selection
 
 
 @options.examples("rotator doctor", "rotator doctor luna-bot --json")

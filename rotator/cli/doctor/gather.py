@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli.doctor import checks, list_checks
 from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
@@ -39,6 +39,7 @@ from rotator.rotation.rehearsal_leftovers import clear_up_beside
 from rotator.rotation.rotation import remove_leftovers
 from rotator.rotation.threads import map_in_threads
 from rotator.stores.port import SecretStore, is_open_to_all, path_of_file_store
+from rotator.wiring import requirements, selection
 
 _DOWN = (502, 503, 504)  # what answers is a proxy in front of the API
 _OpenTokens = list[tuple[TokenSettings, list[SecretStore]]]

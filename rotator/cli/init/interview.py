@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from rotator import selection, wiring
+from rotator import wiring
 from rotator.cli.init import trials
 from rotator.cli.init.asking import Asker, choose, confirm, settle
 from rotator.cli.init.deployment import TITLES, Runner, refuse_unfit
@@ -17,6 +17,7 @@ from rotator.config.settings import ApiSettings, Secret, Settings
 from rotator.errors import ConfigError, RotatorError, one_line
 from rotator.stores.port import DEFAULT_FIELD
 from rotator.stores.registry import Backends
+from rotator.wiring import selection
 
 _INTRODUCTION = """\
 This sets up the rotator. Each answer is tested at once, and changes nothing; files are written at \

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.clock import describe_skew, in_words, utc_now
 from rotator.config.keys import API_KEYS, TABLES, TOKEN_KEYS
 from rotator.config.reader import RELATED, find_contradictions
@@ -17,6 +17,7 @@ from rotator.http.urls import is_readable_on_the_way, parse_http_url
 from rotator.stores.port import Absent
 from rotator.stores.registry import Backends
 from rotator.tokens import ServiceToken
+from rotator.wiring import requirements
 
 _KEYS = {key.name: key for key in (*API_KEYS, *TABLES["token"])}
 _LONGEST_VERSION = 40

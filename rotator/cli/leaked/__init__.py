@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from rotator import requirements, selection
 from rotator.cli import exit_codes, options, output
 from rotator.cli.leaked.assessment import Assessment, Order
 from rotator.cli.leaked.emergency import Emergency, Search
@@ -24,6 +23,7 @@ from rotator.clock import minute, parse_duration, rfc3339_or_none, utc_now
 from rotator.config.settings import Settings
 from rotator.errors import ConfigError, RotatorError
 from rotator.signals import stop_requests
+from rotator.wiring import requirements, selection
 
 _MOST_SHOWN = 20  # tokens, before somebody is asked
 _log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli.leaked.assessment import Assessment, Order, assess, find_since
 from rotator.cli.leaked.elsewhere import Elsewhere, may_live
 from rotator.clock import SLACK, Clock, in_words
@@ -36,6 +36,7 @@ from rotator.rotation.threads import map_in_threads
 from rotator.stores.journal import Journal, ReplacedToken
 from rotator.stores.port import SecretStore
 from rotator.tokens import is_token_id
+from rotator.wiring import requirements, selection
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli.report.policy import Audited, RuleResult, RuleState, worst_of
 from rotator.clock import Clock, in_days, rfc3339, rfc3339_or_none
 from rotator.config.settings import Settings
@@ -29,6 +29,7 @@ from rotator.rotation.observe import Decider
 from rotator.rotation.policy import RotateOptions
 from rotator.rotation.report import build_report
 from rotator.rotation.threads import map_in_threads
+from rotator.wiring import requirements, selection
 
 
 class Mark(StrEnum):

@@ -8,7 +8,6 @@ from typing import Protocol
 
 import click
 
-from rotator import requirements
 from rotator.cli import exit_codes, options, output
 from rotator.cli.config import list_lines
 from rotator.cli.status.chain import Setting, StatusView
@@ -18,6 +17,7 @@ from rotator.cli.tables import paint
 from rotator.clock import utc_now
 from rotator.errors import MissingPackageError, MistakesError
 from rotator.http.urls import parse_http_url
+from rotator.wiring import requirements
 
 
 class Reader(Protocol):

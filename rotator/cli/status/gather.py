@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from rotator import requirements, wiring
+from rotator import wiring
 from rotator.cli.status.chain import ApiWord, Chain, Setting, StatusView
 from rotator.clock import Clock
 from rotator.config.settings import Settings, TokenSettings
@@ -19,6 +19,7 @@ from rotator.rotation.report import Report, build_report
 from rotator.rotation.rotation import Rotation
 from rotator.rotation.severity import FOUR_A_DAY, with_severity
 from rotator.rotation.states import Look, TokenStates
+from rotator.wiring import requirements
 
 
 class StatusReader:

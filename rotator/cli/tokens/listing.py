@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, output
 from rotator.cli.spreadsheet import as_csv
 from rotator.cli.tables import render_table
@@ -24,6 +24,7 @@ from rotator.rotation.listing import (
     longest_rotation,
 )
 from rotator.stores.port import shorten_url
+from rotator.wiring import requirements, selection
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken, TokenApi

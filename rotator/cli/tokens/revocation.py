@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from rotator import requirements, selection, wiring
+from rotator import wiring
 from rotator.cli import exit_codes, output
 from rotator.clock import minute, utc_now
 from rotator.config.settings import ApiSettings, Settings
@@ -14,6 +14,7 @@ from rotator.errors import ConfigError, RotatorError
 from rotator.rotation.inventory import Inventory, Part, Place
 from rotator.rotation.listing import ends_at
 from rotator.tokens import is_token_id
+from rotator.wiring import requirements, selection
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import ListedToken, TokenApi

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from rotator.config.keys import EXPECTED_STORE_URL
 from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret
 from rotator.errors import ConfigError, MistakesError, has_control, quote_value
-from rotator.selection import hint_at_env_file, select
 from rotator.stores.port import Absent, SecretStore
 from rotator.stores.registry import Backends, UnknownSchemeError
+from rotator.wiring.selection import hint_at_env_file, select
 
 T = TypeVar("T")
 

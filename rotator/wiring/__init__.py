@@ -20,7 +20,15 @@ from rotator.config.settings import (
 )
 from rotator.errors import ConfigError, MistakesError
 from rotator.http.throttle import Throttle
-from rotator.requirements import (
+from rotator.rotation.in_flight import InFlightMints
+from rotator.rotation.inventory import FleetStores
+from rotator.rotation.model import LazyApi, RotationContext
+from rotator.rotation.rotation import Rotation
+from rotator.rotation.threads import WORKERS
+from rotator.stores.port import SecretStore
+from rotator.stores.readonly import BareFile
+from rotator.stores.registry import Backends
+from rotator.wiring.requirements import (
     collect_mistakes,
     open_password_store,
     read_credentials,
@@ -28,15 +36,7 @@ from rotator.requirements import (
     require_rotation,
     require_url,
 )
-from rotator.rotation.in_flight import InFlightMints
-from rotator.rotation.inventory import FleetStores
-from rotator.rotation.model import LazyApi, RotationContext
-from rotator.rotation.rotation import Rotation
-from rotator.rotation.threads import WORKERS
-from rotator.selection import select
-from rotator.stores.port import SecretStore
-from rotator.stores.readonly import BareFile
-from rotator.stores.registry import Backends
+from rotator.wiring.selection import select
 
 if TYPE_CHECKING:
     from rotator.nocturna.service_tokens import TokenApi
