@@ -1,6 +1,7 @@
 """`rotator rotate`: one run over the fleet."""
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,6 +32,9 @@ from rotator.rotation.shards import Shard, parse_shard, tokens_of_shard
 from rotator.signals import stop_requests
 from rotator.wiring import requirements, selection
 
+# Kinds of failures that are the API's, and would be those of its other tokens as well.
+_OF_API = frozenset({"api-unreachable", "api-fault", "login-refused", "not-admin"})
+_MOST_TRIED = 3  # tokens that fail so, after which the others of that API wait for a later run
 _log = logging.getLogger(__name__)
 
 Look = tuple[Rotation, Report]
@@ -180,10 +184,21 @@ def _look_at_bounded(rotations: Sequence[Rotation], wanted: RotateOptions) -> li
 def _find_turn(
     looks: Sequence[Look], waiting: frozenset[str], found: Sequence[Report]
 ) -> frozenset[str]:
-    """Return which of those that wait are to be renewed in the place of those that failed."""
-    failed = {report.name for report in found if report.action is Action.FAILED}
-    still = choose_to_wait(look for look in looks if look[0].name not in failed)
-    return waiting - still - failed
+    """Return which of those that wait are to be renewed in the place of those that failed.
+
+    In an outage they would fail one after the other, each after a long wait: those of an API that
+    does not work stay where they are, and keep none of another API waiting either.
+    """
+    failed = {report.name: report for report in found if report.action is Action.FAILED}
+    faults = Counter(report.api for report in failed.values() if report.failure in _OF_API)
+    left = [
+        (rotation, report)
+        for rotation, report in looks
+        if rotation.name not in failed
+        and not (rotation.name in waiting and faults[rotation.api] >= _MOST_TRIED)
+    ]
+    names = {rotation.name for rotation, _ in left}
+    return waiting & names - choose_to_wait(left)
 
 
 def run_rotations(

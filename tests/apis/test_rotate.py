@@ -55,6 +55,19 @@ def test_an_api_that_is_away_takes_no_turn_of_another(pair: Pair) -> None:
     assert {each["name"]: each["action"] for each in result.json} == wanted
 
 
+def test_tokens_of_an_api_that_is_away_do_not_fail_one_after_the_other(pair: Pair) -> None:
+    pair.defaults = "at_most = 1"
+    pair.tokens |= {"vesta": "us", "juno": "us"}
+    pair.write()
+    for days, name in enumerate(("sol", "ceres", "vesta", "juno", "luna", "mars")):
+        pair.put(name, 1.5 + days / 2)
+    pair.apis["us"].misbehave(Fault.status(502), times=None)
+    actions = {each["name"]: each["action"] for each in pair.rotate().json}
+    assert [actions[name] for name in ("sol", "ceres", "vesta")] == ["failed"] * 3
+    assert actions["juno"] == "skipped", "three failures tell enough of an API"
+    assert (actions["luna"], actions["mars"]) == ("rotated", "skipped")
+
+
 def test_two_accounts_of_one_server_share_its_connections(pair: Pair) -> None:
     eu = pair.apis["us"] = pair.apis["eu"]
     eu.add_user("us@example.com", eu.admin_password, is_admin=True)
