@@ -73,3 +73,25 @@ def test_a_file_that_every_user_may_read_is_told_once(
         assert rotator("check").err.count("is readable by every user") == 1
     assert result.out.count("is readable by every user") == 1
     assert result.err == ""
+
+
+def test_an_admin_s_password_that_every_user_may_read_is_told_once(
+    rotator: Runner, api: Sandbox
+) -> None:
+    rotator.write_env(api.issue(60))
+    with tempfile.TemporaryDirectory(prefix="rotator-test-") as name:  # pytest's own are closed
+        folder = Path(name)
+        folder.chmod(0o755)
+        file = folder / "admin.env"
+        file.write_text(f"ADMIN_PASSWORD={api.admin_password}\n")
+        file.chmod(0o644)
+        (rotator.folder / "rotator.toml").write_text(
+            f'[api]\nurl = "{api.url}"\nadmin_email = "{api.admin_email}"\n'
+            f'admin_password = "dotenv://{file}#ADMIN_PASSWORD"\n'
+            '[[token]]\nname = "luna"\nstores = ["dotenv:.env"]\n'
+        )
+        rotator.env = {}
+        result = rotator("doctor")
+    told = f"dotenv://{file.resolve()}#ADMIN_PASSWORD is readable by every user of this machine"
+    assert result.out.count(told) == 1
+    assert result.err == ""

@@ -14,7 +14,7 @@ from rotator import wiring
 from rotator.cli.doctor import checks, list_checks
 from rotator.cli.doctor.findings import Finding, Result, Topic, run_checks
 from rotator.clock import ONE_DAY, Clock
-from rotator.config.settings import ApiSettings, Secret, Settings, TokenSettings
+from rotator.config.settings import ApiSettings, Secret, Settings, StoredSecret, TokenSettings
 from rotator.errors import (
     ApiError,
     ApiUnreachableError,
@@ -258,6 +258,8 @@ def _examine_settings(
                     " right away (chmod o-r), or mount it with the mode 0400"
                 )
                 yield Finding(Topic.SETTINGS, Result.WARNING, message)
+    for url in sorted(_find_open_files(_open_password_stores(settings))):
+        yield Finding(Topic.SETTINGS, Result.WARNING, f"{url} {checks.OPEN_TO_ALL}")
     if not mistakes:
         yield Finding(Topic.SETTINGS, Result.OK, "the settings are complete")
 
@@ -303,6 +305,16 @@ def _try_restarts(token: TokenSettings) -> dict[str, str | None]:
     workloads = tuple(dict.fromkeys(token.restart))
     faults = map_in_threads(lambda each: restarts.preflight(each, token.hook_timeout), workloads)
     return dict(zip(workloads, faults, strict=True))
+
+
+def _open_password_stores(settings: Settings) -> list[SecretStore]:
+    """Return the stores of admins' passwords; one that cannot be opened is among the mistakes."""
+    opened: list[SecretStore] = []
+    for password in (api.admin_password for api in settings.apis):
+        if isinstance(password, StoredSecret):
+            with suppress(ConfigError):
+                opened.append(requirements.open_password_store(password))
+    return opened
 
 
 def _find_foreign_folders(stores: Sequence[SecretStore]) -> dict[str, tuple[str, int]]:
