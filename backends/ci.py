@@ -99,7 +99,7 @@ def _login(server: CiServer) -> dict[str, str]:
 
 
 def _describe(server: CiServer, error: OSError) -> StoreError:
-    from rotator.http.failures import advise_on_certificate, explain_failure  # noqa: PLC0415 -
+    from rotator.http.failures import advise_on_certificate, explain_failure  # noqa: PLC0415 - it loads requests
 
     failure = explain_failure(error)
     remedy = advise_on_certificate(failure.certificate) or "check the address, network and proxy"
