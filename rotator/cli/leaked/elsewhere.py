@@ -81,7 +81,8 @@ class Elsewhere:
 def may_live(snapshot: Snapshot, now: datetime) -> dict[str, datetime | None]:
     """Return the tokens that the stores show, and those that their journals take for alive.
 
-    Each has its end, None where it never comes; of what is owed it is not known, and no sooner.
+    Each has its end, None where it never ends. A journal does not tell that of a token that is to
+    be revoked: the latest possible is taken.
     """
     ends: dict[str, datetime | None] = {}
     for journal in (each.journal for each in snapshot.reachable):
