@@ -66,9 +66,12 @@ class NocturnaAuth(BearerAuth, AuthBase):
         if response.status_code != codes.unauthorized:
             return response
         request = response.request
-        sent = request.headers.get("Authorization", "")
+        # Another login may be bytes, as by OAuth 1.
+        sent: str | bytes = request.headers.get("Authorization", "")
+        if not isinstance(sent, str) or not sent.startswith(PREFIX):
+            return response
         # After a redirect this may be the response of another server, which got no bearer.
-        if not self._is_to_api(request) or not sent.startswith(PREFIX):
+        if not self._is_to_api(request):
             return response
         try:
             bearer = self._replace(sent.removeprefix(PREFIX))

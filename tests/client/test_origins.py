@@ -137,6 +137,16 @@ def test_another_login_counts_in_a_request_that_has_carried_the_bearer(
     assert sent.headers["Authorization"].startswith("Bearer")
 
 
+def test_a_refusal_of_another_login_is_the_caller_s_own(bot: Bot) -> None:
+    url = f"{bot.api.url}/stateless/natal-chart"
+    sent = requests.Request("POST", url, auth=NocturnaAuth(bot.manager)).prepare()
+    with requests.Session() as session:
+        for login in ("Basic eDp5", b"Basic eDp5"):
+            copied: Any = sent.copy()
+            copied.headers["Authorization"] = login
+            assert session.send(copied).status_code == 401
+
+
 def test_a_redirect_back_from_another_server_carries_no_bearer(api: Sandbox, bot: Bot) -> None:
     url = f"{api.url}/stateless/natal-chart"
     with recorder(answer(307, "", f"Location: {url}")) as other:
