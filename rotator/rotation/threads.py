@@ -20,7 +20,8 @@ def map_in_threads(
 ) -> list[_Result]:
     """Apply `act` to each item; return the results in their order.
 
-    The threads have the time budget of this one. What `act` raises ends the work.
+    The threads have the time budget of this one. What `act` raises ends the work. Where the machine
+    starts no more threads, those that run do all, or this one.
     """
     if len(items) <= 1:
         return [act(item) for item in items]
@@ -30,14 +31,19 @@ def map_in_threads(
         Thread(target=copy_context().run, args=(work.go_on,), name="rotation")
         for _ in range(min(workers, len(items)))
     ]
-    for thread in threads:
-        thread.start()
+    started: list[Thread] = []
     try:
-        for thread in threads:
+        with suppress(RuntimeError):
+            for thread in threads:
+                thread.start()
+                started.append(thread)
+        if not started:
+            work.go_on()
+        for thread in started:
             thread.join()
     except BaseException:  # of a signal: what is in hand is finished, and nothing else is begun
         work.waiting.clear()
-        for thread in threads:
+        for thread in started:
             thread.join()
         raise
     if work.errors:
