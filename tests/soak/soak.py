@@ -23,7 +23,7 @@ from tests.soak.growth import Sample
 from tests.support.crew import Crew, Running
 from tests.support.forked import Job
 from tests.support.sandbox import Fault, Sandbox
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, wait_until
 
 STEP = timedelta(minutes=10)
 _STEPS_OF_TROUBLE = 8
@@ -170,6 +170,8 @@ class Soak:
             self._second.kill()
             self._second.wait(PATIENCE)
             self._second = None
+            # No mint may be an hour on its way because the clock is moved on before it arrives.
+            wait_until(lambda: not self._doors[2].under_way, "the end of what was sent")
             self.kills += 1
             self._read_log(2)
 
