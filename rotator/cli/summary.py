@@ -37,14 +37,14 @@ def sort_by_urgency(reports: Sequence[Report]) -> list[Report]:
 
     Those that end within a minute, as tokens that were made together do, stay in their order.
     """
+    return sorted(reports, key=_urgency)
 
-    def urgency(report: Report) -> tuple[bool, int, bool, float]:
-        state = exit_codes.WORST_FIRST.index(exit_codes.check_exit_code([report]))
-        end = report.expires_at
-        minute = end.timestamp() // 60 if end else float("inf")
-        return not report.has_failed, state, not report.has_changes, minute
 
-    return sorted(reports, key=urgency)
+def _urgency(report: Report) -> tuple[bool, int, bool, float]:
+    state = exit_codes.WORST_FIRST.index(exit_codes.check_exit_code([report]))
+    end = report.expires_at
+    minute = end.timestamp() // 60 if end else float("inf")
+    return not report.has_failed, state, not report.has_changes, minute
 
 
 def is_fine(report: Report) -> bool:
@@ -56,7 +56,7 @@ def summarize_check(reports: Sequence[Report]) -> str:
     """Return a line for people: the state, the counts, and what is wrong with the worst token."""
     counts = _count(reports)
     told = ", ".join(f"{counts[word]} {word}" for word in _WORDS if counts[word])
-    worst = sort_by_urgency(reports)[0]
+    worst = min(reports, key=_urgency)
     state = _STATES[exit_codes.check_exit_code(reports)]
     if not is_fine(worst):
         about = f"{worst.name}: {worst.error or worst.message}"
