@@ -82,7 +82,7 @@ def main() -> int:
             # Each in a process of its own: what one loads would count as memory of the next.
             with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
                 for name in sorted(set(wanted)):
-                    rows += pool.submit(_measure, name, Path(folder, name)).result()
+                    rows += pool.submit(_PARTS[name], Path(folder, name)).result()
     except FailedRunError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
@@ -90,10 +90,6 @@ def main() -> int:
     print(shown(rows))
     print(_METHOD, end="")
     return 1 if any(row.met is False for row in rows) else 0
-
-
-def _measure(name: str, folder: Path) -> list[Row]:
-    return _PARTS[name](folder)
 
 
 def _load() -> str:
