@@ -178,7 +178,7 @@ labels = click.option(
     multiple=True,
     type=Parsed("label", parse_label),
     metavar="NAME=VALUE",
-    help="Only tokens with this label; may be repeated.",
+    help="Only tokens with this label; with all of them if repeated.",
 )
 api = click.option(
     "--api",
