@@ -1,3 +1,3 @@
 """Keeps the Nocturna API service tokens of bots alive."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
