@@ -203,10 +203,9 @@ def read_settled(path: Path) -> FileState:
 def _read_undisturbed(path: str) -> FileState | None:
     """Return the file if it is there, with no copies beside it, by two equal looks; else None.
 
-    It is opened once for both: who replaces the file in between leaves us the old one, whole.
+    It is opened once for both: who replaces the file in between leaves us the old one, whole. No
+    rewrite is under way when the copies are looked for, so that no two looks at one are equal.
     """
-    if _has_copies(path):
-        return None
     try:
         _refuse_others(os.lstat(path))
         with _opened(path, _READING) as fd:
@@ -265,7 +264,7 @@ def _refuse_append_only(folder: Path) -> None:
 def has_leftovers(path: Path) -> bool:
     """Tell whether writers that live, or were killed, have files beside this one."""
     try:
-        names = _names_of_rotators(str(path.parent))
+        names = _names_of_rotators(os.path.dirname(path))  # noqa: PTH120 - as below
     except PermissionError:
         # A folder that we may write but not list hides temporary files from everybody else, too.
         names = frozenset(f"{path.name}{SIDECAR}{kind}" for kind in _LASTING)

@@ -13,8 +13,9 @@ import hashlib
 import logging
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
@@ -120,15 +121,16 @@ class DotenvStore:
                 text = EnvText(state.content, self._variable)
                 variable = text.variable
                 has_scratch = text.has_traces_of(f"{self._variable}{SCRATCH}")
-        if state.status and not self._has_warned and is_open_to_all(path):
+            has_leftovers = not self._locked and _has_leftovers(path)
+        if _is_for_all(state) and not self._has_warned and is_open_to_all(path):
             self._has_warned = True
             _log.warning("%s is readable by every user of this machine: chmod o-r it", self.url)
         version, journal = _version(variable), Journal.from_text(variable.journal)
         if variable.value is None:
-            return Absent(version, journal, has_scratch)
+            return Absent(version, journal, has_scratch, has_leftovers)
         # Text that is no UTF-8 is no token; it must not break the message that says so.
         secret = variable.value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return Entry(secret, version, journal, has_scratch=has_scratch)
+        return Entry(secret, version, journal, has_scratch=has_scratch, has_leftovers=has_leftovers)
 
     def scratch(self) -> "ScratchVariable":
         """Return the scratch place: another variable of the same file."""
@@ -191,11 +193,6 @@ class DotenvStore:
         """Tell whether another process of this machine is inside `hold`, by its lock file."""
         with self._file(writing=False) as path:
             return _lock_of(path).held_elsewhere()
-
-    def has_leftovers(self) -> bool:
-        """Tell whether a killed rotator left files beside this one, which `hold` removes."""
-        with self._file(writing=False) as path:
-            return rewrite.has_leftovers(path) and not _lock_of(path).is_held()
 
     @contextmanager
     def _file(self, *, writing: bool) -> Iterator[Path]:
@@ -269,6 +266,16 @@ class ScratchVariable(DotenvStore):
         """Remove the line and the one above it; only a journal that is not empty needs them."""
         wanted = Variable(None, journal.to_text())
         self._change(lambda text: text.without_variable().with_variable(wanted), expected)
+
+
+def _has_leftovers(path: Path) -> bool:
+    with suppress(OSError, ForeignLockError):  # the look for them must not fail the read
+        return rewrite.has_leftovers(path) and not _lock_of(path).is_held()
+    return False
+
+
+def _is_for_all(state: rewrite.FileState) -> bool:
+    return state.status is not None and bool(state.status.st_mode & stat.S_IROTH)
 
 
 def _lock_of(path: Path) -> FileLock:

@@ -57,8 +57,8 @@ ATTEMPTS = 5  # to note a journal while other rotators note theirs
 class Observation:
     """What a store showed: a token, a text that is no token (`fault` says why), or nothing.
 
-    `version`, `journal`, `ends_at` and `has_scratch` are those of the port; `secret` is None where
-    there is nothing.
+    `version`, `journal`, `ends_at`, `has_scratch` and `has_leftovers` are those of the port;
+    `secret` is None where there is nothing.
     """
 
     store: SecretStore
@@ -69,6 +69,7 @@ class Observation:
     fault: MalformedTokenError | None = None
     ends_at: datetime | None = None
     has_scratch: bool = False
+    has_leftovers: bool = False
 
     def shows(self, token: ServiceToken | None) -> bool:
         return token is not None and self.token is not None and self.token.secret == token.secret
@@ -226,7 +227,14 @@ def observe_store(store: SecretStore, read: FirstRead | None = None) -> Observat
     except Exception as error:  # noqa: BLE001 - a bug in one backend must not stop the others
         return Unreachable(store, StoreUnreachableError(f"{store.url}: {internal_error(error)}"))
     if isinstance(entry, Absent):
-        return Observation(store, None, entry.version, entry.journal, has_scratch=entry.has_scratch)
+        return Observation(
+            store,
+            None,
+            entry.version,
+            entry.journal,
+            has_scratch=entry.has_scratch,
+            has_leftovers=entry.has_leftovers,
+        )
     token, fault = None, None
     try:
         token = ServiceToken.parse(entry.secret)
@@ -243,6 +251,7 @@ def observe_store(store: SecretStore, read: FirstRead | None = None) -> Observat
         fault,
         entry.ends_at,
         entry.has_scratch,
+        entry.has_leftovers,
     )
 
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache, cached_property
-from typing import TYPE_CHECKING, NamedTuple, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotator import audit
 from rotator.audit import Event
@@ -32,7 +32,7 @@ from rotator.rotation.model import (
 from rotator.rotation.observe import Decider, Snapshot
 from rotator.rotation.policy import Need, RotateOptions, Status, Verdict
 from rotator.rotation.report import Report, build_report
-from rotator.stores.port import KnowsLeftovers, SecretStore, ShowsEvents, StoreEvent
+from rotator.stores.port import SecretStore, ShowsEvents, StoreEvent
 
 if TYPE_CHECKING:
     from rotator.hooks.hooks import HookFailure, Hooks, HookTask
@@ -302,7 +302,7 @@ class Rotation:
 
 
 def _with_mirrors(result: RotationResult, looks: Sequence[MirrorLook]) -> RotationResult:
-    return result._replace(mirrors=tuple(each.to_report() for each in looks))
+    return result._replace(mirrors=tuple(each.to_report() for each in looks)) if looks else result
 
 
 def _plan_pushes(result: RotationResult, looks: Sequence[MirrorLook]) -> RotationResult:
@@ -317,16 +317,10 @@ def _plan_pushes(result: RotationResult, looks: Sequence[MirrorLook]) -> Rotatio
 
 def remove_leftovers(snapshot: Snapshot) -> None:
     """Remove what a killed rotator left; where that is denied, a run that may does it."""
-    for store in (observation.store for observation in snapshot.reachable):
-        with suppress(StoreError):
-            if _may_leave_files(type(store)) and cast("KnowsLeftovers", store).has_leftovers():
-                with store.hold():  # to hold such a store removes them
-                    pass
-
-
-@cache  # to ask a protocol takes as long as all the rest of a look
-def _may_leave_files(store: type[SecretStore]) -> bool:
-    return issubclass(store, KnowsLeftovers)
+    for observation in snapshot.reachable:
+        if observation.has_leftovers:
+            with suppress(StoreError), observation.store.hold():  # which removes them
+                pass
 
 
 def _explain_unchanged(result: RotationResult) -> RotationResult:

@@ -46,6 +46,8 @@ class Entry:
     `version` is opaque: it changes whenever the secret or its journal does. `ends_at` (aware UTC)
     is when the store itself will delete this value, None where it says nothing of the kind.
     `has_scratch` says that something is in the scratch place beside it; see `Rehearsable`.
+    `has_leftovers` says that a killed rotator left something that `hold` removes, and that nobody
+    is inside `hold` now; only then does a run with nothing else to do call it.
     """
 
     secret: str = field(repr=False)
@@ -53,6 +55,7 @@ class Entry:
     journal: Journal
     ends_at: datetime | None = None
     has_scratch: bool = False
+    has_leftovers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,13 @@ class Absent:
     """The store answered, and there is no such secret in it (yet).
 
     A missing folder, mount or namespace is an error instead: an unmounted volume must not look like
-    a token that has yet to be minted. `has_scratch` is that of `Entry`.
+    a token that has yet to be minted. `has_scratch` and `has_leftovers` are those of `Entry`.
     """
 
     version: str
     journal: Journal
     has_scratch: bool = False
+    has_leftovers: bool = False
 
 
 class SecretStore(Protocol):
@@ -126,20 +130,6 @@ class BumpedStore(SecretStore, Protocol):
 
         Raises `ConflictError` when the version is not `expected` any more, and `StoreError` where
         there is no secret. Return the version, which may be the same.
-        """
-
-
-@runtime_checkable
-class KnowsLeftovers(Protocol):
-    """A store that may implement this, too: a killed rotator can leave something beside the secret.
-
-    A run that has nothing else to do calls `hold` only where it did.
-    """
-
-    def has_leftovers(self) -> bool:
-        """Tell whether there is something that `hold` removes, and nobody is inside `hold` now.
-
-        Raises what `read` raises.
         """
 
 
@@ -339,7 +329,7 @@ def parse_url(text: str, folder: Path) -> StoreUrl:
         text=text,
         scheme=scheme,
         location=location,
-        query=dict(parse_qsl(query, keep_blank_values=True)),
+        query=dict(parse_qsl(query, keep_blank_values=True)) if query else {},
         field=field or None,
         folder=folder,
     )

@@ -86,7 +86,7 @@ def test_old_or_new_at_every_step_and_clean_afterwards(
         assert isinstance(entry, Entry)
         seen = (entry.secret, entry.journal.token_id)
         assert seen in {("old", "one"), (secret, "two")}
-        assert store_at(path).has_leftovers() == (names_in(tmp_path) != names)
+        assert store_at(path).read().has_leftovers == (names_in(tmp_path) != names)
         with store_at(path).hold():
             assert path.read_bytes() == (OLD if seen[1] == "one" else new)
         assert names_in(tmp_path) == names

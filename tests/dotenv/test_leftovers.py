@@ -20,7 +20,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_nothing_is_left_by_a_rotator_that_lived(file: Path) -> None:
-    assert not store_at(file).has_leftovers()
+    assert not store_at(file).read().has_leftovers
 
 
 @pytest.mark.parametrize("left", LEFT)
@@ -28,10 +28,10 @@ def test_each_thing_that_is_left_is_seen_until_the_next_hold(
     file: Path, tmp_path: Path, left: str
 ) -> None:
     (tmp_path / f".env.{left}").touch(mode=0o600)
-    assert store_at(file).has_leftovers()
+    assert store_at(file).read().has_leftovers
     with store_at(file).hold():
         pass
-    assert not store_at(file).has_leftovers()
+    assert not store_at(file).read().has_leftovers
     assert names_in(tmp_path) == [".env"]
 
 
@@ -41,7 +41,7 @@ def test_what_is_left_beside_another_file_is_not_ours(
 ) -> None:
     for left in LEFT:
         (tmp_path / name.format(left)).touch(mode=0o600)
-    assert not store_at(file).has_leftovers()
+    assert not store_at(file).read().has_leftovers
 
 
 def test_what_a_stranger_put_there_is_nothing_that_is_left(file: Path, tmp_path: Path) -> None:
@@ -50,21 +50,23 @@ def test_what_a_stranger_put_there_is_nothing_that_is_left(file: Path, tmp_path:
     for left in LEFT:
         (tmp_path / f".env.{left}").touch(mode=0o600)
         os.chown(tmp_path / f".env.{left}", 1234, 1234)
-    assert not store_at(file).has_leftovers()
+    assert not store_at(file).read().has_leftovers
 
 
 def test_what_belongs_to_a_rotator_at_work_is_not_left(file: Path) -> None:
     with running(HOLD, file) as child:
-        assert not store_at(file).has_leftovers()
+        assert not store_at(file).read().has_leftovers
         child.kill()
         child.wait(PATIENCE)
-        assert store_at(file).has_leftovers()
+        assert store_at(file).read().has_leftovers
 
 
 def test_what_belongs_to_another_thread_at_work_is_not_left(file: Path) -> None:
     answers: list[bool] = []
     with store_at(file).hold():
-        thread = threading.Thread(target=lambda: answers.append(store_at(file).has_leftovers()))
+        thread = threading.Thread(
+            target=lambda: answers.append(store_at(file).read().has_leftovers)
+        )
         thread.start()
         thread.join(PATIENCE)
     assert answers == [False]
