@@ -63,7 +63,7 @@ def rfc3339_or_none(moment: datetime | None) -> str | None:
 
 def minute(moment: datetime) -> str:
     """Return a moment for people to read: `2026-11-23 09:12 UTC`."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'minutes')} UTC"
 
 
 def describe_skew(skew: timedelta | None, least: timedelta = WRONG_CLOCK) -> str | None:

@@ -170,6 +170,7 @@ def _read_file(
     given_tokens: list[Values] = []
     tokens: dict[str, TokenSettings] = {}
     names = Counter(str(table.get("name")) for table in tables["token"])
+    api_names = [api.name for api in apis]
     for number, table in enumerate(tables["token"], 1):
         name = table.get("name")
         place = f"{shown}: [[token]] {quote_value(name) if isinstance(name, str) else number}"
@@ -178,7 +179,7 @@ def _read_file(
         own = reader.take_table(TABLES["token"], table, place)
         values = {**defaults, **own}
         token = reader.read_token(values, place, f"{place} stores")
-        token = reader.refer_to_api(token, values, place, [api.name for api in apis])
+        token = reader.refer_to_api(token, values, place, api_names)
         if token.name in tokens:
             twice = values["name"].wrong("another name", found="a second token of this name")
             reader.mistakes.append(str(twice))

@@ -167,6 +167,8 @@ def spread_out(token: TokenSettings) -> TokenSettings:
 
     A new token stays fresh for half of its time at least, whatever is configured.
     """
+    if not token.spread:
+        return token
     share = int.from_bytes(sha256(token.name.encode()).digest()[:4]) / (1 << 32)
     longest = max(timedelta(), token.validity - token.renew_before) / 2
     earlier = min(token.validity * token.spread * share, longest)

@@ -124,7 +124,7 @@ class Inputs:
         """The exact life left; None without a token, and of an eternal one."""
         return self.end - self.now if self.end else None
 
-    @property
+    @cached_property
     def end(self) -> datetime | None:
         """When the token or what a store holds of it ends, whichever is first."""
         return earlier(self.token.expires_at, self.ends_at) if self.token else None
@@ -137,7 +137,9 @@ class Inputs:
 
 def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     """Return the earlier of two moments, of which None is never."""
-    return min(filter(None, (one, other)), default=None)
+    if one is None or other is None:
+        return one or other
+    return min(one, other)
 
 
 @dataclass(frozen=True, slots=True)
