@@ -344,15 +344,16 @@ def _refuse_pinned(path: Path, status: os.stat_result) -> None:
         raise CannotReplaceError
 
 
-def _mount_id(path: Path) -> str:
+def _mount_id(path: Path) -> bytes:
     if sys.platform != "linux":
-        return ""
+        return b""
     with _opened(path, os.O_PATH) as fd:
         try:
-            facts = Path(f"/proc/self/fdinfo/{fd}").read_text(encoding="utf-8")
+            with _opened(f"/proc/self/fdinfo/{fd}", os.O_RDONLY) as info:
+                facts = os.read(info, _CHUNK)
         except OSError:
-            return ""  # no /proc: the rename will fail
-    return facts.partition("mnt_id:")[2].partition("\n")[0]
+            return b""  # no /proc: the rename will fail
+    return facts.partition(b"mnt_id:")[2].partition(b"\n")[0]
 
 
 def _keep_attributes(fd: int, path: Path, status: os.stat_result) -> None:

@@ -108,6 +108,7 @@ class DotenvStore:
         self.url = f"dotenv://{quote(target, safe='/+,=:@~')}#{variable}"
         self._lock_timeout = lock_timeout
         self._locked: Path | None = None
+        self._written: EnvText | None = None  # while it is locked: to parse takes long
         self._has_warned = not self._warns
 
     def __repr__(self) -> str:
@@ -187,7 +188,7 @@ class DotenvStore:
             try:
                 yield
             finally:
-                self._locked = None
+                self._locked = self._written = None
 
     def held_elsewhere(self) -> bool:
         """Tell whether another process of this machine is inside `hold`, by its lock file."""
@@ -231,7 +232,9 @@ class DotenvStore:
         with self.hold(), self._file(writing=True) as path:
             for _ in range(_ATTEMPTS):
                 state = rewrite.read_once(path)
-                text = EnvText(state.content, self._variable)
+                text = self._written
+                if text is None or text.content != state.content:
+                    text = EnvText(state.content, self._variable)
                 if path != self._locked or _version(text.variable) != expected:
                     raise ConflictError(
                         f"{self.url}: somebody else changed {self._variable} since it was read;"
@@ -243,6 +246,7 @@ class DotenvStore:
                         rewrite.change(path, state, edited.content)
                     except rewrite.ChangedError:
                         continue  # by somebody without a lock, since it was read
+                self._written = edited
                 return _version(edited.variable)
             raise rewrite.ChangedError  # which `_file` turns into a `ConflictError`
 
