@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError
 
 from rotator.clock import limit_wait
+from rotator.http.urls import is_address
 
 # When the exchange of this thread ends (monotonic seconds).
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -171,7 +172,7 @@ class _TimedConnection(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection in time") from error
 
     def _new_conn(self) -> socket.socket:
-        if not is_bounded():
+        if not is_bounded() or is_address(self._dns_host):
             return super()._new_conn()
         return _connect_within(seconds_left(), super()._new_conn)
 
@@ -188,7 +189,7 @@ class _TimedConnection(HTTPConnection):
 
 
 def _connect_within(seconds: float | None, connect: Callable[[], socket.socket]) -> socket.socket:
-    """Look up and connect in a thread, and leave it alone when the time is over.
+    """Look a name up and connect, in a thread, and leave it alone when the time is over.
 
     Nothing else ends the system's look-up of a name, which takes half a minute and more when no
     name server answers. The thread keeps no process alive, and nothing is sent on what it connects

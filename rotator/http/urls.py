@@ -15,6 +15,15 @@ def is_loopback(host: str | None) -> bool:
         return (host or "").lower() == "localhost"
 
 
+def is_address(host: str) -> bool:
+    """Tell whether a host is an IP address, which no name server is asked about."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_http_url(text: str) -> SplitResult | None:
     """Return the parts of an http or https URL; None for any other text.
 
