@@ -415,8 +415,8 @@ def is_as_wished(row: ListedToken, intent: Intent) -> bool:
     """Tell whether a token has the scope and the life of this intent, and was not there before."""
     life = ETERNITY if intent.days is None else intent.days * ONE_DAY
     return (
-        row.token_id not in intent.earlier
-        and scope_digest(row.scope) == intent.scope
+        scope_digest(row.scope) == intent.scope
+        and row.token_id not in intent.earlier
         # The server computes the two dates one after the other.
         and abs(row.expires_at - row.created_at - life) < SLACK
     )

@@ -27,6 +27,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple, Self
 
@@ -38,16 +39,16 @@ _YEARS = range(2000, 2400)
 FAR = datetime(2399, 12, 31, tzinfo=UTC)  # in the place of a date that never comes
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
-_INTENT = re.compile(
+_INTENT = (
     r"(?P<mint>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?(?P<earlier>(\+{ID_PATTERN})*)"
 )
-_PUSH = re.compile(r"(?P<mirror>[0-9a-f]{16})/(?P<token>[0-9a-f]{16})@(?P<at>[0-9T:Z-]+)")
+_PUSH = r"(?P<mirror>[0-9a-f]{16})/(?P<token>[0-9a-f]{16})@(?P<at>[0-9T:Z-]+)"
 _NOTHING, _BOUNDED, _HUSHED = "-", "bounded", "hushed"
-_FOREIGN = re.compile(r"[^A-Za-z0-9_.:/=+-]")  # written as @ and two digits for each byte
-_ESCAPED = re.compile(r"@([0-9a-f]{2})")
+_FOREIGN = r"[^A-Za-z0-9_.:/=+-]"  # written as @ and two digits for each byte
+_ESCAPED = r"@([0-9a-f]{2})"
 _ROOM = 240  # characters for the names of stores: AWS ends a tag at 256, and has few of them
-_DISUSE = re.compile(
+_DISUSE = (
     rf"(?P<token_id>{ID_PATTERN})/(?P<quiet>[1-9][0-9]{{0,9}})/(?P<bound>-|{_BOUNDED})"
     rf"/(?P<since>[0-9T:Z-]+)/(?P<used>[0-9T:Z-]+)/(?P<pause>-|[1-9][0-9]{{0,9}})"
     rf"/(?P<hushed>-|{_HUSHED})"
@@ -93,7 +94,7 @@ class Intent(NamedTuple):
     @classmethod
     def from_text(cls, text: str) -> Self | None:
         """Read the text form, None where it is not one."""
-        match = _INTENT.fullmatch(text)
+        match = re.fullmatch(_INTENT, text)
         begun_at = _checked_time(match["begun"]) if match else None
         if match is None or begun_at is None:
             return None
@@ -135,7 +136,7 @@ class Disuse(NamedTuple):
     @classmethod
     def from_text(cls, text: str) -> tuple[str, Self] | None:
         """Read the text form; return the token's id as well, None where it is not one."""
-        match = _DISUSE.fullmatch(text)
+        match = re.fullmatch(_DISUSE, text)
         if match is None:
             return None
         return match["token_id"], cls(
@@ -210,7 +211,7 @@ class Push(NamedTuple):
     @classmethod
     def from_text(cls, text: str) -> Self | None:
         """Read the text form, None where it is not one."""
-        match = _PUSH.fullmatch(text)
+        match = re.fullmatch(_PUSH, text)
         at = _checked_time(match["at"]) if match else None
         return cls(match["mirror"], match["token"], at) if match and at else None
 
@@ -228,7 +229,7 @@ class NamedStore(NamedTuple):
     def to_text(self) -> str:
         """Return one word."""
         letters = self.url.encode("utf-8", "surrogateescape").decode("latin-1")
-        name = _FOREIGN.sub(lambda found: f"@{ord(found[0]):02x}", letters)
+        name = re.sub(_FOREIGN, lambda found: f"@{ord(found[0]):02x}", letters)
         return f"{_time_text(self.ends_at) if self.ends_at else _NOTHING}/{name}"
 
     @classmethod
@@ -238,7 +239,7 @@ class NamedStore(NamedTuple):
         ends_at = _checked_time(end)
         if not name or not (ends_at or end == _NOTHING):
             return None
-        letters = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
+        letters = re.sub(_ESCAPED, lambda found: chr(int(found[1], 16)), name)
         raw = letters.encode("latin-1", "replace")
         return cls(raw.decode("utf-8", "surrogateescape"), ends_at)
 
@@ -397,6 +398,7 @@ def new_mint_id() -> str:
     return mint_id
 
 
+@lru_cache(maxsize=64)  # each mint of a run compares with those that it has listed
 def scope_digest(scope: str | None) -> str:
     """Return what an intent says of a scope: it may be any text, of any length."""
     return sha256((scope or "").encode("utf-8", "surrogatepass")).hexdigest()[:8]
