@@ -2,9 +2,9 @@
 
 import io
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 from dotenv.parser import Binding, parse_stream
 
@@ -39,8 +39,7 @@ _PLAIN = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """What a file says about one variable; an empty value counts as none."""
 
     value: str | None

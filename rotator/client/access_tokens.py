@@ -9,7 +9,7 @@ import time
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -147,7 +147,7 @@ class AccessTokens(ABC):
     ) -> None:
         self.api_url = _check_url(api_url, allow_insecure_http=allow_insecure_http)
         self._limits = limits
-        self._without_retries = replace(limits, retries=0)  # for calls that nobody waits for
+        self._without_retries = limits._replace(retries=0)  # for calls that nobody waits for
         self._now = now
         self._cached = CachedAccessToken.nothing()
         self._failure: tuple[type[RotatorError], str] | None = None

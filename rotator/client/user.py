@@ -2,14 +2,13 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 from rotator.client.access_tokens import BOOT_SECONDS, LIMITS, AccessTokens, Jitter, Seconds
 from rotator.errors import ConfigError, has_control
 from rotator.http.client import Limits
 from rotator.nocturna.api import REFRESH, AccessToken, ApiClient, log_in, refresh
 
-_REFRESH = replace(REFRESH, doing="refresh the user's session")
+_REFRESH = REFRESH._replace(doing="refresh the user's session")
 
 
 class UserSession(AccessTokens):

@@ -89,8 +89,7 @@ class ApiSettings(NamedTuple):
         return f"{self.file}: " + (f"[[api]] {quote_value(self.name)}" if self.name else "[api]")
 
 
-@dataclass(frozen=True, slots=True)
-class Unused:
+class Unused(NamedTuple):
     """Ends an old token once nobody has used it for `quiet`.
 
     `at_most` after the rotation it ends all the same; None: not before its own end.

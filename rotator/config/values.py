@@ -30,23 +30,24 @@ LONGEST_TIMEOUT = timedelta(hours=1)
 # The daemon looks once an hour, and a bot exchanges its token every few minutes.
 MOST_MIRRORS = 8  # of which a journal tells
 SHORTEST_QUIET = timedelta(hours=1)
-_UNUSED = re.compile(rf"unused ({DURATION})(?:, at most ({DURATION}))?")
-_AT_MOST = re.compile(r"([1-9][0-9]{0,5}) per ([A-Za-z_][A-Za-z0-9_]{0,39})")
-_PERCENT = re.compile(r"(?:[0-9]|10)%")
+# These are compiled where they are used: few configs have them, and `check` is to start fast.
+_UNUSED = rf"unused ({DURATION})(?:, at most ({DURATION}))?"
+_AT_MOST = r"([1-9][0-9]{0,5}) per ([A-Za-z_][A-Za-z0-9_]{0,39})"
+_PERCENT = r"(?:[0-9]|10)%"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIELD_IS_OPTIONAL = (
     "aws-secretsmanager",
     "aws-ssm",
 )  # without a field, the secret is the bare password
 _COMMA_BEFORE_STORE = re.compile(r",\s*[a-z][a-z0-9+.-]*:")
-_COMMA_BEFORE_URL = re.compile(r",\s*[a-z][a-z0-9+.-]*://")
-_NOTIFY_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_COMMA_BEFORE_URL = r",\s*[a-z][a-z0-9+.-]*://"
+_NOTIFY_URL = r"[A-Za-z][A-Za-z0-9+.-]*://\S+"
 # https://kubernetes.io/docs/concepts/overview/working-with-objects/names/
-_WORKLOAD = re.compile(
+_WORKLOAD = (
     r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?/)?(deployment|statefulset|daemonset)/(?=.{1,253}\Z)"
     r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
 )
-_LABEL_NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,39}")
+_LABEL_NAME = "[A-Za-z_][A-Za-z0-9_]{0,39}"
 _LONGEST_LABEL = 60
 _STORE_URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*):[^\s\x00-\x1f\x7f#]+(?:#(?P<field>[^\s\x00-\x1f\x7f]*))?",
@@ -105,7 +106,7 @@ def read_at_most(value: Value) -> AtMost:
     """Read a number above zero, or a number for each value of a label: `10 per team`."""
     if isinstance(value.raw, int) and not isinstance(value.raw, bool) and value.raw > 0:
         return AtMost(value.raw)
-    match = _AT_MOST.fullmatch(value.raw) if isinstance(value.raw, str) else None
+    match = re.fullmatch(_AT_MOST, value.raw) if isinstance(value.raw, str) else None
     if not match:
         raise value.wrong()
     return AtMost(int(match[1]), match[2])
@@ -113,7 +114,7 @@ def read_at_most(value: Value) -> AtMost:
 
 def read_share(value: Value) -> float:
     """Read whole percents from `0%` to `10%`, as a share."""
-    if not isinstance(value.raw, str) or not _PERCENT.fullmatch(value.raw):
+    if not isinstance(value.raw, str) or not re.fullmatch(_PERCENT, value.raw):
         raise value.wrong()
     return int(value.raw.removesuffix("%")) / 100
 
@@ -156,7 +157,7 @@ def read_retire(value: Value) -> timedelta | Unused | None:
     """Read how long the old token stays valid; None until it expires."""
     if value.raw == "never":
         return None
-    unused = _UNUSED.fullmatch(value.raw) if isinstance(value.raw, str) else None
+    unused = re.fullmatch(_UNUSED, value.raw) if isinstance(value.raw, str) else None
     if not unused:
         return timedelta() if value.raw == "now" else read_duration(value)
     quiet, most = (parse_duration(text) if text else None for text in unused.groups())
@@ -249,13 +250,13 @@ def read_notify(value: Value) -> tuple[Secret, ...]:
     for number, url in _items(value):
         if not isinstance(url, str):
             raise value.wrong(found=f"{describe_kind(url)} as URL {number}")
-        if not _NOTIFY_URL.fullmatch(url) or not url.isprintable():
+        if not re.fullmatch(_NOTIFY_URL, url) or not url.isprintable():
             raise value.wrong(found=f"a text that is no URL as URL {number}")
     return tuple(Secret(f"{value.place}: URL {number}", value=url) for number, url in _items(value))
 
 
 def split_notify(value: Value) -> tuple[Secret, ...]:
-    if _COMMA_BEFORE_URL.search(value.raw):
+    if re.search(_COMMA_BEFORE_URL, value.raw):
         raise value.wrong("spaces between URLs", found="a comma")
     return read_notify(value._replace(raw=value.raw.split()))
 
@@ -279,7 +280,7 @@ def split_events(value: Value) -> tuple[NoticeEvent, ...]:
 def read_restart(value: Value) -> tuple[str, ...]:
     """Read a list of workloads, each as `[NAMESPACE/]KIND/NAME`."""
     for number, text in _items(value):
-        if not isinstance(text, str) or not _WORKLOAD.fullmatch(text):
+        if not isinstance(text, str) or not re.fullmatch(_WORKLOAD, text):
             found = quote_value(text) if isinstance(text, str) else describe_kind(text)
             raise value.wrong(found=f"{found} as workload {number}")
     return tuple(value.raw)
@@ -290,7 +291,7 @@ def read_labels(value: Value) -> tuple[Label, ...]:
     if not isinstance(value.raw, dict):
         raise value.wrong(found=describe_kind(value.raw))
     for name, text in value.raw.items():
-        if not _LABEL_NAME.fullmatch(name):
+        if not re.fullmatch(_LABEL_NAME, name):
             raise value.wrong(found=f"the name {quote_value(name)}")
         if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_LABEL or has_token(text):
             raise value.wrong(found=f"{describe_kind(text)} as {name}")

@@ -19,10 +19,9 @@ import os
 import ssl
 from collections.abc import Collection
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from importlib.util import find_spec
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -45,8 +44,7 @@ from rotator.http.throttle import Throttle
 from rotator.http.urls import is_loopback
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How long, how often and how much; times are in seconds, sizes in bytes.
 
     `connect` counts for each address of a host and for the TLS handshake, `read` for silence,

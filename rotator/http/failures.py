@@ -8,9 +8,8 @@ import enum
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 from http.client import BadStatusLine
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 import urllib3
@@ -56,8 +55,7 @@ class CertificateFault(enum.Enum):
     UNTRUSTED = enum.auto()  # anything else, mostly an authority that is not known
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why an exchange failed.
 
     `never_sent`: the server cannot have seen the request. `detail` is what OpenSSL says of the

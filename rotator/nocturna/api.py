@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import urlsplit
 
 from requests import Response
@@ -49,8 +49,7 @@ DEFAULT_LIFETIME = 900.0
 LONGEST_LIFETIME = 366 * 86400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call; `doing` names it in messages, `largest` caps its answer (bytes).
 
     A `repeatable` call does no harm when it is sent twice, so it is retried.

@@ -390,7 +390,7 @@ class Decider(NamedTuple):
 
     def _with_clock(self, verdict: Verdict) -> Verdict:
         wrong = describe_skew(self.skew())
-        return replace(verdict, message=f"{verdict.message}; {wrong}") if wrong else verdict
+        return verdict._replace(message=f"{verdict.message}; {wrong}") if wrong else verdict
 
     def decide_and_probe(self, snapshot: Snapshot, options: RotateOptions) -> Verdict:
         """Decide, and ask the server where its answer can change the verdict.
@@ -405,7 +405,7 @@ class Decider(NamedTuple):
         verdict, error = self.decide_after_probe(snapshot, options)
         if error:  # neither a reason to rotate nor a failure: the next run asks again
             message = f"{verdict.message}; the API does not say whether it accepts it: {error}"
-            verdict = replace(verdict, message=message)
+            verdict = verdict._replace(message=message)
         return verdict
 
     def decide_refused(self, snapshot: Snapshot) -> Verdict:

@@ -4,7 +4,7 @@ The first check that objects gives the verdict. All I/O happens before; the time
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
@@ -142,8 +142,7 @@ def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min(one, other)
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """A status, a machine-readable reason, a sentence, and what the rotation needs to do."""
 
     status: Status
@@ -159,11 +158,11 @@ def decide(inputs: Inputs) -> Verdict:
     patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
     if inputs.hold_back and verdict.reason in CAN_WAIT and not inputs.forced:
         message = f"{verdict.message}; left for a later run, as at_most permits no more in this one"
-        return replace(verdict, need=Need.PATIENCE, message=message)
+        return verdict._replace(need=Need.PATIENCE, message=message)
     if patient and young and not inputs.forced:
         why = "left alone, since it was minted less than an hour ago (--force renews it)"
         message = f"{verdict.message}; {why}"
-        return replace(verdict, need=Need.PATIENCE, message=message)
+        return verdict._replace(need=Need.PATIENCE, message=message)
     return verdict
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -287,7 +286,7 @@ class Rotation:
             plans.append("the token that it replaced would be revoked")
         if self._steps(snapshot, options).has_unfinished_work():
             plans.append("what an earlier run left undone would be tried again")
-        planned = replace(verdict, message="; ".join((verdict.message, *plans)))
+        planned = verdict._replace(message="; ".join((verdict.message, *plans)))
         match verdict.need:
             case Need.MINT:
                 for observation in snapshot.reachable:
@@ -312,7 +311,7 @@ def _plan_pushes(result: RotationResult, looks: Sequence[MirrorLook]) -> Rotatio
     if not urls:
         return _with_mirrors(result, looks)
     message = f"{result.verdict.message}; would be pushed to {', '.join(urls)}"
-    return result._replace(verdict=replace(result.verdict, message=message))
+    return result._replace(verdict=result.verdict._replace(message=message))
 
 
 def remove_leftovers(snapshot: Snapshot) -> None:

@@ -105,7 +105,7 @@ class RotationSteps:
                 remarks += result.remarks
                 refused += result.refused
                 if result.refused and len(refused) <= _MOST_REFUSED:
-                    verdict = replace(verdict, need=Need.MINT)  # at once: a bot may need it
+                    verdict = verdict._replace(need=Need.MINT)  # at once: a bot may need it
                 elif result.must_start_over:  # rotators that met must not meet again
                     self._context.sleep(random.uniform(0, attempt * POLL_SECONDS))  # noqa: S311 - no secret
                 else:
@@ -344,7 +344,7 @@ class RotationSteps:
 
     def _decide_written(self, verdict: Verdict, token: ServiceToken) -> Verdict:
         written = self._decider.decide_written(token, self._context.clock())
-        return replace(written, reason=verdict.reason)
+        return written._replace(reason=verdict.reason)
 
     def _take_theirs(
         self, snapshot: Snapshot, verdict: Verdict, error: OvertakenError
@@ -453,4 +453,4 @@ def _fail_by_refusal(
 
 def _skip_overtaken(snapshot: Snapshot, verdict: Verdict) -> RotationResult:
     message = f"another rotator was faster; {verdict.message}"
-    return RotationResult(snapshot, replace(verdict, message=message), Action.SKIPPED)
+    return RotationResult(snapshot, verdict._replace(message=message), Action.SKIPPED)
