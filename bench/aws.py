@@ -19,8 +19,9 @@ METHOD = f"""\
 `rotator check` of {TOKENS:,} tokens in moto's Secrets Manager, none due, and bench/bare_aws.py:
 {THREADS} threads that read twenty secrets with one BatchGetSecretValue of boto3, and look at each
 token with PyJWT. The rotator also describes each secret, as its journal is in the tags, so there is
-a second loop that does this as well. In turns, over the same secrets. moto answers one request at a
-time.
+a second loop that does this too. The only call that tells the tags of many secrets, ListSecrets,
+may lag by five minutes (API_ListSecrets in AWS's reference): a run just after one that was killed
+would not see what that left. In turns, over the same secrets. moto answers one request at a time.
 """
 _ENTRY = '[[token]]\nname = "bot-{0}"\nstores = ["aws-secretsmanager://bots/{0}?region={1}#{2}"]\n'
 
