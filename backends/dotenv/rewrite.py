@@ -173,7 +173,7 @@ def prove_changeable(path: Path, state: FileState) -> None:
 def repair(path: Path) -> None:
     """Put right what a killed writer left behind; call it under the lock only."""
     remove_leftovers(path)
-    old = _look(path, writing=True).overwritten
+    old = _look(path, writing=True).content_to_restore
     if old is not None:
         with opened_in_place(path) as fd:
             _fill(fd, old)
@@ -193,7 +193,7 @@ def read_settled(path: Path) -> FileState:
     for _ in range(_MOST_LOOKS):
         look = _look(path)
         if (look.file.content, *look[1:]) == (last.file.content, *last[1:]):
-            old = look.overwritten
+            old = look.content_to_restore
             return look.file if old is None else FileState(old, look.file.status)
         last = look
         time.sleep(0.001)
@@ -409,7 +409,7 @@ class _Look(NamedTuple):
     old: bytes | None
 
     @property
-    def overwritten(self) -> bytes | None:
+    def content_to_restore(self) -> bytes | None:
         """The old content, where the file is a mixture of old and new.
 
         Any other content is somebody's own change.

@@ -227,8 +227,8 @@ def run_rotations(
     ) -> list[Report]:
         # Side by side; a bug in `act` becomes a failed report, so that the other tokens go on.
         found = run_fleet(rotations, act, stopped=stopped, advance=advance)
-        # What tokens share, `act` has left: each workload is restarted once now, each URL is told
-        # once, and then these tokens take their last steps. Their reports replace the first ones.
+        # `act` does not run hooks that several tokens share: they run here, once each, and then
+        # these tokens take their last steps. Their reports replace the first ones.
         finished = finish_together(rotations)
         return [finished.get(report.name, report) for report in found]
 

@@ -247,9 +247,9 @@ class TokenApi:
     def known_tokens(self) -> KnownTokens:
         """Return the tokens that the API listed a moment ago, or at last if it does not tell now.
 
-        What others mint after the list can be taken for ours, so each mint waits for one that is
-        begun after it asks. A long list serves all mints of a fleet for a millisecond a row. A
-        failure is kept for a moment.
+        What others mint after the list can be taken for ours, so each mint waits for a list whose
+        request begins after it asked. A long list serves all mints of a fleet for a millisecond a
+        row. A failure is kept for a moment.
         """
         asked = self._monotonic()
         with self._listing:

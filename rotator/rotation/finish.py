@@ -29,7 +29,7 @@ from rotator.rotation.model import (
 )
 from rotator.rotation.observe import Snapshot
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.retire import Retired, Retirement, journals_after, keep_waiting
+from rotator.rotation.retire import Retired, Retirement, journals_without_retired, keep_waiting
 from rotator.stores.journal import PendingRevocation
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _NONE_REPLACED = (
 
 
 class Finisher:
-    """Takes the last steps of one run for the token called `name`.
+    """Takes the last steps of one rotation of the token called `name`.
 
     It never revokes an old token that a store of the fleet still shows.
     """
@@ -63,7 +63,7 @@ class Finisher:
         self._api = context.api
         self._retirement = Retirement(context)
 
-    def has_unfinished_work(self, snapshot: Snapshot) -> bool:
+    def has_due_work(self, snapshot: Snapshot) -> bool:
         """Tell whether a hook or a revocation of an earlier run is due."""
         is_due = any(self._retirement.is_due(pending) for pending in snapshot.pending)
         return is_due or bool(snapshot.hooks)
@@ -99,7 +99,7 @@ class Finisher:
             return self._retire_and_note(result, snapshot, options, hooks, lag)
         # The others of the run come first. If we die before, the journal has what is left.
         snapshot, unwritten = snapshot.note(
-            lambda each: hooks.journal_after(each.journal, still_due=task.ids)
+            lambda each: hooks.note_in(each.journal, still_due=task.ids)
         )
         return result._replace(
             troubles=(*troubles, *unwritten),
@@ -142,11 +142,11 @@ class Finisher:
     ) -> RotationResult:
         troubles = [*result.troubles, *(failure.message for failure in hooks.failures)]
         retired = self._retire(snapshot, _find_obstacle(hooks.failures, lag))
-        journal_after = journals_after(snapshot, retired)
+        without_retired = journals_without_retired(snapshot, retired)
         # One write for both, since each write replaces the file. If we die before it, the next run
         # repeats the hooks, and finds the tokens revoked.
         snapshot, unwritten = snapshot.note(
-            lambda each: journal_after(each.store.url, hooks.journal_after(each.journal))
+            lambda each: without_retired(each.store.url, hooks.note_in(each.journal))
         )
         troubles += unwritten
         # Else they only say that a hook has failed, or that a mirror is behind.

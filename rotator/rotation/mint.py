@@ -48,11 +48,11 @@ _MOST_EARLIER, _UUID = 3, 36
 
 
 class OvertakenError(StoreError):
-    """Another rotator was faster; our own token is revoked."""
+    """Another rotator was faster; nothing of ours is left, and our own token is revoked."""
 
 
 class NotBegunError(OvertakenError):
-    """The store changed before the intent was written: nothing was minted."""
+    """The store changed before the intent was written, so that nothing was minted."""
 
 
 class RevokedMeanwhileError(StoreError):
@@ -149,8 +149,10 @@ class MintAttempt:
         try:
             journal = self._write_token(token, journal)
         except ConflictError:
-            if not self._may_replace_theirs():
+            latest = self._find_replaceable()
+            if latest is None:
                 raise
+            self._in_store = self.intent_in_store._replace(observation=latest)
             journal = self._write_token(token, journal)
         self.is_promoted = True
         if self._is_late():
@@ -165,22 +167,21 @@ class MintAttempt:
         _write_and_confirm(observation, token, journal)
         return journal
 
-    def _may_replace_theirs(self) -> bool:
-        """Tell whether what came before our write is of no use to a bot, and is ours to replace.
+    def _find_replaceable(self) -> Observation | None:
+        """After a conflict, return what the store shows now, if our token may take its place.
 
-        In that case the next write is compared with it. Whoever is late may have been taken for
-        dead, and the new token for an orphan.
+        It may if others only noted something and our intent is still there, or if the API refuses
+        the token that is there. It may not once we are late: others may have taken us for dead, and
+        the new token for an orphan.
         """
         latest = observe_store(self.first.store)
         if isinstance(latest, Unreachable) or self._is_late():
-            return False
+            return None
         if latest.secret == self.first.secret:  # others only noted something
             is_useless = self.mint_id in {intent.mint_id for intent in latest.journal.intents}
         else:
             is_useless = latest.token is not None and self._is_refused(latest.token)
-        if is_useless:
-            self._in_store = self.intent_in_store._replace(observation=latest)
-        return is_useless
+        return latest if is_useless else None
 
     def _is_refused(self, token: ServiceToken) -> bool:
         try:

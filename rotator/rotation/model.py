@@ -31,7 +31,8 @@ class MintRequest(NamedTuple):
     """The token to mint; `validity` None is eternal.
 
     `earlier` are the ids of tokens that were there before, in sets that the requests of a fleet
-    share: a new one is none of them. `young` ones look like it; the intent names them.
+    share: the new one is none of them. `young` are recent tokens that nobody has used, and so could
+    be taken for it: the intent names them.
     """
 
     validity: timedelta | None
@@ -202,7 +203,7 @@ class HooksRun(NamedTuple):
     due: Sequence[str]
     failures: Sequence[HookFailure]
 
-    def journal_after(self, journal: Journal, still_due: Collection[str] = ()) -> Journal:
+    def note_in(self, journal: Journal, still_due: Collection[str] = ()) -> Journal:
         """Return a journal that names the hooks that failed; unchanged where it named none."""
         if not self.noted or not journal.hooks:
             return journal

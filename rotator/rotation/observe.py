@@ -134,10 +134,10 @@ class Snapshot:
     """All stores of one token, in their configured order, as they were at `taken_at` (aware UTC).
 
     `current` is the newest live token in them, `journal` the one about it, empty where there is
-    none. `behind` are the stores that answered and do not hold it. `fault` is what is wrong with
-    the text in the first store that holds no token but a text. `put_back` are the stores into which
-    somebody put an old token. `intents` and `pending` are the open ones of all journals, and
-    `hooks` the ids of the hooks that have not worked yet.
+    none. `lacking` are the stores that answered and do not hold it, behind or absent. `fault` is
+    what is wrong with the text in the first store that holds no token but a text. `put_back` are
+    the stores into which somebody put an old token. `intents` and `pending` are the open ones of
+    all journals, and `hooks` the ids of the hooks that have not worked yet.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Snapshot:
         self.taken_at = taken_at
         self.reachable = tuple(each for each in self.answers if isinstance(each, Observation))
         self.unreachable = tuple(each for each in self.answers if isinstance(each, Unreachable))
-        self.behind = tuple(each for each in self.reachable if not each.shows(current))
+        self.lacking = tuple(each for each in self.reachable if not each.shows(current))
         self.fault = next((each.fault for each in self.reachable if each.fault), None)
         journals = [each.journal for each in self.reachable]
         self.intents = tuple(intent for journal in journals for intent in journal.intents)
@@ -181,8 +181,8 @@ class Snapshot:
         return frozenset(token_id for each in self.reachable for token_id in each.known_ids)
 
     @property
-    def has_open_work(self) -> bool:
-        """Tell whether a journal notes anything that is still to be done, now or later."""
+    def has_notes(self) -> bool:
+        """Tell whether a journal notes something to do, now or later."""
         return bool(self.intents or self.pending or self.hooks)
 
     def ends_at(self, token: ServiceToken | None) -> datetime | None:
@@ -443,7 +443,7 @@ class Decider(NamedTuple):
             fault=snapshot.fault,
             scope=options.scope or self.settings.scope,
             minted_at=snapshot.journal.minted_at,
-            behind=len(snapshot.behind),
+            lacking=len(snapshot.lacking),
             forced=options.force,
             hold_back=options.hold_back,
             put_back=_describe_put_back(snapshot),

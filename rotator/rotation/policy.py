@@ -101,9 +101,9 @@ class Inputs:
 
     `token` is the current one, None where no store holds a readable token; `fault` then says what
     is wrong with the text there. `scope` is None unless configured; `refused` is the server's
-    answer; `behind` counts the stores that hold another token than the current one. `put_back` is
-    the first store, if any, into which somebody put an old token. `ends_at` is when the first store
-    deletes the token by itself, as Vault does after `delete_version_after`.
+    answer; `lacking` counts the stores that do not hold the current one. `put_back` is the first
+    store, if any, into which somebody put an old token. `ends_at` is when the first store deletes
+    the token by itself, as Vault does after `delete_version_after`.
     """
 
     now: datetime
@@ -113,7 +113,7 @@ class Inputs:
     scope: str | None = None
     refused: bool = False
     minted_at: datetime | None = None
-    behind: int = 0
+    lacking: int = 0
     forced: bool = False
     put_back: PutBack | None = None
     hold_back: bool = False
@@ -155,11 +155,11 @@ def decide(inputs: Inputs) -> Verdict:
     verdict = next(found for check in CHAIN if (found := check(inputs)))
     young = inputs.minted_at and timedelta() <= inputs.now - inputs.minted_at < TOO_YOUNG
     # A refused token is useless, however young.
-    patient = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
+    can_be_too_young = verdict.need is Need.MINT and verdict.status is not Status.REFUSED
     if inputs.hold_back and verdict.reason in CAN_WAIT and not inputs.forced:
         message = f"{verdict.message}; left for a later run, as at_most permits no more in this one"
         return verdict._replace(need=Need.PATIENCE, message=message)
-    if patient and young and not inputs.forced:
+    if can_be_too_young and young and not inputs.forced:
         why = "left alone, since it was minted less than an hour ago (--force renews it)"
         message = f"{verdict.message}; {why}"
         return verdict._replace(need=Need.PATIENCE, message=message)
@@ -249,13 +249,13 @@ def _forced(inputs: Inputs) -> Verdict | None:
 
 
 def _behind(inputs: Inputs) -> Verdict | None:
-    if not inputs.behind:
+    if not inputs.lacking:
         return None
     if inputs.put_back:
         message = f"{inputs.put_back.message}: {_STOP}; the newer token takes its place again"
         return Verdict(Status.DUE, "put_back", message, Need.COPY)
-    stores = "store does" if inputs.behind == 1 else "stores do"
-    message = f"{inputs.behind} {stores} not hold the current token"
+    stores = "store does" if inputs.lacking == 1 else "stores do"
+    message = f"{inputs.lacking} {stores} not hold the current token"
     return Verdict(Status.DUE, "behind", message, Need.COPY)
 
 

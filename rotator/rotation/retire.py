@@ -51,7 +51,7 @@ class Retired(NamedTuple):
 
 
 class Retirement:
-    """Retires the old tokens of one run.
+    """Retires the old tokens of one rotation.
 
     It never revokes one that a store of the fleet still shows, and never exchanges one.
     """
@@ -105,7 +105,7 @@ class Retirement:
     def _rule(self, snapshot: Snapshot, pending: PendingRevocation, disuse: Disuse) -> Ruling:
         """Find out whether somebody still uses an old token."""
         api, current = self._api(), snapshot.current
-        is_shown = snapshot.unreachable or snapshot.behind
+        is_shown = snapshot.unreachable or snapshot.lacking
         try:
             api.log_in()  # tells the server's time
             if current is None or current.token_id == pending.token_id or is_shown:
@@ -148,7 +148,7 @@ class Retirement:
         return f"{name} does not list it: was it another API's, rotator tokens revoke {token_id}"
 
     def _prove_accepted(self, current: ServiceToken | None) -> None:
-        """Raise unless the server accepts the current token, which one run asks once."""
+        """Raise unless the server accepts the current token, which is asked once in a rotation."""
         if current is None or current.secret == self._proven:
             return
         try:
@@ -180,10 +180,10 @@ def keep_waiting(pending: PendingRevocation, why: str) -> Retired:
     return Retired(old, _describe_unrevoked(old))
 
 
-def journals_after(
+def journals_without_retired(
     snapshot: Snapshot, retired: Sequence[Retired]
 ) -> Callable[[str, Journal], Journal]:
-    """Return what notes in the journal of a store, by its URL, what became of the old tokens.
+    """Return a function that gives the journal of a store, by its URL, without settled tokens.
 
     What is known of a disuse is noted in the first store that tells of it; later stores' copies are
     ignored.
@@ -195,7 +195,7 @@ def journals_after(
         for pending in each.journal.pending:
             first.setdefault(pending.token_id, each.store.url)
 
-    def journal_after(url: str, journal: Journal) -> Journal:
+    def without_retired(url: str, journal: Journal) -> Journal:
         kept = (each for each in journal.pending if each.token_id not in done)
         pending = tuple(
             each._replace(disuse=known.get(each.token_id, each.disuse))
@@ -205,7 +205,7 @@ def journals_after(
         )
         return replace(journal, pending=pending)
 
-    return journal_after
+    return without_retired
 
 
 def pending_after(

@@ -44,8 +44,8 @@ _log = logging.getLogger(__name__)
 _NO_ANSWER = ("api-unreachable", "not-done")
 
 
-class _Left(NamedTuple):
-    """A rotation whose last steps are postponed; `fields` are those of its audit trail."""
+class _Unfinished(NamedTuple):
+    """A rotation that waits for hooks it shares; `fields` are those of its audit trail."""
 
     result: RotationResult
     options: RotateOptions
@@ -67,7 +67,7 @@ class Rotation:
         self.workers = context.workers
         self.at_most = settings.at_most
         self.labels = dict(settings.labels)
-        self._left: _Left | None = None
+        self._unfinished: _Unfinished | None = None
 
     @property
     def places(self) -> frozenset[str]:
@@ -119,7 +119,7 @@ class Rotation:
         self._context.api.log_out()
 
     def expect_look(self) -> None:
-        """Note that the token is to be looked at next, with others whose stores may be its own."""
+        """Announce that these stores are read soon, so that one request can read several."""
         self._context.fleet_stores.ahead.expect(self._stores)
 
     def check(self, *, probe: bool) -> Report:
@@ -138,8 +138,9 @@ class Rotation:
         return _with_mirrors(result, self._look_at_mirrors(snapshot))
 
     def _observe(self) -> Snapshot:
-        """Read each store; of those that `expect_look` has noted, many by few requests.
+        """Read each store; of those that `expect_look` has announced, many by few requests.
 
+        A store that can only be read by itself, such as a file, is simply read.
         What was read so may be a minute old. It only tells whether there is anything to do: `steps`
         reads each store again.
         """
@@ -147,28 +148,28 @@ class Rotation:
 
     def rotate(self, options: RotateOptions) -> Report:
         """Bring the token and its stores into order; every failure becomes part of the report."""
-        self._left = None
+        self._unfinished = None
         with audit.run(self.name):
             result = self._rotate(options)
             if result.postponed:
-                self._left = _Left(result, options, audit.run_fields())
+                self._unfinished = _Unfinished(result, options, audit.run_fields())
                 return self._summarize(result, self._context.clock())
             return self._tell(result, options)
 
     @property
     def postponed(self) -> HookTask | None:
         """What `rotate` left to the end of the run; `finish` is to follow."""
-        postponed = self._left.result.postponed if self._left else None
+        postponed = self._unfinished.result.postponed if self._unfinished else None
         return postponed.task if postponed else None
 
     def finish(self, failures: Sequence[HookFailure]) -> Report | None:
-        """Take the last steps, once what was `postponed` is done and this of it failed.
+        """Take the steps after the shared hooks; `failures` are those of this token's that failed.
 
         Returns the report that takes the place of that of `rotate`; None where nothing was left.
         """
-        if self._left is None:
+        if self._unfinished is None:
             return None
-        (result, options, fields), self._left = self._left, None
+        (result, options, fields), self._unfinished = self._unfinished, None
         with audit.run(self.name, fields):
             try:
                 steps = self._steps(result.after or result.snapshot, options)
@@ -211,7 +212,7 @@ class Rotation:
         try:
             if options.dry_run:
                 result = _plan_pushes(self._dry_run(snapshot, verdict, options), mirrors)
-            elif is_wanted or self._has_due_work(snapshot, options):
+            elif is_wanted or self._is_worth_holding(snapshot, options):
                 ran = self._steps(snapshot, options).run(verdict)
                 result = ran._replace(mirrors=ran.mirrors or result.mirrors)
             else:
@@ -236,9 +237,9 @@ class Rotation:
             troubles=(*result.troubles, *cleared.troubles),
         )
 
-    def _has_due_work(self, snapshot: Snapshot, options: RotateOptions) -> bool:
-        """Tell whether an earlier run left something to do now, or to watch."""
-        if not snapshot.has_open_work:
+    def _is_worth_holding(self, snapshot: Snapshot, options: RotateOptions) -> bool:
+        """Tell whether an earlier run left something to do now, or old tokens to watch."""
+        if not snapshot.has_notes:
             return False
         steps = self._steps(snapshot, options)
         return steps.has_unfinished_work() or steps.has_old_tokens_to_watch()
@@ -294,7 +295,7 @@ class Rotation:
                 self._context.api().account()  # proves that a mint would be allowed
                 return RotationResult(snapshot, planned, Action.WOULD_ROTATE)
             case Need.COPY:
-                for observation in snapshot.behind:
+                for observation in snapshot.lacking:
                     observation.store.preflight()
                 return RotationResult(snapshot, planned, Action.WOULD_CONVERGE)
         return RotationResult(snapshot, planned)

@@ -55,11 +55,11 @@ if TYPE_CHECKING:
     from rotator.rotation.mirrors import Mirrors
 
 _ATTEMPTS = 10  # to mint, while other rotators write their intents, and after refused tokens
-_MOST_REFUSED = 2  # tokens in one run, before it is left to the next one
+_MOST_REFUSED = 2  # tokens in one rotation, before it is left to the next run
 
 
 class RotationSteps:
-    """One run, which began with the look `before` at the stores.
+    """One rotation, which began with the look `before` at the stores.
 
     A store that did not answer is skipped for the run: we hold no lock on it.
     """
@@ -84,8 +84,8 @@ class RotationSteps:
         self._finisher = Finisher(settings.name, hooks, context, mirrors)
 
     def has_unfinished_work(self) -> bool:
-        """Tell whether an earlier run left something to do, whatever the token needs."""
-        return bool(self._before.intents) or self._finisher.has_unfinished_work(self._before)
+        """Tell whether an earlier run left something to do now, an intent among it."""
+        return bool(self._before.intents) or self._finisher.has_due_work(self._before)
 
     def has_old_tokens_to_watch(self) -> bool:
         """Tell whether the run looks up who still uses an old token."""
@@ -130,7 +130,7 @@ class RotationSteps:
 
     def _run_steps(self, verdict: Verdict, refused: Collection[ServiceToken]) -> RotationResult:
         """Take the steps, in the order of docs/rotation.md; the API refuses `refused`."""
-        decided_unheld = verdict
+        first_verdict = verdict
         snapshot = self._observe_alone(verdict)  # read and decide again: the stores are held now
         snapshot = self._decider.recover(snapshot, self._options)
         if snapshot.current in refused:
@@ -139,11 +139,12 @@ class RotationSteps:
             verdict = self._decide_again(snapshot, verdict)
         if not snapshot.reachable:
             return RotationResult(snapshot, verdict, Action.FAILED)
-        # Found now, settled last: a store that we write meanwhile refuses a rotator that slept.
+        # Which intents are dead is found now, and they are settled after our writes: these change
+        # the version of a store, so that a rotator which only slept gets a conflict.
         dead = self._find_dead(snapshot)
         result = self._renew(snapshot, verdict)
-        if verdict.need not in (decided_unheld.need, Need.HELP) and result.action is None:
-            # Nothing is left of what we came for: another rotator did it.
+        if verdict.need not in (first_verdict.need, Need.HELP) and result.action is None:
+            # Another rotator did what the first look asked for.
             result = _skip_overtaken(snapshot, verdict)
         if result.must_start_over:
             return result._replace(after=snapshot)
@@ -193,6 +194,7 @@ class RotationSteps:
         except OvertakenError as error:
             result = self._take_theirs(snapshot, verdict, error)
         except RevokedMeanwhileError as error:
+            # Only `promote` raises it, with a token in hand.
             result = _fail(snapshot, verdict, error)._replace(refused=(token,))
         except TokenRefusedError as error:
             result = _fail_by_refusal(snapshot, verdict, error)
@@ -236,7 +238,7 @@ class RotationSteps:
         if snapshot.current != self._before.current or not snapshot.reachable:
             # What was forced is done: another rotator has renewed the token.
             return self._decider.decide_and_probe(snapshot, replace(self._options, force=False))
-        if snapshot.behind != self._before.behind:
+        if snapshot.lacking != self._before.lacking:
             return self._decider.decide_and_probe(snapshot, self._options)
         return verdict
 
@@ -324,7 +326,7 @@ class RotationSteps:
         pending = pending_after(
             snapshot,
             outgoing,
-            self._retire(),
+            self._time_to_keep_old(),
             now,
             sparing_put_back=is_put_back and not self._options.revoke_old,
         )
@@ -339,7 +341,7 @@ class RotationSteps:
             stores=names_after(snapshot, now),
         )
 
-    def _retire(self) -> timedelta | Unused | None:
+    def _time_to_keep_old(self) -> timedelta | Unused | None:
         return timedelta() if self._options.revoke_old else self._settings.retire
 
     def _decide_written(self, verdict: Verdict, token: ServiceToken) -> Verdict:
@@ -374,10 +376,10 @@ class RotationSteps:
         self._context.api().exchange(current.secret)
         journal = replace(snapshot.journal, token_id=current.token_id)
         now = self._context.api().time.now()
-        journal = self._with_old_tokens(journal, snapshot, snapshot.behind, now)
-        holders = [each.store for each in snapshot.reachable if each not in snapshot.behind]
+        journal = self._with_old_tokens(journal, snapshot, snapshot.lacking, now)
+        holders = [each.store for each in snapshot.reachable if each not in snapshot.lacking]
 
-        def with_old_tokens(observation: Observation) -> Journal:
+        def journal_of_holder(observation: Observation) -> Journal:
             if observation.store not in holders:
                 return observation.journal
             hooks = self._hooks.ids if observation.store is holders[0] else ()
@@ -391,11 +393,11 @@ class RotationSteps:
             )
 
         is_repeated = any(each.journal.put_back_at for each in snapshot.put_back)
-        snapshot, troubles = snapshot.note(with_old_tokens)
+        snapshot, troubles = snapshot.note(journal_of_holder)
         if holders:
-            written = _spread(snapshot.behind, current, journal)
+            written = _spread(snapshot.lacking, current, journal)
         else:  # the token is in none of them: it was put out by an old one
-            first, *others = snapshot.behind
+            first, *others = snapshot.lacking
             hooked = replace(journal, hooks=self._hooks.ids)
             written = (_write(first, current, hooked), *_spread(others, current, journal))
         if is_repeated:

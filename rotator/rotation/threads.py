@@ -9,7 +9,7 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 # Half of a rotation is waiting for the API and the disk; more threads than this mostly wait for
-# each other: on two cores, 1,000 rotations took 11.4 s with 16 of them, and 10.8 s with 8.
+# each other.
 WORKERS = 8
 # Work that does not wait, such as reading files, takes one thread half the time that it takes
 # several, as only one of them runs at a time and each call of the system passes the turn on.

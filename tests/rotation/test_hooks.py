@@ -111,5 +111,5 @@ def test_a_hook_finds_the_new_token_in_the_store(world: World, log: Path) -> Non
 
 def test_a_run_without_hooks_leaves_those_that_another_noted_meanwhile() -> None:
     journal = Journal("t-1", hooks=("0123abcd",))
-    assert HooksRun(noted=(), due=(), failures=[]).journal_after(journal) == journal
-    assert HooksRun(noted=("0123abcd",), due=(), failures=[]).journal_after(journal).hooks == ()
+    assert HooksRun(noted=(), due=(), failures=[]).note_in(journal) == journal
+    assert HooksRun(noted=("0123abcd",), due=(), failures=[]).note_in(journal).hooks == ()

@@ -66,7 +66,7 @@ EVERY_VERDICT = [
         id="its scope configured",
     ),
     pytest.param(replace(FINE, forced=True), "forced", Status.DUE, Need.MINT, id="forced"),
-    pytest.param(replace(FINE, behind=1), "behind", Status.DUE, Need.COPY, id="one store behind"),
+    pytest.param(replace(FINE, lacking=1), "behind", Status.DUE, Need.COPY, id="one store behind"),
     pytest.param(
         replace(FINE, put_back=LOST), "put_back", Status.DUE, Need.MINT, id="put back once"
     ),
@@ -92,7 +92,7 @@ EVERY_VERDICT = [
         id="put back, and over",
     ),
     pytest.param(
-        replace(FINE, put_back=LOST._replace(is_lost=False), behind=1),
+        replace(FINE, put_back=LOST._replace(is_lost=False), lacking=1),
         "put_back",
         Status.DUE,
         Need.COPY,
@@ -167,10 +167,10 @@ def test_each_check_of_the_chain_gives_a_verdict_in_the_table_above() -> None:
 
 
 ALL_AT_ONCE = replace(
-    EMPTY, refused=True, scope="charts", forced=True, behind=2, token=token(-WEEK), fault=FAULT
+    EMPTY, refused=True, scope="charts", forced=True, lacking=2, token=token(-WEEK), fault=FAULT
 )
 LATER_AND_LATER = [
-    (replace(EMPTY, refused=True, forced=True, behind=2), "missing"),
+    (replace(EMPTY, refused=True, forced=True, lacking=2), "missing"),
     (replace(ALL_AT_ONCE, token=None), "quoted"),
     (ALL_AT_ONCE, "refused"),
     (replace(ALL_AT_ONCE, refused=False), "expired"),
@@ -178,7 +178,7 @@ LATER_AND_LATER = [
     (replace(ALL_AT_ONCE, refused=False, token=token(WEEK - HOUR)), "expiring"),
     (replace(ALL_AT_ONCE, refused=False, token=token(2 * WEEK)), "scope"),
     (replace(ALL_AT_ONCE, refused=False, token=token(2 * WEEK), scope=None), "forced"),
-    (replace(EMPTY, token=token(None), behind=2), "behind"),
+    (replace(EMPTY, token=token(None), lacking=2), "behind"),
     (replace(EMPTY, token=token(None)), "eternal"),
     (replace(EMPTY, token=token(2 * WEEK)), "ok"),
 ]
@@ -206,7 +206,7 @@ def minted(ago: timedelta, inputs: Inputs = DUE) -> Inputs:
         pytest.param(replace(minted(TICK), forced=True), Need.MINT, id="just now, but forced"),
         pytest.param(minted(TICK, holding(-HOUR)), Need.PATIENCE, id="just now, and over already"),
         pytest.param(minted(TICK, replace(FINE, refused=True)), Need.MINT, id="but refused"),
-        pytest.param(minted(TICK, replace(FINE, behind=1)), Need.COPY, id="and to be copied"),
+        pytest.param(minted(TICK, replace(FINE, lacking=1)), Need.COPY, id="and to be copied"),
         pytest.param(minted(TICK, FINE), Need.NOTHING, id="and fine"),
     ],
 )
@@ -228,8 +228,8 @@ def test_a_token_minted_less_than_an_hour_ago_is_not_replaced_unless_forced(
             "expires in 3 days (2026-11-26 12:00 UTC); renewed below 7 days",
         ),
         (holding(-3 * HOUR), "expired 3 hours ago (2026-11-23 09:00 UTC)"),
-        (replace(FINE, behind=2), "2 stores do not hold the current token"),
-        (replace(FINE, behind=1), "1 store does not hold the current token"),
+        (replace(FINE, lacking=2), "2 stores do not hold the current token"),
+        (replace(FINE, lacking=1), "1 store does not hold the current token"),
         (
             replace(
                 FINE, put_back=LOST._replace(is_repeated=True, changed_at=NOON, owner="Flux (a)")

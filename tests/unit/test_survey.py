@@ -68,7 +68,7 @@ class Shelf:
         at = [store.url for store in self.stores]
         return (
             [at.index(reading.store.url) for reading in seen.reachable],
-            [at.index(reading.store.url) for reading in seen.behind],
+            [at.index(reading.store.url) for reading in seen.lacking],
         )
 
 
@@ -108,7 +108,7 @@ def test_without_a_journal_the_live_token_that_lasts_longest_is_current(
         shelf.add(lasting(life, f"t{number}"))
     seen = shelf.look()
     assert current(seen) == newest
-    assert len(seen.behind) == len(lives) - 1
+    assert len(seen.lacking) == len(lives) - 1
 
 
 @pytest.mark.parametrize("old_life", [52 * WEEK, None], ids=["lasts longer", "eternal"])
@@ -189,7 +189,7 @@ def test_a_store_that_fails_is_told_apart_and_the_others_go_on(
 
 def test_when_no_store_answers_nothing_is_known() -> None:
     seen = observe([MuteStore(StoreUnreachableError("mute"))], NOON)
-    assert (seen.reachable, seen.behind, seen.current) == ((), (), None)
+    assert (seen.reachable, seen.lacking, seen.current) == ((), (), None)
 
 
 def test_the_order_of_the_stores_decides_nothing(shelf: Shelf) -> None:

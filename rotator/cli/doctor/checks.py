@@ -201,7 +201,7 @@ def _owners(facts: TokenFacts) -> Iterator[Finding]:
 
 
 def _contents(facts: TokenFacts) -> Iterator[Finding]:
-    for behind in facts.snapshot.behind:
+    for behind in facts.snapshot.lacking:
         if behind.is_put_back:  # told with the token
             continue
         url, result = behind.store.url, Result.WARNING
