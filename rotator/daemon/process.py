@@ -13,13 +13,14 @@ from rotator.clock import Clock
 from rotator.config.settings import Settings
 from rotator.daemon.health import DaemonPhase, Health
 from rotator.daemon.reaper import ZombieReaper
-from rotator.daemon.scheduler import BETWEEN_TICKS, Daemon, Scheduler
+from rotator.daemon.scheduler import Daemon, Scheduler
 from rotator.daemon.web import ListenAddress, PageServer, PageSite
 from rotator.rotation.in_flight import InFlightMints
 from rotator.rotation.rotation import Rotation
 from rotator.signals import RELOAD, STOP, SelfPipe
 from rotator.wiring import requirements
 
+TICK = 60.0  # seconds
 _log = logging.getLogger(__name__)
 
 
@@ -54,8 +55,7 @@ def serve(
             stack.enter_context(server.serving())
         daemon.start()
         health.phase = DaemonPhase.RUNNING
-        seconds = BETWEEN_TICKS.total_seconds()
-        while (number := next(iter(pipe.wait(seconds, most=1)), None)) not in STOP:
+        while (number := next(iter(pipe.wait(TICK, most=1)), None)) not in STOP:
             if number in RELOAD:
                 health.reload_error = daemon.reload()
             zombies.reap()

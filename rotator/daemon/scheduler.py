@@ -37,7 +37,6 @@ from rotator.rotation.threads import WORKERS
 
 # A store that was changed by hand and a token that was revoked are noticed within this time.
 LONGEST_PAUSE = timedelta(hours=1)
-BETWEEN_TICKS = timedelta(minutes=1)
 DUE_SPREAD = timedelta(seconds=30)
 BUSY_PAUSE = timedelta(seconds=5)
 # Restarts and notices of looks so near each other are done once for all.
@@ -119,16 +118,12 @@ class Daemon:
 
         Jobs wait for a time of the wall clock: set back by ten days, it would delay them by ten
         days; set forward, the scheduler goes on sleeping until it is woken. And APScheduler drops a
-        job that it cannot hand to a thread. The stores of all looks of the next minute can be read
-        by few requests.
+        job that it cannot hand to a thread.
         """
         for job in self._scheduler.get_jobs():
-            left = job.next_run_time - self._clock()
-            if left > LONGEST_PAUSE:
+            if job.next_run_time - self._clock() > LONGEST_PAUSE:
                 with suppress(JobLookupError):  # the job was run meanwhile
                     self._scheduler.reschedule_job(job.id, trigger="date", run_date=self._clock())
-            elif left <= BETWEEN_TICKS and job.args:
-                job.args[0].expect_look()
         with self._planning:
             since = self._collected_since
             if since is not None and abs(self._clock() - since) > 2 * LONGEST_TOGETHER:

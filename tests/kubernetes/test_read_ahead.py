@@ -2,7 +2,6 @@
 
 import base64
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,23 +11,19 @@ from backends.kubernetes.address import KubernetesAddress
 from backends.kubernetes.connection import Connection
 from backends.kubernetes.store import KubernetesStore
 from rotator import wiring
-from rotator.clock import Clock, utc_now
+from rotator.clock import utc_now
 from rotator.config.loader import load_settings
-from rotator.daemon.health import Health
-from rotator.daemon.scheduler import Daemon
 from rotator.rotation.ahead import ReadAhead
 from rotator.rotation.fleet import run_fleet
 from rotator.rotation.model import Action
 from rotator.rotation.observe import Observation, Unreachable
 from rotator.rotation.policy import RotateOptions
-from rotator.rotation.rotation import Rotation
 from rotator.stores.port import parse_url
 from tests.kubernetes.apiserver import ApiServer, Fault
 from tests.kubernetes.helpers import NOWHERE
 from tests.kubernetes.site import KEY, NOBODY, Site
-from tests.support.clock import FakeClock, StillTime
+from tests.support.clock import StillTime
 from tests.support.sandbox import Sandbox
-from tests.support.scheduler import SteppedScheduler
 
 MANY = 12
 
@@ -191,62 +186,24 @@ def test_what_a_list_does_not_have_is_told_as_always(site: Site, stand_in: ApiSe
     assert "there is no Secret missing in the namespace" in str(found.error)
 
 
-class World:
-    """A config with `MANY` tokens of which one is due, on the Secrets of a fleet."""
-
-    def __init__(
-        self,
-        fleet: Fleet,
-        site: Site,
-        api: Sandbox,
-        folder: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        text = f'[api]\nurl = "{api.url}"\nadmin_email = "{api.admin_email}"\n'
-        text += 'admin_password_file = "password"\n[defaults]\nprobe = false\n'
-        for number in range(MANY):
-            fleet.put(f"bot-{number}", api.issue(days=3 if number == 7 else 60))
-            store = f"kubernetes://{site.namespace}/bot-{number}#{KEY}"
-            text += f'[[token]]\nname = "bot-{number}"\nstores = ["{store}"]\n'
-        (folder / "password").write_text(api.admin_password)
-        (folder / "rotator.toml").write_text(text)
-        monkeypatch.setenv("KUBECONFIG", site.variables(site.upstream, NOBODY)["KUBECONFIG"])
-        self._settings = load_settings(None, {}, folder)
-
-    def rotations(self, clock: Clock = utc_now) -> list[Rotation]:
-        return wiring.build_rotations(self._settings, (), clock)
-
-
 def test_a_run_reads_again_what_it_renews_and_nothing_else(
     site: Site, stand_in: ApiServer, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fleet = Fleet(site, stand_in, "list", "get", "patch", "create", number=0)
-    rotations = World(fleet, site, api, tmp_path, monkeypatch).rotations()
+    text = f'[api]\nurl = "{api.url}"\nadmin_email = "{api.admin_email}"\n'
+    text += 'admin_password_file = "password"\n[defaults]\nprobe = false\n'
+    for number in range(MANY):
+        fleet.put(f"bot-{number}", api.issue(days=3 if number == 7 else 60))
+        store = f"kubernetes://{site.namespace}/bot-{number}#{KEY}"
+        text += f'[[token]]\nname = "bot-{number}"\nstores = ["{store}"]\n'
+    (tmp_path / "password").write_text(api.admin_password)
+    (tmp_path / "rotator.toml").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", site.variables(site.upstream, NOBODY)["KUBECONFIG"])
+    settings = load_settings(None, {}, tmp_path)
+    rotations = wiring.build_rotations(settings, (), utc_now)
     fleet.count()
     reports = run_fleet(rotations, lambda each: each.rotate(RotateOptions()))
     assert [each.name for each in reports if each.action is Action.ROTATED] == ["bot-7"]
     others = [each.path for each in stand_in.requests if "/bot-7" not in each.path]
     assert len(others) == 2  # the list, and an event about the one
     assert fleet.count()[0] == 1
-
-
-def test_one_list_tells_of_all_that_a_daemon_looks_at_in_the_next_minute(
-    site: Site, stand_in: ApiServer, api: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fleet = Fleet(site, stand_in, "list", "get", "patch", "create", number=0)
-    world = World(fleet, site, api, tmp_path, monkeypatch)
-    clock = FakeClock(utc_now())
-    scheduler = SteppedScheduler(clock)
-    daemon = Daemon(
-        scheduler,
-        lambda: world.rotations(clock),
-        clock,
-        lambda _low, high: high,
-        Health(lambda: 0.0, lambda: True),
-    )
-    daemon.start()
-    scheduler.step(timedelta(minutes=59, seconds=30))
-    fleet.count()
-    daemon.tick()
-    scheduler.step(timedelta(minutes=1))
-    assert fleet.count() == (1, 0)
