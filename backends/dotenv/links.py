@@ -50,15 +50,18 @@ def resolve(path: Path) -> Path:
 
 def canonical(path: Path) -> str:
     """Return where a path leads, whoever made the symlinks in it."""
-    return str(path) if _is_direct(str(path)) else os.path.realpath(path)
+    text = str(path)
+    return text if _path_of_kernel(text) == text or _is_direct(text) else os.path.realpath(path)
 
 
 def _is_direct(path: str) -> bool:
     """Tell whether no symlink is in the way, as far as it can be followed, and no `..`.
 
-    Of the paths of a fleet nearly all are, and `Path` takes much longer for each step.
+    Of the paths of a fleet nearly all are, and `Path` takes much longer for each step. For root the
+    kernel's word is not enough: a link can lead through `/proc/PID/root` to a file that has the
+    same path in another mount namespace. Others may not go there (proc_pid_root(5)).
     """
-    if sys.platform == "linux" and _path_of_kernel(path) == path:
+    if os.geteuid() != 0 and _path_of_kernel(path) == path:
         return True
     if "/../" in path or path.endswith("/.."):
         return False
@@ -79,6 +82,8 @@ def _path_of_kernel(path: str) -> str | None:
 
     O_PATH opens nothing, so that a device does not notice (open(2)).
     """
+    if sys.platform != "linux":
+        return None
     try:
         fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:

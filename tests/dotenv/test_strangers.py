@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,20 @@ def test_a_link_of_ones_own_is_followed(file: Path) -> None:
     file.chmod(0o644)
     path = link(file.with_name("link"), ".env", NOBODY)
     assert output("print(store_at(path).read().secret)", path, user=NOBODY).endswith("old")
+
+
+@as_root
+def test_a_strangers_link_into_another_mount_namespace_is_not_followed(file: Path) -> None:
+    # There the file has the very path that is configured here, and so the kernel says.
+    way = file.with_name("way")
+    script = f"mount -t tmpfs none {file.parent} && mkdir {way} && echo TOKEN=theirs >{way}/.env"
+    with subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", f"{script} && echo done && read -r _"],  # noqa: S607 - any unshare
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as elsewhere:
+        assert elsewhere.stdout
+        assert elsewhere.stdout.readline() == b"done\n"
+        planted = link(way, f"/proc/{elsewhere.pid}/root{way}", 1234)
+        assert (way / ".env").read_text() == "TOKEN=theirs\n"
+        assert_refused(way / ".env", planted)
