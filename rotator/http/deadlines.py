@@ -172,7 +172,9 @@ class _TimedConnection(HTTPConnection):
             raise ConnectTimeoutError(self, "no connection in time") from error
 
     def _new_conn(self) -> socket.socket:
-        if not is_bounded() or is_address(self._dns_host):
+        # Through SOCKS the host is the target's, and the proxy's name is looked up.
+        has_no_look_up = is_address(self._dns_host) and not hasattr(self, "_socks_options")
+        if has_no_look_up or not is_bounded():
             return super()._new_conn()
         return _connect_within(seconds_left(), super()._new_conn)
 

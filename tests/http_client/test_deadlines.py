@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
+from typing import ClassVar
 
 import pytest
 import requests
+from urllib3 import HTTPConnectionPool
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError
 
 from rotator.clock import TimeBudget
 from rotator.http import deadlines
@@ -128,6 +132,31 @@ def test_name_servers_that_do_not_answer_of_a_proxy(
         ends_in_time(never_sent=True, kind=FailureKind.PROXY),
     ):
         BoundedSession(HASTY).get(f"{scheme}://elsewhere.invalid/", proxies=proxies)
+
+
+class ThroughSocks(HTTPConnection):
+    """Looks up the proxy, as urllib3's for SOCKS does, which needs one more package."""
+
+    _socks_options: ClassVar = {"proxy_host": "proxy.example"}
+
+    def _new_conn(self) -> socket.socket:
+        return socket.create_connection((self._socks_options["proxy_host"], 1080))
+
+
+def test_name_servers_that_do_not_answer_of_a_socks_proxy_to_an_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with HTTPConnectionPool("10.0.0.1", retries=False) as pool:
+        pool.ConnectionCls = ThroughSocks
+        deadlines.bound_pool(pool)
+        timer = Timer()
+        with (
+            deaf_name_servers(monkeypatch),
+            deadlines.exchange_within(TOTAL),
+            pytest.raises((HTTPError, TimeoutError)),
+        ):
+            pool.request("GET", "/")
+        assert timer.seconds < PATIENCE
 
 
 def test_nothing_is_sent_on_what_is_connected_too_late(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,25 @@ def test_netrc_is_sent_only_if_wanted(tmp_path: Path, monkeypatch: pytest.Monkey
         assert [b"Authorization: Basic" in head for head in server.requests] == [False, True]
 
 
+def test_what_an_sdk_sets_at_a_session_is_sent() -> None:
+    seen: list[int] = []
+    with raw_server(answering(ok())) as server:
+        session = BoundedSession()
+        session.params = {"api-version": "7"}
+        session.get(server.url)
+        session.params = {}
+        session.cookies.set("sid", "x")
+        session.get(server.url)
+        session.cookies.clear()
+        session.get(server.url, cookies={"c": "1"})
+        session.hooks["response"].append(lambda answer, **_: seen.append(answer.status_code))
+        session.get(server.url)
+    assert first_lines(server)[0] == b"GET /?api-version=7 HTTP/1.1"
+    assert [b"Cookie: sid=x" in head for head in server.requests] == [False, True, False, False]
+    assert b"Cookie: c=1" in server.requests[2]
+    assert seen == [200]
+
+
 def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     session = BoundedSession(QUICK)
     with raw_server(answering(ok())) as proxy:
