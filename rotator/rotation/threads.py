@@ -15,6 +15,9 @@ WORKERS = 8
 # several, as only one of them runs at a time and each call of the system passes the turn on.
 _LOOK = 0.020  # seconds
 _BUSY = 0.5  # of a processor
+# Fewer look at as many files within one look. They may also be part of work that is itself done in
+# threads, which keep the process busy while these wait.
+_MANY = 64
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -25,7 +28,8 @@ def map_in_threads(
 ) -> list[_Result]:
     """Apply `act` to each item; return the results in their order.
 
-    One thread begins; the others join it when it waits. They have the time budget of this thread.
+    Of many items one thread begins; the others join it when it waits. They have the time budget of
+    this thread.
     What `act` raises ends the work. Where the machine starts no more threads, those that run do
     all, or this one.
     """
@@ -43,7 +47,8 @@ def map_in_threads(
             for thread in threads:
                 thread.start()
                 started.append(thread)
-                if len(started) == 1 and not _is_waiting(thread):
+                is_first = len(started) == 1 and len(items) >= _MANY
+                if is_first and not _is_waiting(thread):
                     break
         if not started:
             work.go_on()

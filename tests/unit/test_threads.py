@@ -41,3 +41,11 @@ def test_work_that_does_not_wait_is_done_by_one_thread(monkeypatch: pytest.Monke
         return threading.get_ident()
 
     assert len(set(map_in_threads(work, range(100)))) == 1
+
+
+def test_a_few_are_done_side_by_side_in_a_process_that_is_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "process_time", time.monotonic)
+    meeting = threading.Barrier(8)
+    assert len(map_in_threads(lambda _: meeting.wait(PATIENCE), range(8))) == 8
