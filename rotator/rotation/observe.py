@@ -66,10 +66,10 @@ class Observation:
     version: str
     journal: Journal
     token: ServiceToken | None = None
-    fault: MalformedTokenError | None = None
+    fault: MalformedTokenError | None = field(default=None, compare=False)  # it is the secret's
     ends_at: datetime | None = None
     has_scratch: bool = False
-    has_leftovers: bool = False
+    has_leftovers: bool = field(default=False, compare=False)  # as a lock alone changes it
 
     def shows(self, token: ServiceToken | None) -> bool:
         return token is not None and self.token is not None and self.token.secret == token.secret

@@ -318,9 +318,12 @@ def _plan_pushes(result: RotationResult, looks: Sequence[MirrorLook]) -> Rotatio
 def remove_leftovers(snapshot: Snapshot) -> None:
     """Remove what a killed rotator left; where that is denied, a run that may does it."""
     for observation in snapshot.reachable:
-        if observation.has_leftovers:
-            with suppress(StoreError), observation.store.hold():  # which removes them
-                pass
+        store = observation.store
+        with suppress(StoreError):
+            # Whoever is at work by now removes them, too.
+            if observation.has_leftovers and not store.held_elsewhere():
+                with store.hold():  # which removes them
+                    pass
 
 
 def _explain_unchanged(result: RotationResult) -> RotationResult:

@@ -2,10 +2,16 @@
 
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from backends.dotenv.store import DotenvStore
+from rotator.rotation.observe import observe_store, snapshot_of
+from rotator.rotation.rotation import remove_leftovers
 from tests.dotenv.children import HOLD, running
 from tests.dotenv.helpers import names_in, put, store_at
 from tests.support.waiting import PATIENCE
@@ -70,3 +76,35 @@ def test_what_belongs_to_another_thread_at_work_is_not_left(file: Path) -> None:
         thread.start()
         thread.join(PATIENCE)
     assert answers == [False]
+
+
+class CountedStore(DotenvStore):
+    """Counts how often it is held."""
+
+    holds = 0
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        self.holds += 1
+        with super().hold():
+            yield
+
+
+def test_a_run_does_not_wait_for_whoever_removes_what_is_left(file: Path) -> None:
+    file.with_name(".env.rotator-new").touch(mode=0o600)
+    store = CountedStore(file, "TOKEN")
+    snapshot = snapshot_of([observe_store(store)], datetime.now(UTC))
+    with running(HOLD, file):
+        remove_leftovers(snapshot)
+    assert store.holds == 0
+    file.with_name(".env.rotator-new").touch(mode=0o600)
+    remove_leftovers(snapshot)
+    assert (store.holds, names_in(file.parent)) == (1, [".env"])
+
+
+def test_what_is_left_beside_it_makes_it_no_other_secret(file: Path) -> None:
+    file.with_name(".env.rotator-new").touch(mode=0o600)
+    store = store_at(file)
+    before = observe_store(store)
+    with store.hold():
+        assert observe_store(store) == before
