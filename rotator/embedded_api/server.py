@@ -72,7 +72,9 @@ class ApiHandler(BaseHTTPRequestHandler):
         if response.send:
             response.send(self, head, body)
         else:
+            self.connection.settimeout(None)  # who reads slowly is not idle
             self.wfile.write(head + body)
+            self.connection.settimeout(self.server.idle_timeout)
 
 
 class LoopbackServer(ThreadingTCPServer):

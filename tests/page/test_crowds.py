@@ -19,6 +19,7 @@ from tests.support.waiting import FOREVER, PATIENCE
 from tests.support.world import World
 
 READERS = 50
+LATER = 3600.0  # seconds; a page is kept for ten times what it took, on a slow machine too
 PROBE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -59,7 +60,7 @@ def test_readers_at_once_are_answered_while_a_rotation_is_in_hand_and_do_not_kee
 def test_readers_at_once_get_one_page_that_was_made_once() -> None:
     shown = fleets.of_many(200)
     # One for each reader, and one for the state of the fleet that the first of them asks for.
-    moments = iter([0.0] * (READERS + 1) + [2.0] * 2)
+    moments = iter([0.0] * (READERS + 1) + [LATER] * 2)
     with served(shown.states, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
         pages = set(read_at_once(page))
         assert len(pages) == 1
@@ -69,7 +70,7 @@ def test_readers_at_once_get_one_page_that_was_made_once() -> None:
 
 def test_metrics_are_made_once_for_many_readers_in_each_of_their_two_forms() -> None:
     shown = fleets.of_many(3)
-    moments = iter([0.0] * 5 + [2.0])
+    moments = iter([0.0] * 5 + [LATER])
     with served(shown.states, monotonic=lambda: next(moments), tokens=shown.tokens) as page:
         before = {page.get("metrics", Accept=accept).text for accept in ("", "text/plain", "a/b")}
         form = "application/openmetrics-text;version="
