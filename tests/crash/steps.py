@@ -7,6 +7,7 @@ ELSEWHERE = "elsewhere"
 STEPS = {
     "tests.crash.victim.begin": "read",
     "tests.crash.victim.end": "end",
+    "rotator.rotation.rotation.Rotation._observe": "read",
     "backends.dotenv.store.DotenvStore.hold": "hold",
     "backends.dotenv.store.DotenvStore.preflight": "preflight",
     "rotator.rotation.steps.RotationSteps._reconcile": "clear up",
