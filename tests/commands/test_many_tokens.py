@@ -155,6 +155,19 @@ def test_patterns_and_labels_pick_tokens(
     assert {each["name"] for each in done} == chosen
 
 
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_labels_pick_what_is_shown_of_a_fleet(fleet: Runner, command: str) -> None:
+    shown = fleet(command, "--json", "--label", "team=stars").json["tokens"]
+    assert {each["name"] for each in shown} == {"luna-bot", "sol-bot"}
+
+
+@pytest.mark.parametrize("which", [["luna-bot"], ["--daemon", "9464"]])
+def test_a_label_is_for_no_chain_and_no_daemon(fleet: Runner, which: list[str]) -> None:
+    result = fleet("status", "--label", "team=stars", *which)
+    assert (result.status, result.out) == (2, "")
+    assert "--label cannot be combined with NAME or --daemon" in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -83,7 +83,10 @@ class Told(NamedTuple):
 def look(rotator: Runner, name: str | None, *, probe: bool = False, **changes: str) -> Told:
     """Look as `rotator status` does, without a process of its own."""
     settings = load_settings(None, {**rotator.env, **changes}, rotator.folder)
-    reader = StatusReader(settings, name, utc_now, probe=probe, describe=lambda _: [])
+    names, is_named = [name] if name else [], name is not None
+    reader = StatusReader(
+        settings, names, utc_now, with_chain=is_named, probe=probe, describe=lambda _: []
+    )
     try:
         view = reader.read()
     finally:

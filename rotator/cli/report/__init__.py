@@ -11,7 +11,8 @@ from rotator.cli.report.evidence import gather
 from rotator.cli.report.formats import as_csv, as_markdown
 from rotator.cli.report.policy import RuleState
 from rotator.clock import parse_duration, utc_now
-from rotator.config.settings import Settings
+from rotator.config.settings import Label, Settings
+from rotator.wiring import selection
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 @options.examples("rotator report > report.md", "rotator report luna-bot --unused 30d --csv")
 @click.command("report", short_help="Prove the policy of the tokens, for an audit.")
 @options.names
+@options.labels
 @click.option(
     "--unused",
     type=options.Parsed("duration", parse_duration),
@@ -35,6 +37,7 @@ def command(  # noqa: PLR0913 - one per option
     settings: Settings,
     names: tuple[str, ...],
     *,
+    labels: tuple[Label, ...],
     unused: timedelta,
     api: str | None,
     as_json: bool,
@@ -53,7 +56,8 @@ def command(  # noqa: PLR0913 - one per option
     """
     if as_json and in_csv:
         raise click.UsageError("expected --json or --csv, not both")
-    evidence = gather(settings, names, unused, utc_now, api)
+    chosen = selection.choose(settings, names, labels) if labels else names
+    evidence = gather(settings, chosen, unused, utc_now, api)
     if as_json:
         output.write(json.dumps(evidence.to_json(), indent=2) + "\n")
     else:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
@@ -15,9 +16,10 @@ from rotator.cli.status.gather import StatusReader
 from rotator.cli.status.sections import view_as_lines
 from rotator.cli.tables import paint
 from rotator.clock import utc_now
+from rotator.config.settings import Label
 from rotator.errors import MissingPackageError, MistakesError
 from rotator.http.urls import parse_http_url
-from rotator.wiring import requirements
+from rotator.wiring import requirements, selection
 
 
 class Reader(Protocol):
@@ -43,6 +45,7 @@ def parse_daemon(text: str) -> str:
 @options.examples("rotator status", "rotator status luna-bot --probe")
 @click.command("status")
 @options.name
+@options.labels
 @click.option("--probe", is_flag=True, help="Also ask the API whether it accepts the tokens.")
 @click.option(
     "--daemon",
@@ -57,6 +60,7 @@ def command(  # noqa: PLR0913 - one per option
     config: Path | None,
     name: str | None,
     *,
+    labels: tuple[Label, ...],
     probe: bool,
     daemon: str | None,
     watch: bool,
@@ -84,7 +88,12 @@ def command(  # noqa: PLR0913 - one per option
         raise MissingPackageError(
             "--watch needs the package rich: pip install 'nocturna-rotator[terminal]'"
         )
-    reader = _ask_daemon(daemon, name, probe=probe) if daemon else _open(config, name, probe=probe)
+    if labels and (name or daemon):
+        raise click.UsageError("--label cannot be combined with NAME or --daemon")
+    if daemon:
+        reader = _ask_daemon(daemon, name, probe=probe)
+    else:
+        reader = _open(config, name, labels, probe=probe)
     try:
         view = _watch(reader) if watch else reader.read()
     finally:
@@ -94,14 +103,19 @@ def command(  # noqa: PLR0913 - one per option
     return exit_codes.OK if view.fleet.is_well else exit_codes.FAILED
 
 
-def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
+def _open(
+    config: Path | None, name: str | None, labels: Collection[Label], *, probe: bool
+) -> Reader:
     reading = options.read(config)
     if reading.mistakes:
         raise MistakesError(reading.mistakes)
     settings = reading.settings
     options.forbid_core_dump(settings)
+    names = [name] if name else []
+    if labels:
+        names = selection.choose(settings, names, labels)
     if probe:
-        requirements.require_urls(settings, [name] if name else [])
+        requirements.require_urls(settings, names)
 
     def describe(token: str) -> list[Setting]:
         own = {each.name: each.api or None for each in settings.tokens}[token]
@@ -112,7 +126,9 @@ def _open(config: Path | None, name: str | None, *, probe: bool) -> Reader:
         )
         return [Setting(line.key, line.value, line.place) for line in lines]
 
-    return StatusReader(settings, name, utc_now, probe=probe, describe=describe)
+    return StatusReader(
+        settings, names, utc_now, with_chain=name is not None, probe=probe, describe=describe
+    )
 
 
 def _ask_daemon(url: str, name: str | None, *, probe: bool) -> Reader:

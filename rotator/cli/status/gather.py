@@ -25,26 +25,28 @@ from rotator.wiring import requirements
 class StatusReader:
     """Looks at a fleet, or at one token with its whole chain, as often as wanted.
 
-    With `probe` the API is asked whether it accepts each token; of one that is named that is asked
-    anyway, unless its settings forbid it. `describe` returns the settings of a token.
+    `names` are those of the tokens, empty for all; `with_chain` wants just one. With `probe` the
+    API is asked whether it accepts each token; with the chain that is asked anyway, unless the
+    token's settings forbid it. `describe` returns the settings of a token.
     Raises `ConfigError` for an unknown name or an unusable store URL.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what to show, and how
         self,
         settings: Settings,
-        name: str | None,
+        names: Sequence[str],
         clock: Clock,
         *,
+        with_chain: bool,
         probe: bool,
         describe: Callable[[str], Sequence[Setting]],
     ) -> None:
         contexts = wiring.build_contexts(settings, clock)
-        selected = wiring.open_selected(settings, [name] if name else [])
+        selected = wiring.open_selected(settings, names)
         self._rotations = [Rotation(*each, contexts[each[0].api]) for each in selected]
         self._tokens = [token for token, _ in selected]
         self._settings = settings
-        self._is_named = name is not None
+        self._with_chain = with_chain
         self._apis = {name: context.api for name, context in contexts.items()}
         self._clock = clock
         self._probe = probe
@@ -52,7 +54,7 @@ class StatusReader:
 
     def read(self) -> StatusView:
         """Look at the tokens; whatever fails becomes part of the view."""
-        if self._is_named:
+        if self._with_chain:
             return self._read_chain()
         begun = self._clock()
         reports = run_fleet(self._rotations, lambda each: each.check(probe=self._probe))
