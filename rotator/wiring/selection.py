@@ -29,6 +29,14 @@ def choose(settings: Settings, names: Sequence[str], labels: Collection[Label]) 
     return found
 
 
+def narrow(settings: Settings, names: Sequence[str], labels: Collection[Label]) -> Sequence[str]:
+    """Return the names as they are, where none means all, unless labels choose among them.
+
+    Raises `ConfigError` where there is no such token.
+    """
+    return choose(settings, names, labels) if labels else names
+
+
 def choose_apis(settings: Settings, name: str | None) -> Sequence[ApiSettings]:
     """Return all APIs, or the one of this name; raises `ConfigError` where there is none."""
     return settings.apis if name is None else (choose_api(settings, name),)

@@ -39,7 +39,7 @@ def command(
     from rotator.cli.doctor.gather import examine  # noqa: PLC0415 - the same
 
     logs.leave_out(OPEN_TO_ALL)  # which stores warn of, and a finding tells
-    chosen = selection.choose(settings, names, labels) if labels else names
+    chosen = selection.narrow(settings, names, labels)
     found = examine(settings, chosen, utc_now, os.environ)
     encoding = sys.stdout.encoding if sys.stdout is not None else None
     if as_json:

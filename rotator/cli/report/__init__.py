@@ -56,7 +56,7 @@ def command(  # noqa: PLR0913 - one per option
     """
     if as_json and in_csv:
         raise click.UsageError("expected --json or --csv, not both")
-    chosen = selection.choose(settings, names, labels) if labels else names
+    chosen = selection.narrow(settings, names, labels)
     evidence = gather(settings, chosen, unused, utc_now, api)
     if as_json:
         output.write(json.dumps(evidence.to_json(), indent=2) + "\n")

@@ -111,9 +111,7 @@ def _open(
         raise MistakesError(reading.mistakes)
     settings = reading.settings
     options.forbid_core_dump(settings)
-    names = [name] if name else []
-    if labels:
-        names = selection.choose(settings, names, labels)
+    names = selection.narrow(settings, [name] if name else [], labels)
     if probe:
         requirements.require_urls(settings, names)
 
