@@ -51,7 +51,7 @@ def resolve(path: Path) -> Path:
 def canonical(path: Path) -> str:
     """Return where a path leads, whoever made the symlinks in it."""
     text = str(path)
-    return text if _path_of_kernel(text) == text or _is_direct(text) else os.path.realpath(path)
+    return text if _path_of_kernel(text) == text else os.path.realpath(text)
 
 
 def _is_direct(path: str) -> bool:

@@ -29,9 +29,8 @@ def map_in_threads(
     """Apply `act` to each item; return the results in their order.
 
     Of many items one thread begins; the others join it when it waits. They have the time budget of
-    this thread.
-    What `act` raises ends the work. Where the machine starts no more threads, those that run do
-    all, or this one.
+    this thread. What `act` raises ends the work. Where the machine starts no more threads, those
+    that run do all, or this one.
     """
     if len(items) <= 1:
         return [act(item) for item in items]
@@ -47,8 +46,7 @@ def map_in_threads(
             for thread in threads:
                 thread.start()
                 started.append(thread)
-                is_first = len(started) == 1 and len(items) >= _MANY
-                if is_first and not _is_waiting(thread):
+                if len(started) == 1 and len(items) >= _MANY and not _is_waiting(thread):
                     break
         if not started:
             work.go_on()

@@ -39,6 +39,7 @@ _YEARS = range(2000, 2400)
 FAR = datetime(2399, 12, 31, tzinfo=UTC)  # in the place of a date that never comes
 _DIGEST = re.compile(r"[0-9a-f]{8}")
 _ETERNAL = "eternal"
+# These are compiled where they are used: most journals have none of them.
 _INTENT = (
     r"(?P<mint>[0-9a-f]{12})/(?P<begun>[0-9T:Z-]+)/(?P<days>[1-9][0-9]{0,2}|eternal)"
     rf"/(?P<scope>[0-9a-f]{{8}})(/(?P<token_id>{ID_PATTERN}))?(?P<earlier>(\+{ID_PATTERN})*)"
