@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from backends.aws.failures import AwsService
+from backends.aws.fleet import BATCH, LIST
 from backends.remote import check_options, is_creation_allowed
 from rotator.errors import ConfigError, quote_value
 from rotator.stores.port import StoreUrl
 
 SECRETS_MANAGER = AwsService("secretsmanager", "AWS Secrets Manager", "secret", "SECRETS_MANAGER")
-BATCH = "BatchGetSecretValue"
 REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,16}){1,3}-[0-9]{1,2}")
 # https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: Name
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}")
@@ -99,7 +99,7 @@ class AwsAddress:
         )
 
     def describe_resource(self, operations: Collection[str]) -> str:
-        if BATCH in operations:  # it is about no secret
+        if {BATCH, LIST} & set(operations):  # they are about no secret
             return "*"
         hint = ""
         if "DescribeSecret" in operations:

@@ -15,21 +15,21 @@ from functools import partial
 from typing import Any, Self
 
 from backends.aws import failures
-from backends.aws.address import BATCH, REGION, AwsAddress
+from backends.aws.address import REGION, AwsAddress
 from backends.aws.calls import PATIENCE, SDK, AwsStore, Tags, Trials
 from backends.aws.clients import AwsClient, share_client, share_throttle, usual_region
+from backends.aws.fleet import CURRENT, Fleet, Known
 from backends.aws.text import secret_in, with_secret
 from backends.remote import NotedScratch, name_errors, require_module
 from rotator.errors import StoreError
 from rotator.http.throttle import Throttle
 from rotator.stores.port import Absent, Entry, FirstRead, Provenance, StoreUrl
 
-_CURRENT, _PENDING, _PREVIOUS = "AWSCURRENT", "AWSPENDING", "AWSPREVIOUS"
+_PENDING, _PREVIOUS = "AWSPENDING", "AWSPREVIOUS"
 _SCRATCH = "rotator-rehearsal"
 _NOT_FOUND = "ResourceNotFoundException"
 # AWS answers these to a request that is allowed, but cannot be fulfilled.
 _IMPOSSIBLE = ("InvalidParameterException", "InvalidRequestException", "ValidationException")
-_MOST = 20  # secrets in one answer, https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
 _LONGEST = 65536  # bytes, https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 
 
@@ -62,7 +62,7 @@ class AwsSecret:
 class SecretsManagerStore(AwsStore[AwsSecret]):
     """A secret in AWS Secrets Manager; see `rotator.stores.port.SecretStore` for the promises."""
 
-    _label = _CURRENT  # of the version that holds the token
+    _label = CURRENT  # of the version that holds the token
 
     def __init__(
         self,
@@ -75,37 +75,29 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
         url = address.scratch if self.is_scratch else address.canonical
         super().__init__(url, address.field, address, client, patience, throttle=throttle)
         self._address = address
-        self._known: Mapping[str, str] = {}  # texts of versions
+        self._known = Known()
 
     def shelf(self) -> Hashable:
         """Return what all secrets of a region share in this process."""
         return SecretsManagerStore, self._throttle
 
-    def read_ahead(self, stores: Sequence[Self]) -> Mapping[str, FirstRead]:
-        """Ask for the current versions of up to 20 secrets.
+    def read_ahead(self, stores: Sequence[Self], *, may_lag: bool) -> Mapping[str, FirstRead]:
+        """Ask for the texts of twenty secrets at once, and perhaps for a list of descriptions.
 
-        The text of a version never changes, and which one is current `read` still asks for each, as
-        it does for the tags: so what it returns is as new as without.
+        The text of a version never changes. Which version is current, and the tags, `read` still
+        asks for each, unless the list `may_lag` and tells them.
         """
-        ids = list(dict.fromkeys(each._address.secret_id for each in stores))[:_MOST]  # noqa: SLF001 - of this class
+        ids = {each.url: each._address.secret_id for each in stores}  # noqa: SLF001 - of this class
         with name_errors(self.url):
-            answer = self._ask(BATCH, SecretIdList=ids) or {}
-        texts: dict[str, dict[str, str]] = {}
-        for each in answer.get("SecretValues") or ():
-            known = {str(each.get("VersionId")): str(each.get("SecretString") or "")}
-            texts |= {str(each.get(name)): known for name in ("Name", "ARN")}
-        return {
-            each.url: partial(each._read_knowing, texts.get(each._address.secret_id, {}))  # noqa: SLF001 - of this class
-            for each in stores
-            if each._address.secret_id in ids  # noqa: SLF001 - of this class
-        }
+            fleet = Fleet(self._ask, list(dict.fromkeys(ids.values())), may_lag=may_lag)
+        return {each.url: partial(each._read_in, fleet) for each in stores}  # noqa: SLF001 - of this class
 
-    def _read_knowing(self, texts: Mapping[str, str]) -> Entry | Absent:
-        self._known = texts
+    def _read_in(self, fleet: Fleet) -> Entry | Absent:
+        self._known = fleet.find(self._address.secret_id)
         try:
             return self.read()
         finally:
-            self._known = {}
+            self._known = Known()
 
     def earlier_secrets(self) -> Iterator[str]:
         """Yield the secret in AWSPREVIOUS; AWS keeps no older version that can be found."""
@@ -129,7 +121,7 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
     def _trials(self, state: AwsSecret) -> Trials:
         nowhere, absent = str(uuid.uuid4()), () if state.exists else (_NOT_FOUND,)
         trials: dict[str, Callable[[], object]] = {
-            "UpdateSecretVersionStage": lambda: self._move(_CURRENT, nowhere, nowhere),
+            "UpdateSecretVersionStage": lambda: self._move(CURRENT, nowhere, nowhere),
             "TagResource": lambda: self._call("TagResource", (*_IMPOSSIBLE, *absent), Tags=[]),
             "UntagResource": lambda: self._call("UntagResource", absent, TagKeys=["rotator:none"]),
         }
@@ -143,7 +135,8 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
         return trials
 
     def _read(self, *, to_write: bool) -> tuple[AwsSecret, str | None, Mapping[str, str]]:
-        about = self._call("DescribeSecret", (_NOT_FOUND,) if self._address.create else ())
+        missing = (_NOT_FOUND,) if self._address.create else ()
+        about = self._known.about or self._call("DescribeSecret", missing)
         if about is None:
             return AwsSecret(exists=False), None, {}
         if "ARN" not in about:
@@ -161,7 +154,7 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
         return state, secret_in(text, self._address.field), tags
 
     def _read_text(self, version: str) -> str:
-        if text := self._known.get(version):
+        if text := self._known.texts.get(version):
             return text
         value = self._call("GetSecretValue", VersionId=version) or {}
         if "SecretBinary" in value:
@@ -216,7 +209,7 @@ class SecretsManagerStore(AwsStore[AwsSecret]):
         if len(text.encode()) > _LONGEST:
             raise StoreError(f"AWS takes secrets of up to {_LONGEST} bytes: remove some of it")
         staged = self._call("PutSecretValue", **_staging(version, text)) or {}
-        if _CURRENT in staged.get("VersionStages", ()):
+        if CURRENT in staged.get("VersionStages", ()):
             return True
         # A new version may not show everywhere at once.
         seen = self._call("GetSecretValue", (_NOT_FOUND,), VersionId=version)
@@ -255,7 +248,7 @@ class StagedVersion(SecretsManagerStore, NotedScratch[AwsSecret]):
         """Prove what the secret's own proves, and that it has a version: the first is current."""
         super().preflight()
         with name_errors(self.url):
-            if _CURRENT not in self._read(to_write=True)[0].labels:
+            if CURRENT not in self._read(to_write=True)[0].labels:
                 raise StoreError(
                     "cannot be rehearsed: this secret has no version yet; rotator rotate makes it"
                 )

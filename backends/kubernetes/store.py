@@ -138,7 +138,7 @@ class KubernetesStore(RemoteStore):
         """Return what is the same for all Secrets of a namespace."""
         return self._connection, self._folder
 
-    def read_ahead(self, stores: Sequence[Self]) -> Mapping[str, FirstRead]:
+    def read_ahead(self, stores: Sequence[Self], *, may_lag: bool) -> Mapping[str, FirstRead]:  # noqa: ARG002 - this list never lags
         """List the Secrets of the namespace; needs the right `list`, which shows all of them.
 
         Nothing of the others is kept, and where they are many, the rest is read alone.

@@ -34,11 +34,13 @@ class _AheadStore(ReadsAhead, SecretStore, Protocol):
 class ReadAhead:
     """The stores that are to be looked at next; shared by all threads.
 
-    `monotonic` counts seconds.
+    `monotonic` counts seconds. Where the looks `may_lag`, journals may be some minutes old: not for
+    whoever decides which tokens are orphans.
     """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, may_lag: bool = False) -> None:
         self._monotonic = monotonic
+        self._may_lag = may_lag
         self._shelves: dict[Hashable, _Shelf] = {}
 
     def expect(self, stores: Iterable[SecretStore]) -> None:
@@ -46,7 +48,10 @@ class ReadAhead:
         for store in stores:
             if _reads_ahead(type(store)):
                 known = cast("_AheadStore", store)
-                self._shelves.setdefault(known.shelf(), _Shelf(self._monotonic)).expect(known)
+                self._shelves.setdefault(known.shelf(), self._new_shelf()).expect(known)
+
+    def _new_shelf(self) -> "_Shelf":
+        return _Shelf(self._monotonic, may_lag=self._may_lag)
 
     def observe(self, stores: Iterable[SecretStore], now: datetime) -> Snapshot:
         """Look at each store once; `now` (aware UTC) tells which tokens live. Raises nothing."""
@@ -69,8 +74,9 @@ def _reads_ahead(store: type[SecretStore]) -> bool:
 class _Shelf:
     """Stores that one request can tell of: those that wait, and what was read of others."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, may_lag: bool) -> None:
         self._monotonic = monotonic
+        self._may_lag = may_lag
         self._lock = Lock()
         self._waiting: dict[str, _AheadStore] = {}
         self._read: dict[str, tuple[_AheadStore, FirstRead]] = {}
@@ -100,7 +106,7 @@ class _Shelf:
     def _read_more(self, store: _AheadStore) -> None:
         stores = [store, *self._waiting.values()]
         try:
-            found = store.read_ahead(stores)
+            found = store.read_ahead(stores, may_lag=self._may_lag)
         except StoreError as error:
             _log.info("each is read alone: %s", error)
         except Exception as error:  # noqa: BLE001 - a bug there must not stop the looks

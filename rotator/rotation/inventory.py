@@ -95,7 +95,7 @@ class FleetStores:
         self._open_stores = open_stores
         self._monotonic = monotonic
         self._workers = workers
-        self.ahead = ReadAhead(monotonic)
+        self.ahead = ReadAhead(monotonic, may_lag=True)
         self._ahead = ReadAhead(monotonic)  # of the stores that are opened anew
         self._lock = threading.Lock()
         self._latest = Inventory()

@@ -347,7 +347,7 @@ class Journal:
     def from_text(cls, text: str) -> "Journal":
         """Read the text form; leave out what is not understood: anybody can edit a store."""
         first, *words = text.split() or [""]
-        if first != _FORMAT:
+        if first != _FORMAT or not words:
             return cls()
         parts = [word.partition("=") for word in words]
         pairs = [(key, value) for key, equals, value in parts if equals]
@@ -414,8 +414,10 @@ def _time_text(moment: datetime) -> str:
 
 
 def _checked_time(text: str | None) -> datetime | None:
+    if not text:
+        return None
     try:
-        moment = datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         return None
     return moment if moment.year in _YEARS else None

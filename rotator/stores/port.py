@@ -155,12 +155,13 @@ class ReadsAhead(Protocol):
     def shelf(self) -> Hashable:
         """Return what is equal for all stores of which one request can tell."""
 
-    def read_ahead(self, stores: Sequence[Self]) -> Mapping[str, FirstRead]:
-        """Ask for as many of these stores as go into one request, this one and others of its shelf.
+    def read_ahead(self, stores: Sequence[Self], *, may_lag: bool) -> Mapping[str, FirstRead]:
+        """Ask for this store and others of its shelf by as few requests as possible.
 
         Return what takes the place of the first `read` of each that was asked for, by its URL; it
         raises what `read` raises. What the answer does not tell of is read alone: its `read` itself
-        is returned. Raises `StoreError` where the request is denied, or fails.
+        is returned. The journals of answers that `may_lag` may be some minutes old, the secrets may
+        not. Raises `StoreError` where the request is denied, or fails.
         """
 
 

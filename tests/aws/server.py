@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.secretsmanager.exceptions import InvalidParameterException
-from moto.secretsmanager.models import SecretsManagerBackend
+from moto.secretsmanager.models import SecretsManagerBackend, SecretsStore, _matches
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Response
 
@@ -100,7 +101,41 @@ def answer_with_the_current_version() -> None:
     SecretsManagerBackend.get_secret_value = get_secret_value
 
 
+def find_by_name() -> None:
+    """Have a secret found by its name at once: moto looks at all others first."""
+    get, item, has = SecretsStore.get, SecretsStore.__getitem__, SecretsStore.__contains__
+    store = SecretsStore
+    store.get = lambda self, key: dict.get(self, key) or get(self, key)
+    store.__getitem__ = lambda self, key: dict.get(self, key) or item(self, key)
+    store.__contains__ = lambda self, key: dict.__contains__(self, key) or has(self, key)
+
+
+def describe_what_is_on_the_page() -> None:
+    """Have a page of a list take as long as its secrets: moto describes all for each page."""
+
+    def list_secrets(
+        backend: SecretsManagerBackend,
+        filters: list[dict[str, Any]],
+        max_results: int | None,
+        next_token: str | None,
+        include_planned_deletion: bool,  # noqa: FBT001 - as moto calls it
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        page: list[dict[str, Any]] = []
+        every, start = enumerate(backend.secrets.values()), int(next_token or 0)
+        for number, secret in islice(every, start, None):
+            if len(page) == (max_results or 100):
+                return page, str(number)
+            is_shown = include_planned_deletion or not secret.deleted_date
+            if is_shown and _matches(secret, filters):
+                page.append(secret.to_dict())
+        return page, None
+
+    SecretsManagerBackend.list_secrets = list_secrets
+
+
 def main() -> None:
+    find_by_name()
+    describe_what_is_on_the_page()
     answer_with_the_current_version()
     ignore_repeated_puts()
     refuse_labels_that_are_elsewhere()

@@ -1,6 +1,7 @@
 """The client: one for all stores of a process, until its credentials have run out."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,14 @@ def test_waiting_is_bounded() -> None:
     config = share_client("eu-west-1").meta.config
     assert (config.connect_timeout, config.read_timeout) == (5, 15)
     assert config.retries["total_max_attempts"] == 3
+
+
+def test_times_are_read_whatever_form_they_have() -> None:
+    parser = share_client("eu-west-1")._response_parser  # noqa: SLF001 - boto3 shows it nowhere else
+    moment = datetime(2026, 11, 23, 9, 12, 33, tzinfo=UTC)
+    for text in (moment.timestamp(), int(moment.timestamp()), "2026-11-23T09:12:33Z"):
+        assert parser._timestamp_parser(text) == moment  # noqa: SLF001 - the same
+    assert parser._timestamp_parser(-1e9).year < 1970  # noqa: SLF001 - the same
 
 
 def test_a_store_takes_what_the_environment_says(site: Site) -> None:
