@@ -57,6 +57,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     folder = session.config.stash.get(_FOLDER, None)
     if folder and exitstatus == pytest.ExitCode.OK:  # else somebody will look at it
         shutil.rmtree(folder, ignore_errors=True)
+    # pytest looks five times for what nobody has closed, and Python once more.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(

@@ -6,10 +6,8 @@ What restarts them is found by the entry point group `rotator.workloads`, as sto
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Callable, Hashable, Mapping
 from datetime import timedelta
-from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -92,7 +90,7 @@ class Restarts:
 
     def _open(self) -> Workloads:
         try:
-            opened = load_backend(_find_entry_point(tuple(sys.path)))(self._place())
+            opened = load_backend(_find_entry_point())(self._place())
         except ConfigError as error:
             raise ConfigError(f"{self._origin}: {error}") from None
         if isinstance(opened, UnavailableStore):
@@ -109,8 +107,7 @@ class Restarts:
         return StoreUrl(place, _PLATFORM, "", {}, None, Path())
 
 
-@cache  # a look through all installed packages takes longer than to open a store
-def _find_entry_point(_path: tuple[str, ...]) -> EntryPoint:
+def _find_entry_point() -> EntryPoint:
     if point := find_entry_point(GROUP, _PLATFORM, "restart workloads"):
         return point
     raise ConfigError("no installed package restarts workloads; install nocturna-rotator again")

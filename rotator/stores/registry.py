@@ -4,8 +4,10 @@ Backends come from other packages, and their errors may hold secrets: a message 
 them than their kind and the missing module. A broken backend stops only the tokens that use it.
 """
 
+import sys
 from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points, packages_distributions
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points, packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -59,11 +61,16 @@ def find_entry_point(group: str, name: str, does: str) -> EntryPoint | None:
 
     Raises `ConfigError` where several have; `does` says what these packages do.
     """
-    found = entry_points(group=group, name=name)
+    found = _entry_points(group, tuple(sys.path)).select(name=name)
     if len(found) > 1:
         owners = ", ".join(sorted(point.dist.name for point in found if point.dist))
         raise ConfigError(f"several packages {does} ({owners}); uninstall all but one")
     return next(iter(found), None)
+
+
+@cache  # a look through all installed packages takes longer than to open a store
+def _entry_points(group: str, _path: tuple[str, ...]) -> EntryPoints:
+    return entry_points(group=group)
 
 
 def load_backend(point: EntryPoint) -> OpenStore:
@@ -102,7 +109,7 @@ def _find_backend(scheme: str) -> EntryPoint:
         return point
     if scheme in _FOR_BOTS:
         raise UnknownSchemeError(_FOR_BOTS[scheme])
-    schemes = ", ".join(sorted(entry_points(group=GROUP).names))
+    schemes = ", ".join(sorted(_entry_points(GROUP, tuple(sys.path)).names))
     raise UnknownSchemeError(
         f"no installed package serves {scheme}: stores; installed are: {schemes}"
     )

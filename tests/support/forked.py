@@ -25,6 +25,8 @@ from typing import NamedTuple, NoReturn
 import rotator
 import tests.soak.daemon
 from rotator.__main__ import main
+from rotator.hooks import restarts
+from rotator.stores import mirrors, registry
 from tests.crash import victim
 
 # Not of the command, but for its users; or scripts.
@@ -62,6 +64,8 @@ def serve() -> None:
     """Fork a process for each line of stdin, until its end."""
     for name in (*_modules_of_the_command(), *sys.argv[1:]):
         importlib.import_module(name)
+    for group in (registry.GROUP, mirrors.GROUP, restarts.GROUP):
+        registry.find_entry_point(group, "", "")  # it remembers what packages are installed
     gc.freeze()  # what is loaded stays, and is shared with all children
     waiting = DefaultSelector()
     waiting.register(sys.stdin, EVENT_READ)
