@@ -50,6 +50,7 @@ def findings(there: Installation) -> list[dict[str, Any]]:
     return [each for each in found if each["status"] != "ok"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("kind", ["dotenv", "vault", "aws", "kubernetes"])
 def test_a_healthy_installation_has_no_finding_and_its_rehearsal_passes(
     install: NewInstallation, kind: str
@@ -62,16 +63,9 @@ def test_a_healthy_installation_has_no_finding_and_its_rehearsal_passes(
     assert there.content == before
 
 
+@pytest.mark.sample(6)
 @pytest.mark.parametrize(
-    "breakage",
-    [
-        pytest.param(
-            breakage,
-            id=f"{breakage.script.__name__}-{breakage.kind}",
-            marks=pytest.mark.long if number % 3 == 2 else (),
-        )
-        for number, breakage in enumerate(BREAKAGES)
-    ],
+    "breakage", BREAKAGES, ids=lambda each: f"{each.script.__name__}-{each.kind}"
 )
 def test_a_broken_installation_is_told_before_it_matters(
     install: NewInstallation, breakage: Breakage

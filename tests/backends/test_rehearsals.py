@@ -59,9 +59,8 @@ def settled(site: Site, rotator: Runner, api: Sandbox) -> Site:
     return site
 
 
-@pytest.mark.parametrize(
-    "site", [*KINDS, "command", pytest.param("aws-ssm", marks=pytest.mark.long)], indirect=True
-)
+@pytest.mark.sample(2)
+@pytest.mark.parametrize("site", [*KINDS, "command", "aws-ssm"], indirect=True)
 def test_a_rehearsal_leaves_everything_as_it_was(
     settled: Site, rotator: Runner, api: Sandbox
 ) -> None:

@@ -74,9 +74,10 @@ def cases_of(recorded: tuple[Moment, ...]) -> list[Case]:
 
 
 def thinned(cases: Sequence[Case], drawn: Random, only: str | None = None) -> list[Case]:
-    """Draw two deaths in each step, or in the one that is named: in a call, the first, or the last.
+    """Draw a death in each step, or two in the one that is named.
 
-    Between these a step writes files, each of them in one rename: tests/dotenv kills that.
+    It is one in a call, the first, or the last. Between these a step writes files, each of them in
+    one rename: tests/dotenv kills that.
     """
     kept = []
     for step, group in groupby(cases, lambda case: case.moment.step):
@@ -84,7 +85,7 @@ def thinned(cases: Sequence[Case], drawn: Random, only: str | None = None) -> li
             of_step = list(group)
             ends = (of_step[0], of_step[-1])
             decisive = [each for each in of_step if each.moment.is_request or each in ends]
-            kept += drawn.sample(decisive, min(2, len(decisive)))
+            kept += drawn.sample(decisive, min(2 if only else 1, len(decisive)))
     return kept
 
 

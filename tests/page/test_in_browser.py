@@ -57,6 +57,7 @@ def pass_a_minute(clock: FakeClock) -> None:
     clock.now = clock.now.replace(minute=1)
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_asks_nobody_else_complains_of_nothing_and_can_be_read(
     browser: Browser, page: Served, clock: FakeClock, theme: str
@@ -84,6 +85,7 @@ def test_the_themes_differ(browser: Browser, many: Served) -> None:
     assert found == ["rgb(244, 246, 248)", "rgb(14, 18, 23)"]
 
 
+@pytest.mark.sample(2)
 @pytest.mark.parametrize("width", [360, 1120])
 def test_nothing_is_wider_than_the_screen(browser: Browser, page: Served, width: int) -> None:
     browser.look(width, 780, "light")
