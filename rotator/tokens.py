@@ -19,6 +19,7 @@ _COMPACT_JWS = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LONGEST = 8192
 _TOO_LATE = 2400  # a year that comes from a broken clock or a forger
 ID_PATTERN = r"[A-Za-z0-9_-]{1,64}"
+_ID = re.compile(ID_PATTERN)
 # These are compiled where they are used: what is no token is rare, and `check` is to start fast.
 _CIPHERTEXT = (
     r"(?i)encrypted:|enc(?:rypted)?[\[({:]|\{(?:cipher|enc|encrypted)\}|vault:v[0-9]+:"
@@ -39,7 +40,7 @@ LONGEST_VALIDITY = timedelta(days=365)  # the API's limit for a token that expir
 
 def is_token_id(value: object) -> TypeGuard[str]:
     """Tell whether this can be the id of a token or a user, safe in a path and in a message."""
-    return isinstance(value, str) and re.fullmatch(ID_PATTERN, value) is not None
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 @dataclass(frozen=True, slots=True)
