@@ -82,7 +82,7 @@ class _Batch:
             if self._texts is None:
                 self._texts = {}
                 answer = self._ask(BATCH, SecretIdList=list(self._ids)) or {}
-                for each in answer.get("SecretValues") or ():
+                for each in filter(None, answer.get("SecretValues") or ()):
                     known = {str(each.get("VersionId")): str(each.get("SecretString") or "")}
                     self._texts |= {str(each.get(name)): known for name in ("Name", "ARN")}
             return self._texts
@@ -115,7 +115,7 @@ def _list_pages(ask: Ask, prefix: str, most: int) -> Iterator[Mapping[str, Any]]
         given["Filters"] = [{"Key": "name", "Values": [prefix]}]
     for _ in range(most):
         answer = ask(LIST, **given) or {}
-        yield from answer.get("SecretList") or ()
+        yield from filter(None, answer.get("SecretList") or ())
         if not answer.get("NextToken"):
             return
         given["NextToken"] = answer["NextToken"]

@@ -14,6 +14,7 @@ from rotator.http.throttle import Throttle
 from rotator.rotation.ahead import ReadAhead
 from rotator.rotation.observe import Observation, Unreachable, observe_store
 from rotator.stores.port import parse_url
+from tests.aws.answering import Endpoint
 from tests.aws.site import READING, REGION, WRITING, Aws, Site
 from tests.support.clock import StillTime
 
@@ -35,9 +36,9 @@ class Fleet:
         self.stores = [self.open(site.store_url) for site in sites]
         self.ahead = ReadAhead(StillTime().monotonic, may_lag=may_lag)
 
-    def may_only(self, *allowed: str) -> None:
-        keys = self._aws.may(*allowed)
-        client = new_client(REGION, attempts=1, endpoint_url=self._aws.upstream, **keys)
+    def may_only(self, *allowed: str, server: str = "") -> None:
+        keys, server = self._aws.may(*allowed), server or self._aws.upstream
+        client = new_client(REGION, attempts=1, endpoint_url=server, **keys)
         client.meta.events.register("before-call", self._count)
         self._client = client
 
@@ -216,3 +217,20 @@ def test_texts_that_are_denied_later_are_read_alone(many: list[Site]) -> None:
     fleet.may_only(*READING)
     assert fleet.look_at(1).secret == "token 1"
     assert fleet.calls == {BATCH: 1, "DescribeSecret": 1, "GetSecretValue": 1}
+
+
+@pytest.mark.parametrize("labels", [[], ["AWSCURRENT"]])
+@pytest.mark.parametrize("more", [None, "more"])
+def test_odd_answers_are_told_and_come_to_an_end(
+    many: list[Site], endpoint: Endpoint, labels: object, more: str | None
+) -> None:
+    listed = {"Name": many[0].name, "SecretVersionsToStages": {"one": labels}}
+    value = {"Name": many[0].name, "VersionId": "one", "SecretString": "{}"}
+    answer = {"SecretList": [None, listed], "SecretValues": [None, value], "NextToken": more}
+    fleet = Fleet(many, may_lag=True)
+    fleet.may_only(server=endpoint.answer(200, answer))
+    for seen in fleet.look():
+        assert isinstance(seen, Unreachable)
+        assert "what answers is no AWS Secrets Manager" in str(seen.error)
+    assert fleet.calls[LIST] == (LISTED // 20 if more else 1)
+    assert fleet.calls[BATCH] == LISTED // 20
